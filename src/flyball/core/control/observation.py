@@ -1,0 +1,145 @@
+"""What a world saw since the last step. Operator commands are observations too, so they are simulated and replayed.
+
+All times are seconds on the world's own clock; `core` compares them to nothing but `now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flyball.core.model import Size
+
+
+class TargetHealth(StrEnum):
+    """The balancer's verdict on a target; AWS's words.
+
+    unused: not registered (or no balancer runs). initial: registered, first check not passed yet.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+    """
+
+    UNUSED = "unused"
+    INITIAL = "initial"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSeen:
+    """One instance as the world sees it now. An instance the world does not know is absent from the observation.
+
+    `ready`: it answered its health path at least once. `exit_code`: negative is a signal, None unknown.
+    `detail` is the world's one-line explanation of a failure (last log line, "out of memory", a failing check).
+    `in_flight`: requests the balancer has given it and that are not answered.
+    """
+
+    id: str
+    ready: bool = False
+    exited: bool = False
+    exit_code: int | None = None
+    target_health: TargetHealth = TargetHealth.UNUSED
+    in_flight: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSample:
+    """One instance's use since the last sampled step. Percent of its reservation; None was not measured."""
+
+    id: str
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    requests: int = 0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySample:
+    """Latency of a service's requests since the last sampled step, in ms at the balancer. Absent without requests."""
+
+    service: str
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSeen:
+    """A finished build of a release. `message` is its last output line, shown when it failed."""
+
+    service: str
+    release: int
+    succeeded: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSpec:
+    """What a release freezes: the code (by the hash of its content) and the settings an instance starts with."""
+
+    content: str
+    run: str
+    build: str | None = None
+    size: Size = Size()
+    environment: tuple[tuple[str, str], ...] = ()
+    stores: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """Make a new release of a service and roll it out. `note` names where it came from ("push 1f2e3d by ann")."""
+
+    service: str
+    spec: ReleaseSpec
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """Roll out an earlier release again; None: the last completed one before the current."""
+
+    service: str
+    release: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Set desired capacity. The loop goes on at once, or after `hold_s`."""
+
+    service: str
+    desired: int
+    hold_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """Drain one instance and start another in its place."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown:
+    """Drain and stop every instance; nothing is launched any more."""
+
+
+Intent = Deploy | Rollback | Scale | Replace | Shutdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything a step may know of the world.
+
+    `sampled`: this observation carries usage since the last sampled one (a tick of the clock), as opposed to one
+    made because something happened in between. Without it, `samples` and `latencies` are empty and mean nothing.
+    `balancer`: the balancer runs and its verdicts are fresh; without it nobody is called unhealthy.
+    """
+
+    instances: tuple[InstanceSeen, ...] = ()
+    sampled: bool = False
+    samples: tuple[InstanceSample, ...] = ()
+    latencies: tuple[LatencySample, ...] = ()
+    builds: tuple[BuildSeen, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    balancer: bool = True

@@ -1,0 +1,43 @@
+"""Why: one sentence for each decision and for each refusal to decide, shown verbatim in log, dashboard and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ReasonKind(StrEnum):
+    """What a reason is about; `flyball events` shows it as `kind`."""
+
+    SCALE_OUT = "scale_out"
+    SCALE_IN = "scale_in"
+    HELD = "held"
+    SCALED_BY_HAND = "scaled_by_hand"
+    LAUNCHED = "launched"
+    IN_SERVICE = "in_service"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+    TERMINATED = "terminated"
+    FAILED = "failed"
+    RELEASE_CREATED = "release_created"
+    BUILD_COMPLETED = "build_completed"
+    BUILD_FAILED = "build_failed"
+    ROLLOUT_STARTED = "rollout_started"
+    ROLLOUT_PROGRESS = "rollout_progress"
+    ROLLOUT_COMPLETED = "rollout_completed"
+    ROLLOUT_FAILED = "rollout_failed"
+    ROLLED_BACK = "rolled_back"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """`before` and `after` are desired capacities where the reason changes one; `service` is "" for all of them."""
+
+    kind: ReasonKind
+    service: str
+    text: str
+    before: int | None = None
+    after: int | None = None
+    instance: str | None = None
+    release: int | None = None

@@ -1,0 +1,1 @@
+"""How many instances: alarms, policies, cooldowns and warm-up as AWS has them."""

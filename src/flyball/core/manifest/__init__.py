@@ -1,0 +1,1 @@
+"""Text to model: every mistake at once, with line, caret and hint."""

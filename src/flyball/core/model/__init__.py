@@ -1,0 +1,74 @@
+"""What the user wants, as frozen values. Durations are seconds, sizes bytes, cpu cores, percentages 0 to 100."""
+
+from .application import Application, Observe, Pipeline, Service, Size
+from .health import HealthCheck
+from .network import Aws, Compute, Network
+from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
+from .routing import (
+    Balancing,
+    BalancingAlgorithm,
+    Condition,
+    FixedResponse,
+    Listener,
+    RateLimit,
+    Redirect,
+    Route,
+    Stickiness,
+    Tls,
+)
+from .scaling import (
+    AdjustmentType,
+    Capacity,
+    Comparison,
+    Metric,
+    PredictiveScaling,
+    Scaling,
+    ScalingShape,
+    ScheduledAction,
+    StepAdjustment,
+    StepScaling,
+    TargetTracking,
+)
+from .stores import KeyField, KeyType, Store, StoreKind
+
+__all__ = [
+    "AdjustmentType",
+    "Application",
+    "Aws",
+    "Balancing",
+    "BalancingAlgorithm",
+    "Capacity",
+    "CircuitBreaker",
+    "Comparison",
+    "Compute",
+    "Condition",
+    "Deployment",
+    "FixedResponse",
+    "HealthCheck",
+    "KeyField",
+    "KeyType",
+    "Listener",
+    "Metric",
+    "Network",
+    "Observe",
+    "Pipeline",
+    "PredictiveScaling",
+    "RateLimit",
+    "Redirect",
+    "RolloutAlarm",
+    "Route",
+    "Scaling",
+    "ScalingShape",
+    "ScheduledAction",
+    "Service",
+    "Size",
+    "StepAdjustment",
+    "StepScaling",
+    "Stickiness",
+    "Store",
+    "StoreKind",
+    "Strategy",
+    "TargetTracking",
+    "ThresholdType",
+    "Tls",
+]

@@ -1,0 +1,94 @@
+"""What the user wants: everything in one file, resolved, with every default filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .health import HealthCheck
+from .network import Aws
+from .rollout import Deployment
+from .routing import Balancing, Listener, Route
+from .scaling import Capacity, Scaling
+from .stores import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What one instance reserves: `cpu` in cores, memory in bytes.
+
+    `burst` lets an instance save unused share for one period of the scheduler.
+    """
+
+    cpu: float = 0.25
+    memory_bytes: int = 512 * 1024 * 1024
+    burst: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A named group of identical instances.
+
+    `build`, `test` and `run` are command lines; `source` is relative to the file.
+
+    `environment` holds the file's own variables, sorted by name; PORT and the stores' URLs are added at launch.
+    """
+
+    name: str
+    run: str
+    build: str | None = None
+    test: str | None = None
+    source: str = "."
+    environment: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+    health: HealthCheck = HealthCheck()
+    stores: tuple[str, ...] = ()
+    size: Size = Size()
+    capacity: Capacity = Capacity()
+    scaling: Scaling = Scaling()
+    deployment: Deployment = Deployment()
+    balancing: Balancing = Balancing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """`git push flyball <branch>` builds, tests and rolls out. `connection_arn`: source on AWS other than CodeCommit."""
+
+    branch: str = "main"
+    connection_arn: str | None = None
+    repository: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observe:
+    """Where traces go (an OTLP endpoint); None: nowhere. Logs on AWS are kept `log_retention_days`."""
+
+    otlp: str | None = None
+    log_retention_days: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The whole file. Services and stores are sorted as written; names are unique. `zones` are labels such as "a", "b"."""
+
+    name: str
+    services: tuple[Service, ...]
+    stores: tuple[Store, ...] = ()
+    listener: Listener = Listener()
+    zones: tuple[str, ...] = ("a", "b")
+    pipeline: Pipeline = Pipeline()
+    observe: Observe = Observe()
+    aws: Aws | None = None
+
+    def service(self, name: str) -> Service:
+        """The service of that name. Raises KeyError when there is none."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
+
+    def store(self, name: str) -> Store:
+        """The store of that name. Raises KeyError when there is none."""
+        for store in self.stores:
+            if store.name == name:
+                return store
+        raise KeyError(name)

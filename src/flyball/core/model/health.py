@@ -1,0 +1,25 @@
+"""When an instance may receive traffic: the target group's health check.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+A newly registered target needs one passed check; `healthy_threshold` counts for the return from unhealthy.
+AWS's defaults are 30 s / 5 s / 5 / 2; here the interval is 5 s and two passed checks bring a target back,
+because a laptop's user waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """`grace_s` is AWS's health check grace period: time after launch when failing checks are forgiven."""
+
+    path: str = "/"
+    interval_s: float = 5.0
+    timeout_s: float = 5.0
+    healthy_threshold: int = 2
+    unhealthy_threshold: int = 2
+    grace_s: float = 30.0
+    status_min: int = 200
+    status_max: int = 299

@@ -1,0 +1,70 @@
+"""How a new release replaces the old one. Words and rounding are those of ECS deployments.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+Circuit breaker and rollback are off by default on AWS and on here; the AWS driver writes every value explicitly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .scaling import Comparison, Metric
+
+
+class Strategy(StrEnum):
+    """ECS's deployment strategies."""
+
+    ROLLING = "rolling"
+    BLUE_GREEN = "blue_green"
+    CANARY = "canary"
+    LINEAR = "linear"
+
+
+class ThresholdType(StrEnum):
+    """ECS's ways to count failures: a number, a share of desired within 3 to 200, a share without bounds."""
+
+    COUNT = "COUNT"
+    BOUNDED_PERCENT = "BOUNDED_PERCENT"
+    UNBOUNDED_PERCENT = "UNBOUNDED_PERCENT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreaker:
+    """Fails a rollout after too many failed instances: BOUNDED_PERCENT 50 is clamp(ceil(0.5 x desired), 3, 200)."""
+
+    threshold_type: ThresholdType = ThresholdType.BOUNDED_PERCENT
+    value: int = 50
+    reset_on_healthy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutAlarm:
+    """Takes a rollout back when `metric` breaches for `duration_s` while it runs or bakes."""
+
+    metric: Metric
+    comparison: Comparison = Comparison.ABOVE
+    threshold: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """The rules of a rollout and of stopping an instance. Percentages are of the desired capacity.
+
+    `deregistration_delay_s`: longest drain (AWS 300 s by default, the seeds' and our 30 s).
+    `stop_timeout_s`: from SIGTERM to SIGKILL. `step_percent` and `step_interval_s` serve canary
+    (share and bake of the canary) and linear (share and pause of each step).
+    """
+
+    strategy: Strategy = Strategy.ROLLING
+    minimum_healthy_percent: int = 100
+    maximum_percent: int = 200
+    circuit_breaker: CircuitBreaker | None = CircuitBreaker()
+    rollback: bool = True
+    alarms: tuple[RolloutAlarm, ...] = ()
+    bake_s: float = 0.0
+    step_percent: float = 10.0
+    step_interval_s: float = 60.0
+    deregistration_delay_s: float = 30.0
+    stop_timeout_s: float = 30.0

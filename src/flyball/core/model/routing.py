@@ -1,0 +1,111 @@
+"""How a request finds its service: listener, routes, redirects, fixed responses, balancing.
+
+Mirrors an Application Load Balancer: a listener has rules in priority order, the lowest number is looked at first,
+the default comes last, the path is not rewritten.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BalancingAlgorithm(StrEnum):
+    """How the next instance is chosen; the words are the target group attribute's."""
+
+    ROUND_ROBIN = "round_robin"
+    LEAST_OUTSTANDING_REQUESTS = "least_outstanding_requests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """When a rule matches; absent parts match everything.
+
+    `path`: "/" matches all; "/api" matches "/api" and all below it; with `*` or `?` it is an AWS path pattern.
+    `host`: exact or with `*` and `?`, compared without case. `headers`: (name, pattern) pairs, all must match.
+    """
+
+    path: str = "/"
+    host: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A listener rule that sends to this service. Two services with equal conditions share it by `weight` (0 to 999).
+
+    `priority` 1 to 50000 as written in the file, or None: then it is ordered by how exact it is
+    (`Application.rules_in_order`).
+    """
+
+    condition: Condition
+    weight: int = 1
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """A rule that answers with a redirect. `location` may be a path or a full URL; `status` is 301 or 302."""
+
+    condition: Condition
+    location: str
+    status: int = 301
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedResponse:
+    """A rule that answers by itself. `status` 200 to 599, `body` at most 1024 bytes (as on AWS)."""
+
+    condition: Condition
+    status: int
+    body: str = ""
+    content_type: str = "text/plain"
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stickiness:
+    """Keep a visitor on one instance with a cookie. AWS's cookie is `AWSALB`, 1 to 604800 s."""
+
+    duration_s: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balancing:
+    """How a target group spreads requests. Slow start 30 to 900 s on AWS, any length here; 0 is off."""
+
+    algorithm: BalancingAlgorithm = BalancingAlgorithm.ROUND_ROBIN
+    slow_start_s: float = 0.0
+    stickiness: Stickiness | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """HTTPS (and HTTP/2) at the listener. Both paths absent: a self-made certificate here, ACM on AWS."""
+
+    certificate: str | None = None
+    private_key: str | None = None
+    certificate_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Requests one client address may send. More are answered 429 here, 403 by AWS WAF."""
+
+    requests: int
+    per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where traffic enters. Redirects and fixed responses belong to the listener, routes to services."""
+
+    port: int = 8080
+    idle_timeout_s: float = 60.0
+    max_body_bytes: int | None = None
+    tls: Tls | None = None
+    rate_limit: RateLimit | None = None
+    redirects: tuple[Redirect, ...] = ()
+    fixed_responses: tuple[FixedResponse, ...] = ()

@@ -1,0 +1,1 @@
+"""What an application does, live, on one page."""
