@@ -1,0 +1,89 @@
+"""The one launcher: starts a program that outlives whoever asked for it. A script without imports of Flyball's.
+
+    python -I -S detach.py LOG [CGROUP_PROCS ...] -- PROGRAM [ARGUMENT ...]
+
+The environment variable DETACH_FD names an open descriptor, DETACH_UNSET a variable that the program shall not have
+(both are taken out of its environment). To the descriptor it writes the line "PID STARTTIME" and, when the program
+cannot be started, a line "! STAGE ERRNO", where STAGE is log, cgroup or program. It closes when the program runs.
+
+Why each step is there:
+- Two forks, and waiting until the first parent is gone, *before* exec: Envoy asks to be told of its parent's death
+  (PR_SET_PDEATHSIG) and drains then; its parent must be init from the beginning. `setsid` alone does not help.
+- A session of its own: Ctrl-C in the terminal does not reach it, and its process group can be signalled as a whole.
+- Cgroups are joined before exec, so that no child and no page of memory escapes the limits.
+- Python ignores SIGPIPE, and a shell's background job ignores SIGINT; ignored signals survive exec, so they are reset.
+- The log is opened with O_APPEND: several writers never overwrite each other, and holes can be punched behind them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main(arguments: list[str]) -> None:
+    """Fork twice and become the program; the first process ends at once."""
+    separator = arguments.index("--")
+    log, cgroups, command = arguments[0], arguments[1:separator], arguments[separator + 1 :]
+    report = int(os.environ.pop("DETACH_FD"))
+    os.environ.pop(os.environ.pop("DETACH_UNSET", ""), None)
+    launcher = os.getpid()
+    if os.fork() == 0:
+        stage = "program"
+        try:
+            os.setsid()
+            while os.getppid() == launcher:
+                os.sched_yield()
+            os.write(report, f"{os.getpid()} {_start_time()}\n".encode())
+            stage = "cgroup"
+            for cgroup in cgroups:
+                _join(cgroup)
+            stage = "log"
+            _redirect(log)
+            stage = "program"
+            _clean(report)
+            os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
+        except OSError as error:
+            os.write(report, f"! {stage} {error.errno}\n".encode())
+        os._exit(127)
+    os._exit(0)
+
+
+def _start_time() -> int:
+    """Field 22 of /proc/self/stat, clock ticks since boot; 0 where there is no /proc."""
+    try:
+        with open("/proc/self/stat", encoding="ascii") as file:  # noqa: PTH123 - pathlib costs 10 ms to import
+            return int(file.read().rsplit(")", 1)[1].split()[19])
+    except FileNotFoundError:
+        return 0
+
+
+def _join(cgroup: str) -> None:
+    descriptor = os.open(cgroup, os.O_WRONLY)
+    try:
+        os.write(descriptor, b"0")
+    finally:
+        os.close(descriptor)
+
+
+def _redirect(log: str) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+
+
+def _clean(report: int) -> None:
+    os.set_inheritable(report, False)  # exec closes it: the reader's sign that the program runs
+    os.closerange(3, report)
+    os.closerange(report + 1, max(report + 2, 1024))
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
