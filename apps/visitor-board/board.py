@@ -1,0 +1,16 @@
+"""What the WSGI server loads: `granian --interface wsgi board:app`."""
+
+import os
+
+from visitor_board.store import open_store
+from visitor_board.visits import Visits
+from visitor_board.web import create_app, instance_name
+
+if "MESSAGES_URL" not in os.environ:
+    raise SystemExit("MESSAGES_URL is not set: give sqlite:///PATH or dynamodb://TABLE?region=REGION")
+
+_store = open_store(os.environ["MESSAGES_URL"])
+_visits = Visits(_store)
+_visits.start_flushing()
+
+app = create_app(_store, _visits, instance=instance_name(os.environ))

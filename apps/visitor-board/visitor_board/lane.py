@@ -1,0 +1,73 @@
+"""Which requests run at once: few, so that a queue of pages cannot keep the health check waiting.
+
+An instance with a quarter of a CPU can get ten times the requests that it can answer, for the seconds until others
+help. Were all its threads running, each would get a sliver, and the health check too: it would come too late, and a
+merely busy instance would be replaced. So pages wait for one of two places, asleep, in the order of their arrival, and
+the health check, which needs a fraction of a page's work, goes past them.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Lane:
+    """At most `places` callers inside at once; the others wait, first come, first served."""
+
+    def __init__(self, places: int) -> None:
+        self._lock = threading.Lock()
+        self._free = places
+        self._waiting: deque[threading.Lock] = deque()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Wait for a place, and hold it inside the `with`."""
+        ticket: threading.Lock | None = None
+        with self._lock:
+            if self._free:
+                self._free -= 1
+            else:
+                ticket = threading.Lock()
+                ticket.acquire()
+                self._waiting.append(ticket)
+        if ticket is not None:
+            ticket.acquire()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    # The place goes straight to the next in line, so nobody can slip in between.
+                    self._waiting.popleft().release()
+                else:
+                    self._free += 1
+
+
+def in_lane(app: Wsgi, *, places: int, past: str, body_max: int) -> Wsgi:
+    """`app` with `places` requests at once, except those to the path `past`, which never wait.
+
+    Bodies, up to `body_max` bytes and one more, are read before the wait: a client that sends its form a byte a second
+    must not hold a place. Longer ones are left for the app to refuse.
+    """
+    lane = Lane(places)
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == past:
+            return app(environ, start_response)
+        if environ["REQUEST_METHOD"] == "POST":
+            environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(_wanted(environ, body_max)))
+        with lane.place():
+            return app(environ, start_response)
+
+    return serve
+
+
+def _wanted(environ: dict[str, Any], body_max: int) -> int:
+    """How many bytes of the body to read: all that was announced, or what shows that it is too long."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    return min(int(length), body_max + 1) if length.isdecimal() else body_max + 1
