@@ -2,7 +2,7 @@
 
 from .application import Application, Observe, Pipeline, Service, Size
 from .health import HealthCheck
-from .network import Aws, Compute, Network
+from .network import Aws, Compute, Network, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -55,6 +55,7 @@ __all__ = [
     "PredictiveScaling",
     "RateLimit",
     "Redirect",
+    "RegionRouting",
     "RolloutAlarm",
     "Route",
     "Scaling",

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 A newly registered target needs one passed check; `healthy_threshold` counts for the return from unhealthy.
 AWS's defaults are 30 s / 5 s / 5 / 2; here the interval is 5 s and two passed checks bring a target back,
-because a laptop's user waits for it.
+because a laptop's user waits for it. The timeout is 4 s: AWS refuses one that is not smaller than the interval.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class HealthCheck:
 
     path: str = "/"
     interval_s: float = 5.0
-    timeout_s: float = 5.0
+    timeout_s: float = 4.0
     healthy_threshold: int = 2
     unhealthy_threshold: int = 2
     grace_s: float = 30.0

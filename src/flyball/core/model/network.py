@@ -13,6 +13,13 @@ class Compute(StrEnum):
     FARGATE = "fargate"
 
 
+class RegionRouting(StrEnum):
+    """How Route 53 chooses a region: the nearest one, or the first as long as it is healthy."""
+
+    LATENCY = "latency"
+    FAILOVER = "failover"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Address ranges on AWS: subnets in the order of the zones."""
@@ -24,13 +31,20 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
-    """Where and on what the application runs on AWS. `regions` beyond the first make a multi-region application."""
+    """Where and on what the application runs on AWS. `regions` beyond the first make a multi-region application.
+
+    `domain` is a name in a hosted zone of the account; without TLS it is served over plain HTTP. `waf` puts AWS's
+    managed rules before the balancer, `trail` records every call to the account's API.
+    """
 
     regions: tuple[str, ...]
     compute: Compute = Compute.FARGATE
     machine: str = "t3.micro"
     domain: str | None = None
+    routing: RegionRouting = RegionRouting.LATENCY
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
+    waf: bool = True
+    trail: bool = True
     network: Network = Network()
