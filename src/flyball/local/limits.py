@@ -333,12 +333,13 @@ def _topmost_writable(root: Path, own: Path) -> Path | None:
     return found
 
 
-def _enable_controllers(directory: Path, own: Path | None) -> None:
+def _enable_controllers(directory: Path, own: Path | None, wanted: tuple[str, ...] = ("cpu", "memory")) -> None:
     switch = directory / "cgroup.subtree_control"
-    if {"cpu", "memory"} <= set(switch.read_text(encoding="ascii").split()):
+    if set(wanted) <= set(switch.read_text(encoding="ascii").split()):
         return
+    order = " ".join(f"+{controller}" for controller in wanted)
     try:
-        switch.write_text("+cpu +memory", encoding="ascii")
+        switch.write_text(order, encoding="ascii")
     except OSError:
         # "No internal processes": a cgroup that hands out controllers may hold none itself (the root may).
         # Only our own cgroup is emptied this way, as container runtimes do it.
@@ -348,7 +349,7 @@ def _enable_controllers(directory: Path, own: Path | None) -> None:
         leaf.mkdir(exist_ok=True)
         for pid in (directory / "cgroup.procs").read_text(encoding="ascii").split():
             (leaf / "cgroup.procs").write_text(pid, encoding="ascii")
-        switch.write_text("+cpu +memory", encoding="ascii")
+        switch.write_text(order, encoding="ascii")
 
 
 def _try_out(hierarchy: Hierarchy) -> str:
