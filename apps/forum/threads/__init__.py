@@ -1,0 +1,1 @@
+"""The service behind /api/threads, and the front page."""
