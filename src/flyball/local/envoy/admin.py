@@ -1,0 +1,150 @@
+"""What Envoy says of itself, over its admin socket: is it ready, how is each instance, how long do requests take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import aiohttp
+
+from .latency import percentiles
+from .types import Json
+
+TIMEOUT_S = 2.0
+LATENCIES = r"^cluster\.[^.]+\.upstream_rq_time$"
+REFUSALS = r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
+"""Endpoint files count under their cluster, routes under the listener's name."""
+
+HEALTHY, UNHEALTHY, INITIAL = "healthy", "unhealthy", "initial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetStats:
+    """An instance as Envoy sees it. Counters count from Envoy's start, or from when it first heard of the instance.
+
+    `health` is what the health check says: initial until the first one is done. `draining` is Envoy's own knowledge,
+    so it tells when a drain has reached it. `requests` were sent to the instance, `errors` of them ended with status
+    500 or above or without an answer, `in_flight` are not answered yet.
+    """
+
+    service: str
+    instance: str
+    health: str
+    draining: bool
+    requests: int
+    errors: int
+    in_flight: int
+    weight: int
+
+
+class Admin:
+    """Envoy's admin interface on the Unix socket `socket`. Close it.
+
+    While Envoy is away the questions raise OSError or TimeoutError, and ValueError on an answer that is none; only
+    `ready` then says False.
+    """
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self._session: aiohttp.ClientSession | None = None
+        self._histograms: dict[str, dict[float, int]] = {}
+
+    async def ready(self) -> bool:
+        """Whether Envoy has its configuration and serves."""
+        try:
+            return (await self._ask("GET", "/ready")).strip() == b"LIVE"
+        except (OSError, TimeoutError, ValueError):
+            return False
+
+    async def targets(self) -> tuple[TargetStats, ...]:
+        """Every instance of every service, sorted by service and instance."""
+        found = await self._json("/clusters?format=json")
+        targets = [target for cluster in found.get("cluster_statuses", []) for target in _targets(cluster)]
+        return tuple(sorted(targets, key=lambda target: (target.service, target.instance)))
+
+    async def latencies(self) -> dict[str, dict[str, float]]:
+        """Service -> {"p50", "p95", "p99"} in ms since this object's last call; services without requests are absent.
+
+        The first call tells of everything since Envoy's start.
+        """
+        path = f"/stats?format=json&histogram_buckets=cumulative&filter={quote(LATENCIES)}"
+        histograms = dict(_histograms(await self._json(path)))
+        before, self._histograms = self._histograms, histograms
+        found = {name: percentiles(_earlier(before.get(name, {}), after), after) for name, after in histograms.items()}
+        return {name: values for name, values in sorted(found.items()) if values is not None}
+
+    async def rejected(self) -> int:
+        """How many times Envoy refused a file it was given, and kept what it had."""
+        found = await self._json(f"/stats?format=json&filter={quote(REFUSALS)}")
+        return sum(int(stat["value"]) for stat in found.get("stats", []) if "value" in stat)
+
+    async def reopen_logs(self) -> None:
+        """Open the access log anew, after it was renamed."""
+        await self._ask("POST", "/reopen_logs")
+
+    async def drain(self) -> None:
+        """Take no new connections and close those that are open after their current request."""
+        await self._ask("POST", "/drain_listeners?graceful")
+
+    async def quit(self) -> None:
+        """End Envoy."""
+        await self._ask("POST", "/quitquitquit")
+
+    async def close(self) -> None:
+        """Let go of the socket; Envoy goes on."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _json(self, path: str) -> Json:
+        found: Json = json.loads(await self._ask("GET", path))
+        return found
+
+    async def _ask(self, method: str, path: str) -> bytes:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path=self._socket), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+            )
+        try:
+            async with self._session.request(method, "http://envoy" + path) as response:
+                return await response.read()
+        except aiohttp.ClientError as error:
+            raise ConnectionError(str(error)) from error
+
+
+def _targets(cluster: Json) -> Iterator[TargetStats]:
+    for host in cluster.get("host_statuses", []):
+        health = host.get("health_status", {})
+        counters = {stat["name"]: int(stat.get("value", 0)) for stat in host.get("stats", [])}
+        yield TargetStats(
+            service=cluster["name"],
+            instance=host.get("hostname", ""),
+            health=_health(health),
+            draining=health.get("eds_health_status") == "DRAINING",
+            requests=counters.get("rq_total", 0),
+            errors=counters.get("rq_error", 0),
+            in_flight=counters.get("rq_active", 0),
+            weight=int(host.get("weight", 1)),
+        )
+
+
+def _health(status: Json) -> str:
+    """A host that Envoy ejected for a while because of failed connections is not unhealthy: its checks decide."""
+    if status.get("pending_active_hc"):
+        return INITIAL
+    return UNHEALTHY if status.get("failed_active_health_check") else HEALTHY
+
+
+def _histograms(found: Json) -> Iterator[tuple[str, dict[float, int]]]:
+    """Service -> (upper edge in ms -> samples at or below it)."""
+    for stat in found.get("stats", []):
+        for histogram in stat.get("histograms", ()):
+            _, service, _ = histogram["name"].split(".")
+            yield service, {float(bucket["upper_bound"]): int(bucket["cumulative"]) for bucket in histogram["buckets"]}
+
+
+def _earlier(before: Mapping[float, int], after: Mapping[float, int]) -> Mapping[float, int]:
+    """Envoy was started again when it counts less than before: then nothing was before."""
+    return {} if any(after.get(edge, 0) < count for edge, count in before.items()) else before

@@ -1,0 +1,38 @@
+"""What Envoy is started with; it never changes while the application runs. All the rest comes from watched files."""
+
+from __future__ import annotations
+
+from .latency import BUCKET_EDGES_MS
+from .types import Json, extension, file_source
+
+LISTENERS_FILE = "lds.json"
+CLUSTERS_FILE = "cds.json"
+MAX_CONNECTIONS = 10_000
+
+
+def bootstrap(*, directory: str, admin_socket: str, name: str) -> Json:
+    """Envoy's bootstrap. The admin interface is a Unix socket of the same user only (mode 0600)."""
+    return {
+        "node": {"id": name, "cluster": name},
+        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        "dynamic_resources": {
+            "lds_config": file_source(directory, LISTENERS_FILE),
+            "cds_config": file_source(directory, CLUSTERS_FILE),
+        },
+        # Nothing takes statistics but the admin interface, so no timer needs to sum them up.
+        "stats_flush_on_admin": True,
+        "stats_config": {
+            "histogram_bucket_settings": [
+                {"match": {"suffix": "upstream_rq_time"}, "buckets": list(BUCKET_EDGES_MS)},
+            ]
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                extension(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=MAX_CONNECTIONS,
+                )
+            ]
+        },
+    }

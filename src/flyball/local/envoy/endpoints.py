@@ -1,0 +1,56 @@
+"""Where a service's instances listen, and which of them take new requests: Envoy's cluster load assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .types import Json, typed
+
+SUBSET_METADATA = "envoy.lb"
+TAKING = "taking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An instance as the balancer reaches it: 127.0.0.1:`port`. `weight` 1 to 128.
+
+    A draining one gets no new requests, not even of visitors that stick to it; what it has in flight is answered.
+    `zone` is only told, never used for balancing: cross-zone balancing is on, as on an Application Load Balancer.
+    """
+
+    instance: str
+    port: int
+    weight: int
+    draining: bool
+    zone: str
+
+
+def load_assignment(service: str, endpoints: Sequence[Endpoint]) -> Json:
+    """The endpoints of a service, sorted by port, so that equal inputs give equal bytes."""
+    found = [_endpoint(endpoint) for endpoint in sorted(endpoints, key=lambda each: each.port)]
+    return typed(
+        "envoy.config.endpoint.v3.ClusterLoadAssignment",
+        cluster_name=service,
+        endpoints=[{"lb_endpoints": found}] if found else [],
+    )
+
+
+def taking(value: bool) -> Json:
+    """The mark of endpoints that take new requests; a route asks for it.
+
+    `DRAINING` alone would not do: when no instance is healthy, Envoy sends to all of them, draining ones included.
+    """
+    return {"filter_metadata": {SUBSET_METADATA: {TAKING: "yes" if value else "no"}}}
+
+
+def _endpoint(endpoint: Endpoint) -> Json:
+    return {
+        "endpoint": {
+            "hostname": endpoint.instance,
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": endpoint.port}},
+        },
+        "health_status": "DRAINING" if endpoint.draining else "UNKNOWN",
+        "load_balancing_weight": endpoint.weight,
+        "metadata": taking(not endpoint.draining),
+    }

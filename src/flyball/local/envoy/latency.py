@@ -1,0 +1,45 @@
+"""Percentiles of what happened between two readings of a cumulative histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+
+def _edges() -> tuple[float, ...]:
+    """One bucket for each of the first ten milliseconds, then twenty in each power of ten up to 60 s.
+
+    Envoy measures whole milliseconds, so the first edges lie half-way between them.
+    """
+    first = [0.5 + step for step in range(10)]
+    rising = [float(round(10 ** (1 + step / 20))) for step in range(1, 76)]
+    return (*first, *sorted({edge for edge in rising if edge < 60_000}), 60_000.0)
+
+
+BUCKET_EDGES_MS = _edges()
+
+
+def percentiles(before: Mapping[float, int], after: Mapping[float, int]) -> dict[str, float] | None:
+    """p50, p95 and p99 in ms of the samples that `after` has and `before` has not; None when there are none.
+
+    Both map a bucket's upper edge in ms to the number of samples at or below it; the last edge may be infinite.
+    """
+    edges = sorted(after)
+    counts = [max(after[edge] - before.get(edge, 0), 0) for edge in edges]
+    if not counts or counts[-1] == 0:
+        return None
+    return {name: _quantile(edges, counts, share) for name, share in PERCENTILES.items()}
+
+
+def _quantile(edges: Sequence[float], cumulative: Sequence[int], share: float) -> float:
+    """Straight-line interpolation inside the bucket; beyond the last finite edge that edge is all that is known."""
+    rank = share * cumulative[-1]
+    lower_edge, below = 0.0, 0
+    for edge, count in zip(edges, cumulative, strict=True):
+        if count >= rank and count > below:
+            if edge == float("inf"):
+                return lower_edge
+            return lower_edge + (edge - lower_edge) * (rank - below) / (count - below)
+        lower_edge, below = edge, max(below, count)
+    return lower_edge

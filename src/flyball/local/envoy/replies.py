@@ -1,0 +1,73 @@
+"""What the balancer itself answers when no instance does: the status and the page of an Application Load Balancer.
+
+No instances: 503. Connection refused or cut: 502. No connection or no answer in time: 504.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
+"""
+
+from __future__ import annotations
+
+from .types import Json, extension
+
+TITLES = {
+    400: "400 Bad Request",
+    408: "408 Request Time-out",
+    413: "413 Request Entity Too Large",
+    429: "429 Too Many Requests",
+    502: "502 Bad Gateway",
+    503: "503 Service Temporarily Unavailable",
+    504: "504 Gateway Time-out",
+}
+
+CONNECTION_FAILED = ["UF", "UC", "UR"]
+NO_INSTANCE = ["UH", "NC", "UO", "NR"]
+TOO_LATE = ["UT", "SI", "DT"]
+
+
+def local_replies() -> Json:
+    """Mappers are tried in order, the first that fits decides. The user's own fixed responses fit none."""
+    return {
+        "mappers": [
+            _mapper(_details("connection_timeout"), 504),
+            _mapper(_flags(CONNECTION_FAILED), 502),
+            _mapper(_flags(NO_INSTANCE), 503),
+            _mapper(_details("stream_idle_timeout"), 504),
+            _mapper(_flags(TOO_LATE), 504),
+            _mapper(_details("request_payload_too_large"), 413),
+            _mapper(_details("request_header_timeout"), 408),
+            _mapper(_flags(["RL"]), 429),
+        ]
+    }
+
+
+def page(status: int) -> str:
+    """The page of a status."""
+    title = TITLES[status]
+    return (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+        "</body>\r\n</html>\r\n"
+    )
+
+
+def _mapper(condition: Json, status: int) -> Json:
+    return {
+        "filter": condition,
+        "status_code": status,
+        "body_format_override": {
+            "text_format_source": {"inline_string": page(status)},
+            "content_type": "text/html; charset=utf-8",
+        },
+    }
+
+
+def _flags(flags: list[str]) -> Json:
+    return {"response_flag_filter": {"flags": flags}}
+
+
+def _details(text: str) -> Json:
+    return {
+        "extension_filter": extension(
+            "envoy.access_loggers.extension_filters.cel",
+            "access_loggers.filters.cel.v3.ExpressionFilter",
+            expression=f"response.code_details.contains('{text}')",
+        )
+    }

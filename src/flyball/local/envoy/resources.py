@@ -1,0 +1,48 @@
+"""An application and its endpoints as the files that feed Envoy: pure, equal inputs give equal files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from flyball.core.model import Application
+
+from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
+from .clusters import cluster, endpoints_file
+from .endpoints import Endpoint, load_assignment
+from .listener import ROUTES_FILE, listener
+from .routes import route_configuration
+from .types import Json
+
+
+def files(
+    app: Application,
+    endpoints: Mapping[str, Sequence[Endpoint]],
+    *,
+    directory: str,
+    port: int,
+    access_log: str,
+    certificate: tuple[str, str] | None,
+) -> dict[str, Json]:
+    """File name -> content. A service without an entry in `endpoints` has none.
+
+    Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
+    application's own wish; `certificate` (chain file, key file) turns TLS on.
+    """
+    services = sorted(app.services, key=lambda service: service.name)
+    entrance = listener(app, directory=directory, port=port, access_log=access_log, certificate=certificate)
+    routes = route_configuration(app, port=port, secure=certificate is not None)
+    contents = {
+        **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
+        CLUSTERS_FILE: [cluster(service, directory) for service in services],
+        ROUTES_FILE: [routes],
+        LISTENERS_FILE: [entrance],
+    }
+    return {name: _discovery(resources) for name, resources in sorted(contents.items())}
+
+
+def _discovery(resources: list[Json]) -> Json:
+    """A discovery response; its version is a hash of what it holds, so that it tells which file Envoy has taken."""
+    digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()
+    return {"version_info": digest[:16], "resources": resources}

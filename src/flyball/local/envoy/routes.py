@@ -1,0 +1,121 @@
+"""Which requests go to which service: Envoy's route configuration, in the order of the listener's rules.
+
+All rules stand in one virtual host, because an Application Load Balancer's priorities go across hosts.
+"""
+
+from __future__ import annotations
+
+from flyball.core.model import Application, Condition, FixedResponse, Redirect
+from flyball.core.model.rules import Forward, Rule, rules_in_order
+
+from . import stickiness
+from .endpoints import taking
+from .matches import route_match
+from .redirects import fixed_response, redirect, response_header
+from .types import Json, extension, seconds, typed
+
+ROUTES = "routes"
+INSTANCE_HEADER = "x-flyball-instance"
+
+# A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path.
+_CLIMBS = r".*(/|\\|%2[fF]|%5[cC])(\.|%2[eE]){2}((/|\\|;|%2[fF]|%5[cC]|%3[bB]).*)?"
+
+
+def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
+    """All rules; the last answers 404. `port` and `secure` say how the listener is reached, for redirects."""
+    routes = [_refuse_climbing()]
+    for rule in rules_in_order(app):
+        routes.extend(_routes(app, rule, port=port, secure=secure))
+    routes.append(_nothing_here())
+    return typed(
+        "envoy.config.route.v3.RouteConfiguration",
+        name=ROUTES,
+        virtual_hosts=[{"name": "all", "domains": ["*"], "routes": routes}],
+        response_headers_to_add=[response_header(INSTANCE_HEADER, "%UPSTREAM_HOST_NAME%")],
+        request_headers_to_add=[_client_address()],
+        request_headers_to_remove=["x-envoy-external-address"],
+    )
+
+
+def everything_to_https() -> Json:
+    """The routes of requests that come without TLS to a listener that has it: the same address with https."""
+    route = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
+    return {"name": "https", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]}
+
+
+def _routes(app: Application, rule: Rule, *, port: int, secure: bool) -> list[Json]:
+    match rule.action:
+        case Forward():
+            return _forwards(app, rule.condition, rule.action)
+        case Redirect():
+            answer = redirect(rule.action, protocol="https" if secure else "http", port=port)
+        case FixedResponse():
+            answer = fixed_response(rule.action)
+    return [{"match": route_match(rule.condition), **answer}]
+
+
+def _forwards(app: Application, condition: Condition, forward: Forward) -> list[Json]:
+    """Two routes: requests that may be sent again after a reset, and all others, which may not."""
+    shares = [(name, weight) for name, weight in forward.services if weight > 0]
+    if not shares:
+        return [{"match": route_match(condition), "direct_response": {"status": 503}}]
+    return [
+        {
+            "match": route_match(condition, repeatable=repeatable),
+            "route": {**_destination(app, shares), **_behaviour(repeatable=repeatable)},
+            **_session(app, shares),
+        }
+        for repeatable in (True, False)
+    ]
+
+
+def _destination(app: Application, shares: list[tuple[str, int]]) -> Json:
+    if len(shares) == 1:
+        return {"cluster": shares[0][0], "metadata_match": taking(True)}
+    clusters = [
+        {"name": name, "weight": weight, "metadata_match": taking(True), **_session(app, [(name, weight)])}
+        for name, weight in shares
+    ]
+    return {"weighted_clusters": {"clusters": clusters}}
+
+
+def _session(app: Application, shares: list[tuple[str, int]]) -> Json:
+    if len(shares) > 1:
+        return {}
+    return stickiness.settings(app, shares[0][0])
+
+
+def _behaviour(*, repeatable: bool) -> Json:
+    """No limit on the whole time of a request: the listener's idle timeout governs, as on AWS.
+
+    A request is tried on other instances at once. One that may change something is sent again only when it cannot have
+    reached the instance.
+    """
+    retry_on = "connect-failure,refused-stream,reset-before-request" + (",reset" if repeatable else "")
+    previous = extension(
+        "envoy.retry_host_predicates.previous_hosts", "retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    )
+    return {
+        "timeout": "0s",
+        "retry_policy": {
+            "retry_on": retry_on,
+            "num_retries": 4,
+            "retry_host_predicate": [previous],
+            "host_selection_retry_max_attempts": 8,
+            "retry_back_off": {"base_interval": seconds(0.002), "max_interval": seconds(0.05)},
+        },
+    }
+
+
+def _client_address() -> Json:
+    address = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    return {"header": address, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
+
+
+def _refuse_climbing() -> Json:
+    return {"match": {"safe_regex": {"regex": _CLIMBS}}, "direct_response": {"status": 400}}
+
+
+def _nothing_here() -> Json:
+    body = {"inline_string": "no rule of this application matches the request\n"}
+    return {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": body}}
