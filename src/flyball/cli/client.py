@@ -1,0 +1,101 @@
+"""The command line's end of the control API: plain HTTP over the application's Unix socket.
+
+The standard library's client, because `flyball ps` must be quick and the others take longer to import than to answer.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flyball.core.errors import Failed, NotRunning
+from flyball.local.paths import StateDirectory
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Control:
+    """The control plane of the application whose file is `file`. Every call raises `NotRunning` when there is none."""
+
+    def __init__(self, file: Path) -> None:
+        self.paths = StateDirectory(file.parent / ".flyball")
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The answer to a question, as JSON."""
+        known = {key: value for key, value in query.items() if value is not None}
+        return self._ask("GET", f"/api/{path}?{urlencode(known)}" if known else f"/api/{path}", None)
+
+    def post(self, path: str, **body: Any) -> Any:
+        """Ask for something to be done. Raises `Failed` with the control plane's sentence when it refuses."""
+        return self._ask("POST", f"/api/{path}", json.dumps(body))
+
+    def stream(self, *, after: int | None) -> Iterator[dict[str, Any] | None]:
+        """Events as they happen; None once a second when nothing does. Ends when the control plane ends."""
+        connection, response = self._send("GET", "/api/stream" + ("" if after is None else f"?after={after}"), None, 30)
+        try:
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+                elif line.startswith(b":"):
+                    yield None
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
+
+    def running(self) -> bool:
+        """Whether a control plane answers."""
+        try:
+            self.get("application")
+        except NotRunning:
+            return False
+        return True
+
+    def _ask(self, method: str, path: str, body: str | None) -> Any:
+        connection, response = self._send(method, path, body, 300)
+        try:
+            answer = json.loads(response.read() or b"null")
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise Failed(_sentence(answer))
+        return answer
+
+    def _send(
+        self, method: str, path: str, body: str | None, timeout_s: float
+    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+        connection = _UnixConnection(str(self.paths.sockets / "control.sock"), timeout_s)
+        try:
+            connection.request(method, path, body=body, headers={"Content-Type": "application/json"})
+            return connection, connection.getresponse()
+        except (FileNotFoundError, ConnectionError, http.client.HTTPException) as error:
+            connection.close()
+            raise NotRunning(self._absent()) from error
+
+    def _absent(self) -> str:
+        if (self.paths.processes / "balancer.json").exists():
+            return (
+                "the control plane is not running; what it started goes on by itself. `flyball up` takes it over again"
+            )
+        return f"no application is running in {self.paths.root.parent}; start it with `flyball up`"
+
+
+def _sentence(answer: Any) -> str:
+    detail = answer.get("detail") if isinstance(answer, dict) else answer
+    if isinstance(detail, list):
+        return "; ".join(f"{'.'.join(map(str, one.get('loc', ())[1:]))}: {one.get('msg')}" for one in detail)
+    return str(detail)

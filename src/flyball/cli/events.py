@@ -1,0 +1,52 @@
+"""`flyball events`: every decision and every refusal to decide, with its reason."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flyball.core.errors import NotRunning
+from flyball.local.journal import Journal
+
+from . import talk
+from .client import Control
+from .files import find_file
+
+
+def run(path: Path | None, *, since_s: float | None, service: str | None, follow: bool, json: bool) -> int:
+    """Print events, oldest first; with `follow`, go on as they happen. Past events can be read when nothing runs."""
+    control = Control(find_file(path))
+    since = 0.0 if since_s is None else time.time() - since_s
+    last = 0
+    for event in _past(control, since=since, service=service):
+        last = event["id"]
+        _print(event, json=json)
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            for new in control.stream(after=last):
+                if new is not None and (service is None or new["service"] in {service, ""}):
+                    _print(new, json=json)
+    return 0
+
+
+def _past(control: Control, *, since: float, service: str | None) -> list[dict[str, Any]]:
+    try:
+        return list(control.get("events", since=since, service=service))
+    except NotRunning:
+        if not control.paths.journal.exists():
+            raise
+    journal = Journal(control.paths.journal)
+    try:
+        return [event.as_json() for event in journal.events(since=since, service=service)]
+    finally:
+        journal.close()
+
+
+def _print(event: dict[str, Any], *, json: bool) -> None:
+    if json:
+        talk.emit(event)
+    else:
+        talk.console(sys.stdout).print(talk.decision(event))

@@ -1,0 +1,63 @@
+"""`flyball logs`: the instances' own output, with the instance's name before each line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+
+from flyball.core.errors import NotRunning
+from flyball.local import logs
+from flyball.local.paths import StateDirectory
+
+from . import talk
+from .files import find_file
+
+NOT_INSTANCES = ("access", "control", "envoy", "build-", "store-", "pipeline-")
+LOOK_FOR_NEW_S = 0.5
+
+
+def run(path: Path | None, *, service: str | None, follow: bool, lines: int, json: bool) -> int:
+    """Print the last lines of every instance's log; with `follow`, go on, also with instances that start later."""
+    paths = StateDirectory(find_file(path).parent / ".flyball")
+    if not paths.logs.exists():
+        raise NotRunning
+    found = of_instances(paths.logs, service)
+    offsets = {}
+    for log in found:
+        offsets[log] = log.stat().st_size
+        for line in logs.tail(log, lines):
+            _print(log.stem, line, json=json)
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_follow_all(paths.logs, service, offsets, json=json))
+    return 0
+
+
+def of_instances(directory: Path, service: str | None) -> list[Path]:
+    """Logs of instances (of one service), in the order of their numbers."""
+    found = [log for log in directory.glob("*.log") if not log.stem.startswith(NOT_INSTANCES)]
+    mine = [log for log in found if service is None or service in {log.stem, log.stem.rpartition("-")[0]}]
+    return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
+
+
+async def _follow_all(directory: Path, service: str | None, offsets: dict[Path, int], *, json: bool) -> None:
+    followed: dict[Path, asyncio.Task[None]] = {}
+    while True:
+        for log in of_instances(directory, service):
+            if log not in followed:
+                followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), json=json))
+        await asyncio.sleep(LOOK_FOR_NEW_S)
+
+
+async def _follow(log: Path, offset: int, *, json: bool) -> None:
+    async for _, line in logs.follow(log, offset):
+        _print(log.stem, line, json=json)
+
+
+def _print(instance: str, line: str, *, json: bool) -> None:
+    if json:
+        talk.emit({"instance": instance, "line": line})
+    else:
+        talk.console(sys.stdout).print(talk.log_line(instance, line))

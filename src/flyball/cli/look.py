@@ -1,0 +1,90 @@
+"""`flyball open`, `exec`, `doctor`: into the application, into an instance's place, into the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+from flyball.core.errors import Failed, FileError, NotRunning
+
+from . import talk
+from .client import Control
+from .files import find_file
+
+
+def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
+    """Open the application, or its dashboard, in a browser; with `show`, only print the address."""
+    described = Control(find_file(path)).get("application")
+    address = described["dashboard"] if dashboard else described["url"]
+    sys.stdout.write(f"{address}\n")
+    if not show and not webbrowser.open(address):
+        talk.say("no browser was found; the address is above")
+    return 0
+
+
+def exec_(path: Path | None, service: str, command: list[str]) -> int:
+    """Run a command where an instance of the service runs: its directory, its environment. Its exit code is ours."""
+    if not command:
+        raise FileError("no command was given, such as: flyball exec web ls -la")
+    described = Control(find_file(path)).get("application")
+    instance = _instance_of(described["services"], service)
+    try:
+        directory = Path(f"/proc/{instance['pid']}/cwd").readlink()
+        raw = Path(f"/proc/{instance['pid']}/environ").read_bytes()
+    except OSError as error:
+        raise Failed(f"{instance['id']} cannot be looked into: {error}") from error
+    pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0") if "=" in entry)
+    environment = {name: value for name, _, value in pairs}
+    try:
+        return subprocess.run(command, cwd=directory, env=environment, check=False).returncode
+    except OSError as error:
+        raise Failed(f"{command[0]} cannot be run: {error.strerror}") from error
+
+
+def _instance_of(services: list[dict[str, object]], wanted: str) -> dict[str, object]:
+    names = [str(one["name"]) for one in services]
+    for service in services:
+        instances = [one for one in service["instances"] if one["pid"] is not None]  # type: ignore[attr-defined]
+        named = [one for one in instances if one["id"] == wanted]
+        if service["name"] == wanted or named:
+            serving = named or [one for one in instances if one["lifecycle"] == "in_service"] or instances
+            if not serving:
+                raise NotRunning(f"no instance of {wanted} is running")
+            return dict(serving[0])
+    raise FileError(f"there is no service or instance {wanted!r}; there is: {', '.join(names)}")
+
+
+def doctor(*, json: bool) -> int:
+    """Look at the machine: what Flyball needs and what it found. Exit 1 when something that is needed is missing."""
+    from flyball.local.doctor import checks  # noqa: PLC0415
+
+    found = checks()
+    if json:
+        talk.emit([{"name": one.name, "ok": one.ok, "detail": one.detail, "remedy": one.remedy} for one in found])
+    else:
+        talk.table(
+            ("", "check", "found", "remedy"),
+            (["ok" if one.ok else "MISSING", one.name, one.detail, "" if one.ok else one.remedy] for one in found),
+        )
+    return 0 if all(one.ok for one in found) else 1
+
+
+def address_of(path: Path | None, service: str) -> str:
+    """Where to send load for a service: the balancer's address and the service's first plain route."""
+    from flyball.core.manifest import parse  # noqa: PLC0415
+
+    file = find_file(path)
+    url = str(Control(file).get("application")["url"])
+    app = parse(file.read_text(encoding="utf-8"), filename=file.name)
+    if not service:
+        return url + "/"
+    named = [one for one in app.services if one.name == service]
+    if not named:
+        raise FileError(f"there is no service {service!r}; there is: {', '.join(one.name for one in app.services)}")
+    paths = [route.condition.path for route in named[0].routes if not {"*", "?"} & set(route.condition.path)]
+    if not paths:
+        raise FileError(f"{service} has no plain route to send load to; give an address instead")
+    return url + paths[0]

@@ -1,0 +1,280 @@
+"""The command `flyball`: its verbs and their options. Bodies lie one verb per file and are imported when called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flyball import __version__
+from flyball.core.errors import FileError, FlyballError
+
+# Verbs import what they need when they are called: `flyball ps` must not wait for what only `flyball up` uses.
+# ruff: noqa: PLC0415
+
+app = App(
+    name="flyball",
+    version=__version__,
+    help="Runs elastic applications: one file, a real balancer, real auto scaling, here and on AWS.",
+    result_action="return_value",
+)
+aws = App(name="aws", help="The same file on AWS: synthesize, compare, deploy.")
+app.command(aws)
+
+File = Annotated[Path | None, Parameter(name="--file", help="The flyball.toml, or its directory (found upwards).")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Data for programs, on stdout.")]
+Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Go on as things happen.")]
+Example = Literal["visitor-board", "session-app", "forum"]
+
+
+@app.command
+def init(directory: Path = Path(), *, example: Example | None = None) -> int:
+    """Write a commented flyball.toml, or copy an example application."""
+    from flyball.cli.init import run
+
+    return run(directory, example) or 0
+
+
+@app.command
+def check(file: Path | None = None, *, json: Json = False) -> int:
+    """Find every mistake in the file, and warn of what AWS would do with it."""
+    from flyball.cli.check import run
+
+    return run(file, json=json)
+
+
+@app.command
+def schema() -> int:
+    """Print the file's JSON Schema."""
+    from flyball.cli.schema import run
+
+    return run() or 0
+
+
+@app.command
+def config(file: Path | None = None, *, json: Json = False) -> int:
+    """Print everything resolved: the file with every default filled in."""
+    from flyball.cli.config import run
+
+    return run(file, json=json) or 0
+
+
+@app.command
+def up(
+    path: Path | None = None,
+    *,
+    detach: Annotated[bool, Parameter(name=["--detach", "-d"], negative="", help="Return once it serves.")] = False,
+    port: Annotated[int | None, Parameter(help="Where the balancer listens on 127.0.0.1 (default 8080).")] = None,
+) -> int:
+    """Start the application, or take over one that runs without a control plane."""
+    from flyball.cli.up import run
+
+    return run(path, detach=detach, port=port)
+
+
+@app.command(name="control-plane", show=False)
+def control_plane(file: Path, *, port: int | None = None) -> int:
+    """Be the control plane behind `up -d`."""
+    from flyball.cli.up import control
+
+    return control(file, port)
+
+
+@app.command
+def down(*, file: File = None) -> int:
+    """Drain and stop everything; the data is kept."""
+    from flyball.cli.down import run
+
+    return run(file)
+
+
+@app.command
+def ps(*, file: File = None, json: Json = False) -> int:
+    """Show services, capacity and instances."""
+    from flyball.cli.ps import run
+
+    return run(file, json=json)
+
+
+@app.command
+def logs(
+    service: str | None = None,
+    *,
+    follow: Follow = False,
+    lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 100,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Show the instances' own output (of one service, or one instance)."""
+    from flyball.cli.logs import run
+
+    return run(file, service=service, follow=follow, lines=lines, json=json)
+
+
+@app.command
+def events(
+    service: str | None = None,
+    *,
+    follow: Follow = False,
+    since: Annotated[str | None, Parameter(help="Only the last while, such as 10m.")] = None,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Show every decision with its reason."""
+    from flyball.cli.events import run
+
+    return run(file, since_s=_seconds(since), service=service, follow=follow, json=json)
+
+
+@app.command
+def scale(
+    *wishes: Annotated[str, Parameter(help="SERVICE=N")],
+    hold: Annotated[str | None, Parameter(help="Keep the policies off for a while, such as 5m.")] = None,
+    file: File = None,
+) -> int:
+    """Set desired capacity; the loop goes on."""
+    from flyball.cli.scale import run
+
+    return run(file, list(wishes), hold_s=_seconds(hold) or 0.0)
+
+
+@app.command
+def deploy(
+    service: str | None = None,
+    *,
+    source: Annotated[Path | None, Parameter(name="--from", help="Directory with the new source.")] = None,
+    ref: Annotated[str | None, Parameter(help="Git reference to take the source from.")] = None,
+    file: File = None,
+) -> int:
+    """Release the source as it lies and roll it out; exit 1 when it was rolled back."""
+    from flyball.cli.releases import deploy
+
+    return deploy(file, service, source=source, ref=ref)
+
+
+@app.command
+def rollback(service: str, release: int | None = None, *, file: File = None) -> int:
+    """Roll an earlier release out again (the last completed one)."""
+    from flyball.cli.releases import rollback
+
+    return rollback(file, service, release)
+
+
+@app.command
+def releases(service: str | None = None, *, file: File = None, json: Json = False) -> int:
+    """List releases."""
+    from flyball.cli.releases import releases
+
+    return releases(file, service, json=json)
+
+
+@app.command
+def load(
+    target: str | None = None,
+    *,
+    rate: float | None = None,
+    lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
+    stages: Annotated[str | None, Parameter(help="Rates one after another, such as 50:1m,400:3m.")] = None,
+    trace: Annotated[Path | None, Parameter(help="A recording: CSV with one rate per row.")] = None,
+    speed: float = 1.0,
+    scale: float = 1.0,
+    path: str | None = None,
+    method: str = "GET",
+    header: Annotated[tuple[str, ...], Parameter(name=["--header", "-H"], help='"Name: value"')] = (),
+    body: Annotated[str, Parameter(help="The body, or @FILE.")] = "",
+    expect: Annotated[str | None, Parameter(help="Statuses that count as ok, such as 200,404.")] = None,
+    timeout: str = "60s",
+    requests: Annotated[int | None, Parameter(help="Stop after so many.")] = None,
+    evenly: Annotated[bool, Parameter(negative="", help="Even gaps instead of Poisson arrivals.")] = False,
+    seed: int = 0,
+    allow_remote: Annotated[bool, Parameter(negative="", help="Let the target be another machine.")] = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
+    """Send open-loop traffic to a service or an address; latency counts from when each request was due."""
+    from flyball.cli.load import run
+    from flyball.cli.look import address_of
+
+    return run(
+        target, resolve=lambda name: address_of(file, name), rate=rate, lasting=lasting, stages=stages, trace=trace,
+        speed=speed, scale=scale, path=path, method=method, headers=header, body=body, expect=expect, timeout=timeout,
+        requests=requests, evenly=evenly, seed=seed, allow_remote=allow_remote, json=json,
+    )  # fmt: skip
+
+
+@app.command
+def watch(*, file: File = None, times: Annotated[int | None, Parameter(show=False)] = None) -> int:
+    """The live table: which instance serves, capacity, why."""
+    from flyball.cli.watch import run
+
+    return run(file, times=times)
+
+
+@app.command(name="open")
+def open_(
+    *,
+    dashboard: Annotated[bool, Parameter(negative="", help="The dashboard instead of the application.")] = False,
+    print_: Annotated[bool, Parameter(name="--print", negative="", help="Only print the address.")] = False,
+    file: File = None,
+) -> int:
+    """Open the application in a browser."""
+    from flyball.cli.look import open_
+
+    return open_(file, dashboard=dashboard, show=print_)
+
+
+@app.command(name="exec")
+def exec_(
+    service: str,
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    file: File = None,
+) -> int:
+    """Run a command in an instance's directory and environment."""
+    from flyball.cli.look import exec_
+
+    return exec_(file, service, list(command))
+
+
+@app.command
+def doctor(*, json: Json = False) -> int:
+    """Look at this machine: what Flyball needs and what it found."""
+    from flyball.cli.look import doctor
+
+    return doctor(json=json)
+
+
+@app.command
+def replay(*, file: File = None, json: Json = False) -> int:
+    """Step the recorded run again and demand identical actions."""
+    from flyball.cli.replay import run
+
+    return run(file, json=json)
+
+
+def _seconds(text: str | None) -> float | None:
+    from flyball.core.arrivals import parse_duration
+
+    return None if text is None else parse_duration(text)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 good, 1 failed, 2 wrong use or file, 3 not running, 130 Ctrl-C."""
+    sys.exit(outcome(sys.argv[1:]))
+
+
+def outcome(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return FileError.exit_code
+    except FlyballError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    return result if isinstance(result, int) else 0

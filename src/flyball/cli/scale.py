@@ -1,0 +1,38 @@
+"""`flyball scale SERVICE=N`: set desired capacity; the loop goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flyball.core.errors import Failed, FileError
+
+from . import talk
+from .client import Control
+from .files import find_file
+
+
+def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
+    """Set the desired capacity of services. Raises `Failed` when one is refused."""
+    control = Control(find_file(path))
+    known = [one["name"] for one in control.get("application")["services"]]
+    refused = []
+    for service, desired in [parsed(wish, known) for wish in wishes]:
+        for event in control.post(f"services/{service}/scale", desired=desired, hold_s=hold_s):
+            if event["kind"] in {"refused", "scaled_by_hand"} and event["service"] == service:
+                talk.say(f"{service}: {event['reason']}")
+                refused += [event["reason"]] if event["kind"] == "refused" else []
+    if refused:
+        raise Failed("nothing was changed: " + "; ".join(refused))
+    if not hold_s:
+        talk.say("the loop goes on; `--hold 5m` keeps the policies off for a while", "dim")
+    return 0
+
+
+def parsed(wish: str, known: list[str]) -> tuple[str, int]:
+    """`web=3` as ("web", 3). Raises `FileError` when it is not that, or names no service."""
+    service, equals, number = wish.partition("=")
+    if not equals or not number.isdecimal():
+        raise FileError(f"{wish!r} is not SERVICE=N, such as {known[0]}=3")
+    if service not in known:
+        raise FileError(f"there is no service {service!r}; there is: {', '.join(known)}")
+    return service, int(number)

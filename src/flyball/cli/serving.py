@@ -1,0 +1,155 @@
+"""The control plane as a process: the runtime and its HTTP interface in one event loop, until a signal ends it.
+
+Ctrl-C (SIGINT) in the foreground stops everything. SIGTERM ends only the control plane: instances, balancer and stores
+go on, and the next `flyball up` takes them over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from flyball.core.errors import FlyballError
+from flyball.dashboard.panel import open_panel
+from flyball.local import control_api, processes
+from flyball.local.journal import Event
+from flyball.local.runtime import Runtime
+
+STREAMS_END_S = 1
+
+
+class Server(uvicorn.Server):
+    """uvicorn inside our own loop: signals stay ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals alone."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def served(runtime: Runtime) -> AsyncIterator[dict[str, Any]]:
+    """Serve the control API while the block runs; gives what `control.json` holds."""
+    socket = runtime.paths.sockets / "control.sock"
+    control: dict[str, Any] = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
+    panel = open_panel(runtime, control)
+    control["dashboard"] = panel.url
+    socket.unlink(missing_ok=True)
+    servers = [
+        Server(_config(control_api.create(runtime, control), uds=str(socket))),
+        Server(_config(panel.app, fd=panel.listener.fileno())),
+    ]
+    tasks = [asyncio.ensure_future(server.serve()) for server in servers]
+    while not all(server.started for server in servers):
+        await asyncio.sleep(0.005)
+    _write(runtime.paths.control_file, control)
+    try:
+        yield control
+    finally:
+        runtime.closing.set()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        panel.listener.close()
+        runtime.paths.control_file.unlink(missing_ok=True)
+        socket.unlink(missing_ok=True)
+
+
+def _config(app: Any, **where: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=STREAMS_END_S, **where
+    )
+
+
+def _write(path: Path, control: dict[str, Any]) -> None:
+    me = processes.identify(os.getpid())
+    assert me is not None
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps({**control, "started": me.started, "boot_id": me.boot_id}), encoding="utf-8")
+    temporary.chmod(0o600)
+    temporary.replace(path)
+
+
+async def serve(
+    runtime: Runtime,
+    *,
+    on_event: Callable[[Event], None],
+    on_started: Callable[[Runtime, dict[str, Any]], None],
+    interrupt_stops: bool,
+    watcher: Callable[[Runtime], Any] | None = None,
+) -> int:
+    """Run until stopped; the exit code. `watcher` is an async function that runs beside and may end it by returning."""
+    await runtime.start()
+    runtime.listeners.add(on_event)
+    ending = _Ending(runtime, interrupt_stops=interrupt_stops)
+    work = asyncio.ensure_future(runtime.run())
+    code = 0
+    try:
+        async with served(runtime) as control:
+            on_started(runtime, control)
+            await runtime.converge()
+            beside = asyncio.ensure_future(watcher(runtime)) if watcher is not None else None
+            code = await ending.until_over(work, beside)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        if runtime.state.shutting_down and not runtime.state.instances:
+            await runtime.finish()
+        else:
+            await runtime.leave()
+    return code
+
+
+class _Ending:
+    """Which way it ends: everything stopped, or left running."""
+
+    def __init__(self, runtime: Runtime, *, interrupt_stops: bool) -> None:
+        self._runtime = runtime
+        self._leave = asyncio.Event()
+        self._interrupts = 0
+        self._interrupt_stops = interrupt_stops
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._leave.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        loop.add_signal_handler(signal.SIGHUP, self._leave.set)
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        if not self._interrupt_stops or self._interrupts > 1:
+            self._leave.set()
+        else:
+            self._stopping = asyncio.ensure_future(self._stop())
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(FlyballError):
+            await self._runtime.stop()
+
+    async def until_over(self, work: asyncio.Future[None], beside: asyncio.Future[int] | None) -> int:
+        leaving = asyncio.ensure_future(self._leave.wait())
+        code = 0
+        waiting: set[asyncio.Future[Any]] = {work, leaving}
+        if beside is not None:
+            waiting.add(beside)
+        try:
+            while not (work.done() or leaving.done()):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if beside is not None and beside.done():
+                    waiting.discard(beside)
+                    code, beside = beside.result(), None
+                    if code != 0:
+                        await self._runtime.stop()
+        finally:
+            leaving.cancel()
+            if beside is not None:
+                beside.cancel()
+        if self._interrupts:
+            return 130
+        return code

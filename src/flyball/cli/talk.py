@@ -1,0 +1,88 @@
+"""How the command line talks: data on stdout, talk on stderr, colour only on a terminal, tables without boxes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
+KIND_STYLES = {
+    "scale_out": "bold green",
+    "scale_in": "bold blue",
+    "held": "dim",
+    "failed": "bold red",
+    "unhealthy": "red",
+    "rolled_back": "bold red",
+    "rollout_failed": "bold red",
+    "build_failed": "bold red",
+    "refused": "red",
+    "rollout_completed": "bold green",
+}
+
+
+def console(stream: TextIO) -> Console:
+    """A console that wraps nothing: lines are for `grep` too."""
+    width = None if stream.isatty() else 1_000
+    return Console(file=stream, soft_wrap=True, highlight=False, width=width, no_color="NO_COLOR" in os.environ or None)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """One line of talk on stderr."""
+    console(sys.stderr).print(Text(text, style=style or ""))
+
+
+def emit(value: Any) -> None:
+    """One JSON value on a line of stdout."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on stdout, upper-case headers, no lines."""
+    console(sys.stdout).print(made_table(headers, rows))
+
+
+def made_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """The same table as a thing to print later."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        made.add_column(header.upper(), no_wrap=True)
+    for row in rows:
+        made.add_row(*[cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row])
+    return made
+
+
+def shown(value: Any) -> str:
+    """A value for a person; nothing known is a dash."""
+    if value is None or value == "":
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def decision(event: dict[str, Any]) -> Text:
+    """One event as one line: time, service, kind, sentence."""
+    line = Text(time.strftime("%H:%M:%S", time.localtime(event["at"])), style="dim")
+    line.append(f"  {event['service'] or 'all':<12} ", style="bold")
+    line.append(f"{event['kind'].replace('_', ' '):<17} ", style=KIND_STYLES.get(event["kind"], ""))
+    change = "" if event["from"] is None or event["to"] is None else f"{event['from']} -> {event['to']}: "
+    subject = f"{event['instance']}: " if event["instance"] else ""
+    return line.append(subject + change + event["reason"])
+
+
+def colour_of(name: str) -> str:
+    """A colour for an instance's lines: the same number has the same colour."""
+    digits = "".join(letter for letter in name if letter.isdecimal())
+    return COLOURS[int(digits or 0) % len(COLOURS)]
+
+
+def log_line(name: str, line: str) -> Text:
+    """An instance's own line, with its name before it."""
+    return Text(f"{name:<8} | ", style=colour_of(name)).append(Text(line, style="default"))

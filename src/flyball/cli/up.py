@@ -1,0 +1,229 @@
+"""`flyball up`: start an application, or take over one that runs without a control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flyball.core.control.state import Lifecycle
+from flyball.core.errors import Failed, FlyballError, NotRunning
+from flyball.core.manifest import parse
+from flyball.core.model import Application
+from flyball.local import logs, processes
+from flyball.local.journal import Event
+from flyball.local.paths import StateDirectory
+from flyball.local.runtime import Runtime
+
+from . import talk
+from .client import Control
+from .files import find_file
+from .serving import serve
+from .waiting import ENDED_BADLY, Outcome, last_lines, until_settled
+
+CONTROL_STARTS_S = 30.0
+
+
+def run(path: Path | None, *, detach: bool, port: int | None) -> int:
+    """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
+    file = find_file(path)
+    app = parse(file.read_text(encoding="utf-8"), filename=str(file.name))
+    return _detached(app, file, port) if detach else _foreground(app, file, port)
+
+
+def control(file: Path, port: int | None) -> int:
+    """The control plane behind `up -d`: no terminal, decisions go to its log."""
+    app = parse(file.read_text(encoding="utf-8"), filename=str(file.name))
+    runtime = Runtime(app, file=file, port=port)
+    return asyncio.run(
+        serve(
+            runtime,
+            on_event=lambda event: talk.console(sys.stdout).print(talk.decision(event.as_json())),
+            on_started=lambda _runtime, _control: None,
+            interrupt_stops=False,
+        )
+    )
+
+
+# In the foreground
+
+
+def _foreground(app: Application, file: Path, port: int | None) -> int:
+    runtime = Runtime(app, file=file, port=port)
+    screen = _Screen(runtime)
+    try:
+        return asyncio.run(
+            serve(
+                runtime,
+                on_event=screen.on_event,
+                on_started=screen.on_started,
+                interrupt_stops=True,
+                watcher=screen.watch,
+            )
+        )
+    finally:
+        screen.goodbye()
+
+
+class _Screen:
+    """What `up` shows: where it listens, each decision as one line, each instance's output with its name before it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._console = talk.console(sys.stdout)
+        self._followed: dict[str, asyncio.Task[None]] = {}
+        self._greeted = False
+        self._failing: dict[str, str] = {}
+        self._failure: asyncio.Future[Outcome] | None = None
+
+    def on_started(self, runtime: Runtime, control: dict[str, Any]) -> None:
+        """Say what came up."""
+        self._greeted = True
+        services = ", ".join(one.name for one in runtime.app.services)
+        talk.say(f"{runtime.app.name}: {services}", "bold")
+        talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
+        talk.say(f"  {'dashboard':<14} {control['dashboard']}")
+        talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
+        if runtime.adopted:
+            talk.say(f"  {'taken over':<14} {', '.join(runtime.adopted)}")
+        talk.say("  Ctrl-C stops everything", "dim")
+        for instance in runtime.adopted:
+            self._follow(instance, from_end=True)
+
+    def on_event(self, event: Event) -> None:
+        """One decision, one line."""
+        said = event.as_json()
+        self._console.print(talk.decision(said))
+        if event.reason.kind.value == "launched" and event.reason.instance is not None:
+            self._follow(event.reason.instance, from_end=False)
+        if event.reason.kind.value == "failed" and event.reason.instance is not None:
+            self._failing[event.reason.service] = event.reason.instance
+        if said["kind"] in ENDED_BADLY and not self._served(said["service"]) and self._failure is not None:
+            lines = last_lines(self._runtime.paths, said, self._failing.get(said["service"]))
+            if not self._failure.done():
+                self._failure.set_result(Outcome(said["reason"], lines))
+
+    def _served(self, service: str) -> bool:
+        """Whether the service has anything to fall back to: then a failed deploy is no reason to end."""
+        return any(
+            one.service == service and one.lifecycle is Lifecycle.IN_SERVICE for one in self._runtime.state.instances
+        )
+
+    async def watch(self, _: Runtime) -> int:
+        """End everything with exit code 1 when a service can never come up."""
+        self._failure = asyncio.get_running_loop().create_future()
+        outcome = await self._failure
+        explain(self._runtime.app.name, outcome)
+        return 1
+
+    def _follow(self, instance: str, *, from_end: bool) -> None:
+        if instance not in self._followed:
+            self._followed[instance] = asyncio.ensure_future(self._print(instance, from_end=from_end))
+
+    async def _print(self, instance: str, *, from_end: bool) -> None:
+        path = self._runtime.paths.logs / f"{instance}.log"
+        while not path.exists():
+            await asyncio.sleep(0.1)
+        offset = path.stat().st_size if from_end else 0
+        async for _, line in logs.follow(path, offset):
+            self._console.print(talk.log_line(instance, line))
+
+    def goodbye(self) -> None:
+        """Say what is left running, if anything."""
+        if self._greeted and self._runtime.state.instances:
+            talk.say("the control plane has ended; instances and balancer go on. `flyball up` takes them over")
+        elif self._greeted:
+            talk.say(f"{self._runtime.app.name} is stopped; its data is kept in {self._runtime.paths.stores}")
+
+
+# Detached
+
+
+def _detached(app: Application, file: Path, port: int | None) -> int:
+    control_plane = Control(file)
+    if control_plane.running():
+        raise Failed(
+            f"{app.name} is running already here; change it with `flyball deploy`, stop it with `flyball down`"
+        )
+    paths = StateDirectory(file.parent / ".flyball")
+    paths.create()
+    fresh = not any(_live(paths))
+    log = paths.logs / "control.log"
+    beginning = log.stat().st_size if log.exists() else 0
+    process = asyncio.run(_spawn(file, port, log))
+    last = _until_answering(control_plane, process, log, beginning)
+    outcome = until_settled(
+        _events(control_plane, after=last),
+        lambda: dict(control_plane.get("application")),
+        paths,
+        services={one.name: None for one in app.services},
+        on_event=lambda event: talk.console(sys.stderr).print(talk.decision(event)),
+    )
+    if outcome.failure is None:
+        described = control_plane.get("application")
+        talk.say(f"{app.name} serves on {described['url']}", "bold green")
+        talk.say(f"dashboard {described['dashboard']}")
+        return 0
+    explain(app.name, outcome)
+    if fresh:
+        with contextlib.suppress(FlyballError):
+            control_plane.post("down")
+            until_gone(control_plane, process)
+    return 1
+
+
+async def _spawn(file: Path, port: int | None, log: Path) -> processes.Process:
+    argv = [sys.executable, "-m", "flyball", "control-plane", str(file)]
+    if port is not None:
+        argv += ["--port", str(port)]
+    return await processes.spawn(argv, environment=dict(os.environ), directory=file.parent, log=log)
+
+
+def _live(paths: StateDirectory) -> Iterator[str]:
+    for path in paths.processes.glob("*.json"):
+        loaded = processes.load(path)
+        if loaded is not None and processes.alive(loaded[0]) and "instance" in loaded[1]:
+            yield path.stem
+
+
+def _until_answering(control_plane: Control, process: processes.Process, log: Path, beginning: int) -> int:
+    """Wait for the control plane; the number of the last event before it. Raises `Failed` with its own words."""
+    deadline = time.monotonic() + CONTROL_STARTS_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(NotRunning):
+            known = control_plane.get("events", limit=1)
+            return max((event["id"] for event in known), default=0) if _old(known) else 0
+        if not processes.alive(process):
+            with log.open("rb") as file:
+                file.seek(beginning)
+                words = file.read().decode(errors="replace").replace("\0", "").strip()
+            raise Failed(words.removeprefix("flyball: ") or "the control plane ended at once without a word")
+        time.sleep(0.02)
+    raise Failed(f"the control plane did not answer within {CONTROL_STARTS_S:g} s; its words are in {log}")
+
+
+def _old(events: list[dict[str, Any]]) -> bool:
+    """Whether the newest event is from before this start."""
+    return bool(events) and events[-1]["at"] < time.time() - CONTROL_STARTS_S
+
+
+def _events(control_plane: Control, *, after: int) -> Iterator[dict[str, Any] | None]:
+    return control_plane.stream(after=after)
+
+
+def explain(name: str, outcome: Outcome) -> None:
+    """Say why it did not come up, with the failing thing's own last lines."""
+    talk.say(f"{name}: {outcome.failure}", "bold red")
+    for line in outcome.lines:
+        talk.say(f"    {line}", "dim")
+
+
+def until_gone(control_plane: Control, process: processes.Process | None = None) -> None:
+    """Wait until the control plane has ended."""
+    while control_plane.running() or (process is not None and processes.alive(process)):
+        time.sleep(0.05)

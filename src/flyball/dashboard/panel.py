@@ -1,0 +1,56 @@
+"""The dashboard's server side: who may come in, and on which address.
+
+Loopback only. Every request needs the token of the printed address (as a cookie, a header or once in the query), a Host
+that names this machine (DNS rebinding), and, to act, an Origin that is the page's own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from flyball.local import control_api
+from flyball.local.runtime import Runtime
+
+from .guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """An ASGI application, the socket it is to be served on, and its address with the token."""
+
+    app: Any
+    listener: socket.socket
+    url: str
+
+
+def open_panel(runtime: Runtime, control: dict[str, Any]) -> Panel:
+    """Bind the dashboard's port (the one of last time where it is free) and put the guard before the control API."""
+    token = runtime.journal.fact("token") or secrets.token_urlsafe(24)
+    runtime.journal.remember("token", token)
+    listener = _bind(int(runtime.journal.fact("dashboard_port") or 0))
+    port = listener.getsockname()[1]
+    runtime.journal.remember("dashboard_port", str(port))
+    api = control_api.create(runtime, control)
+    return Panel(
+        app=Guard(api, token=token, port=port), listener=listener, url=f"http://127.0.0.1:{port}/?token={token}"
+    )
+
+
+def _bind(last: int) -> socket.socket:
+    from flyball.local.processes import free_port  # noqa: PLC0415
+
+    for port in [*([last] if last else []), free_port(), free_port(), free_port()]:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            listener.close()
+            continue
+        listener.listen(128)
+        listener.setblocking(False)
+        return listener
+    raise OSError("no free port for the dashboard")

@@ -1,0 +1,153 @@
+"""The balancer of this machine: one Envoy process, started orphaned so that it outlives the control plane.
+
+It is fed by files alone; when it dies it is started again at once with the files as they lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from flyball.core.errors import Failed
+from flyball.core.model import Application
+
+from . import logs, processes
+from .envoy import bootstrap as envoy_bootstrap
+from .envoy import files as envoy_files
+from .envoy import process as envoy_process
+from .envoy import resources
+from .envoy.admin import Admin, TargetStats
+from .envoy.endpoints import Endpoint
+from .paths import StateDirectory
+
+START_TIMEOUT_S = 20.0
+RECORD = "balancer.json"
+
+
+class Balancer:
+    """Envoy of one application. `wake` is called when it died (and is being started again)."""
+
+    def __init__(self, paths: StateDirectory, name: str, wake: Callable[[], None]) -> None:
+        self._paths = paths
+        self._name = name
+        self._wake = wake
+        self._watch: processes.Watch | None = None
+        self._guard: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.process: processes.Process | None = None
+        self.restarts = 0
+        self.admin = Admin(str(self._admin_socket))
+
+    @property
+    def _admin_socket(self) -> Path:
+        return self._paths.sockets / "envoy.sock"
+
+    @property
+    def _record(self) -> Path:
+        return self._paths.processes / RECORD
+
+    @property
+    def access_log(self) -> Path:
+        """One line per request."""
+        return self._paths.logs / "access.log"
+
+    @property
+    def log(self) -> Path:
+        """Envoy's own words."""
+        return self._paths.logs / "envoy.log"
+
+    def push(
+        self,
+        app: Application,
+        endpoints: Mapping[str, Sequence[Endpoint]],
+        *,
+        port: int,
+        certificate: tuple[str, str] | None,
+    ) -> bool:
+        """Write what changed for the balancer to pick up; True when something did."""
+        files = resources.files(
+            app,
+            endpoints,
+            directory=str(self._paths.xds),
+            port=port,
+            access_log=str(self.access_log),
+            certificate=certificate,
+        )
+        return bool(envoy_files.write(self._paths.xds, files))
+
+    def adopt(self) -> bool:
+        """Take over a running balancer of an earlier control plane; False when there is none."""
+        loaded = processes.load(self._record)
+        if loaded is None or not processes.alive(loaded[0]):
+            return False
+        self._guarded(loaded[0])
+        return True
+
+    async def start(self) -> None:
+        """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
+        bootstrap = self._paths.xds / "bootstrap.json"
+        content = envoy_bootstrap.bootstrap(
+            directory=str(self._paths.xds), admin_socket=str(self._admin_socket), name=self._name
+        )
+        envoy_files.write(self._paths.xds, {bootstrap.name: content})
+        self._admin_socket.unlink(missing_ok=True)
+        process = await processes.spawn(
+            envoy_process.command(bootstrap=bootstrap, log=self.log, concurrency=1),
+            environment={"PATH": "/usr/bin:/bin"},
+            directory=self._paths.root,
+            log=self.log,
+        )
+        processes.save(self._record, process)
+        self._guarded(process)
+
+    async def until_ready(self) -> None:
+        """Wait until the balancer serves. Raises `Failed` with its last words."""
+        deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+        while not await self.admin.ready():
+            if self.process is None or not processes.alive(self.process):
+                raise Failed(f"the balancer did not start: {logs.last_line(self.log)}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise Failed(f"the balancer was not ready after {START_TIMEOUT_S:g} s: {logs.last_line(self.log)}")
+            await asyncio.sleep(0.02)
+
+    def _guarded(self, process: processes.Process) -> None:
+        self.process = process
+        self._watch = processes.Watch(process)
+        self._guard = asyncio.ensure_future(self._until_exit(self._watch))
+
+    async def _until_exit(self, watch: processes.Watch) -> None:
+        await watch.wait()
+        watch.close()
+        if self._stopping:
+            return
+        self.restarts += 1
+        self._wake()
+        if self.restarts > 1:
+            await asyncio.sleep(min(0.1 * 2**self.restarts, 5.0))  # a balancer that keeps dying must not spin
+        await self.start()
+
+    async def targets(self) -> tuple[TargetStats, ...] | None:
+        """What the balancer says of every target; None while it does not answer."""
+        try:
+            return await self.admin.targets()
+        except (OSError, ValueError, TimeoutError):
+            return None
+
+    async def stop(self) -> None:
+        """End Envoy; its listener closes at once."""
+        self._stopping = True
+        if self._watch is not None:
+            self._watch.signal(signal.SIGKILL)
+            await self._watch.wait()
+        self._record.unlink(missing_ok=True)
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop watching; Envoy goes on."""
+        self._stopping = True
+        if self._guard is not None:
+            self._guard.cancel()
+            await asyncio.gather(self._guard, return_exceptions=True)
+        await self.admin.close()

@@ -1,0 +1,203 @@
+"""The control plane's HTTP interface: what the command line and the dashboard ask and tell it.
+
+The command line reaches it over a Unix socket in a directory that only the user can enter; the dashboard adds its own
+guard for TCP. Reading is GET, acting is POST. Errors are `{"detail": sentence}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+
+from flyball.core.control.observation import Replace, Scale
+from flyball.core.errors import FlyballError
+from flyball.core.manifest import parse
+
+from . import logs
+from .journal import Event
+from .runtime import Runtime
+
+STREAM_QUEUE = 1000
+
+
+class ScaleRequest(BaseModel):
+    """Desired capacity in instances, and for how many seconds policies keep their hands off."""
+
+    desired: int = Field(ge=0)
+    hold_s: float = Field(default=0.0, ge=0.0)
+
+
+class DeployRequest(BaseModel):
+    """A directory to take the source from (absolute; the file's own when absent) and where it came from."""
+
+    source: str | None = None
+    note: str = ""
+
+
+class RollbackRequest(BaseModel):
+    """The release to go back to; the last completed one when absent."""
+
+    release: int | None = None
+
+
+def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
+    """All routes. `control` is what `control.json` holds (pid, url, dashboard)."""
+    routes = APIRouter(prefix="/api")
+
+    @routes.get("/application")
+    async def application() -> dict[str, Any]:
+        return described(runtime, control)
+
+    @routes.get("/events")
+    async def events(
+        after: int = 0,
+        since: float = 0.0,
+        service: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+    ) -> list[dict[str, Any]]:
+        found = runtime.journal.events(after=after, since=since, service=service, limit=limit)
+        return [event.as_json() for event in found]
+
+    @routes.get("/stream")
+    async def stream(request: Request, after: int | None = None) -> StreamingResponse:
+        last = request.headers.get("last-event-id")
+        start = int(last) if last is not None and last.isdecimal() else after
+        return StreamingResponse(event_stream(runtime, start), media_type="text/event-stream")
+
+    @routes.get("/history")
+    async def history(
+        since: float, until: float = 1e12, resolution: int = 1, service: str | None = None
+    ) -> list[dict[str, Any]]:
+        return runtime.journal.history(since=since, until=until, resolution=resolution, service=service)
+
+    @routes.get("/releases")
+    async def releases(service: str | None = None) -> list[dict[str, Any]]:
+        return described_releases(runtime, service)
+
+    @routes.get("/logs/{name}")
+    async def log_lines(name: str, lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> list[str]:
+        path = runtime.paths.logs / f"{name}.log"
+        if path.parent != runtime.paths.logs or not path.exists():
+            raise HTTPException(404, f"there is no log {name!r}")
+        return await asyncio.to_thread(logs.tail, path, lines)
+
+    _add_actions(routes, runtime)
+    return routes
+
+
+def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
+    @routes.post("/services/{service}/scale")
+    async def scale(service: str, wish: ScaleRequest) -> list[dict[str, Any]]:
+        return told(await runtime.submit(Scale(service=service, desired=wish.desired, hold_s=wish.hold_s)))
+
+    @routes.post("/services/{service}/deploy")
+    async def deploy(service: str, wish: DeployRequest) -> list[dict[str, Any]]:
+        source = None if wish.source is None else Path(wish.source)
+        return told(await runtime.deploy(service, source=source, note=wish.note))
+
+    @routes.post("/services/{service}/rollback")
+    async def rollback(service: str, wish: RollbackRequest) -> list[dict[str, Any]]:
+        return told(await runtime.rollback(service, wish.release))
+
+    @routes.post("/instances/{instance}/drain")
+    async def drain(instance: str) -> list[dict[str, Any]]:
+        if all(one.id != instance for one in runtime.state.instances):
+            raise HTTPException(404, f"there is no instance {instance!r}")
+        return told(await runtime.submit(Replace(instance=instance)))
+
+    @routes.post("/file")
+    async def file() -> dict[str, Any]:
+        runtime.change(parse(runtime.file.read_text(encoding="utf-8"), filename=runtime.file.name))
+        return {"changed": await runtime.converge()}
+
+    @routes.post("/down")
+    async def down() -> dict[str, Any]:
+        await runtime.stop()
+        return {"stopping": True}
+
+
+def told(events: list[Event]) -> list[dict[str, Any]]:
+    """Events as JSON."""
+    return [event.as_json() for event in events]
+
+
+def described(runtime: Runtime, control: dict[str, Any]) -> dict[str, Any]:
+    """The shape that `flyball ps --json` promises."""
+    balancer = runtime.balancer.process
+    return {
+        "application": runtime.app.name,
+        "url": runtime.url,
+        "dashboard": control.get("dashboard"),
+        "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
+        "balancer": {"pid": None if balancer is None else balancer.pid},
+        "stopping": runtime.stopping,
+        "services": runtime.services(),
+    }
+
+
+def described_releases(runtime: Runtime, service: str | None) -> list[dict[str, Any]]:
+    """Releases, the newest first within each service."""
+    return [
+        {
+            "service": state.name,
+            "release": release.number,
+            "status": release.status.value,
+            "current": release.number == state.release,
+            "created_at": release.created_at,
+            "note": release.note,
+            "message": release.message,
+        }
+        for state in runtime.state.services
+        if service in {None, state.name}
+        for release in reversed(state.releases)
+    ]
+
+
+async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str]:
+    """Server-sent events: those since `after` (None: only new ones), then each as it happens, and a beat a second."""
+    queue: asyncio.Queue[Event] = asyncio.Queue(STREAM_QUEUE)
+
+    def listener(event: Event) -> None:
+        if not queue.full():
+            queue.put_nowait(event)
+
+    runtime.listeners.add(listener)
+    try:
+        last = 0
+        for event in runtime.journal.events(after=after) if after is not None else ():
+            last = event.id
+            yield as_sse(event)
+        while not runtime.closing.is_set():
+            try:
+                event = await asyncio.wait_for(queue.get(), 1.0)
+            except TimeoutError:
+                yield ": beat\n\n"
+                continue
+            if event.id == 0 or event.id > last:  # one that came while the old ones were read is among them
+                yield as_sse(event)
+    finally:
+        runtime.listeners.discard(listener)
+
+
+def as_sse(event: Event) -> str:
+    """One server-sent event."""
+    return f"id: {event.id}\nevent: decision\ndata: {json.dumps(event.as_json())}\n\n"
+
+
+def create(runtime: Runtime, control: dict[str, Any]) -> FastAPI:
+    """The application served on the Unix socket."""
+    api = FastAPI(title="Flyball control API", docs_url=None, redoc_url=None)
+    api.include_router(router(runtime, control))
+
+    @api.exception_handler(FlyballError)
+    async def failed(_: Request, error: FlyballError) -> JSONResponse:
+        return JSONResponse({"detail": str(error), "exit_code": error.exit_code}, status_code=409)
+
+    return api

@@ -1,0 +1,250 @@
+"""The instances of this machine: launch, watch, adopt, end. Knows processes, decides nothing.
+
+An instance's record lies in `processes/<id>.json` (written before anything else can happen to it), so a control plane
+that comes back adopts what runs by boot id, pid and start time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flyball.core.control.actions import Launch
+from flyball.core.errors import FlyballError
+from flyball.core.model import Service, Size
+
+from . import logs, processes
+from .limits import Limits
+from .paths import StateDirectory
+from .probe import probe
+
+PROBE_EVERY_S = 0.05
+OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(slots=True)
+class Running:
+    """One instance as this machine knows it. `cpu_s` and `sampled_at` belong to the last usage sample."""
+
+    id: str
+    service: str
+    release: int
+    zone: str
+    port: int
+    size: Size
+    health_path: str
+    started_at: float
+    directory: str
+    process: processes.Process | None = None
+    watch: processes.Watch | None = None
+    ready: bool = False
+    exited: bool = False
+    exit_code: int | None = None
+    detail: str = ""
+    ending: bool = False
+    cpu_s: float | None = None
+    sampled_at: float | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Instances:
+    """All instances of one application. `wake` is called whenever one becomes ready or exits."""
+
+    def __init__(self, paths: StateDirectory, limits: Limits, wake: Callable[[], None]) -> None:
+        self._paths = paths
+        self._limits = limits
+        self._wake = wake
+        self.running: dict[str, Running] = {}
+
+    def launch(
+        self,
+        action: Launch,
+        service: Service,
+        *,
+        directory: Path,
+        environment: Callable[[int], Mapping[str, str]],
+        now: float,
+    ) -> None:
+        """Start an instance unless it is known already. `environment` is asked with the port chosen for it."""
+        if action.instance in self.running:
+            return
+        port = processes.free_port({one.port for one in self.running.values()})
+        running = Running(
+            id=action.instance,
+            service=action.service,
+            release=action.release,
+            zone=action.zone,
+            port=port,
+            size=action.spec.size,
+            health_path=service.health.path,
+            started_at=now,
+            directory=str(directory),
+        )
+        self.running[running.id] = running
+        self._task(running, self._start(running, action.spec.run, service, environment(port)))
+
+    async def _start(self, running: Running, run: str, service: Service, environment: Mapping[str, str]) -> None:
+        from .releases import run_command  # noqa: PLC0415  the module reaches for build tools, not needed to adopt
+
+        try:
+            argv = run_command(run, directory=Path(running.directory), environment=environment)
+            joins = self._limits.create(running.id)
+            self._limits.boost(running.id, running.size)
+            running.process = await processes.spawn(
+                argv,
+                environment=environment,
+                directory=Path(running.directory),
+                log=self.log(running.id),
+                cgroup_procs=joins,
+            )
+        except FlyballError as error:
+            running.exited, running.exit_code, running.detail = True, 127, str(error)
+            self._wake()
+            return
+        self._save(running)
+        self._watch(running)
+        if running.ending:
+            self.terminate(running.id, force=True)
+        await self._until_ready(running, service)
+
+    async def _until_ready(self, running: Running, service: Service) -> None:
+        health = service.health
+        while not running.exited and not running.ending:
+            answer = await probe(running.port, running.health_path, timeout_s=health.timeout_s)
+            if isinstance(answer, int) and health.status_min <= answer <= health.status_max:
+                self._limits.apply(running.id, running.size)
+                running.ready, running.detail = True, ""
+                self._save(running)
+                self._wake()
+                return
+            running.detail = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
+            await asyncio.sleep(PROBE_EVERY_S)
+
+    def _task(self, running: Running, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        running.tasks.add(task)
+        task.add_done_callback(running.tasks.discard)
+
+    def _watch(self, running: Running) -> None:
+        assert running.process is not None
+        running.watch = processes.Watch(running.process)
+        self._task(running, self._until_exit(running))
+
+    async def _until_exit(self, running: Running) -> None:
+        assert running.watch is not None
+        await running.watch.wait()
+        running.exit_code = running.watch.exit_code()
+        if self._limits.oom_killed(running.id):
+            megabytes = running.size.memory_bytes // (1024 * 1024)
+            running.detail = f"{OUT_OF_MEMORY}: it may use {megabytes} MB"
+        else:
+            running.detail = logs.last_line(self.log(running.id)) or running.detail
+        running.exited = True
+        self._wake()
+
+    def terminate(self, instance: str, *, force: bool) -> None:
+        """SIGTERM once, or end the whole process group and cgroup at once with `force`."""
+        running = self.running.get(instance)
+        if running is None or running.exited:
+            return
+        if running.watch is None:
+            running.ending = True  # still being spawned: `_start` ends it
+            return
+        if force:
+            self._limits.kill(instance)
+            running.watch.signal_group(signal.SIGKILL)
+        elif not running.ending:
+            running.watch.signal(signal.SIGTERM)
+        running.ending = True
+
+    def forget(self, keep: Collection[str]) -> None:
+        """Drop the records of exited instances that the governor no longer remembers."""
+        for gone in [one for one in self.running.values() if one.exited and one.id not in keep]:
+            del self.running[gone.id]
+            self._clear(gone)
+
+    def _clear(self, gone: Running) -> None:
+        if gone.watch is not None:
+            # What it started and left behind goes with it: the cgroup knows all, the process group most.
+            gone.watch.signal_group(signal.SIGKILL)
+            gone.watch.close()
+        self._limits.kill(gone.id)
+        self._limits.remove(gone.id)
+        self._record(gone.id).unlink(missing_ok=True)
+
+    def adopt(self, services: Mapping[str, Service]) -> list[str]:
+        """Take over what an earlier control plane started and still runs. Returns the ids, in order of launch."""
+        for path in sorted(self._paths.processes.glob("*.json")):
+            loaded = processes.load(path)
+            if loaded is None:
+                path.unlink(missing_ok=True)
+                continue
+            process, facts = loaded
+            if "instance" not in facts:
+                continue
+            running = _restored(process, facts)
+            self.running[running.id] = running
+            if not processes.alive(process):
+                running.exited, running.detail = True, logs.last_line(self.log(running.id)) or ""
+                continue
+            self._watch(running)
+            service = services.get(running.service)
+            if not running.ready and service is not None:
+                self._task(running, self._until_ready(running, service))
+        return [one.id for one in self.running.values() if not one.exited]
+
+    def _save(self, running: Running) -> None:
+        assert running.process is not None
+        processes.save(
+            self._record(running.id),
+            running.process,
+            instance=running.id,
+            service=running.service,
+            release=running.release,
+            zone=running.zone,
+            port=running.port,
+            cpu=running.size.cpu,
+            memory_bytes=running.size.memory_bytes,
+            burst=running.size.burst,
+            health_path=running.health_path,
+            started_at=running.started_at,
+            directory=running.directory,
+            ready=running.ready,
+        )
+
+    def _record(self, instance: str) -> Path:
+        return self._paths.processes / f"{instance}.json"
+
+    def log(self, instance: str) -> Path:
+        """Where an instance's output goes."""
+        return self._paths.logs / f"{instance}.log"
+
+    async def close(self) -> None:
+        """Stop watching; the instances go on."""
+        tasks = [task for one in self.running.values() for task in one.tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for one in self.running.values():
+            if one.watch is not None:
+                one.watch.close()
+
+
+def _restored(process: processes.Process, facts: Mapping[str, object]) -> Running:
+    size = Size(cpu=float(str(facts["cpu"])), memory_bytes=int(str(facts["memory_bytes"])), burst=bool(facts["burst"]))
+    return Running(
+        id=str(facts["instance"]),
+        service=str(facts["service"]),
+        release=int(str(facts["release"])),
+        zone=str(facts["zone"]),
+        port=int(str(facts["port"])),
+        size=size,
+        health_path=str(facts["health_path"]),
+        started_at=float(str(facts["started_at"])),
+        directory=str(facts["directory"]),
+        process=process,
+        ready=bool(facts["ready"]),
+    )

@@ -1,0 +1,253 @@
+"""The journal: what was seen, what was decided and why, in one SQLite file per application.
+
+Restart restores the last state from it, `replay` steps the recorded observations again, `events` and the dashboard
+read the reasons. A step that changed nothing and saw no clock tick is not recorded: stepping it again changes nothing.
+
+Shapes: `steps.observation`, `steps.state` and `state.state` are zlib-compressed JSON of the core's values,
+`steps.actions` is their JSON. `steps.state` is the state *before* the step, kept every `SNAPSHOT_EVERY` steps.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from flyball.core.control.actions import Action
+from flyball.core.control.observation import Observation
+from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.control.state import State
+from flyball.core.control.step import Step
+from flyball.core.errors import Failed
+from flyball.core.model import Application
+
+SNAPSHOT_EVERY = 200
+KEEP_STEPS = 20_000  # five hours at one step a second
+KEEP_EVENTS = 100_000
+KEEP_SECONDS_S = 3_600.0  # history by the second
+KEEP_MINUTES_S = 7 * 86_400.0  # history by the minute
+
+APPLICATION: TypeAdapter[Application] = TypeAdapter(Application)
+STATE: TypeAdapter[State] = TypeAdapter(State)
+OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Observation)
+ACTIONS: TypeAdapter[tuple[Action, ...]] = TypeAdapter(tuple[Action, ...])
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS applications (id INTEGER PRIMARY KEY, application TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL, state BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS steps (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, application INTEGER NOT NULL,
+    observation BLOB NOT NULL, state BLOB, actions TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, service TEXT NOT NULL, kind TEXT NOT NULL,
+    before INTEGER, after INTEGER, reason TEXT NOT NULL, instance TEXT, release INTEGER);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE TABLE IF NOT EXISTS history (
+    resolution INTEGER NOT NULL, at REAL NOT NULL, service TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (resolution, at, service)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A reason with its number and time (seconds since the epoch)."""
+
+    id: int
+    at: float
+    reason: Reason
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `flyball events --json` promises, and instance and release beside them."""
+        why = self.reason
+        return {
+            "id": self.id,
+            "at": round(self.at, 3),
+            "service": why.service,
+            "kind": why.kind.value,
+            "from": why.before,
+            "to": why.after,
+            "reason": why.text,
+            "instance": why.instance,
+            "release": why.release,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One recorded step. `state` is the state before it, where a snapshot was kept."""
+
+    id: int
+    at: float
+    app: Application
+    seen: Observation
+    state: State | None
+    actions: str
+
+
+class Journal:
+    """One application's journal. Not shared between threads. Errors of the disk surface as `Failed`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._application: tuple[Application | None, int] = (None, 0)
+        self._last_step = 0
+        self._since_snapshot = SNAPSHOT_EVERY
+        try:
+            self._db = sqlite3.connect(path, timeout=10.0)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(SCHEMA)
+            self._db.commit()
+            self._last_step = self._db.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()[0]
+        except sqlite3.Error as error:
+            raise Failed(f"the journal {path} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def fact(self, key: str) -> str | None:
+        """A remembered fact about the application here, such as the listener's port."""
+        row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a fact until it is overwritten."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+    def restore(self) -> State | None:
+        """The state after the last recorded step. Raises `Failed` when it was written by a program that differs."""
+        row = self._db.execute("SELECT state FROM state").fetchone()
+        if row is None:
+            return None
+        try:
+            return STATE.validate_json(zlib.decompress(row[0]))
+        except (ValueError, zlib.error) as error:
+            raise Failed(f"the journal {self.path} holds a state this version cannot read: {error}") from error
+
+    def record(self, app: Application, before: State, seen: Observation, step: Step, *, now: float) -> list[Event]:
+        """Write one step in one transaction; answer its reasons as numbered events."""
+        try:
+            with self._db:
+                self._record_step(app, before, seen, step, now)
+                state = zlib.compress(STATE.dump_json(step.state), 1)
+                self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, state))
+                return [self._record_event(reason, now) for reason in step.reasons]
+        except sqlite3.Error as error:
+            raise Failed(f"the journal {self.path} cannot be written: {error}") from error
+
+    def _record_step(self, app: Application, before: State, seen: Observation, step: Step, now: float) -> None:
+        snapshot = None
+        if self._since_snapshot >= SNAPSHOT_EVERY:
+            snapshot = zlib.compress(STATE.dump_json(before), 1)
+            self._since_snapshot = 0
+        self._since_snapshot += 1
+        self._last_step += 1
+        self._db.execute(
+            "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self._last_step,
+                now,
+                self._application_id(app),
+                zlib.compress(OBSERVATION.dump_json(seen, exclude_defaults=True), 1),
+                snapshot,
+                ACTIONS.dump_json(step.actions).decode(),
+            ),
+        )
+        if self._last_step % 1000 == 0:
+            self._prune(now)
+
+    def _application_id(self, app: Application) -> int:
+        known, number = self._application
+        if known is not app:
+            text = APPLICATION.dump_json(app).decode()
+            self._db.execute("INSERT OR IGNORE INTO applications (application) VALUES (?)", (text,))
+            number = self._db.execute("SELECT id FROM applications WHERE application = ?", (text,)).fetchone()[0]
+            self._application = (app, number)
+        return number
+
+    def _record_event(self, why: Reason, now: float) -> Event:
+        row = (now, why.service, why.kind.value, why.before, why.after, why.text, why.instance, why.release)
+        cursor = self._db.execute(
+            "INSERT INTO events (at, service, kind, before, after, reason, instance, release)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        return Event(id=cursor.lastrowid or 0, at=now, reason=why)
+
+    def _prune(self, now: float) -> None:
+        self._db.execute("DELETE FROM steps WHERE id <= ?", (self._last_step - KEEP_STEPS,))
+        self._db.execute("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (KEEP_EVENTS,))
+        self._db.execute("DELETE FROM history WHERE resolution = 1 AND at < ?", (now - KEEP_SECONDS_S,))
+        self._db.execute("DELETE FROM history WHERE resolution = 60 AND at < ?", (now - KEEP_MINUTES_S,))
+
+    def events(
+        self, *, after: int = 0, since: float = 0.0, service: str | None = None, limit: int = 100_000
+    ) -> list[Event]:
+        """The newest `limit` events with a number above `after` and not before `since`, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, at, service, kind, before, after, reason, instance, release FROM events"
+            " WHERE id > ? AND at >= ? AND (? IS NULL OR service IN (?, '')) ORDER BY id DESC LIMIT ?",
+            (after, since, service, service, limit),
+        ).fetchall()
+        return [_event(row) for row in reversed(rows)]
+
+    def steps(self) -> Iterator[Recorded]:
+        """Recorded steps from the oldest one that has a snapshot of the state before it."""
+        first = self._db.execute("SELECT min(id) FROM steps WHERE state IS NOT NULL").fetchone()[0]
+        applications = {
+            number: APPLICATION.validate_json(text)
+            for number, text in self._db.execute("SELECT id, application FROM applications")
+        }
+        rows = self._db.execute(
+            "SELECT id, at, application, observation, state, actions FROM steps WHERE id >= ? ORDER BY id",
+            (first or 0,),
+        )
+        for number, at, application, observation, state, actions in rows:
+            yield Recorded(
+                id=number,
+                at=at,
+                app=applications[application],
+                seen=OBSERVATION.validate_json(zlib.decompress(observation)),
+                state=None if state is None else STATE.validate_json(zlib.decompress(state)),
+                actions=actions,
+            )
+
+    def record_history(self, at: float, service: str, data: dict[str, Any], *, resolution: int = 1) -> None:
+        """Keep what a service did in the `resolution` seconds that ended at `at`."""
+        row = (resolution, at, service, json.dumps(data, separators=(",", ":")))
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", row)
+
+    def history(
+        self, *, since: float, until: float, resolution: int = 1, service: str | None = None
+    ) -> list[dict[str, Any]]:
+        """What was kept, oldest first: `{"at", "service", ...}`."""
+        rows = self._db.execute(
+            "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
+            " AND (? IS NULL OR service = ?) ORDER BY at, service",
+            (resolution, since, until, service, service),
+        )
+        return [{"at": at, "service": name, **json.loads(data)} for at, name, data in rows]
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    number, at, service, kind, before, after, text, instance, release = row
+    why = Reason(
+        kind=ReasonKind(kind),
+        service=service,
+        text=text,
+        before=before,
+        after=after,
+        instance=instance,
+        release=release,
+    )
+    return Event(id=number, at=at, reason=why)

@@ -1,0 +1,156 @@
+"""The loop: observe, step, apply, write down. All decisions are the core's; this only keeps time.
+
+A tick comes every second (or every `period`, where that is shorter), just after the end of a datapoint; in between the
+loop runs when something happened: a process exited or became ready, a build ended, an operator asked for something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+
+import structlog
+
+from flyball.core.control.observation import BuildSeen, Intent, Observation
+from flyball.core.control.state import Lifecycle, State
+from flyball.core.control.step import Step, step
+from flyball.core.errors import FlyballError
+from flyball.core.model import Application
+
+from .journal import Event, Journal
+from .observe import Observer
+
+POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
+AFTER_BOUNDARY_S = 0.01
+
+log = structlog.get_logger()
+
+
+class Clock:
+    """Wall seconds that never jump: the wall clock at the start, the monotonic clock from then on."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.monotonic() + self._offset
+
+
+class Loop:
+    """Owns the state. `apply` carries out a step's actions; `publish` hears every event."""
+
+    def __init__(
+        self,
+        app: Application,
+        state: State,
+        *,
+        journal: Journal,
+        observer: Observer,
+        apply: Callable[[Step], None],
+        publish: Callable[[list[Event], bool], None],
+        clock: Clock,
+    ) -> None:
+        self.app = app
+        self.state = state
+        self.journal_error: str | None = None
+        self._journal = journal
+        self._observer = observer
+        self._apply = apply
+        self._publish = publish
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._builds: list[BuildSeen] = []
+        self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
+        self._next_tick = clock.now()
+
+    def wake(self) -> None:
+        """Something happened: look again now."""
+        self._wake.set()
+
+    def built(self, build: BuildSeen) -> None:
+        """A build ended."""
+        self._builds.append(build)
+        self.wake()
+
+    async def submit(self, intent: Intent) -> list[Event]:
+        """Give an operator's intent to the next step; the events of that step, once they are written down."""
+        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self._intents.append((intent, answer))
+        self.wake()
+        return await answer
+
+    async def run(self, until: Callable[[State], bool]) -> None:
+        """Step until `until` holds for the state."""
+        while not until(self.state):
+            sampled = await self._wait()
+            try:
+                await self._once(sampled=sampled)
+            except FlyballError as error:
+                log.warning("step failed", error=str(error))
+            except Exception:  # the driver's one broad except: the next observation shows what failed
+                log.exception("step failed")
+
+    async def _wait(self) -> bool:
+        """Wait for the tick (True) or for something to happen (False)."""
+        timeout_s = self._next_tick - self._clock.now()
+        if timeout_s > 0:
+            if self._changing():
+                timeout_s = min(timeout_s, POLL_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout_s)
+        self._wake.clear()
+        now = self._clock.now()
+        if now < self._next_tick:
+            return False
+        tick_s = min([1.0, *(service.scaling.period_s for service in self.app.services)])
+        ticks = math.floor((now - self.state.origin) / tick_s) + 1
+        self._next_tick = self.state.origin + ticks * tick_s + AFTER_BOUNDARY_S
+        return True
+
+    def _changing(self) -> bool:
+        return any(
+            one.lifecycle is Lifecycle.DRAINING or (one.lifecycle is Lifecycle.LAUNCHING and one.ready_at is not None)
+            for one in self.state.instances
+        )
+
+    async def _once(self, *, sampled: bool) -> None:
+        builds, self._builds = self._builds, []
+        intents, self._intents = self._intents, []
+        now = self._clock.now()
+        before = self.state
+        try:
+            seen = await self._observer.observe(
+                builds=builds, intents=[intent for intent, _ in intents], sampled=sampled, now=now
+            )
+            done = step(self.app, before, seen, now=now)
+            quiet = not (sampled or done.actions or done.reasons or intents or builds)
+            # Written down before it is carried out: after a crash in between, the next step asks for the same again.
+            events = [] if quiet and done.state == before else self._write(before, seen, done, now)
+            self.state = done.state
+            self._apply(done)
+            self._observer.forget_gone()
+        except BaseException as error:
+            for _, answer in intents:
+                if not answer.done():
+                    answer.set_exception(error)
+            raise
+        for _, answer in intents:
+            if not answer.done():
+                answer.set_result(events)
+        self._publish(events, sampled)
+
+    def _write(self, before: State, seen: Observation, done: Step, now: float) -> list[Event]:
+        try:
+            events = self._journal.record(self.app, before, seen, done, now=now)
+            self.journal_error = None
+        except FlyballError as error:
+            # The application matters more than its diary: go on, say it once.
+            if self.journal_error is None:
+                log.warning("going on without the journal", error=str(error))
+            self.journal_error = str(error)
+            events = [Event(id=0, at=now, reason=reason) for reason in done.reasons]
+        return events
