@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flyball.core.model import Size
-from flyball.local.cgroups import Files, Version1, Version2
+from flyball.local.cgroups import Files, Version1, Version2, count
 from flyball.local.limits import CgroupLimits, Limits, MeasuredOnly, detect
 
 MB = 1024 * 1024
@@ -27,7 +27,7 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 @pytest.fixture
 def limits() -> Iterator[Limits]:
-    found = detect(application_id=f"test-{os.getpid()}")
+    found = detect(application=f"test-{os.getpid()}")
     if not found.enforced:
         pytest.skip(f"needs writable cgroups: {found.describe()}")
     yield found
@@ -116,7 +116,7 @@ def test_kill_reaches_what_has_left_the_session_and_remove_is_harmless_before_an
 @pytest.mark.root
 def test_cleanup_kills_what_a_lost_control_plane_left_but_not_what_is_kept(limits: Limits, run) -> None:
     kept, lost = run("web-1", "import time; time.sleep(60)"), run("web-2", "import time; time.sleep(60)")
-    later = detect(application_id=f"test-{os.getpid()}")
+    later = detect(application=f"test-{os.getpid()}")
     later.cleanup(keep={"web-1"})
     assert lost.wait(10) == -signal.SIGKILL
     assert kept.poll() is None
@@ -186,7 +186,7 @@ def texts(directory: Path, *names: str) -> list[str]:
 
 def test_v2_writes_quota_burst_and_memory(tmp_path: Path) -> None:
     instance = v2_tree(tmp_path)
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     assert limits.describe() == f"CPU shares and memory limits are enforced by cgroup v2 in {tmp_path}/flyball-app"
     assert limits.create("web-1") == (instance / "cgroup.procs",)
     assert texts(instance, "memory.oom.group", "memory.swap.max") == ["1", "0"]
@@ -202,7 +202,7 @@ def test_v2_writes_quota_burst_and_memory(tmp_path: Path) -> None:
 
 def test_v2_reads_usage_through_kept_files(tmp_path: Path) -> None:
     instance = v2_tree(tmp_path)
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     usage = limits.usage("web-1", [])
     assert (usage.cpu_s, usage.memory_bytes) == (2.5, 3500)
     (instance / "cpu.stat").write_text("usage_usec 3500000\n")
@@ -215,7 +215,7 @@ def test_v2_reads_usage_through_kept_files(tmp_path: Path) -> None:
 def test_v2_kills_through_the_switch_where_there_is_one(tmp_path: Path) -> None:
     instance = v2_tree(tmp_path)
     (instance / "cgroup.kill").write_text("")
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     limits.kill("web-1")
     assert texts(instance, "cgroup.kill") == ["1"]
 
@@ -228,18 +228,18 @@ def test_v2_of_a_user_is_found_in_the_topmost_cgroup_that_is_writable_and_found_
     v2_group(root / "user@1000.service" / "app.slice")
     own.write_text("1:cpu:/x\n0::/user@1000.service/app.slice/terminal.scope\n")
     record = tmp_path / "record"
-    limits = detect(root, application_id="app", membership=own, record=record)
+    limits = detect(root, application="app", membership=own, record=record)
     assert f"in {root}/user@1000.service/flyball-app" in limits.describe()
     own.write_text("0::/elsewhere\n")
-    assert detect(root, application_id="app", membership=own, record=record).describe() == limits.describe()
-    assert not detect(root, application_id="app", membership=own).enforced
+    assert detect(root, application="app", membership=own, record=record).describe() == limits.describe()
+    assert not detect(root, application="app", membership=own).enforced
 
 
 def test_v2_hands_out_controllers_where_they_are_not_yet(tmp_path: Path) -> None:
     v2_tree(tmp_path)
     for directory in (tmp_path, tmp_path / "flyball-app"):
         (directory / "cgroup.subtree_control").write_text("")
-    assert detect(tmp_path, application_id="app", membership=tmp_path / "none").enforced
+    assert detect(tmp_path, application="app", membership=tmp_path / "none").enforced
     for directory in (tmp_path, tmp_path / "flyball-app"):
         assert texts(directory, "cgroup.subtree_control") == ["+cpu +memory"]
 
@@ -248,14 +248,14 @@ def test_v2_hands_out_controllers_where_they_are_not_yet(tmp_path: Path) -> None
 
 
 def test_a_system_without_cgroups_is_told_in_one_sentence(tmp_path: Path) -> None:
-    limits = detect(tmp_path, application_id="app")
+    limits = detect(tmp_path, application="app")
     assert not limits.enforced
     assert limits.describe().endswith(f"not enforced: no cgroups with cpu and memory are mounted in {tmp_path}")
 
 
 def test_a_user_without_delegation_is_told_what_to_do(tmp_path: Path) -> None:
     fill(tmp_path, {"cgroup.controllers": "cpu memory"})
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     assert "this user may not write" in limits.describe()
     assert "systemd-run --user --scope -p Delegate=yes" in limits.describe()
 
@@ -265,13 +265,13 @@ def test_nothing_is_promised_that_does_not_work(tmp_path: Path) -> None:
     procs = tmp_path / "flyball-app" / f"try-{os.getpid()}" / "cgroup.procs"
     procs.unlink()
     procs.mkdir()
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     assert "the system refuses to move processes" in limits.describe()
 
 
 def test_a_refusal_at_run_time_is_said_once_and_measuring_goes_on(tmp_path: Path, capsys) -> None:
     instance = v2_tree(tmp_path)
-    limits = detect(tmp_path, application_id="app", membership=tmp_path / "none")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "none")
     (instance / "memory.max").unlink()
     (instance / "memory.max").mkdir()
     limits.apply("web-1", SMALL)
@@ -324,11 +324,18 @@ def test_files_kept_open_are_bounded_and_closed(tmp_path: Path) -> None:
     for number in range(700):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "cpu.stat").write_text(str(number))
-        assert files.read(tmp_path / str(number) / "cpu.stat") == str(number).encode()
+        assert files.read(f"{tmp_path}/{number}/cpu.stat") == str(number).encode()
     assert opened() == 600
-    for number in range(700):
+    for number in range(500):
         files.forget(tmp_path / str(number))
+    assert opened() == 100
+    files.close()
     assert opened() == 0
+
+
+def test_count_finds_whole_names_at_line_starts() -> None:
+    text = b"oom 1\noom_kill 22\nx oom_group 3\n"
+    assert [count(text, name) for name in (b"oom", b"oom_kill", b"oom_group", b"kill")] == [1, 22, 0, 0]
 
 
 def test_version_2_is_one_directory(tmp_path: Path) -> None:

@@ -31,23 +31,28 @@ class Files:
     """Reads small kernel files, kept open: 100 instances take about 0.1 ms instead of 0.4 ms."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, int] = {}
+        self._open: dict[str, int] = {}
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str) -> bytes:
         """The file's content now, at most 16 KiB."""
         descriptor = self._open.get(path)
         if descriptor is not None:
             return os.pread(descriptor, 16_384, 0)
         if len(self._open) >= KEPT_OPEN:
-            return path.read_bytes()
+            return Path(path).read_bytes()
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._open[path] = descriptor
         return os.pread(descriptor, 16_384, 0)
 
     def forget(self, directory: Path) -> None:
         """Close the files of this directory."""
-        for path in [path for path in self._open if path.parent == directory]:
+        for path in [path for path in self._open if path.startswith(f"{directory}/")]:
             os.close(self._open.pop(path))
+
+    def close(self) -> None:
+        """Close all; they are opened again when they are read."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
 
 class Hierarchy(Protocol):
@@ -90,11 +95,11 @@ class Hierarchy(Protocol):
 
 def count(text: bytes, name: bytes) -> int:
     """The number after a name at the start of a line; 0 when there is no such line."""
-    for line in text.splitlines():
-        key, _, value = line.partition(b" ")
-        if key == name:
-            return int(value)
-    return 0
+    key = name + b" "
+    at = 0 if text.startswith(key) else text.find(b"\n" + key) + 1
+    if at == 0 and not text.startswith(key):
+        return 0
+    return int(text[at + len(key) :].split(None, 1)[0])
 
 
 def kill_listed(procs: Path) -> None:
@@ -136,13 +141,13 @@ class Version2:
 
     def cpu_s(self, instance: str) -> float:
         """usage_usec of cpu.stat."""
-        return count(self.files.read(self.application / instance / "cpu.stat"), b"usage_usec") / 1e6
+        return count(self.files.read(f"{self.application}/{instance}/cpu.stat"), b"usage_usec") / 1e6
 
     def memory_bytes(self, instance: str) -> int:
         """memory.current less inactive_file."""
-        directory = self.application / instance
-        current = int(self.files.read(directory / "memory.current"))
-        return max(0, current - count(self.files.read(directory / "memory.stat"), b"inactive_file"))
+        directory = f"{self.application}/{instance}"
+        current = int(self.files.read(f"{directory}/memory.current"))
+        return max(0, current - count(self.files.read(f"{directory}/memory.stat"), b"inactive_file"))
 
     def out_of_memory(self, instance: str) -> bool:
         """oom_kill of memory.events."""
@@ -186,15 +191,15 @@ class Version1:
     def cpu_s(self, instance: str) -> float:
         """usage_usec of unified's cpu.stat, else cpuacct.usage in nanoseconds."""
         if self.unified is not None:
-            return count(self.files.read(self.unified / instance / "cpu.stat"), b"usage_usec") / 1e6
+            return count(self.files.read(f"{self.unified}/{instance}/cpu.stat"), b"usage_usec") / 1e6
         assert self.cpuacct is not None
-        return int(self.files.read(self.cpuacct / instance / "cpuacct.usage")) / 1e9
+        return int(self.files.read(f"{self.cpuacct}/{instance}/cpuacct.usage")) / 1e9
 
     def memory_bytes(self, instance: str) -> int:
         """memory.usage_in_bytes less total_inactive_file."""
-        directory = self.memory / instance
-        used = int(self.files.read(directory / "memory.usage_in_bytes"))
-        return max(0, used - count(self.files.read(directory / "memory.stat"), b"total_inactive_file"))
+        directory = f"{self.memory}/{instance}"
+        used = int(self.files.read(f"{directory}/memory.usage_in_bytes"))
+        return max(0, used - count(self.files.read(f"{directory}/memory.stat"), b"total_inactive_file"))
 
     def out_of_memory(self, instance: str) -> bool:
         """oom_kill of memory.oom_control (Linux 4.13)."""

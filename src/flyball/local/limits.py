@@ -79,6 +79,10 @@ class Limits(Protocol):
         """Kill and remove what is left of instances other than these; it may take a second."""
         ...
 
+    def close(self) -> None:
+        """Close the files kept open; the limits stay."""
+        ...
+
 
 class MeasuredOnly:
     """No limits: usage is summed over the processes in the instance's session."""
@@ -133,6 +137,9 @@ class MeasuredOnly:
 
     def cleanup(self, keep: Container[str] = ()) -> None:
         """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _members(self, pids: Sequence[int]) -> list[int]:
         if time.monotonic() - self._seen_at > SESSIONS_FRESH_S:
@@ -230,6 +237,10 @@ class CgroupLimits:
                     remove_soon(leaf)
             remove(application)
 
+    def close(self) -> None:
+        """Close the files kept open."""
+        self._hierarchy.files.close()
+
     def _limit(self, instance: str, quota_us: int, burst_us: int, memory_bytes: int) -> None:
         if not self.enforced:
             return
@@ -251,19 +262,20 @@ class CgroupLimits:
 def detect(
     root: Path = Path("/sys/fs/cgroup"),
     *,
-    application_id: str,
+    application: str,
     membership: Path = Path("/proc/self/cgroup"),
     record: Path | None = None,
 ) -> Limits:
     """The best limits this system offers to this user, tried out: nothing is promised that does not work.
 
-    `application_id` names the cgroups (`flyball-<application_id>`). `membership` tells our own cgroup. `record` keeps
-    where version 2's were made: a later control plane may itself run elsewhere and must find its instances again.
+    `application` is the application's id and names the cgroups (`flyball-<id>`). `membership` tells our own cgroup.
+    `record` keeps where version 2's were made: a later control plane may itself run in another cgroup and must find
+    its instances again.
     """
     if (root / "cgroup.controllers").exists():
-        return _try_version_2(root, f"flyball-{application_id}", membership, record)
+        return _try_version_2(root, f"flyball-{application}", membership, record)
     if (root / "cpu" / "cpu.cfs_quota_us").exists() and (root / "memory" / "memory.limit_in_bytes").exists():
-        return _try_version_1(root, f"flyball-{application_id}")
+        return _try_version_1(root, f"flyball-{application}")
     if sys.platform != "linux":
         return MeasuredOnly(f"{sys.platform} has no cgroups")
     return MeasuredOnly(f"no cgroups with cpu and memory are mounted in {root}")

@@ -1,0 +1,144 @@
+"""Bounded logs: nothing is lost, readers go on where they were."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flyball.local import logs
+
+LINES = [f"line {number:06d}\n" for number in range(100_000)]
+
+
+def used(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def write(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+async def gather(path: Path, offset: int, count: int) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    async with asyncio.timeout(20):
+        async for item in logs.follow(path, offset):
+            found.append(item)
+            if len(found) == count:
+                break
+    return found
+
+
+def test_tail_gives_the_last_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert logs.tail(path, 3) == []
+    path.write_text("")
+    assert logs.tail(path, 3) == []
+    path.write_text("one\ntwo\r\nthree")
+    assert logs.tail(path, 2) == ["two", "three"]
+    assert logs.tail(path, 9) == ["one", "two", "three"]
+    assert logs.tail(path, 0) == []
+    path.write_text("".join(LINES))
+    assert logs.tail(path, 20_000) == [line.rstrip() for line in LINES[-20_000:]]
+
+
+def test_last_line_is_not_blank(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert logs.last_line(path) == ""
+    path.write_text("Traceback\n  ValueError: no  \n\n \n")
+    assert logs.last_line(path) == "ValueError: no"
+
+
+def test_text_that_is_no_utf8_is_shown_as_far_as_possible(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"caf\xe9\n")
+    assert logs.tail(path, 1) == ["caf\ufffd"]
+
+
+def test_a_log_is_bounded_and_its_end_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(LINES))
+    size = path.stat().st_size
+    assert not logs.bound(path)
+    if not logs.bound(path, 400_000):
+        pytest.skip("this file system cannot punch holes")
+    assert path.stat().st_size == size
+    assert used(path) <= 400_000
+    assert not logs.bound(path, 400_000)
+    kept = logs.tail(path, 100_000)
+    assert kept[1:] == [line.rstrip() for line in LINES[-len(kept) + 1 :]]
+    assert len(kept) > 20_000
+    assert not any("\0" in line for line in kept)
+
+
+def test_a_missing_log_needs_no_bound(tmp_path: Path) -> None:
+    assert not logs.bound(tmp_path / "log")
+
+
+async def test_follow_gives_whole_lines_with_the_offset_behind_them(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    following = asyncio.create_task(gather(path, 0, 3))
+    await asyncio.sleep(0)
+    write(path, "one\n\ntw")
+    await asyncio.sleep(0.3)
+    write(path, "o\n")
+    assert await following == [(4, "one"), (5, ""), (9, "two")]
+    assert await gather(path, 5, 1) == [(9, "two")]
+
+
+async def test_follow_skips_a_hole(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(LINES))
+    if not logs.bound(path, 400_000):
+        pytest.skip("this file system cannot punch holes")
+    found = await gather(path, 0, 1000)
+    first = int(found[1][1].split()[1])
+    assert [text for _, text in found[1:]] == [line.rstrip() for line in LINES[first : first + 999]]
+    assert found[-1][0] == (first + 999) * len(LINES[0])
+
+
+async def test_follow_reads_a_file_anew_that_became_shorter(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("new\n")
+    assert await gather(path, 1000, 1) == [(4, "new")]
+
+
+async def test_follow_gives_an_endless_line_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("x" * (logs.LONGEST_LINE + 10) + "\nend\n")
+    found = await gather(path, 0, 3)
+    assert "".join(text for _, text in found[:2]) == "x" * (logs.LONGEST_LINE + 10)
+    assert found[2] == (path.stat().st_size, "end")
+
+
+WRITER = """
+import sys
+with open(sys.argv[1], "a", buffering=1) as file:
+    for number in range(200_000):
+        file.write(f"line {number:06d}\\n")
+"""
+
+
+@pytest.mark.live
+def test_punching_holes_behind_a_live_writer_loses_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.touch()
+    writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", WRITER, str(path)])
+    punched = 0
+    try:
+        deadline = time.monotonic() + 60
+        while writer.poll() is None:
+            assert time.monotonic() < deadline
+            punched += logs.bound(path, 200_000)
+    finally:
+        writer.kill()
+        writer.wait()
+    punched += logs.bound(path, 200_000)
+    assert path.stat().st_size == 200_000 * 12
+    kept = logs.tail(path, 200_000)
+    assert kept[1:] == [f"line {number:06d}" for number in range(200_000 - len(kept) + 1, 200_000)]
+    assert punched > 0
+    assert used(path) <= 200_000
