@@ -1,0 +1,41 @@
+"""Which file is meant? The one that is named, or `flyball.toml` here or in the nearest directory above."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from flyball.core.errors import FileError
+from flyball.core.manifest import parse
+from flyball.core.model import Application
+
+NAME = "flyball.toml"
+
+
+def find_file(path: Path | None) -> Path:
+    """The absolute path of the file: `path`, `path`/flyball.toml, or found upwards from here. Raises FileError."""
+    if path is not None:
+        named = path.absolute() / NAME if path.is_dir() else path.absolute()
+        if not named.is_file():
+            raise FileError(f"there is no file {named}")
+        return named
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        if (directory / NAME).is_file():
+            return directory / NAME
+    raise FileError(f"there is no {NAME} in {here} or above it; write one with: flyball init")
+
+
+def read_text(file: Path) -> str:
+    """The text of the file. Raises FileError when it cannot be read or is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as wrong:
+        raise FileError(f"{file} is not UTF-8 text: {wrong.reason} at byte {wrong.start}") from None
+    except OSError as wrong:
+        raise FileError(f"{file} cannot be read: {wrong.strerror}") from None
+
+
+def load(file: Path) -> Application:
+    """The application in the file; time zones are those that this machine knows. Raises ManifestError, FileError."""
+    return parse(read_text(file), filename=file.name, timezones=available_timezones())

@@ -1,0 +1,159 @@
+"""Rules of scaling policies, most of them AWS's own.
+
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html (steps)
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html (suitable metrics)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from itertools import pairwise
+
+from flyball.core.manifest import units
+from flyball.core.manifest.schema import (
+    RuleTable,
+    ScaleTable,
+    ScheduleTable,
+    ServiceTable,
+    StepTable,
+    TargetsTable,
+    adjustment,
+)
+from flyball.core.model import Comparison, Metric
+
+from .fault import Fault, Path
+
+_UP = (Comparison.ABOVE, Comparison.AT_LEAST)
+
+
+def scaling_faults(name: str, service: ServiceTable, timezones: Collection[str] | None) -> Iterator[Fault]:
+    """The faults of one service's policies."""
+    if service.scale is None:
+        return
+    at: Path = ("services", name, "scale")
+    routed = bool(service.routes)
+    if service.scale.target is not None:
+        yield from _targets((*at, "target"), service.scale.target, routed)
+    predictive = service.scale.predictive
+    if predictive is not None:
+        yield from _targets((*at, "predictive"), predictive, routed)
+        if len(predictive.metrics()) != 1:
+            yield Fault(path=(*at, "predictive"), message="needs exactly one of cpu, memory, requests", on_key=True)
+    for direction, index, rule in service.scale.rules():
+        path = (*at, direction, index)
+        yield from _rule(path, direction, rule)
+        if rule.when[0] is Metric.REQUESTS and not routed:
+            yield _unrouted((*path, "when"))
+    yield from _opposed(at, service.scale)
+    for index, action in enumerate(service.scale.schedule or []):
+        yield from _schedule((*at, "schedule", index), action, timezones)
+
+
+def _targets(at: Path, targets: TargetsTable, routed: bool) -> Iterator[Fault]:
+    for metric, target in targets.metrics():
+        if metric is Metric.REQUESTS:
+            if not routed:
+                yield _unrouted((*at, metric))
+        elif not 1 <= target.value <= 100:
+            found = units.number_text(target.value)
+            yield Fault(path=(*at, metric), message=f"must be 1% to 100%, found {found}%")
+
+
+def _unrouted(path: Path) -> Fault:
+    return Fault(
+        path=path,
+        message="counts requests, but the service has no routes",
+        hint="use cpu or memory",
+        also=((*path[:2], "routes"),),
+    )
+
+
+def _rule(path: Path, direction: str, rule: RuleTable) -> Iterator[Fault]:
+    _, comparison, _ = rule.when
+    if (comparison in _UP) is not (direction == "out"):
+        wanted = "> or >=" if direction == "out" else "< or <="
+        yield Fault(path=(*path, "when"), message=f"an {direction} rule needs {wanted}, found {comparison}")
+    change = "add" if direction == "out" else "remove"
+    written = [key for key in (change, "set", "steps") if getattr(rule, key) is not None]
+    if len(written) != 1:
+        yield Fault(path=path, message=f"needs exactly one of {change}, set, steps", on_key=True)
+    elif written == ["steps"]:
+        yield from _steps((*path, "steps"), change, rule)
+
+
+def _steps(path: Path, change: str, rule: RuleTable) -> Iterator[Fault]:
+    steps = [step for step, _ in rule.parts()]
+    for index, step in enumerate(steps):
+        if (step.change() is None) is (step.set is None):
+            yield Fault(path=(*path, index), message=f"needs exactly one of {change}, set", on_key=True)
+        if step.from_ is not None and step.to is not None and step.from_ >= step.to:
+            yield Fault(path=(*path, index, "to"), message="must be above `from`")
+    if len({adjustment(step) for step in steps}) > 1:
+        yield Fault(path=path, message="must be all numbers, all percentages or all `set`, as on AWS", on_key=True)
+    yield from _bounds(path, steps, rule)
+
+
+def _bounds(path: Path, steps: list[StepTable], rule: RuleTable) -> Iterator[Fault]:
+    """From the threshold outwards without gap or overlap; only the outermost step is open."""
+    metric, comparison, threshold = rule.when
+    up = comparison in _UP
+    edges = sorted(
+        (step.from_ or 0.0, float("inf") if step.to is None else step.to, index) for index, step in enumerate(steps)
+    )
+    for (_, end, _), (start, _, index) in pairwise(edges):
+        if start != end:
+            what = "leave a gap at" if end < start else "overlap from"
+            edge = units.threshold_text(metric, min(start, end))
+            yield Fault(path=(*path, index), message=f"steps {what} {edge}", on_key=True)
+    inner, outer = (edges[0], edges[-1]) if up else (edges[-1], edges[0])
+    if up and inner[0] != threshold and steps[inner[2]].from_ is not None:
+        yield Fault(path=(*path, inner[2], "from"), message=_from_threshold(metric, threshold))
+    if not up and inner[1] != threshold and steps[inner[2]].to is not None:
+        yield Fault(path=(*path, inner[2], "to"), message=_from_threshold(metric, threshold))
+    if (steps[outer[2]].to if up else steps[outer[2]].from_) is not None:
+        key = "to" if up else "from"
+        yield Fault(path=(*path, outer[2], key), message=f"the last step must be open: leave out `{key}`", on_key=True)
+
+
+def _from_threshold(metric: Metric, threshold: float) -> str:
+    return f"steps must begin at the threshold, {units.threshold_text(metric, threshold)}"
+
+
+def _opposed(at: Path, scale: ScaleTable) -> Iterator[Fault]:
+    """A metric for which both an out and an in rule hold would make the capacity swing."""
+    rules = scale.rules()
+    for direction, index, rule in rules:
+        metric, comparison, threshold = rule.when
+        if direction != "in" or comparison in _UP:
+            continue
+        for other_direction, _, other in rules:
+            other_metric, other_comparison, limit = other.when
+            if other_direction == "out" and other_metric is metric and other_comparison in _UP and threshold > limit:
+                values = units.threshold_text(metric, threshold), units.threshold_text(metric, limit)
+                yield Fault(
+                    path=(*at, direction, index, "when"),
+                    message=f"scales in below {values[0]} while another rule scales out above {values[1]}",
+                    hint="put the in rule below the out rule",
+                )
+                break
+
+
+def _schedule(path: Path, action: ScheduleTable, timezones: Collection[str] | None) -> Iterator[Fault]:
+    if (action.cron is None) is (action.at is None):
+        yield Fault(path=path, message="needs exactly one of cron, at", on_key=True)
+    if action.min is None and action.max is None and action.desired is None:
+        yield Fault(path=path, message="needs min, max or desired", on_key=True)
+    if action.min is not None and action.max is not None and action.max < action.min:
+        yield Fault(path=(*path, "max"), message=f"{action.max} is below min {action.min}")
+    if action.desired is not None:
+        low, high = action.min or 0, action.desired if action.max is None else action.max
+        if not low <= action.desired <= high:
+            yield Fault(path=(*path, "desired"), message=f"{action.desired} is not within its own min and max")
+    if timezones is not None and action.timezone is not None and action.timezone not in timezones:
+        close = get_close_matches(action.timezone, timezones, n=1)
+        yield Fault(
+            path=(*path, "timezone"),
+            message=f"unknown time zone {action.timezone!r}",
+            hint=f"did you mean `{close[0]}`?" if close else "",
+        )

@@ -1,0 +1,149 @@
+"""Where in the text does a path such as `services.web.health` stand?
+
+`tomllib` reads the file and knows no places; `spanned-toml` reads it a second time, only to draw complaints.
+Whatever it cannot place is reported by its path alone.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any, Self
+
+import spanned_toml
+
+from .complaints import Complaint
+
+Path = tuple[str | int, ...]
+Span = tuple[int, int]
+
+_AT = re.compile(r"^(?P<message>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)
+_BARE = re.compile(r"^[A-Za-z0-9_-]+$")
+
+
+class Places:
+    """The places of one text. `find` and `complaint` never fail."""
+
+    def __init__(self, text: str, root: Any) -> None:
+        self._text = text
+        self._root = root
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Reads the text once more, this time for its places."""
+        plain = text.replace("\r\n", "\n")
+        return cls(plain, _spanned(plain))
+
+    def complaint(self, path: Path, message: str, *, hint: str = "", on_key: bool = False) -> Complaint:
+        """A complaint about `path`, placed at its value, or at its key with `on_key`."""
+        found = self.find(path, on_key=on_key)
+        if found is None:
+            return Complaint(path=dotted(path), message=message, hint=hint)
+        start, end = found
+        line = self._text.count("\n", 0, start) + 1
+        column = start - (self._text.rfind("\n", 0, start) + 1) + 1
+        return Complaint(
+            path=dotted(path), line=line, column=column, length=max(1, end - start), message=message, hint=hint
+        )
+
+    def find(self, path: Path, *, on_key: bool = False) -> Span | None:
+        """The span of `path`, else of what a service inherits from `defaults`, else of the nearest table around it."""
+        span, depth = self._follow(path, on_key=on_key)
+        if depth < len(path) and len(path) > 2 and path[0] == "services":
+            inherited = ("defaults", *path[2:])
+            other, reached = self._follow(inherited, on_key=on_key)
+            if reached > max(1, depth - 1):
+                return other
+        return span
+
+    def _follow(self, path: Path, *, on_key: bool) -> tuple[Span | None, int]:
+        node, span, depth = self._root, None, 0
+        for part in path:
+            key, below = _child(node, part)
+            if below is None:
+                # A single table may stand for a list of one: its index is not in the text.
+                if isinstance(part, int) and _is(node, dict):
+                    depth += 1
+                    continue
+                break
+            node, depth = below, depth + 1
+            own = _span(node) or _first_key(node)
+            last = depth == len(path)
+            span = (_span(key) if key is not None and (on_key or not last or not _span(node)) else own) or own or span
+        return span, depth
+
+
+def read(text: str) -> dict[str, Any] | Complaint:
+    """The file's data, or the complaint that it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        return Complaint(path="", message="not TOML: nested too deeply")
+    except ValueError as wrong:
+        return _not_toml(str(wrong), text)
+
+
+def dotted(path: Path) -> str:
+    """`("services", "web", "routes", 0)` as `services.web.routes[0]`."""
+    joined = ""
+    for part in path:
+        if isinstance(part, int):
+            joined += f"[{part}]"
+            continue
+        name = part if _BARE.match(part) else f'"{part}"'
+        joined += f".{name}" if joined else name
+    return joined
+
+
+def _not_toml(message: str, text: str) -> Complaint:
+    lines = text.replace("\r\n", "\n").split("\n")
+    found = _AT.match(message)
+    if found is None:
+        # Python refuses to read integers of more than 4300 digits, and tomllib does not say where.
+        return Complaint(path="", message="not TOML: a number has too many digits")
+    if found["line"] is None:
+        line = max((number for number, held in enumerate(lines, 1) if held.strip()), default=1)
+        return _at(line, len(lines[line - 1]) + 1, f"{found['message']}, at the end of the file")
+    return _at(int(found["line"]), int(found["column"]), found["message"])
+
+
+def _at(line: int, column: int, message: str) -> Complaint:
+    return Complaint(path="", line=line, column=column, message=f"not TOML: {_lower(message)}")
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _spanned(text: str) -> Any:
+    try:
+        return spanned_toml.loads(text)
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError):
+        return None
+
+
+def _is(node: Any, kind: type) -> bool:
+    return node is not None and isinstance(node.inner(), kind)
+
+
+def _child(node: Any, part: str | int) -> tuple[Any, Any]:
+    if _is(node, dict):
+        for key, value in node.inner().items():
+            if key.inner() == part:
+                return key, value
+    elif _is(node, list) and isinstance(part, int) and part < len(node.inner()):
+        return None, node.inner()[part]
+    return None, None
+
+
+def _span(node: Any) -> Span | None:
+    if node is None or node.span().stop == 0:
+        return None
+    return node.span().start, node.span().stop
+
+
+def _first_key(node: Any) -> Span | None:
+    """Tables under a header have no span of their own; the first key inside stands for an item of `[[…]]`."""
+    keys: Sequence[Any] = list(node.inner()) if _is(node, dict) else []
+    return _span(keys[0]) if keys else None

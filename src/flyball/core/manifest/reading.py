@@ -1,0 +1,121 @@
+"""Text to model: what does this file ask for, or what is wrong with it?
+
+The tables are validated one by one, all of them; then what is wrong is taken out, and the rest is held against the
+rules across tables. So one run names every mistake, and no mistake is named for what another one caused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from flyball.core.model import Application
+
+from .checks import Fault, faults
+from .complaints import Complaint, ManifestError
+from .places import Path, Places, read
+from .schema import FileTable
+from .wording import sentence, table_at, unknown_key
+
+# What stands in for a key that must be there, while the rest of the file is checked.
+_STAND_INS: dict[str, Any] = {
+    "name": "app",
+    "services": {"web": {"run": "true"}},
+    "run": "true",
+    "kind": "bucket",
+}
+
+
+def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[str] | None = None) -> Application:
+    """The application that `text` describes. Raises ManifestError with every mistake.
+
+    `timezones`: the names that this machine knows; None takes any name that looks like one.
+    """
+    data = read(text)
+    if isinstance(data, Complaint):
+        raise ManifestError((data,), text, filename)
+    errors: list[ErrorDetails] = []
+    try:
+        table: FileTable | None = FileTable.model_validate(data)
+    except ValidationError as wrong:
+        errors = wrong.errors(include_url=False)
+        table = _mended(data, errors)
+    places = Places.of(text)
+    complaints = [_complaint(data, error, places) for error in errors]
+    broken = [_path(data, error["loc"]) for error in errors if error["type"] != "extra_forbidden"]
+    if table is not None:
+        complaints += [
+            _placed(fault, data, places) for fault in faults(table, timezones) if not _follows(fault, broken)
+        ]
+        if not complaints:
+            return table.resolve()
+    raise ManifestError(sorted(set(complaints), key=_order), text, filename)
+
+
+def _order(complaint: Complaint) -> tuple[int, int, str, str]:
+    return (complaint.line or 0, complaint.column or 0, complaint.path, complaint.message)
+
+
+def _complaint(data: dict[str, Any], error: ErrorDetails, places: Places) -> Complaint:
+    path, kind = _path(data, error["loc"]), error["type"]
+    if kind == "extra_forbidden":
+        message, hint = unknown_key(table_at(path[:-1]), str(path[-1]))
+        return places.complaint(path, message, hint=hint, on_key=True)
+    return places.complaint(path, sentence(error), on_key=kind == "missing" or error["loc"][-1] == "[key]")
+
+
+def _placed(fault: Fault, data: dict[str, Any], places: Places) -> Complaint:
+    return places.complaint(_path(data, fault.path), fault.message, hint=fault.hint, on_key=fault.on_key)
+
+
+def _path(data: Any, loc: Sequence[str | int]) -> Path:
+    """The place as it is in the file: shorthands have nothing below them, and one table may stand for a list."""
+    path: list[str | int] = []
+    node = data
+    for part in loc:
+        if isinstance(part, int) and isinstance(node, dict):
+            continue
+        if part == "[key]" or not isinstance(node, dict | list | None):
+            break
+        path.append(part)
+        node = node[int(part)] if isinstance(node, list) else (node or {}).get(part)
+    return tuple(path)
+
+
+def _follows(fault: Fault, broken: list[Path]) -> bool:
+    looked_at = (fault.path[:3], *fault.also)
+    return any(one[: len(other)] == other[: len(one)] for one in looked_at for other in broken)
+
+
+def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> FileTable | None:
+    """The file without its wrong parts; None when it cannot be saved."""
+    rest = deepcopy(data)
+    # What is taken out may have been needed where it was: then that is taken out as well, at most up to the top.
+    for _ in range(8):
+        for error in errors:
+            _mend(rest, _path(rest, error["loc"]), missing=error["type"] == "missing")
+        try:
+            return FileTable.model_validate(rest)
+        except ValidationError as wrong:
+            errors = wrong.errors(include_url=False)
+    return None
+
+
+def _mend(rest: dict[str, Any], path: Path, *, missing: bool) -> None:
+    """Take out the value at `path`, with the list it is in; put a stand-in where something must be."""
+    last = path[-1]
+    if missing and last not in _STAND_INS:
+        path = path[:-1]
+    path = path[: next((place for place, part in enumerate(path) if isinstance(part, int)), len(path))]
+    *around, last = path
+    node: Any = rest
+    for part in around:
+        node = node.get(part, {})
+    if last in _STAND_INS and len(path) in {1, 3}:
+        node[last] = deepcopy(_STAND_INS[last])
+    else:
+        node.pop(last, None)

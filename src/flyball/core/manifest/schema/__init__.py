@@ -1,0 +1,27 @@
+"""The file's tables as types: they validate it, and the JSON Schema is made from them."""
+
+from .aws import AwsTable, NetworkTable
+from .base import Table
+from .file import FileTable
+from .routing import AnswerTable, RouteTable
+from .scaling import RuleTable, ScaleTable, ScheduleTable, StepTable, TargetsTable, adjustment
+from .services import DefaultsTable, ServiceTable
+from .stores import StoreTable
+
+__all__ = [
+    "AnswerTable",
+    "AwsTable",
+    "DefaultsTable",
+    "FileTable",
+    "NetworkTable",
+    "RouteTable",
+    "RuleTable",
+    "ScaleTable",
+    "ScheduleTable",
+    "ServiceTable",
+    "StepTable",
+    "StoreTable",
+    "Table",
+    "TargetsTable",
+    "adjustment",
+]

@@ -1,0 +1,127 @@
+"""The `[aws]` and `[network]` tables: where and on what the application runs on AWS."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from flyball.core.manifest import units
+from flyball.core.model import Aws, Compute, Network, RegionRouting
+
+from .base import Lax, Table, WholeShare, key
+
+ZONES = ("a", "b", "c", "d", "e", "f")
+
+
+def _labels(value: Any) -> Any:
+    """3 as the first three labels; a list of labels as it is."""
+    if type(value) is int and 1 <= value <= len(ZONES):
+        return list(ZONES[:value])
+    if not isinstance(value, list):
+        raise units.NotAUnit(
+            f'must be a number from 1 to 6 or a list such as ["a", "b"], found {units.value_text(value)}'
+        )
+    unknown = [zone for zone in value if zone not in ZONES]
+    if unknown or not value:
+        raise ValueError(
+            f"unknown zone {units.value_text(unknown[0])}, zones are a to f" if unknown else "needs one zone"
+        )
+    if len(set(value)) < len(value):
+        raise ValueError("names a zone twice")
+    return value
+
+
+def _range(value: str) -> str:
+    try:
+        found = ipaddress.IPv4Network(value)
+    except ValueError:
+        raise ValueError(f'must be an address range such as "10.0.0.0/16", found {value!r}') from None
+    if not 16 <= found.prefixlen <= 28:
+        raise ValueError(f"must be /16 to /28, as AWS allows, found /{found.prefixlen}")
+    return value
+
+
+Zones = Annotated[
+    list[str],
+    BeforeValidator(_labels),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": len(ZONES)},
+                {"type": "array", "items": {"type": "string", "enum": list(ZONES)}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+AddressRange = Annotated[str, AfterValidator(_range)]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$")]
+
+
+class NetworkTable(Table):
+    """Address ranges on AWS."""
+
+    cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are written", to="cidr")
+    public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
+    private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")
+    model: ClassVar[type | None] = Network
+
+    def resolve(self, zones: int) -> Network:
+        """The network with one public and one private subnet per zone."""
+        cidr = self.cidr or Network().cidr
+        return Network(
+            cidr=cidr,
+            public_subnets=tuple(self.public_subnets or subnets(cidr, zones, public=True)),
+            private_subnets=tuple(self.private_subnets or subnets(cidr, zones, public=False)),
+        )
+
+
+def subnets(cidr: str, zones: int, *, public: bool) -> list[str]:
+    """Ranges cut from the VPC's: of a /16 the seeds' 10.0.0.0/24, 10.0.1.0/24 and 10.0.100.0/24, 10.0.101.0/24.
+
+    Ranges smaller than a /20 are cut in 16 parts, of which the upper eight are private.
+    """
+    whole = ipaddress.IPv4Network(cidr)
+    bits, private = (8, 100) if whole.prefixlen <= 20 else (4, 8)
+    first = int(whole.network_address)
+    length = 2 ** (32 - whole.prefixlen - bits)
+    start = 0 if public else private
+    return [
+        f"{ipaddress.IPv4Address(first + (start + index) * length)}/{whole.prefixlen + bits}" for index in range(zones)
+    ]
+
+
+class AwsTable(Table):
+    """Where and on what the application runs on AWS."""
+
+    region: Region | None = key('the region, such as "eu-north-1"')
+    regions: Annotated[list[Region], Field(min_length=1)] | None = key(
+        "several regions, the first is the main one; needs `domain`"
+    )
+    compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
+    machine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")] | None = key(
+        "type of the EC2 machines", to="machine"
+    )
+    domain: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)] | None = (
+        key("domain name served, with its zone in Route 53", to="domain")
+    )
+    spot: WholeShare | None = key("share of instances on spot capacity", to="spot_percent")
+    budget: Annotated[float, Field(gt=0, le=1e9)] | None = key(
+        "US dollars per month; a budget alarm on AWS", to="monthly_budget_usd"
+    )
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)] | None = key(
+        "who gets alarms", to="alarm_email"
+    )
+    routing: Annotated[RegionRouting, Lax] | None = key("how visitors find one of several regions", to="routing")
+    waf: bool | None = key("AWS's managed firewall rules before the balancer", to="waf")
+    trail: bool | None = key("a record of every call to the account's API", to="trail")
+    zones: Zones | None = key("the same as `zones` at the top")
+    network: NetworkTable | None = key("the same as `[network]`")
+    model: ClassVar[type | None] = Aws
+
+    def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
+        """The place, with its network."""
+        regions = tuple(self.regions or [self.region or ""])
+        ranges = (self.network or network or NetworkTable()).resolve(zones)
+        return Aws(**self.given(), regions=regions, network=ranges)

@@ -1,0 +1,84 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
+
+from .aws import ZONES, AwsTable, NetworkTable, Zones
+from .base import Duration, Name, Table, key, laid_over, required, span
+from .routing import AnswerTable, ListenerTable
+from .services import DefaultsTable, ServiceTable
+from .stores import StoreTable
+
+
+class PipelineTable(Table):
+    """`git push flyball BRANCH` builds, tests and rolls out."""
+
+    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] | None = key(
+        "branch that is rolled out", to="branch"
+    )
+    connection: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:code(star-)?connections:.+$")] | None = key(
+        "on AWS: ARN of a connection to another source than CodeCommit", to="connection_arn"
+    )
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = key(
+        'on AWS: repository, such as "owner/name"; by default the application\'s name', to="repository"
+    )
+    model: ClassVar[type | None] = Pipeline
+
+
+class ObserveTable(Table):
+    """Where traces go, and how long logs are kept."""
+
+    otlp: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = key("OTLP endpoint for traces", to="otlp")
+    log_retention: Annotated[Duration, span("1d", "3653d")] | None = key(
+        'on AWS: how long logs are kept, in whole days; by default "30d"'
+    )
+    model: ClassVar[type | None] = Observe
+
+    def resolve(self) -> Observe:
+        """The values, days counted."""
+        found: dict[str, Any] = self.given()
+        if self.log_retention is not None:
+            found["log_retention_days"] = int(self.log_retention // 86400)
+        return Observe(**found)
+
+
+class FileTable(Table):
+    """An elastic application: what runs, what it needs, how it scales."""
+
+    name: Name = required("name of the application")
+    services: Annotated[dict[Name, ServiceTable], Field(min_length=1)] = required("what runs: [services.NAME]")
+    stores: dict[Name, StoreTable] | None = key("what it needs: [stores.NAME]")
+    defaults: DefaultsTable | None = key("what every service starts from")
+    listener: ListenerTable | None = key("where traffic enters")
+    zones: Zones | None = key('availability zones: a number, or a list such as ["a", "b"]; by default 2')
+    routes: list[AnswerTable] | None = key("rules that answer by themselves: redirects and fixed responses")
+    pipeline: PipelineTable | None = key("from push to rollout")
+    observe: ObserveTable | None = key("traces and logs")
+    network: NetworkTable | None = key("address ranges on AWS")
+    aws: AwsTable | None = key("where it runs on AWS")
+    model: ClassVar[type | None] = Application
+
+    def merged(self) -> dict[str, ServiceTable]:
+        """The services, each laid over the defaults."""
+        return {name: laid_over(service, self.defaults) for name, service in self.services.items()}
+
+    def resolve(self) -> Application:
+        """The model. The file has been checked: nothing here can fail."""
+        zones = tuple(self.zones or (self.aws and self.aws.zones) or ZONES[:2])
+        on_machines = self.aws is not None and self.aws.compute is Compute.EC2
+        shape = ScalingShape.ASG if on_machines else ScalingShape.ECS
+        return Application(
+            name=self.name,
+            services=tuple(service.resolve(name, shape) for name, service in self.merged().items()),
+            stores=tuple(store.resolve(name) for name, store in (self.stores or {}).items()),
+            listener=(self.listener or ListenerTable()).resolve(self.routes or []),
+            zones=zones,
+            pipeline=Pipeline(**(self.pipeline or PipelineTable()).given()),
+            observe=(self.observe or ObserveTable()).resolve(),
+            aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
+        )

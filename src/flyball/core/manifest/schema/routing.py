@@ -1,0 +1,144 @@
+"""Routes of a service, the top-level `[[routes]]`, and the `[listener]` table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from flyball.core.manifest import units
+from flyball.core.model import Condition, FixedResponse, Listener, RateLimit, Redirect, Route, Tls
+
+from .base import Bytes, Duration, Shorthand, Table, key, required, span, switch
+
+# An Application Load Balancer takes at most 128 characters in a path or host condition.
+UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]{0,127}$")]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.*?-]{1,128}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$")]
+HeaderPattern = Annotated[str, Field(min_length=1, max_length=128)]
+Priority = Annotated[int, Field(ge=1, le=50000)]
+
+
+class ConditionTable(Table):
+    """When a rule matches; all that is written must match."""
+
+    path: UrlPath | None = key('"/api" matches it and all below; with * or ? an AWS path pattern', to="path")
+    host: Host | None = key('host name, exact or with * and ?, such as "*.example.com"')
+    header: dict[HeaderName, HeaderPattern] | None = key('headers and their patterns: { x-version = "beta" }')
+    priority: Priority | None = key("1 to 50000, the lowest is looked at first; absent: the most exact rule first")
+    model: ClassVar[type | None] = Condition
+
+    def condition(self) -> Condition:
+        """The condition as the model has it: host and header names in lower case, headers sorted."""
+        headers = {name.lower(): pattern for name, pattern in (self.header or {}).items()}
+        host = None if self.host is None else self.host.lower()
+        return Condition(path=self.path or "/", host=host, headers=tuple(sorted(headers.items())))
+
+
+class RouteTable(ConditionTable):
+    """What the balancer sends to this service."""
+
+    weight: Annotated[int, Field(ge=0, le=999)] | None = key(
+        "share of the requests, 0 to 999, where services share a route; by default 1"
+    )
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(str,),
+        says='a path such as "/api"',
+        expand=lambda value: {"path": value},
+        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+    )
+
+    def resolve(self) -> Route:
+        """The listener rule."""
+        weight = 1 if self.weight is None else self.weight
+        return Route(condition=self.condition(), weight=weight, priority=self.priority)
+
+
+class AnswerTable(ConditionTable):
+    """A rule that answers by itself: `redirect`, or `status` with a `body`."""
+
+    redirect: Annotated[str, Field(pattern=r"^(/|https?://)[^\s]{0,2047}$")] | None = key(
+        "a path or URL to send the visitor to; `status` is then 301 or 302, by default 301"
+    )
+    status: Annotated[int, Field(ge=200, le=599)] | None = key("status of the answer, 200 to 599")
+    body: Annotated[str, Field(max_length=1024)] | None = key("text of the answer, at most 1024 bytes")
+    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$")] | None = key(
+        "type of the body; by default text/plain"
+    )
+
+    def resolve(self) -> Redirect | FixedResponse:
+        """The redirect or the fixed response."""
+        condition, priority = self.condition(), self.priority
+        if self.redirect is not None:
+            return Redirect(condition=condition, location=self.redirect, status=self.status or 301, priority=priority)
+        return FixedResponse(
+            condition=condition,
+            status=self.status or 404,
+            body=self.body or "",
+            content_type=self.content_type or "text/plain",
+            priority=priority,
+        )
+
+
+class TlsTable(Table):
+    """HTTPS and HTTP/2 at the listener. Without files: a self-made certificate here, ACM on AWS."""
+
+    enabled: bool | None = key("false switches it off; by default true")
+    certificate: str | None = key("file with the certificate chain (PEM)", to="certificate", min_length=1)
+    arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:.+$")] | None = key(
+        "ARN of an ACM certificate, for AWS", to="certificate_arn"
+    )
+    # The last key: its name hides the function.
+    key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
+    model: ClassVar[type | None] = Tls
+    shorthand: ClassVar[Shorthand | None] = switch()
+
+    def resolve(self) -> Tls | None:
+        """None when it is switched off."""
+        return None if self.enabled is False else Tls(**self.given())
+
+
+def _rate(value: str) -> dict[str, Any]:
+    requests, per = units.rate(value)
+    return {"requests": requests, "per": units.duration_text(per)}
+
+
+class RateLimitTable(Table):
+    """How many requests one client address may send."""
+
+    requests: Annotated[int, Field(ge=1, le=2_000_000_000)] = required("how many requests")
+    per: Annotated[Duration, span("1s", "1d")] = required("in which time")
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(str,),
+        says='a rate such as "100/1m"',
+        expand=_rate,
+        schema={"type": "string", "pattern": units.RATE_PATTERN},
+    )
+
+    def resolve(self) -> RateLimit:
+        """The limit."""
+        return RateLimit(requests=self.requests, per_s=self.per)
+
+
+class ListenerTable(Table):
+    """Where traffic enters."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = key("port on this machine", to="port")
+    idle_timeout: Annotated[Duration, span("1s", "4000s")] | None = key(
+        "how long a quiet connection is kept", to="idle_timeout_s"
+    )
+    max_body: Bytes | None = key("largest request body; by default unbounded", to="max_body_bytes")
+    tls: TlsTable | None = key("HTTPS: true, or a table")
+    rate_limit: RateLimitTable | None = key('limit per client address: "100/1m", or a table')
+    model: ClassVar[type | None] = Listener
+
+    def resolve(self, answers: list[AnswerTable]) -> Listener:
+        """The listener with its redirects and fixed responses."""
+        rules = [answer.resolve() for answer in answers]
+        return Listener(
+            **self.given(),
+            tls=None if self.tls is None else self.tls.resolve(),
+            rate_limit=None if self.rate_limit is None else self.rate_limit.resolve(),
+            redirects=tuple(rule for rule in rules if isinstance(rule, Redirect)),
+            fixed_responses=tuple(rule for rule in rules if isinstance(rule, FixedResponse)),
+        )

@@ -1,0 +1,203 @@
+"""The `[services.NAME]` and `[defaults]` tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from flyball.core.manifest import units
+from flyball.core.model import (
+    Balancing,
+    BalancingAlgorithm,
+    Capacity,
+    HealthCheck,
+    ScalingShape,
+    Service,
+    Size,
+    Stickiness,
+)
+
+from .base import (
+    VARIABLE_PATTERN,
+    Bytes,
+    Duration,
+    Lax,
+    Line,
+    Name,
+    Shorthand,
+    Table,
+    between,
+    key,
+    required,
+    span,
+    switch,
+)
+from .deploy import DeployTable
+from .routing import RouteTable, UrlPath
+from .scaling import ScaleTable
+
+Count = Annotated[int, Field(ge=0, le=5000)]
+Threshold = Annotated[int, Field(ge=1, le=10)]
+Environment = dict[Annotated[str, Field(pattern=VARIABLE_PATTERN)], Annotated[str, Field(pattern=r"^[^\x00]*$")]]
+
+
+def _statuses(value: Any) -> dict[str, Any]:
+    return {"min": value, "max": value}
+
+
+class StatusTable(Table):
+    """Which statuses count as healthy."""
+
+    min: Annotated[int, Field(ge=100, le=599)] = required("lowest status that counts as healthy")
+    max: Annotated[int, Field(ge=100, le=599)] = required("highest status that counts as healthy")
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(int,), says="one status such as 200", expand=_statuses, schema={"type": "integer", "minimum": 100}
+    )
+
+
+class HealthTable(Table):
+    """When an instance may receive traffic."""
+
+    path: UrlPath | None = key("path that must answer", to="path")
+    every: Annotated[Duration, span("100ms", "300s")] | None = key("time between two checks", to="interval_s")
+    timeout: Annotated[Duration, span("100ms", "120s")] | None = key(
+        "time an answer may take, less than `every`", to="timeout_s"
+    )
+    healthy_after: Threshold | None = key("passed checks that bring an unhealthy instance back", to="healthy_threshold")
+    unhealthy_after: Threshold | None = key("failed checks that make it unhealthy", to="unhealthy_threshold")
+    grace: Annotated[Duration, span("0s", "2h")] | None = key(
+        "time after launch when failing checks are forgiven", to="grace_s"
+    )
+    status: StatusTable | None = key("statuses that pass: 200, or { min = 200, max = 299 }")
+    model: ClassVar[type | None] = HealthCheck
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(str,),
+        says='a path such as "/health"',
+        expand=lambda value: {"path": value},
+        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+    )
+
+    def resolve(self) -> HealthCheck:
+        """The health check; a timeout that is not written is at most 0.8 of the interval."""
+        found = self.given()
+        if self.every is not None and self.timeout is None:
+            # AWS refuses a timeout that is not shorter than the interval.
+            found["timeout_s"] = min(HealthCheck().timeout_s, 0.8 * self.every)
+        if self.status is not None:
+            found.update(status_min=self.status.min, status_max=self.status.max)
+        return HealthCheck(**found)
+
+
+class SizeTable(Table):
+    """What one instance reserves."""
+
+    cpu: Annotated[float, Field(ge=0.01, le=192)] | None = key("processor cores; 0.25 is a quarter of one", to="cpu")
+    memory: Annotated[Bytes, between(4 * 1024**2, 1024**4, lambda held: units.size_text(int(held)))] | None = key(
+        "memory limit", to="memory_bytes"
+    )
+    burst: bool | None = key("whether unused share may be saved up for a moment", to="burst")
+    model: ClassVar[type | None] = Size
+
+    def resolve(self) -> Size:
+        """The size."""
+        return Size(**self.given())
+
+
+class InstancesTable(Table):
+    """Bounds of the capacity."""
+
+    min: Count | None = key("fewest instances", to="min")
+    max: Annotated[int, Field(ge=1, le=5000)] | None = key("most instances; by default `min`")
+    start: Count | None = key("instances to begin with; by default `min`", to="desired")
+    model: ClassVar[type | None] = Capacity
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(int,),
+        says="a whole number",
+        expand=lambda value: {"min": value, "max": value},
+        schema={"type": "integer", "minimum": 1, "maximum": 5000},
+    )
+
+    def resolve(self) -> Capacity:
+        """The capacity."""
+        found = Capacity(**self.given())
+        return Capacity(min=found.min, max=self.max or max(1, found.min), desired=found.desired)
+
+
+def _sticky(value: Any) -> dict[str, Any]:
+    return {"enabled": value} if isinstance(value, bool) else {"for": value}
+
+
+class StickyTable(Table):
+    """Keeps a visitor on one instance, with a cookie."""
+
+    enabled: bool | None = key("false switches it off; by default true")
+    for_: Annotated[Duration, span("1s", "7d")] | None = key("how long, 1s to 7d", alias="for", to="duration_s")
+    model: ClassVar[type | None] = Stickiness
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(bool, str),
+        says='true, false, a duration such as "1h"',
+        expand=_sticky,
+        schema={"anyOf": [switch().schema, {"type": "string", "pattern": units.DURATION_PATTERN}]},
+    )
+
+    def resolve(self) -> Stickiness | None:
+        """None when it is switched off."""
+        return None if self.enabled is False else Stickiness(**self.given())
+
+
+class SharedTable(Table):
+    """What services may share."""
+
+    build: Line | None = key("command run once per release, such as installing what is needed", to="build")
+    test: Line | None = key("command that must succeed before a release is rolled out", to="test")
+    source: Line | None = key("directory of the source, relative to the file", to="source")
+    env: Environment | None = key("environment variables; PORT and the stores' URLs are added")
+    health: HealthTable | None = key("health check: a path, or a table")
+    stores: list[Name] | None = key("stores it uses; each arrives as NAME_URL")
+    size: SizeTable | None = key("what one instance reserves")
+    instances: InstancesTable | None = key("how many instances: a number, or { min, max, start }")
+    scale: ScaleTable | None = key("scaling policies")
+    deploy: DeployTable | None = key("how a new release replaces the old one")
+    sticky: StickyTable | None = key('keep a visitor on one instance: true, "1h", or a table')
+    slow_start: Annotated[Duration, span("0s", "900s")] | None = key(
+        "time in which a new instance's share of the requests grows; by default 0s, off"
+    )
+    balancing: Annotated[BalancingAlgorithm, Lax] | None = key(
+        "how the next instance is chosen; by default round_robin"
+    )
+
+
+class DefaultsTable(SharedTable):
+    """What every service starts from. A service's own keys win; its tables are laid over these key by key."""
+
+
+class ServiceTable(SharedTable):
+    """A named group of identical instances."""
+
+    model: ClassVar[type | None] = Service
+    run: Line = required("command of one instance, which listens on $PORT; split like a shell's, but without a shell")
+    routes: list[RouteTable] | None = key("what the balancer sends here: paths, or tables")
+
+    def resolve(self, name: str, shape: ScalingShape) -> Service:
+        """The service, with every default filled in."""
+        scaling = (self.scale or ScaleTable()).resolve(shape)
+        balancing = Balancing()
+        return Service(
+            **self.given(),
+            name=name,
+            run=self.run,
+            environment=tuple(sorted((self.env or {}).items())),
+            routes=tuple(route.resolve() for route in self.routes or []),
+            health=(self.health or HealthTable()).resolve(),
+            stores=tuple(self.stores or []),
+            size=(self.size or SizeTable()).resolve(),
+            capacity=(self.instances or InstancesTable()).resolve(),
+            scaling=scaling,
+            deployment=(self.deploy or DeployTable()).resolve(scaling.period_s),
+            balancing=Balancing(
+                algorithm=self.balancing or balancing.algorithm,
+                slow_start_s=balancing.slow_start_s if self.slow_start is None else self.slow_start,
+                stickiness=None if self.sticky is None else self.sticky.resolve(),
+            ),
+        )

@@ -1,0 +1,132 @@
+"""How are "30s", "512MB", "1%" and "cpu > 50%" read and written?
+
+Every value of the file carries its unit in the text, as in AWS's own examples; one number, one unit, no sums.
+Sizes are binary, as AWS counts them for memory: "512MB" is 512 x 1024 x 1024 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+
+from flyball.core.model import Comparison, Metric
+
+DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(B|[KMGT]i?B)$"
+PERCENT_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[ ]?%$"
+RATE_PATTERN = r"^[0-9]{1,9}/[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+CONDITION_PATTERN = (
+    r"^(cpu|memory|requests|errors|p50|p95|p99)[ ]*(>=|<=|>|<)[ ]*[0-9]{1,9}(\.[0-9]{1,6})?[ ]?(%|ms|s|m|h|d)?$"
+)
+
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_BYTES = {"TB": 1024**4, "GB": 1024**3, "MB": 1024**2, "KB": 1024, "B": 1}
+_LATENCIES = (Metric.P50, Metric.P95, Metric.P99)
+
+
+class NotAUnit(ValueError):
+    """The text is not written as this kind of value is written."""
+
+
+def duration(text: str) -> float:
+    """Seconds of "500ms", "30s", "5m", "1h" or "7d". Raises NotAUnit."""
+    if text.startswith("-"):
+        raise NotAUnit(f"must not be negative, found {text!r}")
+    if re.match(DURATION_PATTERN, text) is None:
+        raise NotAUnit(f"not a duration: {text!r} (write 500ms, 30s, 5m, 1h or 7d)")
+    number, unit = _split(text)
+    # Milliseconds are divided, not multiplied by 0.001: 1100 / 1000 is the float a reader would type.
+    return number / 1000.0 if unit == "ms" else number * _SECONDS[unit]
+
+
+def size(text: str) -> int:
+    """Bytes of "64KB", "512MB" or "2GB", rounded down. Raises NotAUnit."""
+    if re.match(SIZE_PATTERN, text) is None:
+        raise NotAUnit(f"not a size: {text!r} (write 64KB, 512MB or 2GB)")
+    number, unit = _split(text)
+    return int(number * _BYTES[unit.replace("i", "")])
+
+
+def percent(text: str) -> float:
+    """The number of "1%". Raises NotAUnit."""
+    if re.match(PERCENT_PATTERN, text) is None:
+        raise NotAUnit(f"not a percentage: {text!r} (write 50%)")
+    return float(text.rstrip(" %"))
+
+
+def rate(text: str) -> tuple[int, float]:
+    """Requests and seconds of "100/1m". Raises NotAUnit."""
+    if re.match(RATE_PATTERN, text) is None:
+        raise NotAUnit(f"not a rate: {text!r} (write 100/1m for 100 requests per minute)")
+    requests, per = text.split("/")
+    return int(requests), duration(per)
+
+
+def condition(text: str) -> tuple[Metric, Comparison, float]:
+    """Metric, comparison and threshold of "cpu > 50%", "p95 > 500ms" or "requests > 1000". Raises NotAUnit."""
+    found = re.match(CONDITION_PATTERN, text)
+    if found is None:
+        raise NotAUnit(f"not a condition: {text!r} (write cpu > 50%, p95 > 500ms or requests > 1000)")
+    metric, comparison = Metric(found[1]), Comparison(found[2])
+    value = text.split(comparison, 1)[1].strip()
+    return metric, comparison, threshold(metric, value)
+
+
+def threshold(metric: Metric, text: str) -> float:
+    """A value of `metric` in its own unit: percent, ms, or requests per instance and minute. Raises NotAUnit."""
+    if metric in _LATENCIES:
+        return duration(text) * 1000.0
+    if metric is Metric.REQUESTS:
+        if not text.replace(".", "", 1).isdigit():
+            raise NotAUnit(f"requests are a plain number per instance and minute, found {text!r}")
+        return float(text)
+    return percent(text if text.endswith("%") else text + "%")
+
+
+def duration_text(seconds: float) -> str:
+    """The shortest exact spelling: 90.0 is "90s", 3600.0 "1h", 0.5 "500ms"."""
+    for unit in ("d", "h", "m"):
+        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+            return f"{int(seconds / _SECONDS[unit])}{unit}"
+    milliseconds = seconds * 1000
+    if seconds < 1 and 0 < milliseconds == round(milliseconds):
+        return f"{round(milliseconds)}ms"
+    return f"{number_text(seconds)}s"
+
+
+def size_text(count: int) -> str:
+    """The shortest exact spelling: 536870912 is "512MB"."""
+    for unit, factor in _BYTES.items():
+        if count >= factor and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return "0B"
+
+
+def number_text(value: float) -> str:
+    """A number without a needless ".0"; never in exponent form."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def threshold_text(metric: Metric, value: float) -> str:
+    """`value` with the unit of `metric`."""
+    if metric in _LATENCIES:
+        return duration_text(value / 1000.0)
+    return number_text(value) if metric is Metric.REQUESTS else f"{number_text(value)}%"
+
+
+def value_text(value: object) -> str:
+    """A value of the file as a reader would name it in a sentence."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value) if isinstance(value, str | int | float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _split(text: str) -> tuple[float, str]:
+    number = text.rstrip(string.ascii_letters)
+    return float(number), text[len(number) :]

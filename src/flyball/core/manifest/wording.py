@@ -1,0 +1,101 @@
+"""What pydantic found wrong, in plain words, and what the reader may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic_core import ErrorDetails
+
+from . import units
+from .schema import FileTable, Table
+
+_WORDS = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text in quotes",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a table",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be {expected}",
+    "not_a_table": "must be {wanted}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "too_short": "must have at least {min_length} entry",
+    "too_long": "must have at most {max_length} entries",
+}
+_PATTERNS = {
+    r"^[a-z][a-z0-9-]{0,30}$": "must be a name of small letters, digits and -, at most 31 long, starting with a letter",
+    r"^/[^\s#]{0,127}$": "must start with / and have no spaces",
+    r"^[^\n\x00]*[^\s\x00][^\n\x00]*$": "must be one line and not empty",
+    r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$": "must be an AWS region such as eu-north-1",
+    r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$": "must be a machine type such as t3.micro",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,200}$": "must be a variable name of letters, digits and _",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,62}$": "must be a name of letters, digits and _",
+    r"^(/|https?://)[^\s]{0,2047}$": "must be a path or a URL",
+    r"^https?://[^\s]+$": "must be a URL such as http://127.0.0.1:4318",
+    r"^[^@\s]+@[^@\s]+\.[^@\s]+$": "must be an email address",
+}
+
+
+def sentence(error: ErrorDetails) -> str:
+    """One mistake in words, with the value that was found."""
+    kind, context, found = error["type"], error.get("ctx", {}), units.value_text(error["input"])
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return f"`{error['loc'][-1]}` is missing"
+    if kind == "string_pattern_mismatch":
+        pattern = str(context["pattern"])
+        return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, found {found}"
+    return f"{_WORDS.get(kind, error['msg']).format(**context)}, found {found}"
+
+
+def unknown_key(table: type[Table] | None, key: str) -> tuple[str, str]:
+    """Message and hint for a key that `table` does not have."""
+    if table is None:
+        return f"unknown key `{key}`", ""
+    if key in table.unsuited:
+        return f"`{key}` {table.unsuited[key]}", ""
+    known = [field.alias or name for name, field in table.model_fields.items()]
+    close = get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"unknown key `{key}`", f"did you mean `{close[0]}`?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def table_at(path: tuple[str | int, ...]) -> type[Table] | None:
+    """The table type that stands at a path of the file."""
+    table: type[Table] | None = FileTable
+    inside_mapping = False
+    for part in path:
+        if isinstance(part, int) or inside_mapping:
+            inside_mapping = False
+            continue
+        if table is None:
+            return None
+        field = next((field for name, field in table.model_fields.items() if (field.alias or name) == part), None)
+        inside_mapping = field is not None and _is_mapping(field.annotation)
+        table = None if field is None else _table_in(field.annotation)
+    return table
+
+
+def _table_in(annotation: Any) -> type[Table] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    for part in get_args(annotation):
+        found = _table_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _is_mapping(annotation: Any) -> bool:
+    origin = getattr(annotation, "__origin__", None)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return True
+    return any(_is_mapping(part) for part in get_args(annotation) if not isinstance(part, str))
