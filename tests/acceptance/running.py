@@ -1,0 +1,120 @@
+"""A real application in a directory, driven through the command line as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flyball.local import processes
+from flyball.local.paths import StateDirectory
+
+
+class Running:
+    """One application directory and the command line in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.paths = StateDirectory(directory / ".flyball")
+
+    def flyball(
+        self, *arguments: str, check: bool = True, timeout_s: float = 180.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "flyball", *arguments],
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"flyball {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and do not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flyball", *arguments],
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def up(self, *arguments: str) -> None:
+        """Start it behind a port that was free a moment ago."""
+        self.flyball("up", "-d", "--port", str(processes.free_port()), *arguments)
+
+    def ps(self) -> dict[str, Any]:
+        """What `flyball ps --json` says."""
+        return dict(json.loads(self.flyball("ps", "--json").stdout))
+
+    def service(self, name: str | None = None) -> dict[str, Any]:
+        """One service of `ps` (the only one, without a name)."""
+        services = self.ps()["services"]
+        return next(one for one in services if name is None or one["name"] == name)
+
+    def events(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `flyball events --json` says."""
+        lines = self.flyball("events", "--json", *arguments).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def load(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a load; read its result with `result_of`."""
+        return self.start("load", "--json", *arguments)
+
+    def until(self, holds: Callable[[], bool], *, within_s: float, what: str) -> float:
+        """Wait until something holds; how long it took, in seconds."""
+        began = time.monotonic()
+        while not holds():
+            if time.monotonic() - began > within_s:
+                pytest.fail(f"{what}: not within {within_s:g} s\n{self.story()}")
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def story(self) -> str:
+        """What happened, for a failed test's message."""
+        return self.flyball("events", check=False).stdout[-4000:]
+
+    def pids(self) -> dict[str, int]:
+        """Pid of every instance."""
+        return {one["id"]: one["pid"] for service in self.ps()["services"] for one in service["instances"]}
+
+    def kill_control_plane(self) -> None:
+        """`kill -9` the control plane and wait until it is gone."""
+        pid = self.ps()["control"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        gone = psutil.Process(pid) if psutil.pid_exists(pid) else None
+        if gone is not None:
+            psutil.wait_procs([gone], timeout=5)
+
+    def clean_up(self) -> None:
+        """Stop it, gently if that works, and whatever is left of it without mercy."""
+        self.flyball("down", check=False, timeout_s=60)
+        for path in [*self.paths.processes.glob("*.json"), self.paths.control_file]:
+            loaded = processes.load(path) if path.parent == self.paths.processes else None
+            if loaded is not None and processes.alive(loaded[0]):
+                os.killpg(loaded[0].pid, signal.SIGKILL)
+        for one in psutil.process_iter(["cmdline"]):
+            if str(self.directory) in " ".join(one.info["cmdline"] or ()):
+                one.kill()
+
+
+def result_of(load: subprocess.Popen[str], *, timeout_s: float = 180.0) -> dict[str, Any]:
+    """The JSON of a load, once it is over."""
+    out, talk = load.communicate(timeout=timeout_s)
+    try:
+        return dict(json.loads(out))
+    except ValueError:
+        pytest.fail(f"the load gave no result (exit {load.returncode}): {out}{talk}")

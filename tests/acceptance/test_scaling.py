@@ -1,0 +1,110 @@
+"""Scaling, for real: out under overload and in again, by hand under load, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from acceptance.running import Running, result_of
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+# An instance that answers after a known amount of CPU: its capacity at a quarter of a core is known too.
+SPINNER = """
+import http.server, os, socketserver, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(5)
+        elif self.path != "/health":
+            end = time.thread_time() + 0.005
+            while time.thread_time() < end:
+                pass
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"ok\\n")
+    def log_message(self, *_):
+        pass
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = False
+    request_queue_size = 1024
+
+import signal, threading
+server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever()
+server.server_close()
+"""
+FILE = """
+name = "spinner"
+
+[services.web]
+run = "python3 spinner.py"
+routes = ["/"]
+health = "/health"
+size = { cpu = 0.25, memory = "256MB" }
+instances = { min = 1, max = 10 }
+
+[services.web.scale]
+target = { cpu = 50 }
+"""
+
+
+@pytest.fixture
+def spinner(place: Callable[..., Running]) -> Running:
+    running = place(files={"flyball.toml": FILE, "spinner.py": SPINNER})
+    running.up()
+    return running
+
+
+def test_overload_scales_out_and_calm_scales_in_without_a_failed_request(spinner: Running) -> None:
+    load = spinner.load("web", "--stages", "10:5s,180:25s,10:60s")
+    spinner.until(lambda: spinner.service()["capacity"]["in_service"] >= 3, within_s=40, what="three in service")
+    result = result_of(load)
+    spinner.until(lambda: spinner.service()["capacity"]["desired"] == 1, within_s=60, what="one again")
+
+    assert result["failed"] == 0
+    events = spinner.events()
+    assert any(one["kind"] == "scale_out" and "cpu" in one["reason"] for one in events)
+    assert any(one["kind"] == "scale_in" and "cpu" in one["reason"] for one in events)
+    assert all(one["reason"] for one in events)
+
+
+def test_scaling_by_hand_under_load_loses_nothing(spinner: Running) -> None:
+    load = spinner.load("web", "--rate", "40", "--for", "25s")
+    time.sleep(2)
+    spinner.flyball("scale", "web=6", "--hold", "10s")
+    spinner.until(lambda: spinner.service()["capacity"]["in_service"] == 6, within_s=30, what="six in service")
+    spinner.flyball("scale", "web=1", "--hold", "20s")
+    spinner.until(lambda: len(spinner.service()["instances"]) == 1, within_s=60, what="one left")
+    result = result_of(load)
+
+    assert result["failed"] == 0
+    assert len(result["by_instance"]) >= 4
+
+
+def test_a_request_in_flight_is_answered_while_its_instance_is_drained(spinner: Running) -> None:
+    load = spinner.load("web", "--path", "/slow", "--rate", "2", "--for", "6s")
+    time.sleep(3)
+    spinner.flyball("scale", "web=4", "--hold", "5s")
+    spinner.until(lambda: spinner.service()["capacity"]["in_service"] == 4, within_s=30, what="four in service")
+    spinner.flyball("scale", "web=1", "--hold", "30s")
+    result = result_of(load)
+    spinner.until(lambda: len(spinner.service()["instances"]) == 1, within_s=60, what="one left")
+
+    assert result["failed"] == 0
+    assert result["latency_ms"]["p50"] > 4900
+
+
+def test_more_than_max_by_hand_is_refused(spinner: Running) -> None:
+    refused = spinner.flyball("scale", "web=11", check=False)
+
+    assert refused.returncode == 1
+    assert "10" in refused.stderr
+    assert spinner.service()["capacity"]["desired"] == 1

@@ -1,0 +1,154 @@
+"""Under 200 requests a second, whatever is killed: no GET fails, what died is replaced, what lives is kept."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from acceptance.running import Running, result_of
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+THREE = {"instances = { min = 1, max = 10 }": "instances = { min = 3, max = 10 }"}
+
+
+@pytest.fixture
+def board(place: Callable[..., Running]) -> Running:
+    running = place("visitor-board", edits=THREE)
+    running.up()
+    return running
+
+
+def all_in_service(running: Running, count: int = 3) -> Callable[[], bool]:
+    def holds() -> bool:
+        service = running.service()
+        states = [one["lifecycle"] for one in service["instances"]]
+        return states == ["in_service"] * count and all(one["health"] == "healthy" for one in service["instances"])
+
+    return holds
+
+
+def test_killed_instances_are_replaced_and_no_get_fails(board: Running) -> None:
+    board.until(all_in_service(board), within_s=30, what="three in service")
+    before = board.pids()
+    load = board.load("web", "--rate", "200", "--for", "25s")
+    time.sleep(4)
+    os.kill(before["web-1"], signal.SIGKILL)
+    time.sleep(6)
+    for instance in ("web-2", "web-3"):
+        os.kill(before[instance], signal.SIGKILL)
+    board.until(all_in_service(board), within_s=30, what="replaced")
+    result = result_of(load)
+
+    assert result["failed"] == 0
+    assert result["valid"]
+    assert not set(before) & set(board.pids())
+    failed = [event for event in board.events() if event["kind"] == "failed"]
+    assert {event["instance"] for event in failed} == {"web-1", "web-2", "web-3"}
+    assert all("SIGKILL" in event["reason"] or "signal 9" in event["reason"] for event in failed)
+
+
+def test_a_killed_balancer_is_back_within_a_second(board: Running) -> None:
+    board.until(all_in_service(board), within_s=30, what="three in service")
+    balancer, instances = board.ps()["balancer"]["pid"], board.pids()
+    load = board.load("web", "--rate", "200", "--for", "10s")
+    time.sleep(4)
+    os.kill(balancer, signal.SIGKILL)
+    result = result_of(load)
+
+    assert result["failed"] < 200  # its own restart gap: less than a second of the traffic
+    assert board.ps()["balancer"]["pid"] != balancer
+    assert board.pids() == instances
+
+
+def test_a_killed_control_plane_is_not_missed_and_takes_over_again(board: Running) -> None:
+    board.until(all_in_service(board), within_s=30, what="three in service")
+    before, balancer = board.pids(), board.ps()["balancer"]["pid"]
+    load = board.load("web", "--rate", "200", "--for", "20s")
+    time.sleep(3)
+    board.kill_control_plane()
+    assert board.flyball("ps", check=False).returncode == 3
+    os.kill(before["web-2"], signal.SIGKILL)
+    time.sleep(3)
+    board.flyball("up", "-d")
+    board.until(all_in_service(board), within_s=30, what="three in service again")
+    after = board.pids()
+    result = result_of(load)
+
+    assert result["failed"] == 0
+    assert board.ps()["balancer"]["pid"] == balancer
+    assert after["web-1"] == before["web-1"]
+    assert after["web-3"] == before["web-3"]
+    assert "web-2" not in after
+    assert board.flyball("replay").returncode == 0
+
+
+def test_every_acknowledged_message_is_stored_whatever_dies(board: Running) -> None:
+    board.until(all_in_service(board), within_s=30, what="three in service")
+    writer = Writer(board.ps()["url"])
+    writer.start()
+    time.sleep(3)
+    os.kill(board.pids()["web-1"], signal.SIGKILL)
+    time.sleep(3)
+    board.kill_control_plane()
+    time.sleep(2)
+    board.flyball("up", "-d")
+    time.sleep(3)
+    acknowledged = writer.finish()
+
+    assert len(acknowledged) > 300
+    stored = stored_messages(board.ps()["url"])
+    assert acknowledged <= stored
+    assert len(stored) - len(acknowledged) <= len(writer.unanswered)
+
+
+class Writer(threading.Thread):
+    """Posts numbered messages one after another and remembers which were acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self._address = urlsplit(url).netloc
+        self._over = threading.Event()
+        self.acknowledged: set[str] = set()
+        self.unanswered: set[str] = set()
+
+    def run(self) -> None:
+        number = 0
+        while not self._over.is_set():
+            text = f"message {number}"
+            number += 1
+            connection = http.client.HTTPConnection(self._address, timeout=30)
+            try:
+                body = f"name=writer&message={text.replace(' ', '+')}"
+                connection.request("POST", "/messages", body, {"Content-Type": "application/x-www-form-urlencoded"})
+                status = connection.getresponse().status
+                (self.acknowledged if status in {200, 201, 303} else self.unanswered).add(text)
+            except (OSError, http.client.HTTPException):
+                self.unanswered.add(text)
+            finally:
+                connection.close()
+
+    def finish(self) -> set[str]:
+        self._over.set()
+        self.join(timeout=60)
+        return self.acknowledged
+
+
+def stored_messages(url: str) -> set[str]:
+    found: set[str] = set()
+    path = "/messages"
+    while path:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        page = json.loads(connection.getresponse().read())
+        connection.close()
+        found |= {one["message"] for one in page["messages"]}
+        path = page.get("next") or ""
+    return found
