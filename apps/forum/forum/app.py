@@ -20,7 +20,7 @@ from forum import docs, problems
 from forum.endpoints import Endpoints
 from forum.log import RequestLog, Verbosity
 from forum.openapi import document
-from forum.peers import Peers
+from forum.peers import HttpPeers, Peers
 from forum.resource import Resource
 from forum.store import Store, StoreDown, open_store
 
@@ -45,17 +45,22 @@ class Settings:
         return cls(store=store, address=environment.get("FLYBALL_URL", ""), log=Verbosity(log))
 
 
-def create_app(resource: Resource, settings: Settings, *, pages: Sequence[BaseRoute] = ()) -> Starlette:
-    """The service for `resource` as an ASGI app. The store is opened when the server starts it, not before."""
+def create_app(
+    resource: Resource, settings: Settings, *, pages: Sequence[BaseRoute] = (), peers: Peers | None = None
+) -> Starlette:
+    """The service for `resource` as an ASGI app. The store is opened when the server starts it, not before.
+
+    `peers` None means: the services behind `settings.address`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         store = await open_store(settings.store)
-        peers = Peers(settings.address)
+        others = peers or HttpPeers(settings.address)
         try:
-            yield {"endpoints": Endpoints(resource, store=store, peers=peers), "store": store}
+            yield {"endpoints": Endpoints(resource, store=store, peers=others), "store": store}
         finally:
-            await peers.close()
+            await others.close()
             await store.close()
 
     app = Starlette(

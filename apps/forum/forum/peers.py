@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import aiohttp
 
@@ -11,7 +12,17 @@ from forum.problems import unavailable
 _TIMEOUT = aiohttp.ClientTimeout(total=2.0, connect=0.5)
 
 
-class Peers:
+class Peers(Protocol):
+    """Who knows whether a resource of another service exists."""
+
+    async def has(self, name: str, id_: str, *, request_id: str) -> bool:
+        """Whether the service `name` has a resource `id_`. Raises Problem (503) when it cannot say."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+class HttpPeers:
     """One pool of connections. `address` is the balancer's, such as http://127.0.0.1:8080; empty: nobody to ask."""
 
     def __init__(self, address: str) -> None:
@@ -19,7 +30,6 @@ class Peers:
         self._session: aiohttp.ClientSession | None = None
 
     async def has(self, name: str, id_: str, *, request_id: str) -> bool:
-        """Whether the service `name` has a resource `id_`. Raises Problem (503) when it cannot say."""
         if not self._address:
             raise unavailable(f"the address of the {name} service is not known here (FLYBALL_URL is not set)")
         try:
@@ -33,7 +43,6 @@ class Peers:
         raise unavailable(f"the {name} service answered {status}")
 
     async def close(self) -> None:
-        """Closes idle connections."""
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)  # lets the transports see that they are closed
