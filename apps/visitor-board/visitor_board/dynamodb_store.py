@@ -17,6 +17,8 @@ _FAILURES = (BotoCoreError, ClientError)
 class DynamoDBStore:
     """The store in `table`; credentials come from where the AWS SDK looks for them."""
 
+    at_once = 16
+
     def __init__(self, table: str, *, region: str, endpoint: str | None = None) -> None:
         self._table = table
         # Three tries within a health check's patience; a connection for each thread that may ask at once.

@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 class SqliteStore:
     """The store in the file at `path`; the file and its tables are made when they are missing."""
 
+    at_once = 2
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()

@@ -16,6 +16,9 @@ class Store(Protocol):
     Any number of processes share one store; all methods may be called from several threads.
     """
 
+    at_once: int
+    """How many requests it pays to work on at once: few where the work is this machine's, more where it is waiting."""
+
     def add(self, message: Message) -> None:
         """Keep the message. When this returns, the death of any process loses nothing."""
 

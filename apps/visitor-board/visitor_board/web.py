@@ -55,7 +55,7 @@ def create_app(store: Store, visits: Visits, *, instance: str) -> Flask:
     _add_pages(app, store, visits)
     _add_json(app, store)
     _add_errors(app)
-    app.wsgi_app = in_lane(app.wsgi_app, places=2, past="/health", body_max=BODY_MAX)  # type: ignore[method-assign]
+    app.wsgi_app = in_lane(app.wsgi_app, places=store.at_once, past="/health", body_max=BODY_MAX)  # type: ignore[method-assign, assignment]
     return app
 
 
@@ -73,7 +73,7 @@ def _add_pages(app: Flask, store: Store, visits: Visits) -> None:
 
     @app.post("/messages")
     def post() -> Response | tuple[Response | str, int]:
-        if is_cross_site(request.headers):
+        if is_cross_site(dict(request.headers)):
             raise Forbidden("This message was sent from another site's page, so it was not posted.")
         typed = _typed()
         if typed.mistakes:
