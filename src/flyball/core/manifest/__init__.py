@@ -1,6 +1,19 @@
 """Text to model: every mistake at once, with line, caret and hint."""
 
 from .complaints import Complaint, ManifestError, ParityWarning, render
+from .json_schema import json_schema
+from .lint import fargate_size, warnings
 from .reading import parse
+from .resolved import resolved
 
-__all__ = ["Complaint", "ManifestError", "ParityWarning", "parse", "render"]
+__all__ = [
+    "Complaint",
+    "ManifestError",
+    "ParityWarning",
+    "fargate_size",
+    "json_schema",
+    "parse",
+    "render",
+    "resolved",
+    "warnings",
+]

@@ -1,0 +1,47 @@
+"""`flyball check`: every mistake in the file (exit 2), and what AWS would do differently with it (exit 0)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flyball.core.manifest import ManifestError, ParityWarning, warnings
+
+from . import talk
+from .files import find_file, load
+
+
+def run(path: Path | None, *, json: bool = False) -> int:
+    """Check the file. Raises ManifestError and FileError; with `json` the mistakes are data on stdout instead."""
+    file = find_file(path)
+    try:
+        app = load(file)
+    except ManifestError as wrong:
+        if not json:
+            raise
+        talk.emit(_answer(file, errors=[asdict(complaint) for complaint in wrong.complaints]))
+        return wrong.exit_code
+    found = warnings(app)
+    if json:
+        talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
+        return 0
+    for warning in found:
+        _say(warning)
+    count = f", {len(found)} warning{'s' * (len(found) != 1)}" if found else ""
+    services, stores = len(app.services), len(app.stores)
+    talk.say(
+        f"{file.name} is good: {app.name}, {services} service{'s' * (services != 1)}, "
+        f"{stores} store{'s' * (stores != 1)}{count}"
+    )
+    return 0
+
+
+def _answer(file: Path, **found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"file": str(file), "ok": "errors" not in found, "errors": [], "warnings": [], **found}
+
+
+def _say(warning: ParityWarning) -> None:
+    talk.say(f"warning: {warning.path}: {warning.message}", "yellow")
+    if warning.url:
+        talk.say(f"         {warning.url}", "dim")

@@ -1,0 +1,66 @@
+"""`flyball init`: a commented file to begin with, or a whole example application. Nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from importlib import resources
+from pathlib import Path
+
+import flyball
+from flyball.core.errors import Failed
+
+from . import talk
+from .files import NAME
+from .schema import text as schema_text
+
+SCHEMA = "flyball.schema.json"
+# What running an example leaves behind in a checkout is no part of it.
+_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "node_modules")
+
+
+def run(directory: Path, example: str | None) -> int:
+    """Write into `directory`, which is made when it is missing. Raises Failed when something is there already."""
+    target = directory.absolute()
+    if target.exists() and not target.is_dir():
+        raise Failed(f"{target} is a file, not a directory")
+    if example is None:
+        _write_file(target)
+    else:
+        _copy_example(example, target)
+    if not (target / SCHEMA).exists():
+        (target / SCHEMA).write_text(schema_text(), encoding="utf-8")
+    talk.say(f"wrote {target / NAME}; start it with: flyball up" + ("" if target == Path.cwd() else f" {directory}"))
+    return 0
+
+
+def examples() -> Path:
+    """The directory of the reference applications: in the package, or `apps` of a source checkout."""
+    package = Path(flyball.__file__).parent
+    packed = package / "examples"
+    return packed if packed.is_dir() else package.parents[1] / "apps"
+
+
+def name_for(directory: Path) -> str:
+    """An application's name from a directory's, such as `my-shop` from `My Shop`."""
+    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-0123456789")[:31].rstrip("-")
+    return name or "app"
+
+
+def _write_file(target: Path) -> None:
+    if (target / NAME).exists():
+        raise Failed(f"{target / NAME} is there already; it was left as it is")
+    template = resources.files("flyball.cli").joinpath("templates", NAME).read_text(encoding="utf-8")
+    target.mkdir(parents=True, exist_ok=True)
+    (target / NAME).write_text(template.replace("NAME", name_for(target), 1), encoding="utf-8")
+
+
+def _copy_example(example: str, target: Path) -> None:
+    source = examples() / example
+    if not (source / NAME).is_file():
+        known = sorted(path.parent.name for path in examples().glob(f"*/{NAME}"))
+        raise Failed(f"there is no example {example!r}; there is: {', '.join(known)}")
+    taken = sorted(path.name for path in source.iterdir() if (target / path.name).exists())
+    if taken:
+        raise Failed(f"{target} has {', '.join(taken)} already; nothing was copied")
+    shutil.copytree(source, target, ignore=_LEFT_BEHIND, dirs_exist_ok=True)

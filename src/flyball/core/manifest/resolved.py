@@ -1,0 +1,51 @@
+"""What does the file come to? Every field with its value, as numbers and with units."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from flyball.core.model import Application, Metric
+
+from . import units
+
+
+def resolved(app: Application) -> dict[str, Any]:
+    """Every field as plain data. Seconds, bytes and percentages stay numbers; `text` beside them says them in words.
+
+    A field such as `interval_s` becomes `{"value": 5.0, "text": "5s"}`.
+    """
+    found = _plain(app)
+    assert isinstance(found, dict)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _field(value, field.name) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _field(owner: Any, name: str) -> Any:
+    value = getattr(owner, name)
+    text = _text(owner, name, value)
+    return _plain(value) if text is None else {"value": value, "text": text}
+
+
+def _text(owner: Any, name: str, value: Any) -> str | None:
+    """The value with its unit, where the field's name or its metric gives it one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    metric = getattr(owner, "metric", None)
+    if isinstance(metric, Metric) and name in {"threshold", "target_value"}:
+        return units.threshold_text(metric, value)
+    if name.endswith("_s"):
+        return units.duration_text(value)
+    if name.endswith("_bytes"):
+        return units.size_text(int(value))
+    return f"{units.number_text(value)}%" if name.endswith("_percent") else None
