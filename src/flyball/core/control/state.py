@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flyball.core.model import Strategy
+
+from .alarms import Alarm
 from .observation import ReleaseSpec, TargetHealth
+from .windows import Windows
 
 
 class Lifecycle(StrEnum):
@@ -25,7 +29,8 @@ class Instance:
     """One running copy of a service. Times are None until they happen.
 
     `ready_at`: first answered its health path; from then it is registered with the balancer (unless `shadow`, which
-    is a blue/green instance waiting for the switch). `cause` is why it leaves, shown to the user.
+    is a blue/green instance waiting for the switch). `cause` is why it leaves, shown to the user. `seen`: the world has
+    shown it, so its absence means that it is gone. `replace`: asked by hand to make room for another.
     """
 
     id: str
@@ -43,6 +48,18 @@ class Instance:
     shadow: bool = False
     in_flight: int = 0
     cause: str = ""
+    seen: bool = False
+    replace: bool = False
+
+    @property
+    def staying(self) -> bool:
+        """It serves or is about to: neither draining nor terminating."""
+        return self.lifecycle in (Lifecycle.LAUNCHING, Lifecycle.IN_SERVICE)
+
+    @property
+    def healthy(self) -> bool:
+        """It counts for the minimum healthy percent: in service and the balancer says healthy."""
+        return self.lifecycle is Lifecycle.IN_SERVICE and self.health is TargetHealth.HEALTHY
 
 
 class ReleaseStatus(StrEnum):
@@ -68,11 +85,15 @@ class Release:
 
 
 class RolloutPhase(StrEnum):
-    """running: instances are being exchanged. baking: all are new, alarms are watched. rolling_back: going home."""
+    """running: instances are being exchanged. baking: all are new, alarms are watched. rolling_back: going home.
+
+    stalled: it failed and there is nowhere to go back to (or rollback is off); the next deploy or rollback ends it.
+    """
 
     RUNNING = "running"
     BAKING = "baking"
     ROLLING_BACK = "rolling_back"
+    STALLED = "stalled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +102,9 @@ class Rollout:
 
     `failures` counts failed instances of the new release; `percent` is its share of traffic (canary and linear);
     `phase_started_at` is when the phase or the current traffic step began; `why` says why it is rolled back.
+    `step_reached`: the instances that the current traffic step needs are in service, its time runs from
+    `phase_started_at`. `failure` is the last failed instance in one sentence. `ignored_alarms` are the positions of
+    the file's rollout alarms that were in alarm when it began. `in_service`: healthy instances of the new release.
     """
 
     from_release: int | None
@@ -92,11 +116,54 @@ class Rollout:
     percent: float = 100.0
     by_hand: bool = False
     why: str = ""
+    strategy: Strategy = Strategy.ROLLING
+    step_reached: bool = False
+    failure: str = ""
+    ignored_alarms: tuple[int, ...] = ()
+    in_service: int = 0
+
+    @property
+    def parks_old(self) -> bool:
+        """Blue/green after the switch: the old set stays beside the new one and gets no requests."""
+        return self.strategy is Strategy.BLUE_GREEN and self.phase is RolloutPhase.BAKING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """`min` and `max` in force, and what the file said when they were set: a scheduled action may have moved them."""
+
+    min: int
+    max: int
+    file_min: int
+    file_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooldown:
+    """When each direction's cooldown ends, None when it does not run; `out_base`: capacity before the scale-out."""
+
+    out_until: float | None = None
+    out_base: int = 0
+    in_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Failures in a row of young instances, when the last was, and when the next launch may be."""
+
+    failures: int = 0
+    failed_at: float | None = None
+    retry_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceState:
-    """What the loop knows of one service. `release` is the one that serves (None before the first rollout began)."""
+    """What the loop knows of one service. `release` is the one that serves (None before the first rollout began).
+
+    `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds in force
+    and `told` the refusals already said, so that each is said once. `schedule_at`: scheduled actions up to then are
+    done.
+    """
 
     name: str
     desired: int
@@ -105,16 +172,33 @@ class ServiceState:
     rollout: Rollout | None = None
     next_instance: int = 1
     held_until: float | None = None
+    bounds: Bounds | None = None
+    windows: Windows = Windows()
+    alarms: tuple[Alarm, ...] = ()
+    cooldown: Cooldown = Cooldown()
+    backoff: Backoff = Backoff()
+    finished: Rollout | None = None
+    holds: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    schedule_at: float | None = None
+
+    def find_release(self, number: int) -> Release | None:
+        """The release of that number, None when it is not (or no longer) known."""
+        return next((release for release in self.releases if release.number == number), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """`origin` is the first step's `now`: datapoints are counted from it, so a shift of all times changes nothing."""
+    """`origin` is the first step's `now`: datapoints are counted from it, so a shift of all times changes nothing.
+
+    `balancer_since`: since when the balancer has been there without a break; None while it is not.
+    """
 
     origin: float
     services: tuple[ServiceState, ...]
     instances: tuple[Instance, ...] = ()
     shutting_down: bool = False
+    balancer_since: float | None = None
 
     def service(self, name: str) -> ServiceState:
         """The state of the service of that name. Raises KeyError when there is none."""

@@ -1,0 +1,97 @@
+"""Does a metric breach its threshold for long enough?
+
+Rule: an alarm looks at the newest N datapoints and is in alarm when M of them breach. To bridge missing ones it fetches
+two more than N and uses real ones first. With fewer than N real ones it is in alarm only when the oldest breaching one
+is at least M datapoints old and nothing newer contradicts it; it is OK as soon as one real datapoint does not breach,
+without any real one INSUFFICIENT_DATA, and otherwise it keeps its state. This is `missing` as the treatment of missing
+data, which both alarms of a target tracking policy have.
+
+AWS: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+Ours: CloudWatch does not publish how many more it fetches (its example: 5 for 3 of 3); two more is used for every N.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flyball.core.model import Comparison, Metric
+
+EXTRA_POINTS = 2
+"""Datapoints fetched beyond N to bridge missing ones."""
+
+_COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
+    Comparison.ABOVE: operator.gt,
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.BELOW: operator.lt,
+    Comparison.AT_MOST: operator.le,
+}
+_PERCENT = frozenset({Metric.CPU, Metric.MEMORY, Metric.ERRORS})
+
+
+class AlarmState(StrEnum):
+    """CloudWatch's three states."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """The remembered state of one alarm. `name` says whose it is: "target cpu high", "step 1", "rollout 0"."""
+
+    name: str
+    state: AlarmState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """An alarm's rule: `to_alarm` of `points` datapoints breach."""
+
+    name: str
+    metric: Metric
+    comparison: Comparison
+    value: float
+    points: int
+    to_alarm: int
+
+    def breached(self, value: float) -> bool:
+        """Whether one datapoint breaches."""
+        return _COMPARE[self.comparison](value, self.value)
+
+    def text(self, value: float) -> str:
+        """The alarm as a sentence: "cpu 83 % > 50 % for 3 of 3 points"."""
+        shown, limit = show(self.metric, value), show(self.metric, self.value)
+        return f"{self.metric} {shown} {self.comparison} {limit} for {self.to_alarm} of {self.points} points"
+
+
+def show(metric: Metric, value: float) -> str:
+    """A value with its unit, as users read it."""
+    number = f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    if metric in _PERCENT:
+        return f"{number} %"
+    return f"{number} per minute" if metric is Metric.REQUESTS else f"{number} ms"
+
+
+def evaluate(threshold: Threshold, values: Sequence[float | None], before: AlarmState) -> AlarmState:
+    """The alarm's state given the closed datapoints (oldest first) and its state before."""
+    fetched = values[-(threshold.points + EXTRA_POINTS) :]
+    real = [value for value in fetched if value is not None]
+    if not real:
+        return AlarmState.INSUFFICIENT_DATA
+    newest = real[-threshold.points :]
+    breaching = sum(1 for value in newest if threshold.breached(value))
+    if breaching >= threshold.to_alarm:
+        return AlarmState.ALARM
+    if len(real) >= threshold.points or breaching < len(newest):
+        return AlarmState.OK
+    return AlarmState.ALARM if _old_enough(threshold, fetched) else before
+
+
+def _old_enough(threshold: Threshold, fetched: Sequence[float | None]) -> bool:
+    recent = fetched[-threshold.points :]
+    oldest = next((age for age, value in zip(range(len(recent), 0, -1), recent, strict=True) if value is not None), 0)
+    return oldest >= threshold.to_alarm

@@ -1,0 +1,83 @@
+"""When has a rollout failed too often, and when may a failed instance be started again?
+
+Circuit breaker: BOUNDED_PERCENT 50 trips at clamp(ceil(0.5 x desired), 3, 200) failed instances; COUNT at a number;
+UNBOUNDED_PERCENT without the clamp. An instance of the new release has failed when it exits, is not in service within
+the grace period, or has to be replaced because it is unhealthy.
+Back-off: after an instance died young (before 60 s in service) the next launch waits 1, 2, 4 ... 60 s. It starts anew
+when an instance that came after the last failure has stayed in service for 60 s. Deaths in one step count once.
+
+AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
+Ours: instances that crash after they were healthy count too (ECS misses them: aws/containers-roadmap#1206), also for 60
+s after the rollout has ended. ECS's restart delay grows to 15 minutes and only for tasks that never ran.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from flyball.core.model import CircuitBreaker, ThresholdType
+
+from .state import Backoff, Instance, Rollout, RolloutPhase
+from .turn import Turn
+
+YOUNG_S = 60.0
+LONGEST_BACKOFF_S = 60.0
+BOUNDS = (3, 200)
+
+
+def threshold(breaker: CircuitBreaker, desired: int) -> int:
+    """How many failed instances fail a rollout."""
+    if breaker.threshold_type is ThresholdType.COUNT:
+        return breaker.value
+    share = math.ceil(breaker.value * desired / 100)
+    if breaker.threshold_type is ThresholdType.UNBOUNDED_PERCENT:
+        return max(share, 1)
+    return min(max(share, BOUNDS[0]), BOUNDS[1])
+
+
+def tripped(breaker: CircuitBreaker | None, rollout: Rollout, desired: int) -> bool:
+    """Whether the rollout has failed by now."""
+    return breaker is not None and rollout.failures >= threshold(breaker, desired)
+
+
+def count(turn: Turn, instance: Instance, failure: str) -> None:
+    """Count a failed instance for back-off, and for the rollout that brought its release."""
+    turn.state = replace(
+        turn.state,
+        backoff=backed_off(turn.state.backoff, instance, now=turn.now),
+        rollout=_with_failure(turn.state.rollout, instance, failure, turn.now),
+        finished=_with_failure(turn.state.finished, instance, failure, None),
+    )
+
+
+def _with_failure(rollout: Rollout | None, instance: Instance, failure: str, again: float | None) -> Rollout | None:
+    if rollout is None or rollout.to_release != instance.release:
+        return rollout
+    rollout = replace(rollout, failures=rollout.failures + 1, failure=failure)
+    if again is None or rollout.phase is not RolloutPhase.BAKING:
+        return rollout
+    return replace(rollout, phase_started_at=again)  # the bake starts again
+
+
+def backed_off(backoff: Backoff, instance: Instance, *, now: float) -> Backoff:
+    """The back-off after this instance died."""
+    young = instance.in_service_at is None or now - instance.in_service_at < YOUNG_S
+    if not young or backoff.failed_at == now:
+        return backoff
+    failures = backoff.failures + 1
+    wait_s = min(2.0 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
+    return Backoff(failures=failures, failed_at=now, retry_at=now + wait_s)
+
+
+def recovered(backoff: Backoff, instances: list[Instance], *, now: float) -> Backoff:
+    """The back-off, started anew when an instance that came after the last failure has lasted."""
+    if backoff.failed_at is None:
+        return backoff
+    for instance in instances:
+        since = instance.in_service_at
+        if since is not None and since >= backoff.failed_at and now - since >= YOUNG_S and instance.staying:
+            return Backoff()
+    return backoff

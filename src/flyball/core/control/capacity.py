@@ -1,0 +1,169 @@
+"""How many instances does a service want from this step on?
+
+Rule, in this order: the file's bounds (and what a scheduled action made of them) hold desired within [min, max] at
+every step; scheduled actions that are due are carried out; on each closed datapoint the alarms are evaluated and the
+policies decide (`scaling/decide.py`). What cannot be honoured here is refused once, never silently ignored.
+
+AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
+Ours: AWS moves a desired capacity that lies outside new bounds into them at the next scaling, we do so at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flyball.core.model import Scaling, ScalingShape, ScheduledAction
+
+from .observation import LatencySample
+from .reasons import ReasonKind
+from .scaling import cooldown, decide, policy_alarms, schedule
+from .scaling.proposal import Counts
+from .state import Bounds, Instance, Lifecycle, RolloutPhase
+from .turn import Turn
+from .windows import Sample, record, shaped
+
+
+def update(turn: Turn) -> None:
+    """Bring the desired capacity of one service up to date."""
+    _refuse_what_cannot_be(turn)
+    bounds = _bounds(turn)
+    _follow_schedule(turn, bounds)
+    if turn.seen.sampled and _measured(turn):
+        _decide(turn)
+
+
+def _refuse_what_cannot_be(turn: Turn) -> None:
+    scaling = turn.service.scaling
+    if scaling.predictive is not None:
+        turn.refuse_once("predictive scaling is not carried out here: it needs a day of history; AWS does it")
+    if scaling.shape is ScalingShape.ECS and scaling.warmup_s is not None:
+        turn.refuse_once("warm-up is not used: it belongs to shape asg, ECS has cooldowns")
+    if scaling.shape is ScalingShape.ASG and _has_cooldown(scaling):
+        turn.refuse_once("cooldowns are not used: they belong to shape ecs, an Auto Scaling group has warm-up")
+
+
+def _has_cooldown(scaling: Scaling) -> bool:
+    values = (scaling.scale_out_cooldown_s, scaling.scale_in_cooldown_s, *(step.cooldown_s for step in scaling.steps))
+    return any(value is not None for value in values)
+
+
+def bounds_of(turn: Turn) -> Bounds:
+    """The bounds in force; the file's when they are new or the file has changed."""
+    capacity, bounds = turn.service.capacity, turn.state.bounds
+    if bounds is not None and (bounds.file_min, bounds.file_max) == (capacity.min, capacity.max):
+        return bounds
+    return Bounds(min=capacity.min, max=capacity.max, file_min=capacity.min, file_max=capacity.max)
+
+
+def _bounds(turn: Turn) -> Bounds:
+    bounds = bounds_of(turn)
+    if bounds != turn.state.bounds:
+        turn.state = replace(turn.state, bounds=bounds)
+    _stay_within(turn, bounds, "the file says")
+    return bounds
+
+
+def _stay_within(turn: Turn, bounds: Bounds, who: str) -> None:
+    if turn.state.desired < bounds.min:
+        turn.set_desired(bounds.min, ReasonKind.SCALE_OUT, f"{who} min {bounds.min}")
+    elif turn.state.desired > bounds.max:
+        turn.set_desired(bounds.max, ReasonKind.SCALE_IN, f"{who} max {bounds.max}")
+
+
+def _follow_schedule(turn: Turn, bounds: Bounds) -> None:
+    actions = turn.service.scaling.schedule
+    if not actions:
+        return
+    since = turn.now if turn.state.schedule_at is None else turn.state.schedule_at
+    due: list[tuple[float, int, ScheduledAction]] = []
+    for position, action in enumerate(actions):
+        problem = schedule.problem(action)
+        if problem:
+            turn.refuse_once(f"scheduled action {position + 1} is not carried out: {problem}")
+            continue
+        at = schedule.last_due(action, since=since, now=turn.now)
+        if at is not None:
+            due.append((at, position, action))
+    turn.state = replace(turn.state, schedule_at=turn.now)
+    for _, _, action in sorted(due, key=lambda one: one[:2]):
+        bounds = _scheduled(turn, bounds, action)
+
+
+def _scheduled(turn: Turn, bounds: Bounds, action: ScheduledAction) -> Bounds:
+    who = f"scheduled action ({action.cron or 'at'}) says"
+    least = bounds.min if action.min is None else action.min
+    most = bounds.max if action.max is None else action.max
+    if least > most:
+        turn.refuse_once(f"{who} min {least} above max {most}: not carried out")
+        return bounds
+    bounds = replace(bounds, min=least, max=most)
+    turn.state = replace(turn.state, bounds=bounds)
+    if action.desired is not None:
+        desired = min(max(action.desired, least), most)
+        kind = ReasonKind.SCALE_OUT if desired > turn.state.desired else ReasonKind.SCALE_IN
+        turn.set_desired(desired, kind, f"{who} desired {action.desired}")
+    _stay_within(turn, bounds, who)
+    return bounds
+
+
+def _measured(turn: Turn) -> bool:
+    service, scaling = turn.service, turn.service.scaling
+    alarms = policy_alarms.thresholds(service)
+    metrics = policy_alarms.metrics(alarms)
+    windows = shaped(turn.state.windows, metrics, period_s=scaling.period_s, origin=turn.origin, now=turn.now)
+    since = turn.origin if windows.sampled_at is None else windows.sampled_at
+    warmup = cooldown.warmup_s(scaling)
+    measured = {one.id for one in _serving(turn) if _is_measured(one, since, warmup, turn.now)}
+    latency: LatencySample | None = next((one for one in turn.seen.latencies if one.service == service.name), None)
+    sample = Sample(instances=turn.samples, measured=measured, latency=latency)
+    keep = policy_alarms.points_kept(alarms)
+    windows, closed = record(windows, sample, keep=keep, origin=turn.origin, now=turn.now)
+    states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
+    turn.state = replace(turn.state, windows=windows, alarms=states)
+    return closed
+
+
+def _serving(turn: Turn) -> list[Instance]:
+    rollout = turn.state.rollout
+    parked = rollout is not None and rollout.parks_old
+    return [
+        one
+        for one in turn.instances.values()
+        if one.lifecycle is Lifecycle.IN_SERVICE and not (parked and rollout and one.release != rollout.to_release)
+    ]
+
+
+def _is_measured(instance: Instance, since: float, warmup: float, now: float) -> bool:
+    assert instance.in_service_at is not None
+    return instance.in_service_at <= since and not cooldown.is_warming(instance, warmup, now=now)
+
+
+def _decide(turn: Turn) -> None:
+    state, scaling = turn.state, turn.service.scaling
+    bounds = bounds_of(turn)
+    rollout = state.rollout
+    moving = rollout is not None and rollout.phase is not RolloutPhase.STALLED
+    situation = decide.Situation(
+        scaling=scaling,
+        min=bounds.min,
+        max=bounds.max,
+        counts=_counts(turn),
+        windows=state.windows,
+        alarms={alarm.name: alarm.state for alarm in state.alarms},
+        cooldown=cooldown.expired(state.cooldown, now=turn.now),
+        held_s=max((state.held_until or turn.now) - turn.now, 0.0),
+        rollout=f"release {rollout.to_release}" if rollout and moving else "",
+        now=turn.now,
+    )
+    decision = decide.decide(situation)
+    turn.state = replace(state, cooldown=decision.cooldown)
+    turn.hold("policy", decision.holds)
+    if decision.kind is not None:
+        turn.set_desired(decision.desired, decision.kind, decision.text)
+
+
+def _counts(turn: Turn) -> Counts:
+    warmup = cooldown.warmup_s(turn.service.scaling)
+    warming = [one for one in turn.instances.values() if cooldown.is_warming(one, warmup, now=turn.now)]
+    still = sum(1 for one in warming if one.lifecycle is Lifecycle.IN_SERVICE)
+    return Counts(desired=turn.state.desired, running=len(_serving(turn)) - still, warming=bool(warming))

@@ -1,0 +1,161 @@
+"""Where is each instance in its life, and when does it move on?
+
+Rule: launching -> (answers its health path) registered with the balancer -> (balancer: healthy) in service -> draining
+-> terminating -> gone. One passed check brings a new target into service. An instance that exits, or that the world no
+longer shows, has failed unless it was told to go. One that is not in service within the grace period after its launch
+is stopped. Draining ends when the balancer has confirmed it and no request is in flight, or after the deregistration
+delay; then SIGTERM, and SIGKILL after the stop timeout. Without a balancer nobody is judged, and the grace period
+starts again when it is back.
+
+AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-service-console-v2.html
+Ours: a drain ends as soon as it is idle; ALB shows `draining` until the delay has passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import breaker
+from .observation import InstanceSeen, TargetHealth
+from .reasons import ReasonKind
+from .state import Instance, Lifecycle
+from .turn import Turn
+
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV"}
+_SIGNALS |= {13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM"}
+
+
+def observe(turn: Turn) -> None:
+    """Fold what was seen into every instance of the service."""
+    for instance in tuple(turn.instances.values()):
+        seen = turn.by_id.get(instance.id)
+        if seen is None:
+            _absent(turn, instance)
+        elif seen.exited:
+            _gone(turn, instance, exit_text(seen), seen.detail)
+        else:
+            _alive(turn, instance, seen)
+
+
+def _absent(turn: Turn, instance: Instance) -> None:
+    if instance.seen:
+        _gone(turn, instance, "is gone, exit code unknown", "")
+    elif instance.lifecycle is Lifecycle.TERMINATING:
+        _gone(turn, instance, "was never started", "")
+    elif instance.lifecycle is Lifecycle.LAUNCHING:
+        _judge_launching(turn, instance, None)
+
+
+def _gone(turn: Turn, instance: Instance, how: str, detail: str) -> None:
+    del turn.instances[instance.id]
+    if not instance.staying or turn.leaving:
+        since = instance.drain_started_at or instance.terminate_started_at or turn.now
+        text = f"{instance.id} {how} {turn.now - since:.1f} s after it was told to go"
+        turn.say(ReasonKind.TERMINATED, f"{text}: {instance.cause}" if instance.cause else text, instance=instance)
+        return
+    fail(turn, instance, f"{instance.id} {how}" + (f": {detail}" if detail else ""))
+
+
+def fail(turn: Turn, instance: Instance, text: str) -> None:
+    """Say that an instance failed and count it; the wait before the next launch is part of the sentence."""
+    breaker.count(turn, instance, text)
+    retry_at = turn.state.backoff.retry_at
+    wait_s = (retry_at or turn.now) - turn.now
+    again = f" (next start in {wait_s:.0f} s)" if wait_s > 0 else ""
+    turn.say(ReasonKind.FAILED, text + again, instance=instance)
+
+
+def exit_text(seen: InstanceSeen) -> str:
+    """How a process ended: "exited with code 1", "was killed by signal 9 (SIGKILL)"."""
+    if seen.exit_code is None:
+        return "exited, code unknown"
+    if seen.exit_code < 0:
+        name = _SIGNALS.get(-seen.exit_code)
+        return f"was killed by signal {-seen.exit_code}" + (f" ({name})" if name else "")
+    return f"exited with code {seen.exit_code}"
+
+
+def _alive(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
+    changed = (instance.health, instance.in_flight, instance.seen) != (seen.target_health, seen.in_flight, True)
+    if changed:
+        instance = replace(instance, health=seen.target_health, in_flight=seen.in_flight, seen=True)
+        turn.put(instance)
+    match instance.lifecycle:
+        case Lifecycle.LAUNCHING:
+            _launching(turn, instance, seen)
+        case Lifecycle.IN_SERVICE:
+            _in_service(turn, instance)
+        case Lifecycle.DRAINING:
+            _draining(turn, instance)
+        case Lifecycle.TERMINATING:
+            pass
+
+
+def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
+    if seen.ready and instance.ready_at is None:
+        instance = replace(instance, ready_at=turn.now)
+        turn.put(instance)
+    if instance.ready_at is not None and instance.health is TargetHealth.HEALTHY and turn.seen.balancer:
+        turn.put(replace(instance, lifecycle=Lifecycle.IN_SERVICE, in_service_at=turn.now, unhealthy_since=None))
+        text = f"{instance.id} is in service {turn.now - instance.launched_at:.1f} s after its launch"
+        turn.say(ReasonKind.IN_SERVICE, text, instance=instance)
+        return
+    _judge_launching(turn, instance, seen)
+
+
+def past_grace(turn: Turn, instance: Instance) -> bool:
+    """Whether failing checks count for this instance by now."""
+    if turn.balancer_since is None:
+        return False
+    return turn.now - max(instance.launched_at, turn.balancer_since) >= turn.service.health.grace_s
+
+
+def _judge_launching(turn: Turn, instance: Instance, seen: InstanceSeen | None) -> None:
+    if not past_grace(turn, instance) or turn.leaving or (instance.shadow and instance.ready_at is not None):
+        return
+    what = f"did not answer {turn.service.health.path}" if instance.ready_at is None else "was not healthy"
+    text = f"{instance.id} {what} within {turn.service.health.grace_s:g} s"
+    if seen is not None and seen.detail:
+        text += f": {seen.detail}"
+    fail(turn, instance, text)
+    leave(turn, instance, "it did not come into service")
+
+
+def _in_service(turn: Turn, instance: Instance) -> None:
+    if instance.health is TargetHealth.UNHEALTHY and instance.unhealthy_since is None and turn.seen.balancer:
+        turn.put(replace(instance, unhealthy_since=turn.now))
+        detail = turn.by_id[instance.id].detail
+        text = f"{instance.id} fails its health check" + (f": {detail}" if detail else "")
+        turn.say(ReasonKind.UNHEALTHY, text, instance=instance)
+    elif instance.health is TargetHealth.HEALTHY and instance.unhealthy_since is not None:
+        turn.put(replace(instance, unhealthy_since=None))
+
+
+def _draining(turn: Turn, instance: Instance) -> None:
+    assert instance.drain_started_at is not None
+    idle = instance.health in (TargetHealth.DRAINING, TargetHealth.UNUSED) and instance.in_flight == 0
+    idle = idle and (turn.seen.balancer or turn.leaving)  # without a balancer, "unused" says nothing
+    late = turn.now - instance.drain_started_at >= turn.service.deployment.deregistration_delay_s
+    if idle or late:
+        turn.put(replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now))
+
+
+def leave(turn: Turn, instance: Instance, cause: str) -> None:
+    """Let an instance go: through draining when it is registered with the balancer, else at once."""
+    registered = instance.ready_at is not None and not instance.shadow
+    if registered:
+        going = replace(instance, lifecycle=Lifecycle.DRAINING, drain_started_at=turn.now, cause=cause)
+        text = f"draining {instance.id}: {cause}"
+    else:
+        going = replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now, cause=cause)
+        text = f"stopping {instance.id}: {cause}"
+    turn.put(going)
+    turn.say(ReasonKind.DRAINING, text, instance=instance)
+
+
+def must_be_killed(turn: Turn, instance: Instance) -> bool:
+    """Whether a terminating instance has used up its stop timeout."""
+    assert instance.terminate_started_at is not None
+    return turn.now - instance.terminate_started_at >= turn.service.deployment.stop_timeout_s

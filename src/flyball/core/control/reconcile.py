@@ -1,0 +1,141 @@
+"""Which instances must start and which must go, so that what runs is what is wanted?
+
+Rule: instances are new (of the wanted release and fit) or old (of another release, unhealthy after their grace period,
+or to be replaced by hand). New ones are started up to desired. Old ones leave as new ones have come into service in
+their place; when the maximum leaves no room to start one first, an old one leaves first. In all of it
+- healthy instances in service never fall below ceil(minimum percent of desired) by what is done here,
+- all processes, starting to stopping, stay within floor(maximum percent of desired) while anything is exchanged,
+- at most 10 % of desired (at least one) are replaced for being unhealthy at a time, each only after its replacement is
+  in service: an overloaded instance that fails its checks keeps serving (the balancer fails open) and is never killed
+  into nothing; if it recovers first, it stays,
+- after young deaths, starts wait for the back-off.
+More new ones than desired leave as in a scale-in.
+
+AWS: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html (10 % at a time)
+Ours: ECS stops down to the minimum at once, we stop only what has been replaced or must make room. We count draining
+and stopping instances towards the maximum, as ECS once did. An Auto Scaling group terminates unhealthy ones first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from flyball.core.model import Strategy
+
+from . import breaker, lifecycle, traffic
+from .exchange import Wanted, plan
+from .placement import zones_for
+from .reasons import ReasonKind
+from .scaling.proposal import Hold
+from .state import Instance, Rollout, RolloutPhase
+from .turn import Turn
+
+AT_ONCE = 0.1
+"""Share of desired that may be replaced for being unhealthy at a time."""
+
+
+def reconcile(turn: Turn) -> None:
+    """Launch and let go for one service."""
+    turn.state = replace(
+        turn.state, backoff=breaker.recovered(turn.state.backoff, list(turn.instances.values()), now=turn.now)
+    )
+    wanted = _wanted(turn)
+    if wanted is None:
+        return
+    new, old = _sorted_out(turn, wanted)
+    made = plan(wanted, new, old, alive=len(turn.instances))
+    for instance in made.excess:
+        lifecycle.leave(turn, instance, f"scale-in to {wanted.desired}")
+    for instance in made.exchanged:
+        _let_go(turn, instance, wanted)
+    _launch(turn, wanted, made.launches)
+    before = turn.state.rollout
+    if before is not None and before.strategy is Strategy.BLUE_GREEN and wanted.shadow:
+        _fill_old(turn, before, wanted)
+    turn.hold("stuck", _stuck(turn, wanted) if made.stuck else ())
+
+
+def _wanted(turn: Turn) -> Wanted | None:
+    rollout, desired = turn.state.rollout, turn.state.desired
+    rules = turn.service.deployment
+    lower = math.ceil(desired * rules.minimum_healthy_percent / 100)
+    upper = math.floor(desired * rules.maximum_percent / 100)
+    if rollout is not None and not (rollout.phase is RolloutPhase.STALLED and rollout.from_release is not None):
+        return Wanted(
+            release=rollout.to_release,
+            desired=desired,
+            lower=lower,
+            upper=upper,
+            new_count=traffic.wanted_new(rollout, desired),
+            old_count=traffic.kept_old(rollout, desired),
+            strict=rollout.from_release is not None,
+            shadow=rollout.strategy is Strategy.BLUE_GREEN and rollout.percent == 0,
+        )
+    if turn.state.release is None:
+        return None
+    return Wanted(release=turn.state.release, desired=desired, lower=lower, upper=upper, new_count=desired)
+
+
+def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instance]]:
+    rollout = turn.state.rollout
+    any_release = rollout is not None and rollout.phase is RolloutPhase.STALLED
+    at_once = max(1, math.floor(wanted.desired * AT_ONCE))
+    new: list[Instance] = []
+    old: list[Instance] = []
+    for instance in turn.staying():
+        if instance.replace or not (any_release or instance.release == wanted.release):
+            old.append(instance)
+        elif at_once > 0 and instance.unhealthy_since is not None and lifecycle.past_grace(turn, instance):
+            old.append(instance)
+            at_once -= 1
+        else:
+            new.append(instance)
+    return new, old
+
+
+def _let_go(turn: Turn, instance: Instance, wanted: Wanted) -> None:
+    if instance.replace:
+        cause = "replaced by hand"
+    elif instance.release != wanted.release:
+        cause = f"replaced by release {wanted.release}"
+    else:
+        cause = "it fails its health check"
+        breaker.count(turn, instance, f"{instance.id} failed its health check")
+    lifecycle.leave(turn, instance, cause)
+
+
+def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = None) -> None:
+    retry_at = turn.state.backoff.retry_at
+    if count <= 0 or (retry_at is not None and turn.now < retry_at):
+        return
+    number = wanted.release if release is None else release
+    first = turn.state.next_instance
+    for offset, zone in enumerate(zones_for(count, turn.zones, turn.staying())):
+        instance = Instance(
+            id=f"{turn.state.name}-{first + offset}",
+            service=turn.state.name,
+            release=number,
+            zone=zone,
+            launched_at=turn.now,
+            shadow=wanted.shadow and release is None,
+        )
+        turn.put(instance)
+        text = f"starting {instance.id} of release {number} in zone {zone}"
+        turn.say(ReasonKind.LAUNCHED, text, instance=instance)
+    turn.state = replace(turn.state, next_instance=first + count)
+
+
+def _fill_old(turn: Turn, rollout: Rollout, wanted: Wanted) -> None:
+    serving = sum(1 for one in turn.staying() if one.release != rollout.to_release)
+    if rollout.from_release is not None:
+        _launch(turn, wanted, wanted.desired - serving, release=rollout.from_release)
+
+
+def _stuck(turn: Turn, wanted: Wanted) -> tuple[Hold, ...]:
+    rules = turn.service.deployment
+    what = f"rollout of release {wanted.release}" if wanted.strict else "replacement"
+    percents = f"minimum healthy {rules.minimum_healthy_percent} % and maximum {rules.maximum_percent} %"
+    text = f"{what} is stuck: {percents} of {wanted.desired} leave no room to start or stop an instance"
+    return (Hold(key="stuck", text=text),)

@@ -1,0 +1,193 @@
+"""How does a service move from one release to another, and when is it taken back?
+
+Rule: a rollout runs, bakes for `bake_s` with alarms and failures watched, then completes: its release serves. It fails
+when the circuit breaker trips or a rollout alarm breaches that was not in alarm at its start. A failed one is rolled
+back to the last completed release, as a rollout of its own under the same percentages; without such a release, or with
+rollback off, it stalls. A very first release that stalled keeps trying at the back-off's pace and completes when it
+recovers. Canary and linear shift traffic in steps (`traffic.py`); blue/green starts a full set that gets no traffic,
+gives it all at once, and keeps the old set beside it, out of traffic, while it bakes. Scale-in is held while a rollout
+runs.
+
+AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+Ours: the breaker guards every strategy (ECS: rolling only) and watches for 60 s after completion; the bake starts again
+after a failure. Both blue/green sets serve for the moment in which the balancer checks the new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flyball.core.model import Strategy
+
+from . import breaker, releases, traffic
+from .alarms import AlarmState
+from .reasons import ReasonKind
+from .scaling import policy_alarms
+from .state import Backoff, Release, ReleaseStatus, Rollout, RolloutPhase
+from .turn import Turn
+
+_WATCHED = (RolloutPhase.RUNNING, RolloutPhase.BAKING)
+
+
+def start(turn: Turn, number: int) -> None:
+    """Roll out a built release; a rollout under way is superseded."""
+    before = turn.state.rollout
+    if before is not None:
+        releases.fail(turn, before.to_release, f"superseded by release {number}")
+    rules, from_release = turn.service.deployment, turn.state.release
+    split = from_release is not None and any(one.healthy for one in turn.instances.values())
+    strategy = rules.strategy if split else Strategy.ROLLING
+    rollout = Rollout(
+        from_release=from_release,
+        to_release=number,
+        started_at=turn.now,
+        phase_started_at=turn.now,
+        percent=traffic.first_percent(strategy, rules),
+        strategy=strategy,
+        ignored_alarms=tuple(_in_alarm(turn)),
+    )
+    turn.state = replace(turn.state, release=from_release or number, rollout=rollout, backoff=Backoff(), finished=None)
+    source = f"from release {from_release}" if from_release else "first release"
+    text = f"rollout of release {number} begins ({strategy.replace('_', '/')}, {source})"
+    turn.say(ReasonKind.ROLLOUT_STARTED, text, release=number)
+
+
+def go_back(turn: Turn, number: int, *, leaving: int, why: str, by_hand: bool) -> None:
+    """Roll out an earlier release again, from the release `leaving`."""
+    rollout = Rollout(
+        from_release=leaving,
+        to_release=number,
+        phase=RolloutPhase.ROLLING_BACK,
+        started_at=turn.now,
+        phase_started_at=turn.now,
+        by_hand=by_hand,
+        why=why,
+    )
+    turn.state = replace(turn.state, rollout=rollout, backoff=Backoff(), finished=None)
+    text = f"rolling back from release {leaving} to release {number}: {why}"
+    turn.say(ReasonKind.ROLLOUT_STARTED, text, release=number)
+
+
+def advance(turn: Turn) -> None:
+    """Take the rollout as far as what is seen allows."""
+    rollout = turn.state.rollout
+    if rollout is None:
+        _watch_finished(turn)
+        return
+    why = _failure(turn, rollout) if rollout.phase in _WATCHED else ""
+    if why:
+        _take_back(turn, rollout, why)
+        return
+    if rollout.phase is RolloutPhase.RUNNING:
+        rollout = _shift_traffic(turn, rollout)
+    rollout = _progress(turn, rollout)
+    turn.set_rollout(rollout)
+    if _exchanged(turn, rollout):
+        _bake_or_finish(turn, rollout)
+
+
+def _failure(turn: Turn, rollout: Rollout) -> str:
+    rules = turn.service.deployment
+    if rules.circuit_breaker and breaker.tripped(rules.circuit_breaker, rollout, turn.state.desired):
+        limit = breaker.threshold(rules.circuit_breaker, turn.state.desired)
+        return f"{rollout.failures} failed instances (limit {limit}), the last: {rollout.failure}"
+    for position, text in _in_alarm(turn).items():
+        if position not in rollout.ignored_alarms:
+            return text
+    return ""
+
+
+def _in_alarm(turn: Turn) -> dict[int, str]:
+    states = {alarm.name: alarm.state for alarm in turn.state.alarms}
+    found = {}
+    for position, alarm in enumerate(policy_alarms.rollout(turn.service)):
+        if states.get(alarm.name) is AlarmState.ALARM:
+            found[position] = alarm.text(turn.state.windows.latest(alarm.metric) or 0.0)
+    return found
+
+
+def _take_back(turn: Turn, rollout: Rollout, why: str) -> None:
+    number = rollout.to_release
+    turn.say(ReasonKind.ROLLOUT_FAILED, f"rollout of release {number} failed: {why}", release=number)
+    release = turn.state.find_release(number)
+    if release is not None:
+        turn.put_release(replace(release, status=ReleaseStatus.FAILED, message=why))
+    target = releases.home(turn, rollout) if turn.service.deployment.rollback else None
+    if target is not None:
+        go_back(turn, target, leaving=number, why=why, by_hand=False)
+        return
+    turn.set_rollout(replace(rollout, phase=RolloutPhase.STALLED, why=why, phase_started_at=turn.now))
+    cause = "no completed release to go back to" if turn.service.deployment.rollback else "rollback is off"
+    turn.say(ReasonKind.REFUSED, f"release {number} is not rolled back: {cause}", release=number)
+
+
+def _shift_traffic(turn: Turn, rollout: Rollout) -> Rollout:
+    desired, new = turn.state.desired, turn.of_release(rollout.to_release)
+    if rollout.strategy is Strategy.BLUE_GREEN and rollout.percent == 0:
+        if sum(1 for one in new if one.ready_at is not None) < desired:
+            return rollout
+        for instance in new:
+            turn.put(replace(instance, shadow=False))
+        after = replace(rollout, percent=traffic.ALL, phase_started_at=turn.now)
+    else:
+        up, rules = sum(1 for one in new if one.healthy), turn.service.deployment
+        after = traffic.next_step(rollout, rules, healthy=up, desired=desired, now=turn.now)
+    if after.percent != rollout.percent or (after.step_reached and not rollout.step_reached):
+        text = f"release {rollout.to_release} gets {after.percent:g} % of the requests"
+        turn.say(ReasonKind.ROLLOUT_PROGRESS, text, release=rollout.to_release)
+    return after
+
+
+def _progress(turn: Turn, rollout: Rollout) -> Rollout:
+    up = sum(1 for one in turn.of_release(rollout.to_release) if one.healthy)
+    if up != rollout.in_service:
+        text = f"{up} of {turn.state.desired} instances of release {rollout.to_release} are in service"
+        turn.say(ReasonKind.ROLLOUT_PROGRESS, text, release=rollout.to_release)
+        return replace(rollout, in_service=up)
+    return rollout
+
+
+def _exchanged(turn: Turn, rollout: Rollout) -> bool:
+    if rollout.percent < traffic.ALL or rollout.in_service < turn.state.desired:
+        return False
+    if rollout.phase is RolloutPhase.STALLED:
+        return rollout.from_release is None
+    both = rollout.strategy is Strategy.BLUE_GREEN
+    return both or all(one.release == rollout.to_release for one in turn.staying())
+
+
+def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
+    bake_s = turn.service.deployment.bake_s
+    if rollout.phase is RolloutPhase.RUNNING and bake_s > 0:
+        turn.set_rollout(replace(rollout, phase=RolloutPhase.BAKING, phase_started_at=turn.now))
+        text = f"release {rollout.to_release} bakes for {bake_s:g} s"
+        turn.say(ReasonKind.ROLLOUT_PROGRESS, text, release=rollout.to_release)
+    elif rollout.phase is not RolloutPhase.BAKING or turn.now - rollout.phase_started_at >= bake_s:
+        _finish(turn, rollout)
+
+
+def _finish(turn: Turn, rollout: Rollout) -> None:
+    number, back = rollout.to_release, rollout.phase is RolloutPhase.ROLLING_BACK
+    release: Release | None = turn.state.find_release(number)
+    if release is not None:
+        turn.put_release(replace(release, status=ReleaseStatus.COMPLETED, message=""))
+    finished = None if back or rollout.from_release is None else replace(rollout, phase_started_at=turn.now)
+    turn.state = replace(turn.state, release=number, rollout=None, finished=finished)
+    took = f"{turn.now - rollout.started_at:.1f} s after the rollout began"
+    if back:
+        text = f"release {number} serves again, {took}: {rollout.why}"
+        turn.say(ReasonKind.ROLLED_BACK, text, release=rollout.from_release)
+    else:
+        turn.say(ReasonKind.ROLLOUT_COMPLETED, f"release {number} serves, {took}", release=number)
+
+
+def _watch_finished(turn: Turn) -> None:
+    finished, rules = turn.state.finished, turn.service.deployment
+    if finished is None:
+        return
+    if turn.now - finished.phase_started_at > breaker.YOUNG_S:
+        turn.state = replace(turn.state, finished=None)
+    elif rules.rollback and breaker.tripped(rules.circuit_breaker, finished, turn.state.desired):
+        _take_back(turn, finished, _failure(turn, finished))

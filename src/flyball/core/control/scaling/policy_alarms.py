@@ -1,0 +1,70 @@
+"""Which alarms does a service have? Those of its scaling policies and those that guard its rollouts.
+
+Rule: target tracking has two alarms a policy, step scaling one, a rollout alarm is one. Durations become datapoints by
+rounding up. All are evaluated on every closed datapoint, also outside rollouts, so that an alarm that is in breach when
+a rollout begins is known and ignored.
+
+AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+"""
+
+from __future__ import annotations
+
+import math
+
+from flyball.core.control.alarms import EXTRA_POINTS, Alarm, AlarmState, Threshold, evaluate
+from flyball.core.control.windows import Windows
+from flyball.core.model import Metric, Service
+
+from . import steps, target_tracking
+
+
+def rollout(service: Service) -> list[Threshold]:
+    """The alarms that take a rollout back, in the order of the file."""
+    found = []
+    for position, alarm in enumerate(service.deployment.alarms):
+        points = max(1, math.ceil(alarm.duration_s / service.scaling.period_s - steps.EXACT))
+        found.append(
+            Threshold(
+                name=f"rollout {position}",
+                metric=alarm.metric,
+                comparison=alarm.comparison,
+                value=alarm.threshold,
+                points=points,
+                to_alarm=points,
+            )
+        )
+    return found
+
+
+def thresholds(service: Service) -> list[Threshold]:
+    """Every alarm of the service."""
+    scaling = service.scaling
+    tracked = [
+        alarm
+        for policy in scaling.target_tracking
+        for alarm in (target_tracking.high(policy), target_tracking.low(policy, scaling.shape))
+    ]
+    stepped = [steps.alarm(policy, position, scaling.period_s) for position, policy in enumerate(scaling.steps)]
+    return [*tracked, *stepped, *rollout(service)]
+
+
+def metrics(alarms: list[Threshold]) -> set[Metric]:
+    """What has to be measured for them."""
+    return {alarm.metric for alarm in alarms}
+
+
+def points_kept(alarms: list[Threshold]) -> int:
+    """How many datapoints they look at."""
+    return max((alarm.points for alarm in alarms), default=1) + EXTRA_POINTS
+
+
+def evaluated(alarms: list[Threshold], windows: Windows, before: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
+    """Every alarm's state after a datapoint was closed."""
+    states = {alarm.name: alarm.state for alarm in before}
+    return tuple(
+        Alarm(
+            name=alarm.name,
+            state=evaluate(alarm, windows.values(alarm.metric), states.get(alarm.name, AlarmState.INSUFFICIENT_DATA)),
+        )
+        for alarm in alarms
+    )

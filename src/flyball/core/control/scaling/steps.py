@@ -1,0 +1,80 @@
+"""By how much does a breached alarm change the capacity?
+
+Rule: the distance of the newest datapoint from the threshold picks one step. Above the threshold a step holds its lower
+bound and not its upper one, below it the reverse; None is unbounded. The amount is added (ChangeInCapacity), set
+(ExactCapacity) or taken as a percentage of the starting capacity (PercentChangeInCapacity: 12.7 -> 12, 0.67 -> 1,
+-0.58 -> -1, -6.67 -> -6), of which at least `min_adjustment_magnitude` instances.
+A scale-out starts from what runs, so what is still starting (or was added in the cooldown that runs) counts as added.
+
+AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html
+https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-step-scaling-policies.html
+Ours: the alarm's datapoints must all breach (N of N), as `StepScaling` says. A scale-out never starts above desired, so
+twice the instances in a rollout do not double a step; a scale-in starts from desired.
+"""
+
+from __future__ import annotations
+
+import math
+
+from flyball.core.control.alarms import Threshold
+from flyball.core.model import AdjustmentType, Comparison, Scaling, StepAdjustment, StepScaling
+
+EXACT = 1e-9
+
+
+def alarm(policy: StepScaling, position: int, period_s: float) -> Threshold:
+    """The alarm of the policy at that position of the file."""
+    points = max(1, math.ceil(policy.duration_s / period_s - EXACT))
+    return Threshold(
+        name=f"step {position}",
+        metric=policy.metric,
+        comparison=policy.comparison,
+        value=policy.threshold,
+        points=points,
+        to_alarm=points,
+    )
+
+
+def upward(policy: StepScaling) -> bool:
+    """Whether its alarm looks upwards, which decides which bound a step includes."""
+    return policy.comparison in (Comparison.ABOVE, Comparison.AT_LEAST)
+
+
+def adjustment(policy: StepScaling, value: float) -> StepAdjustment | None:
+    """The step that `value` falls into, None when there is none."""
+    distance = value - policy.threshold
+    return next((step for step in policy.steps if _holds(step, distance, lower_inclusive=upward(policy))), None)
+
+
+def _holds(step: StepAdjustment, distance: float, *, lower_inclusive: bool) -> bool:
+    lower = -math.inf if step.lower_bound is None else step.lower_bound
+    upper = math.inf if step.upper_bound is None else step.upper_bound
+    if lower_inclusive:
+        return lower <= distance < upper
+    return lower < distance <= upper
+
+
+def adjusted(policy: StepScaling, step: StepAdjustment, base: int) -> int:
+    """The capacity after the step, starting from `base` instances; at least 0."""
+    if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
+        return max(step.amount, 0)
+    change = step.amount
+    if policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY:
+        change = _rounded(base * step.amount / 100)
+        least = policy.min_adjustment_magnitude or 0
+        if change != 0 and abs(change) < least:
+            change = least if change > 0 else -least
+    return max(base + change, 0)
+
+
+def _rounded(change: float) -> int:
+    if 0 < abs(change) < 1:
+        return 1 if change > 0 else -1
+    return math.trunc(change)
+
+
+def cooldown_s(policy: StepScaling, scaling: Scaling, *, out: bool) -> float:
+    """The policy's own cooldown, else the service's for that direction, else the default."""
+    service = scaling.scale_out_cooldown_s if out else scaling.scale_in_cooldown_s
+    value = service if policy.cooldown_s is None else policy.cooldown_s
+    return scaling.default_cooldown_s if value is None else value

@@ -1,0 +1,124 @@
+"""How many instances keep a metric at its target value?
+
+Rule: two alarms. High: metric > target for 3 of 3 datapoints. Low: metric < threshold for 15 of 15, where the threshold
+is 0.9 x target for ECS and 0.7 x target for an Auto Scaling group. The capacity is load / target, rounded up: adding
+1.5 adds 2, removing 1.5 removes 1, and what would remain is never above the target. Scale-out when any policy is in
+alarm, scale-in only when all that may scale in are; the largest capacity wins.
+
+AWS: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html
+The alarms' shape is observed, not documented: https://github.com/aws/copilot-cli (docs/concepts/services), 70 -> 63.
+Ours, where AWS publishes no formula: the load is the newest datapoint times the instances measured in it, so that an
+instance which has just come does not multiply what it did not carry; scale-in looks at the largest of the newest three,
+so that one quiet second does not empty a service.
+"""
+
+from __future__ import annotations
+
+import math
+
+from flyball.core.control.alarms import AlarmState, Threshold, show
+from flyball.core.control.windows import Windows
+from flyball.core.model import Comparison, Metric, Scaling, ScalingShape, TargetTracking
+
+from .proposal import Counts, Hold, Proposal, Vote
+
+HIGH_POINTS = 3
+LOW_POINTS = 15
+LOW_FACTOR = {ScalingShape.ECS: 0.9, ScalingShape.ASG: 0.7}
+EXACT = 1e-9
+"""A quotient this close to a whole number is that number."""
+
+
+def high(policy: TargetTracking) -> Threshold:
+    """The alarm that scales out."""
+    name = f"target {policy.metric} high"
+    return Threshold(
+        name=name,
+        metric=policy.metric,
+        comparison=Comparison.ABOVE,
+        value=policy.target_value,
+        points=HIGH_POINTS,
+        to_alarm=HIGH_POINTS,
+    )
+
+
+def low(policy: TargetTracking, shape: ScalingShape) -> Threshold:
+    """The alarm that scales in."""
+    name = f"target {policy.metric} low"
+    return Threshold(
+        name=name,
+        metric=policy.metric,
+        comparison=Comparison.BELOW,
+        value=round(policy.target_value * LOW_FACTOR[shape], 9),
+        points=LOW_POINTS,
+        to_alarm=LOW_POINTS,
+    )
+
+
+def capacity_for(policy: TargetTracking, value: float, instances: float) -> int:
+    """The capacity that brings `value`, seen on `instances`, to the target; only requests can ask for none."""
+    wanted = math.ceil(instances * value / policy.target_value - EXACT)
+    return max(wanted, 0 if policy.metric is Metric.REQUESTS else 1)
+
+
+def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> list[Vote]:
+    """What the policies in high alarm want; a hold where instances on their way are already enough."""
+    votes: list[Vote] = []
+    for policy in scaling.target_tracking:
+        alarm, value = high(policy), windows.latest(policy.metric)
+        if value is None:
+            continue
+        if counts.desired == 0 and policy.metric is Metric.REQUESTS and value > 0:
+            votes.append(Proposal(desired=1, text="requests arrive and no instance runs", cooldown_s=_out_s(scaling)))
+        elif states.get(alarm.name) is AlarmState.ALARM:
+            wanted = capacity_for(policy, value, windows.instances)
+            votes.append(_out(scaling, wanted, alarm.text(value), counts))
+    return votes
+
+
+def _out(scaling: Scaling, wanted: int, text: str, counts: Counts) -> Proposal | Hold:
+    if wanted > counts.desired:
+        return Proposal(desired=wanted, text=text, cooldown_s=_out_s(scaling))
+    return Hold(key="out:pending", text=f"scale-out held: the {counts.desired} wanted already are enough ({text})")
+
+
+def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> Vote | None:
+    """The one vote of all policies together: None when none is in low alarm."""
+    if not scaling.target_tracking:
+        return None
+    lows = {policy: low(policy, scaling.shape) for policy in scaling.target_tracking}
+    ready = [policy for policy, alarm in lows.items() if states.get(alarm.name) is AlarmState.ALARM]
+    voters = [policy for policy in lows if not policy.disable_scale_in]
+    if not ready:
+        return None
+    if not voters:
+        return Hold(key="in:disabled", text="scale-in held: switched off in the file")
+    against = next((policy for policy in voters if policy not in ready), None)
+    if against is not None:
+        return Hold(key="in:disagree", text=_disagree(lows[against], windows))
+    values = {policy: windows.latest(policy.metric, HIGH_POINTS) or 0.0 for policy in voters}
+    wanted = max(capacity_for(policy, values[policy], windows.instances) for policy in voters)
+    text = ", ".join(lows[policy].text(values[policy]) for policy in voters)
+    if wanted >= counts.desired:
+        return Hold(key="in:flapping", text=f"scale-in held: one instance fewer would be above the target ({text})")
+    return Proposal(desired=wanted, text=text, cooldown_s=_in_s(scaling))
+
+
+def _disagree(alarm: Threshold, windows: Windows) -> str:
+    value = windows.latest(alarm.metric)
+    limit = show(alarm.metric, alarm.value)
+    if value is None:
+        return f"scale-in held: no data for {alarm.metric}"
+    shown = show(alarm.metric, value)
+    return f"scale-in held: {alarm.metric} is {shown}, not yet < {limit} for {alarm.to_alarm} of {alarm.points} points"
+
+
+def _out_s(scaling: Scaling) -> float:
+    value = scaling.scale_out_cooldown_s
+    return scaling.default_cooldown_s if value is None else value
+
+
+def _in_s(scaling: Scaling) -> float:
+    value = scaling.scale_in_cooldown_s
+    return scaling.default_cooldown_s if value is None else value

@@ -1,0 +1,107 @@
+"""What happens to one service in one step? The draft that the stages of a step write on.
+
+A step runs its stages in a fixed order (`step.py`); each reads the file and the observation, and writes the next state,
+instances and reasons here. A turn lives inside one step and never leaves it: `step` itself takes values and gives
+values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from flyball.core.model import Service
+
+from .observation import InstanceSample, InstanceSeen, Observation
+from .reasons import Reason, ReasonKind
+from .scaling.proposal import Hold
+from .state import Instance, Release, Rollout, ServiceState
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """One service while it is stepped. `leaving`: the file no longer has it, or the application shuts down.
+
+    `instances` keeps the order of their numbers. `balancer_since` is as in `State`.
+    """
+
+    service: Service
+    zones: tuple[str, ...]
+    state: ServiceState
+    instances: dict[str, Instance]
+    by_id: Mapping[str, InstanceSeen]
+    samples: tuple[InstanceSample, ...]
+    seen: Observation
+    origin: float
+    balancer_since: float | None
+    leaving: bool
+    now: float
+    reasons: list[Reason] = field(default_factory=list)
+
+    def say(
+        self,
+        kind: ReasonKind,
+        text: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        instance: Instance | None = None,
+        release: int | None = None,
+    ) -> None:
+        """Give a reason; an instance's release is taken from it."""
+        self.reasons.append(
+            Reason(
+                kind=kind,
+                service=self.state.name,
+                text=text,
+                before=before,
+                after=after,
+                instance=instance.id if instance else None,
+                release=instance.release if instance else release,
+            )
+        )
+
+    def put(self, instance: Instance) -> None:
+        """Keep an instance in its new state."""
+        self.instances[instance.id] = instance
+
+    def staying(self) -> list[Instance]:
+        """Instances that serve or are about to."""
+        return [instance for instance in self.instances.values() if instance.staying]
+
+    def of_release(self, number: int) -> list[Instance]:
+        """Those of them that run this release."""
+        return [instance for instance in self.instances.values() if instance.staying and instance.release == number]
+
+    def set_desired(self, desired: int, kind: ReasonKind, text: str) -> None:
+        """Change the desired capacity, with its reason; nothing when it is the same."""
+        before = self.state.desired
+        if desired != before:
+            self.state = replace(self.state, desired=desired)
+            self.say(kind, text, before=before, after=desired)
+
+    def set_rollout(self, rollout: Rollout | None) -> None:
+        """Go on with this rollout, or with none."""
+        self.state = replace(self.state, rollout=rollout)
+
+    def put_release(self, release: Release) -> None:
+        """Add a release, or replace the one of its number."""
+        others = [one for one in self.state.releases if one.number != release.number]
+        releases = sorted([*others, release], key=lambda one: one.number)
+        self.state = replace(self.state, releases=tuple(releases))
+
+    def hold(self, area: str, holds: tuple[Hold, ...]) -> None:
+        """Say the holds of an area that were not in force before, and remember exactly these for it."""
+        others = tuple(key for key in self.state.holds if not key.startswith(f"{area}/"))
+        keys = tuple(f"{area}/{hold.key}" for hold in holds)
+        for key, hold in zip(keys, holds, strict=True):
+            if key not in self.state.holds:
+                self.say(ReasonKind.HELD, hold.text)
+        if others + keys != self.state.holds:
+            self.state = replace(self.state, holds=others + keys)
+
+    def refuse_once(self, text: str) -> None:
+        """Refuse something that stays in the file, once."""
+        if text not in self.state.told:
+            self.state = replace(self.state, told=(*self.state.told, text))
+            self.say(ReasonKind.REFUSED, text)

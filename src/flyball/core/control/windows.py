@@ -1,0 +1,159 @@
+"""What was measured lately? Datapoints of each metric of a service.
+
+Rule: datapoint i covers [origin + i x period, origin + (i + 1) x period). A sampled observation describes the time
+since the one before; its middle says which datapoint it belongs to, so a tick that comes a little late changes nothing.
+A datapoint is closed by the first tick at or after its end. One without samples is missing (None), never zero.
+
+cpu, memory: average over the samples of measured instances. requests: per measured instance and minute; zero is a real
+value. errors: percent of all requests; latency: average of the samples' percentiles; both are missing without requests.
+
+AWS: CloudWatch metrics of ECS and ALB, one datapoint a minute.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-default-instance-warmup.html
+Ours: `measured` are the instances that were in service for the whole of the sample, so the burst of a starting program
+is not counted; the caller leaves out warming ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from flyball.core.model import Metric
+
+from .observation import InstanceSample, LatencySample
+
+ROUNDING = 1e-6
+"""Wall-clock seconds since the epoch are exact to about 2e-7 s as floats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One metric: the open datapoint as `total` / `weight`, and the closed ones, oldest first, None for missing."""
+
+    metric: Metric
+    total: float = 0.0
+    weight: float = 0.0
+    values: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """All series of a service; they share the number of the open datapoint and its ticks.
+
+    `sampled_at`: time of the last sample. `instances`: how many were measured, on average, in the last closed
+    datapoint.
+    """
+
+    period_s: float = 0.0
+    open: int = 0
+    sampled_at: float | None = None
+    ticks: int = 0
+    measured: int = 0
+    instances: float = 0.0
+    series: tuple[Series, ...] = ()
+
+    def values(self, metric: Metric) -> tuple[float | None, ...]:
+        """The closed datapoints of a metric, oldest first; empty when it is not watched."""
+        return next((series.values for series in self.series if series.metric is metric), ())
+
+    def latest(self, metric: Metric, count: int = 1) -> float | None:
+        """The largest of the newest `count` real datapoints, None without any."""
+        real = [value for value in self.values(metric) if value is not None]
+        return max(real[-count:], default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One tick of one service: samples of its instances, which of them are `measured`, its latency."""
+
+    instances: tuple[InstanceSample, ...]
+    measured: Collection[str]
+    latency: LatencySample | None
+
+
+def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, origin: float, now: float) -> Windows:
+    """The windows for these metrics and this period; a changed period begins anew, since datapoints change meaning."""
+    if windows.period_s != period_s:
+        index = math.floor((now - origin) / period_s + ROUNDING)
+        windows = Windows(period_s=period_s, open=index, sampled_at=windows.sampled_at)
+    wanted = tuple(sorted(set(metrics)))
+    if tuple(series.metric for series in windows.series) == wanted:
+        return windows
+    known = {series.metric: series for series in windows.series}
+    return replace(windows, series=tuple(known.get(metric, Series(metric=metric)) for metric in wanted))
+
+
+def record(windows: Windows, sample: Sample, *, keep: int, origin: float, now: float) -> tuple[Windows, bool]:
+    """The windows after a tick, holding `keep` datapoints, and whether at least one datapoint was closed."""
+    since = origin if windows.sampled_at is None else windows.sampled_at
+    middle = ((since - origin) + (now - origin)) / 2
+    index = max(windows.open, math.floor(middle / windows.period_s))
+    first = windows.open
+    windows = _closed(windows, index, keep)
+    minutes = max(now - since, 0.0) / 60
+    series = tuple(_added(series, sample, minutes) for series in windows.series)
+    measured = windows.measured + sum(1 for one in sample.instances if one.id in sample.measured)
+    windows = replace(windows, series=series, measured=measured, ticks=windows.ticks + 1, sampled_at=now)
+    if (now - origin) / windows.period_s + ROUNDING >= windows.open + 1:
+        windows = _closed(windows, windows.open + 1, keep)
+    return windows, windows.open > first
+
+
+def _closed(windows: Windows, index: int, keep: int) -> Windows:
+    gap = index - windows.open
+    if gap <= 0:
+        return windows
+    missing = (None,) * min(gap - 1, keep)
+    series = tuple(
+        Series(metric=series.metric, values=(*series.values, _value(series), *missing)[-keep:])
+        for series in windows.series
+    )
+    instances = windows.measured / windows.ticks if windows.ticks else windows.instances
+    return replace(windows, open=index, series=series, ticks=0, measured=0, instances=instances)
+
+
+def _value(series: Series) -> float | None:
+    return series.total / series.weight if series.weight > 0 else None
+
+
+def _added(series: Series, sample: Sample, minutes: float) -> Series:
+    total, weight = _amount(series.metric, sample, minutes)
+    if weight == 0:
+        return series
+    return replace(series, total=series.total + total, weight=series.weight + weight)
+
+
+def _amount(metric: Metric, sample: Sample, minutes: float) -> tuple[float, float]:
+    match metric:
+        case Metric.CPU:
+            return _average(one.cpu_percent for one in sample.instances if one.id in sample.measured)
+        case Metric.MEMORY:
+            return _average(one.memory_percent for one in sample.instances if one.id in sample.measured)
+        case Metric.REQUESTS:
+            return _requests(sample, minutes)
+        case Metric.ERRORS:
+            requests = sum(one.requests for one in sample.instances)
+            return 100.0 * sum(one.errors for one in sample.instances), float(requests)
+        case Metric.P50 | Metric.P95 | Metric.P99:
+            return _latency(metric, sample.latency)
+
+
+def _average(values: Iterable[float | None]) -> tuple[float, float]:
+    real = [value for value in values if value is not None]
+    return sum(real), float(len(real))
+
+
+def _requests(sample: Sample, minutes: float) -> tuple[float, float]:
+    if not sample.measured and sample.latency is not None:
+        return 1.0, minutes  # requests arrive and nobody is there to take them: more than zero, which is all we know
+    counts = [one.requests for one in sample.instances if one.id in sample.measured]
+    return float(sum(counts)), len(counts) * minutes
+
+
+def _latency(metric: Metric, latency: LatencySample | None) -> tuple[float, float]:
+    if latency is None:
+        return 0.0, 0.0
+    by_metric = {Metric.P50: latency.p50_ms, Metric.P95: latency.p95_ms, Metric.P99: latency.p99_ms}
+    return by_metric[metric], 1.0
