@@ -140,7 +140,7 @@ def _error(status: int, title: str, text: str) -> Response:
 def _cursor() -> str | None:
     before = request.args.get("before")
     if before is not None and not is_posted(before):
-        raise BadRequest("This page does not exist: `before` is not the key of a message.")
+        raise BadRequest("There is no such page: what follows “before=” is not the key of a message.")
     return before
 
 
