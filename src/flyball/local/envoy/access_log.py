@@ -70,7 +70,7 @@ def parse(line: str) -> Line | None:
     """The line's content; None for one that is not whole, such as the last of a file that is being written."""
     try:
         found = json.loads(line)
-        texts = {name: str(found.get(name) or "") for name in _TEXTS}
+        texts = {name: "" if found.get(name) in _NOTHING else str(found[name]) for name in _TEXTS}
         return Line(
             at=float(found["at"]),
             status=int(found["status"]),
@@ -84,5 +84,6 @@ def parse(line: str) -> Line | None:
         return None
 
 
+_NOTHING = (None, "-")
 _NUMBERS = {"at", "status", "duration_ms", "instance_ms", "received_bytes", "sent_bytes"}
 _TEXTS = [name for name in FORMAT if name not in _NUMBERS]

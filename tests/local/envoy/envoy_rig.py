@@ -1,0 +1,228 @@
+"""A real Envoy fed by our files, and small instances that say what they were asked."""
+
+import asyncio
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from flyball.core.model import Application, Condition, HealthCheck, Listener, Route, Service
+from flyball.local.envoy import bootstrap, files, process, resources
+from flyball.local.envoy.admin import Admin, TargetStats
+from flyball.local.envoy.endpoints import Endpoint
+
+DEADLINE_S = 10.0
+
+
+def service(name: str = "web", *paths: str, **fields) -> Service:
+    """A service on `paths`, checked every 0.2 s."""
+    fields.setdefault("health", HealthCheck(path="/health", interval_s=0.2, timeout_s=1.0))
+    fields.setdefault("routes", tuple(Route(condition=Condition(path=path)) for path in paths or ("/",)))
+    return Service(name=name, run="serve", **fields)
+
+
+def application(*services: Service, **listener) -> Application:
+    return Application(name="board", services=services or (service(),), listener=Listener(**listener))
+
+
+def bound() -> socket.socket:
+    """A listening socket on a port of ours, below the range from which the kernel gives ports to clients."""
+    for port in range(21000, 32768):
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind(("127.0.0.1", port))
+            held.listen(512)
+        except OSError:
+            held.close()
+            continue
+        return held
+    raise RuntimeError("no free port between 21000 and 32768")
+
+
+async def until(condition, *, deadline_s: float = DEADLINE_S):
+    """Poll an async condition until it is true; its value."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline_s
+    while True:
+        value = await condition()
+        if value:
+            return value
+        assert loop.time() < end, f"not within {deadline_s} s"
+        await asyncio.sleep(0.02)
+
+
+class Instance:
+    """An instance of a service: answers with what it was asked, /slow after a while, /status/N with N, /ws echoes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.healthy = True
+        self.requests = 0
+        self.bodies: list[str] = []
+        self.slow_s = 1.0
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, *, port: int | None = None, **settings) -> "Instance":
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/ws", self._echo)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, **settings)
+        await self._runner.setup()
+        held = bound() if port is None else socket.create_server(("127.0.0.1", port))
+        self.port = held.getsockname()[1]
+        await web.SockSite(self._runner, held).start()
+        return self
+
+    def endpoint(self, *, weight: int = 1, draining: bool = False) -> Endpoint:
+        return Endpoint(instance=self.name, port=self.port, weight=weight, draining=draining, zone="a")
+
+    async def kill(self) -> None:
+        """What `kill -9` does to its connections: all are cut, the port is closed."""
+        if self._runner is None or self._runner.server is None:
+            return
+        runner, self._runner = self._runner, None
+        for site in list(runner.sites):
+            await site.stop()
+        for connection in list(runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(status=200 if self.healthy else 500)
+
+    async def _echo(self, request: web.Request) -> web.WebSocketResponse:
+        channel = web.WebSocketResponse()
+        await channel.prepare(request)
+        async for message in channel:
+            await channel.send_str(f"{self.name} {message.data}")
+        return channel
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        body = await request.text()
+        if request.method == "POST":
+            self.bodies.append(body)
+        if request.path == "/slow":
+            await asyncio.sleep(self.slow_s)
+        status = int(request.path.rpartition("/")[2]) if request.path.startswith("/status/") else 200
+        seen = {
+            "instance": self.name,
+            "path": request.raw_path,
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+        }
+        return web.json_response(seen, status=status, headers={"server": "own", "x-flyball-instance": "forged"})
+
+
+class Envoy:
+    """A running Envoy of one application."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.admin = Admin(str(directory / "admin.sock"))
+        self.port = 0
+        self.certificate: tuple[str, str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access_log(self) -> Path:
+        return self.directory / "access.log"
+
+    def push(self, app: Application, **instances) -> tuple[str, ...]:
+        """Name the instances (or endpoints) of each service to Envoy; the files that changed."""
+        endpoints = {
+            name: [each.endpoint() if isinstance(each, Instance) else each for each in members]
+            for name, members in instances.items()
+        }
+        content = resources.files(
+            app,
+            endpoints,
+            directory=str(self.directory),
+            port=self.port,
+            access_log=str(self.access_log),
+            certificate=self.certificate,
+        )
+        return files.write(self.directory, content)
+
+    async def start(self, app: Application, **instances) -> "Envoy":
+        """Start it, and wait until it listens and its checks have been to every instance."""
+        for _ in range(5):
+            held = bound()
+            self.port = held.getsockname()[1]
+            self.push(app, **instances)
+            content = bootstrap.bootstrap(
+                directory=str(self.directory), admin_socket=str(self.directory / "admin.sock"), name=app.name
+            )
+            files.write(self.directory, {"bootstrap.json": content})
+            held.close()
+            command = process.command(
+                bootstrap=self.directory / "bootstrap.json", log=self.directory / "envoy.log", concurrency=1
+            )
+            self._process = subprocess.Popen(command)  # noqa: ASYNC220  # killed in stop(), also without a loop
+            await until(self.admin.ready)
+            if await self.listening():
+                await until(self._checked)
+                return self
+            self.stop()
+        raise RuntimeError((self.directory / "envoy.log").read_text())
+
+    async def listening(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionRefusedError:
+            return False
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        return True
+
+    async def _checked(self) -> bool:
+        return all(target.health != "initial" for target in await self.admin.targets())
+
+    async def target(self, instance: str) -> TargetStats | None:
+        return next((each for each in await self.admin.targets() if each.instance == instance), None)
+
+    async def until_target(self, instance: str, condition: Callable[[TargetStats | None], bool]) -> None:
+        async def holds() -> bool:
+            return condition(await self.target(instance))
+
+        await until(holds)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+class Client:
+    """Sends requests through the balancer, and sums up who answered."""
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+    async def get(self, path: str = "/", *, method: str = "GET", **options):
+        """(status, headers, body) of one request."""
+        async with self.session.request(method, self._url() + path, allow_redirects=False, **options) as response:
+            return response.status, response.headers, await response.text()
+
+    async def who(self, path: str = "/", **options) -> str:
+        """The instance that answered, or the status of a reply that no instance gave."""
+        status, headers, _ = await self.get(path, **options)
+        return headers.get("x-flyball-instance", str(status))
+
+    async def spread(self, count: int, path: str = "/", **options) -> Counter[str]:
+        return Counter([await self.who(path, **options) for _ in range(count)])
