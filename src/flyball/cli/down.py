@@ -6,14 +6,13 @@ import asyncio
 from pathlib import Path
 
 from flyball.core.errors import NotRunning
-from flyball.core.manifest import parse
 from flyball.local import processes
 from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_file, load
 from .up import until_gone
 
 
@@ -39,7 +38,7 @@ def _anything_runs(paths: StateDirectory) -> bool:
 
 
 def _stop_leftovers(file: Path) -> int:
-    app = parse(file.read_text(encoding="utf-8"), filename=file.name)
+    app = load(file)
     return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file)))
 
 

@@ -12,7 +12,7 @@ from flyball.core.errors import Failed, FileError, NotRunning
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_file, load
 
 
 def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
@@ -74,11 +74,9 @@ def doctor(*, json: bool) -> int:
 
 def address_of(path: Path | None, service: str) -> str:
     """Where to send load for a service: the balancer's address and the service's first plain route."""
-    from flyball.core.manifest import parse  # noqa: PLC0415
-
     file = find_file(path)
     url = str(Control(file).get("application")["url"])
-    app = parse(file.read_text(encoding="utf-8"), filename=file.name)
+    app = load(file)
     if not service:
         return url + "/"
     named = [one for one in app.services if one.name == service]

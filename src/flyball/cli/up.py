@@ -13,7 +13,6 @@ from typing import Any
 
 from flyball.core.control.state import Lifecycle
 from flyball.core.errors import Failed, FlyballError, NotRunning
-from flyball.core.manifest import parse
 from flyball.core.model import Application
 from flyball.local import logs, processes
 from flyball.local.journal import Event
@@ -22,7 +21,7 @@ from flyball.local.runtime import Runtime
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_file, load
 from .serving import serve
 from .waiting import ENDED_BADLY, Outcome, last_lines, until_settled
 
@@ -32,13 +31,13 @@ CONTROL_STARTS_S = 30.0
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
     """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
     file = find_file(path)
-    app = parse(file.read_text(encoding="utf-8"), filename=str(file.name))
+    app = load(file)
     return _detached(app, file, port) if detach else _foreground(app, file, port)
 
 
 def control(file: Path, port: int | None) -> int:
     """The control plane behind `up -d`: no terminal, decisions go to its log."""
-    app = parse(file.read_text(encoding="utf-8"), filename=str(file.name))
+    app = load(file)
     runtime = Runtime(app, file=file, port=port)
     return asyncio.run(
         serve(

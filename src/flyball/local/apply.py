@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
-from flyball.core.control.observation import BuildSeen, ReleaseSpec
+from flyball.core.control.observation import BuildSeen
 from flyball.core.control.routing import targets
 from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 
-from . import releases
+from . import environments, releases
 from .balancer import Balancer
 from .envoy import certificate
 from .envoy.endpoints import Endpoint
@@ -99,16 +99,18 @@ class Applier:
         return certificate.self_made(self._paths.root / "tls")
 
     def _launch(self, action: Launch) -> None:
+        directory = releases.directory(action.spec.content, action.spec.build, releases=self._paths.releases)
         self._instances.launch(
             action,
             self.app.service(action.service),
-            directory=releases.directory(action.spec.content, action.spec.build, releases=self._paths.releases),
-            environment=lambda port: self._environment(action.spec, action, port),
+            directory=directory,
+            environment=lambda port: self._environment(action, directory, port),
             now=self._now(),
         )
 
-    def _environment(self, spec: ReleaseSpec, action: Launch | Build, port: int) -> dict[str, str]:
-        return releases.environment(
+    def _environment(self, action: Launch | Build, directory: Path, port: int) -> dict[str, str]:
+        """What an instance sees. For a build: what its instances will see, to find out whether `run` makes sense."""
+        return environments.environment(
             port=port,
             instance=action.instance if isinstance(action, Launch) else f"{action.service}-0",
             application=self.app.name,
@@ -117,8 +119,9 @@ class Applier:
             release=action.release,
             zone=action.zone if isinstance(action, Launch) else self.app.zones[0],
             url=self.url,
-            stores={self.app.store(name).variable: self._store_urls[name] for name in spec.stores},
-            own=dict(spec.environment),
+            stores={self.app.store(name).variable: self._store_urls[name] for name in action.spec.stores},
+            own=dict(action.spec.environment),
+            directory=directory,
         )
 
     def _build(self, action: Build) -> None:
@@ -139,8 +142,8 @@ class Applier:
             succeeded, message = result.succeeded, result.message
             if succeeded:
                 # A program that is not there is better found now than once per instance.
-                environment = self._environment(spec, action, port=1)
-                releases.run_command(spec.run, directory=result.directory, environment=environment)
+                environment = self._environment(action, result.directory, port=1)
+                environments.run_command(spec.run, directory=result.directory, environment=environment)
         except FlyballError as error:
             succeeded, message = False, str(error)
         self._built(BuildSeen(service=action.service, release=action.release, succeeded=succeeded, message=message))

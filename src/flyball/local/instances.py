@@ -16,7 +16,7 @@ from flyball.core.control.actions import Launch
 from flyball.core.errors import FlyballError
 from flyball.core.model import Service, Size
 
-from . import logs, processes
+from . import environments, logs, processes
 from .limits import Limits
 from .paths import StateDirectory
 from .probe import probe
@@ -87,10 +87,8 @@ class Instances:
         self._task(running, self._start(running, action.spec.run, service, environment(port)))
 
     async def _start(self, running: Running, run: str, service: Service, environment: Mapping[str, str]) -> None:
-        from .releases import run_command  # noqa: PLC0415  the module reaches for build tools, not needed to adopt
-
         try:
-            argv = run_command(run, directory=Path(running.directory), environment=environment)
+            argv = environments.run_command(run, directory=Path(running.directory), environment=environment)
             joins = self._limits.create(running.id)
             self._limits.boost(running.id, running.size)
             running.process = await processes.spawn(

@@ -261,7 +261,9 @@ class Runtime:
         return (self.file.parent / service.source).resolve()
 
     async def _spec(self, service: Service, source: Path) -> ReleaseSpec:
-        content = await asyncio.to_thread(releases.snapshot, source, self.paths.releases)
+        content = await asyncio.to_thread(
+            releases.snapshot, source, self.paths.releases, built=service.build is not None
+        )
         return ReleaseSpec(
             content=content,
             run=service.run,
