@@ -46,12 +46,15 @@ def _order(name: str) -> tuple[int, str]:
 
 def _arrivals(directory: Path, files: Mapping[str, Json]) -> list[tuple[str, Json]]:
     """New endpoints, then all clusters, those that will go included: with these, old and new routes are both right."""
-    wanted = files[CLUSTERS_FILE]["resources"]
+    fresh = [
+        (name, files[name]) for name in sorted(files) if name.startswith("eds-") and not (directory / name).exists()
+    ]
+    wanted, present = files[CLUSTERS_FILE]["resources"], _resources(directory / CLUSTERS_FILE)
+    if all(cluster in present for cluster in wanted):
+        return fresh
     names = {cluster["name"] for cluster in wanted}
-    going = [cluster for cluster in _resources(directory / CLUSTERS_FILE) if cluster["name"] not in names]
-    both = {**files[CLUSTERS_FILE], "resources": [*wanted, *going]} if going else files[CLUSTERS_FILE]
-    fresh = [name for name in sorted(files) if name.startswith("eds-") and not (directory / name).exists()]
-    return [*((name, files[name]) for name in fresh), (CLUSTERS_FILE, both)]
+    going = [cluster for cluster in present if cluster["name"] not in names]
+    return [*fresh, (CLUSTERS_FILE, {**files[CLUSTERS_FILE], "resources": [*wanted, *going]})]
 
 
 def _too_early(directory: Path, routes: Json) -> bool:

@@ -8,6 +8,8 @@ from . import stickiness
 from .types import Json, extension, seconds
 
 REMEMBERED_CLIENTS = 10_000
+SHORTEST_REFILL_S = 0.05
+"""Envoy takes none shorter."""
 
 
 def http_filters(app: Application) -> list[Json]:
@@ -24,10 +26,11 @@ def http_filters(app: Application) -> list[Json]:
 
 def _rate_limit(limit: RateLimit) -> Json:
     """A bucket for each client address: `requests` at once, refilled evenly within `per_s`. More are answered 429."""
+    interval_s = max(limit.per_s, SHORTEST_REFILL_S)
     bucket = {
         "max_tokens": limit.requests,
-        "tokens_per_fill": limit.requests,
-        "fill_interval": seconds(max(limit.per_s, 0.05)),
+        "tokens_per_fill": max(1, round(limit.requests * interval_s / limit.per_s)),
+        "fill_interval": seconds(interval_s),
     }
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return extension(

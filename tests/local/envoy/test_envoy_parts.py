@@ -1,0 +1,162 @@
+"""The parts around Envoy that need no Envoy: files, access log, percentiles, certificate, command line."""
+
+import itertools
+import json
+import os
+import stat
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flyball.local.envoy import certificate, process
+from flyball.local.envoy.access_log import parse
+from flyball.local.envoy.files import write
+from flyball.local.envoy.latency import BUCKET_EDGES_MS, percentiles
+from flyball.local.envoy.resources import files
+from flyball.local.envoy.types import seconds
+from local.envoy.envoy_rig import application, service
+
+
+def built(*services):
+    app = application(*services)
+    return files(app, {}, directory="/d", port=1, access_log="/l", certificate=None)
+
+
+WEB, BOTH = built(service("web")), built(service("web"), service("api", "/api"))
+
+
+def settle(directory):
+    """As if the clusters had been written long ago."""
+    os.utime(directory / "cds.json", (1, 1))
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_only_what_changed_is_written(tmp_path):
+    assert write(tmp_path, WEB) == ("eds-web.json", "cds.json", "lds.json", "rds.json")
+    assert write(tmp_path, WEB) == ()
+    assert names(tmp_path) == ["cds.json", "eds-web.json", "lds.json", "rds.json"]
+    assert json.loads((tmp_path / "rds.json").read_text()) == WEB["rds.json"]
+
+
+def test_a_changed_file_is_another_file_under_the_same_name(tmp_path):
+    write(tmp_path, WEB)
+    before = (tmp_path / "eds-web.json").stat().st_ino
+    assert write(tmp_path, {**WEB, "eds-web.json": {"resources": []}}) == ("eds-web.json",)
+    assert (tmp_path / "eds-web.json").stat().st_ino != before
+
+
+def test_routes_to_a_new_service_wait_until_its_cluster_is_known(tmp_path):
+    write(tmp_path, WEB)
+    assert write(tmp_path, BOTH) == ("eds-api.json", "cds.json")
+    assert write(tmp_path, BOTH) == ()
+    settle(tmp_path)
+    assert write(tmp_path, BOTH) == ("rds.json",)
+
+
+def test_a_service_leaves_the_routes_first_and_its_endpoints_last(tmp_path):
+    write(tmp_path, BOTH)
+    assert write(tmp_path, WEB) == ("rds.json", "cds.json", "eds-api.json")
+    assert names(tmp_path) == ["cds.json", "eds-web.json", "lds.json", "rds.json"]
+
+
+def test_when_one_comes_as_another_goes_both_are_known_for_a_while(tmp_path):
+    api = built(service("api", "/api"))
+    write(tmp_path, WEB)
+    assert write(tmp_path, api) == ("eds-api.json", "cds.json")
+    known = json.loads((tmp_path / "cds.json").read_text())["resources"]
+    assert sorted(cluster["name"] for cluster in known) == ["api", "web"]
+    settle(tmp_path)
+    assert write(tmp_path, api) == ("rds.json", "cds.json", "eds-web.json")
+    assert [cluster["name"] for cluster in json.loads((tmp_path / "cds.json").read_text())["resources"]] == ["api"]
+
+
+def test_a_single_file_leaves_the_others_alone(tmp_path):
+    write(tmp_path, WEB)
+    assert write(tmp_path, {"bootstrap.json": {}}) == ("bootstrap.json",)
+    assert "eds-web.json" in names(tmp_path)
+
+
+def test_a_broken_file_is_replaced(tmp_path):
+    write(tmp_path, WEB)
+    for name in ("cds.json", "rds.json"):
+        (tmp_path / name).write_text("{")
+    assert set(write(tmp_path, WEB)) == {"cds.json", "rds.json"}
+
+
+def test_a_log_line_is_read_again():
+    line = parse(
+        '{"agent":"curl","at":"1795201815.210","client":"127.0.0.1","duration_ms":12,"flags":"UH","forwarded":"1.2.3.4",'
+        '"host":"a","id":"r","instance":null,"instance_ms":null,"method":"GET","path":"/","protocol":"HTTP/1.1",'
+        '"received_bytes":0,"sent_bytes":162,"service":"web","status":503}'
+    )
+    assert line is not None
+    assert (line.at, line.status, line.flags, line.instance, line.instance_ms) == (1795201815.21, 503, "UH", "", None)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"at":"1', "[]", "7", '{"at":"x"}', '{"at":"1","status":null}'])
+def test_half_a_log_line_is_none(text):
+    assert parse(text) is None
+
+
+def cumulative(samples):
+    return {edge: sum(sample <= edge for sample in samples) for edge in BUCKET_EDGES_MS}
+
+
+def test_bucket_edges_rise_from_half_a_millisecond_to_a_minute():
+    assert list(BUCKET_EDGES_MS) == sorted(set(BUCKET_EDGES_MS))
+    assert (BUCKET_EDGES_MS[0], BUCKET_EDGES_MS[-1]) == (0.5, 60_000.0)
+    assert all(later / earlier < 1.2 for earlier, later in itertools.pairwise(BUCKET_EDGES_MS[9:]))
+
+
+def test_nothing_new_has_no_percentiles():
+    assert percentiles({}, {}) is None
+    assert percentiles(cumulative([1, 2]), cumulative([1, 2])) is None
+
+
+@given(st.lists(st.integers(0, 59_000), max_size=30), st.lists(st.integers(0, 59_000), min_size=1, max_size=200))
+def test_percentiles_are_those_of_the_new_samples_within_a_bucket(old, new):
+    found = percentiles(cumulative(old), cumulative([*old, *new]))
+    assert found is not None
+    ordered = sorted(new)
+    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+        exact = ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
+        assert found[name] == pytest.approx(exact, rel=0.2, abs=1.0)
+
+
+def test_beyond_the_last_edge_the_edge_is_all_that_is_known():
+    after = {10.0: 1, float("inf"): 10}
+    assert percentiles({}, after) == {"p50": 10.0, "p95": 10.0, "p99": 10.0}
+
+
+def test_a_certificate_is_made_once_and_the_key_is_private(tmp_path):
+    home = tmp_path / "tls"
+    chain, key = certificate.self_made(home)
+    assert stat.S_IMODE((home / "key.pem").stat().st_mode) == 0o600
+    made = x509.load_pem_x509_certificate((home / "certificate.pem").read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "localhost" in names.get_values_for_type(x509.DNSName)
+    first = (home / "certificate.pem").read_bytes()
+    assert certificate.self_made(home) == (chain, key)
+    assert (home / "certificate.pem").read_bytes() == first
+    (home / "certificate.pem").write_text("broken")
+    certificate.self_made(home)
+    assert (home / "certificate.pem").read_bytes().startswith(b"-----BEGIN")
+
+
+def test_the_program_is_the_wheels_own_binary(tmp_path):
+    assert process.binary().read_bytes()[:4] in (b"\x7fELF", b"\xcf\xfa\xed\xfe")
+    words = process.command(bootstrap=tmp_path / "b.json", log=tmp_path / "e.log", concurrency=2)
+    assert words[0] == str(process.binary())
+    assert "--disable-hot-restart" in words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0s"), (1, "1s"), (0.25, "0.25s"), (100.0, "100s"), (1e-4, "0.0001s")]
+)
+def test_durations_are_written_as_protobuf_has_them(value, text):
+    assert seconds(value) == text
