@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from flyball.core.model import Comparison, Metric
 
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
-SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(B|[KMGT]i?B)$"
+SIZE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,6})?(B|[KMGT]i?B)$"
 PERCENT_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[ ]?%$"
 RATE_PATTERN = r"^[0-9]{1,9}/[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 CONDITION_PATTERN = (
@@ -33,7 +33,7 @@ def duration(text: str) -> float:
     """Seconds of "500ms", "30s", "5m", "1h" or "7d". Raises NotAUnit."""
     if text.startswith("-"):
         raise NotAUnit(f"must not be negative, found {text!r}")
-    if re.match(DURATION_PATTERN, text) is None:
+    if re.fullmatch(DURATION_PATTERN, text) is None:
         raise NotAUnit(f"not a duration: {text!r} (write 500ms, 30s, 5m, 1h or 7d)")
     number, unit = _split(text)
     # Milliseconds are divided, not multiplied by 0.001: 1100 / 1000 is the float a reader would type.
@@ -42,7 +42,7 @@ def duration(text: str) -> float:
 
 def size(text: str) -> int:
     """Bytes of "64KB", "512MB" or "2GB", rounded down. Raises NotAUnit."""
-    if re.match(SIZE_PATTERN, text) is None:
+    if re.fullmatch(SIZE_PATTERN, text) is None:
         raise NotAUnit(f"not a size: {text!r} (write 64KB, 512MB or 2GB)")
     number, unit = _split(text)
     return int(number * _BYTES[unit.replace("i", "")])
@@ -50,14 +50,14 @@ def size(text: str) -> int:
 
 def percent(text: str) -> float:
     """The number of "1%". Raises NotAUnit."""
-    if re.match(PERCENT_PATTERN, text) is None:
+    if re.fullmatch(PERCENT_PATTERN, text) is None:
         raise NotAUnit(f"not a percentage: {text!r} (write 50%)")
     return float(text.rstrip(" %"))
 
 
 def rate(text: str) -> tuple[int, float]:
     """Requests and seconds of "100/1m". Raises NotAUnit."""
-    if re.match(RATE_PATTERN, text) is None:
+    if re.fullmatch(RATE_PATTERN, text) is None:
         raise NotAUnit(f"not a rate: {text!r} (write 100/1m for 100 requests per minute)")
     requests, per = text.split("/")
     return int(requests), duration(per)
@@ -65,7 +65,7 @@ def rate(text: str) -> tuple[int, float]:
 
 def condition(text: str) -> tuple[Metric, Comparison, float]:
     """Metric, comparison and threshold of "cpu > 50%", "p95 > 500ms" or "requests > 1000". Raises NotAUnit."""
-    found = re.match(CONDITION_PATTERN, text)
+    found = re.fullmatch(CONDITION_PATTERN, text)
     if found is None:
         raise NotAUnit(f"not a condition: {text!r} (write cpu > 50%, p95 > 500ms or requests > 1000)")
     metric, comparison = Metric(found[1]), Comparison(found[2])

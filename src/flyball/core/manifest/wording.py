@@ -54,7 +54,8 @@ def sentence(error: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         pattern = str(context["pattern"])
         return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, found {found}"
-    return f"{_WORDS.get(kind, error['msg']).format(**context)}, found {found}"
+    limits = {name: units.number_text(held) if isinstance(held, float) else held for name, held in context.items()}
+    return f"{_WORDS.get(kind, error['msg']).format(**limits)}, found {found}"
 
 
 def unknown_key(table: type[Table] | None, key: str) -> tuple[str, str]:

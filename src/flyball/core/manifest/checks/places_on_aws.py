@@ -18,7 +18,7 @@ def aws_faults(file: FileTable) -> Iterator[Fault]:
             yield Fault(path=("network",), message="is used on AWS only", hint="add [aws]", on_key=True)
         return
     yield from _regions(file.aws)
-    if file.zones is not None and file.aws.zones not in {None, *()} and file.aws.zones != file.zones:
+    if file.zones is not None and file.aws.zones not in (None, file.zones):
         yield Fault(path=("aws", "zones"), message="is the same as `zones` at the top, but has another value")
     if file.network is not None and file.aws.network is not None:
         yield Fault(path=("aws", "network"), message="is written as [network] too", on_key=True)

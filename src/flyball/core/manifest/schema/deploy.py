@@ -27,7 +27,10 @@ from .scaling import When
 
 Latency = Annotated[Duration, span("1ms", "1h")]
 Held = Annotated[Duration, span("0s", "1d")]
-_percent_text = units.number_text
+
+
+def _percent_text(value: float) -> str:
+    return f"{units.number_text(value)}%"
 
 
 def _failures(value: Any) -> Any:

@@ -1,0 +1,304 @@
+"""Every mistake at once, each with its place, what was found and what to write instead."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+import toml_text
+from flyball.core.errors import FileError
+from flyball.core.manifest import Complaint, ManifestError, parse, render
+from flyball.core.manifest.places import Places
+from flyball.core.manifest.schema import FileTable, Table
+from manifests import complaints
+
+
+def drawn(text: str) -> str:
+    with pytest.raises(ManifestError) as wrong:
+        parse(text)
+    assert isinstance(wrong.value, FileError)
+    assert wrong.value.exit_code == 2
+    return str(wrong.value)
+
+
+def test_all_mistakes_are_drawn_in_the_order_of_the_file():
+    text = """\
+name = "app"
+
+[services.web]
+run = "serve"
+helth = "/health"
+stores = ["mesages"]
+instances = { min = "many", max = 10 }
+
+[services.web.deploy]
+drain = "30 parsecs"
+
+[stores.messages]
+kind = "redis"
+"""
+    assert drawn(text) == (
+        "flyball.toml:5:1: services.web.helth: unknown key `helth`, did you mean `health`?\n"
+        '     5 | helth = "/health"\n'
+        "       | ^^^^^\n"
+        "flyball.toml:6:11: services.web.stores[0]: store `mesages` is not declared, did you mean `messages`?\n"
+        '     6 | stores = ["mesages"]\n'
+        "       |           ^^^^^^^^^\n"
+        "flyball.toml:7:21: services.web.instances.min: must be a whole number, found 'many'\n"
+        '     7 | instances = { min = "many", max = 10 }\n'
+        "       |                     ^^^^^^\n"
+        "flyball.toml:10:9: services.web.deploy.drain: "
+        "not a duration: '30 parsecs' (write 500ms, 30s, 5m, 1h or 7d)\n"
+        '    10 | drain = "30 parsecs"\n'
+        "       |         ^^^^^^^^^^^^\n"
+        "4 errors; nothing was started"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a =", "flyball.toml:1:4: not TOML: invalid value, at the end of the file\n     1 | a =\n       |    ^"),
+        (
+            "name = 'x'\nfoo bar\n",
+            "flyball.toml:2:5: not TOML: expected '=' after a key in a key/value pair\n     2 | foo bar\n       |     ^",
+        ),
+        ("a = 1\na = 2", "flyball.toml:2:6: not TOML: cannot overwrite a value, at the end of the file\n     2 | a = 2\n       |      ^"),
+        ("a = " + "[" * 5000, "flyball.toml: not TOML: nested too deeply"),
+        ("a = " + "9" * 5000, "flyball.toml: not TOML: a number has too many digits"),
+        ("a = '", "flyball.toml:1:6: not TOML: expected \"'\", at the end of the file\n     1 | a = '\n       |      ^"),
+        ("", "flyball.toml: name: `name` is missing\nflyball.toml: services: `services` is missing"),
+    ],
+)
+def test_what_is_not_toml(text: str, expected: str):
+    count = 2 if "services" in expected else 1
+    assert drawn(text) == f"{expected}\n{count} error{'s' * (count > 1)}; nothing was started"
+
+
+def test_a_tab_before_the_mistake_keeps_the_caret_below_it():
+    assert "     1 | name = 1\n       |        ^\n" in drawn("name\t=\t1\nservices.web.run = 'x'")
+
+
+def test_windows_line_ends_do_not_move_the_caret():
+    assert drawn("name = 1\r\nservices.web.run = 2\r\n").splitlines()[:4] == [
+        "flyball.toml:1:8: name: must be text in quotes, found 1",
+        "     1 | name = 1",
+        "       |        ^",
+        "flyball.toml:2:20: services.web.run: must be text in quotes, found 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "length", "path"),
+    [
+        ('name = "a"\n[services.web]\nhealth = "/h"', 2, 11, 3, "services.web.run"),
+        ('name = "a"\n[services.web]\nrun = "x"\nhealth = "up"', 4, 10, 4, "services.web.health"),
+        ('name = "a"\n[services.web]\nrun = "x"\nhealth = 5', 4, 10, 1, "services.web.health"),
+        ('name = "a"\n[services.Web]\nrun = "x"', 2, 11, 3, "services.Web"),
+        ('name = "a"\n[services."a.b"]\nrun = "x"', 2, 11, 5, 'services."a.b"'),
+        ('name = "a"\nservices.w.run = "x"\n[[routes]]\npath = "/a"', 4, 1, 4, "routes[0]"),
+        ('name = "a"\nservices.w.run = "x"\n[[routes]]', 3, 3, 6, "routes[0]"),
+        ('name = "a"\nservices.w = { run = "x", scale.out = { when = "cpu > 5", add = 0 } }', 2, 65, 1,
+         "services.w.scale.out.add"),
+        ('name = "a"\nservices.w = { run = "x", scale.out = [{ when = "cpu > 5", add = 0 }] }', 2, 66, 1,
+         "services.w.scale.out[0].add"),
+        ('name = "a"\nservices.w = { run = "x", routes = 5 }', 2, 36, 1, "services.w.routes"),
+        ('name = "a"\ndefaults.instances = { min = 5, max = 2 }\nservices.w.run = "x"', 2, 39, 1,
+         "services.w.instances.max"),
+        ('name = "a"\ndefaults.stores = ["b"]\nservices.w.run = "x"', 2, 20, 3, "services.w.stores[0]"),
+    ],
+)  # fmt: skip
+def test_places(text: str, line: int, column: int, length: int, path: str):
+    found = complaints(text)[0]
+    assert (found.path, found.line, found.column, found.length) == (path, line, column, length)
+
+
+def test_a_text_without_places_is_reported_by_path_alone():
+    places = Places("name = 1", None)
+    complaint = places.complaint(("name",), "must be text in quotes, found 1")
+    assert render([complaint], "name = 1", "f.toml") == (
+        "f.toml: name: must be text in quotes, found 1\n1 error; nothing was started"
+    )
+    assert Places.of("no toml").find(("name",)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("instances = true", "must be a whole number or a table, found true"),
+        ("instances = 0", "must be at least 1, found 0"),
+        ("instances = 9999", "must be at most 5000, found 9999"),
+        ("instances.min = 1.5", "must be a whole number, found 1.5"),
+        ("size.cpu = '1'", "must be a number, found '1'"),
+        ("size.cpu = nan", "must be a finite number, found nan"),
+        ("size.cpu = 1000", "must be at most 192, found 1000"),
+        ("size.memory = 512", "must be a size in quotes such as \"512MB\", found 512"),
+        ("size.memory = '1MB'", "must be 4MB to 1TB, found 1MB"),
+        ("size.burst = 1", "must be true or false, found 1"),
+        ("build = ''", "must not be empty, found ''"),
+        ("build = '  '", "must be one line and not empty, found '  '"),
+        ("test = '''a\nb'''", "must be one line and not empty"),
+        ("stores = 'a'", "must be a list, found 'a'"),
+        ("stores = ['A']", "must be a name of small letters, digits and -, at most 31 long, starting with a letter"),
+        ("env = []", "must be a table, found a list"),
+        ("env = { A = 1 }", "must be text in quotes, found 1"),
+        ("env = { 'A B' = '1' }", "must be a variable name of letters, digits and _, found 'A B'"),
+        ("balancing = 'random'", "must be 'round_robin' or 'least_outstanding_requests', found 'random'"),
+        ("slow_start = 30", "must be a duration in quotes such as \"30s\", found 30"),
+        ("slow_start = '1h'", "must be 0s to 15m, found 1h"),
+        ("deploy.drain = '-1s'", "must not be negative, found '-1s'"),
+        ("deploy.minimum_healthy = 101", "must be 0% to 100%, found 101%"),
+        ("deploy.minimum_healthy = 0.5", "must be a whole percentage, found 0.5"),
+        ("deploy.minimum_healthy = true", "must be a percentage such as 50 or \"50%\", found true"),
+        ("deploy.maximum = 99", "must be 100% to 200%, found 99%"),
+        ("deploy.rollback.errors = '101%'", "must be 0% to 100%, found 101%"),
+        ("deploy.circuit_breaker.failures = 0", "must be a whole number such as 3 or a share such as \"50%\", found 0"),
+        ("deploy.circuit_breaker.failures = '0%'", "must be a whole percentage from 1% to 100%, found '0%'"),
+        ("deploy.alarms = ['fast']", "not a condition: 'fast'"),
+        ("sticky = 5", "must be true, false, a duration such as \"1h\" or a table, found 5"),
+        ("sticky = '8d'", "must be 1s to 7d, found 8d"),
+        ("health = { path = 'x y' }", "must start with / and have no spaces, found 'x y'"),
+        ("routes = [{ weight = 1000 }]", "must be at most 999, found 1000"),
+        ("scale.target = { latency = 1 }", "`latency` is not suited for target tracking"),
+        ("scale.target = { cpu = 0 }", "must be more than 0, found 0"),
+        ("scale.out = { when = 5, add = 1 }", "must be a condition in quotes such as \"cpu > 50%\", found 5"),
+        ("scale.out = { when = 'cpu > 5', add = 6000 }", "must be 1 to 5000, found 6000"),
+        ("scale.out = { when = 'cpu > 5', add = '0%' }", "must be a whole percentage from 1% to 1000%, found '0%'"),
+        ("scale.out = { when = 'cpu > 5', add = [] }", "must be a whole number such as 1 or a percentage such as"),
+        ("scale.out = { when = 'cpu > 5', steps = [] }", "must have at least 1 entry, found a list"),
+        ("scale.schedule = { cron = '* * *', min = 1 }", "must have five fields"),
+        ("scale.schedule = { at = 'noon', min = 1 }", "must be a date and time with its offset"),
+        ("scale.schedule = { at = 2026-12-24T18:00:00, min = 1 }", "found 2026-12-24 18:00:00"),
+        ("scale.schedule = { cron = '* * * * *', timezone = '-', min = 1 }", "must match ^[A-Za-z]"),
+        ("[aws]\nregion = 'Stockholm'", "must be an AWS region such as eu-north-1, found 'Stockholm'"),
+        ("[aws]\nregion = 'eu-north-1'\nzones = 7", "must be a number from 1 to 6 or a list such as"),
+        ("[aws]\nregion = 'eu-north-1'\nzones = ['a', 'g']", "unknown zone 'g', zones are a to f"),
+        ("[aws]\nregion = 'eu-north-1'\nzones = ['a', 'a']", "names a zone twice"),
+        ("[aws]\nregion = 'eu-north-1'\nzones = []", "needs one zone"),
+        ("[aws]\nregion = 'eu-north-1'\nzones = [{}]", "unknown zone a table, zones are a to f"),
+        ("[aws.network]\ncidr = '10.0.0.0'", "must be /16 to /28, as AWS allows, found /32"),
+        ("[aws.network]\ncidr = '10.0.0.1/16'", "must be an address range such as \"10.0.0.0/16\""),
+        ("[stores.s]\nkind = 'table'\nkey = {}", "must have at least 1 entry, found a table"),
+        ("[stores.s]\nkind = 'table'\nkey = { a = 'string', b = 'string', c = 'string' }", "must have at most 2 entries"),
+        ("[listener]\nrate_limit = 'many'", "not a rate: 'many'"),
+        ("[listener]\nrate_limit = { per = '1m' }", "`requests` is missing"),
+        ("[pipeline]\nbrunch = 'main'", "unknown key `brunch`"),
+        ("[nonsense]\na = 1", "unknown key `nonsense`"),
+    ],
+)  # fmt: skip
+def test_words(line: str, words: str):
+    found = complaints(f"name = 'a'\n[services.web]\nrun = 'x'\n{line}")
+    assert any(words in complaint.message for complaint in found), found
+
+
+def test_a_far_key_lists_what_is_known():
+    found = complaints("name = 'a'\nservices.web.run = 'x'\n[pipeline]\nzzz = 1")[0]
+    assert found.hint == "known are branch, connection, repository"
+
+
+def test_mistakes_that_another_mistake_caused_are_not_named():
+    text = """
+name = "app"
+[services.web]
+run = 5
+stores = ["cache", "gone"]
+routes = [7]
+scale.target.requests = 10
+[services.api]
+run = "x"
+routes = ["/"]
+[services.other]
+run = "y"
+routes = ["/"]
+[stores]
+cache = 5
+"""
+    assert [complaint.path for complaint in complaints(text)] == [
+        "services.web.run",
+        "services.web.stores[1]",
+        "services.web.routes[0]",
+        "services.other.routes[0]",
+        "stores.cache",
+    ]
+
+
+def tables(table: type[Table], at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], type[Table]]]:
+    """Every table of the file with a place where it can stand."""
+    yield at, table
+    for name, field in table.model_fields.items():
+        alias = field.alias or name
+        for below, steps in inner(field.annotation):
+            yield from tables(below, (*at, alias, *steps))
+
+
+def inner(annotation: Any) -> Iterator[tuple[type[Table], tuple[Any, ...]]]:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        yield annotation, ()
+    origin = getattr(annotation, "__origin__", None)
+    step = {list: (0,), dict: ("web",)}.get(origin, ())
+    for part in get_args(annotation):
+        for below, steps in inner(part):
+            yield below, (*step, *steps)
+
+
+STAND_INS: dict[str, Any] = {
+    "name": "app", "run": "serve", "kind": "redis", "requests": 1, "per": "1m", "value": 50, "when": "cpu > 50%",
+    "min": 200, "max": 200, "services": {"web": {"run": "serve"}},
+}  # fmt: skip
+
+
+def document(at: tuple[Any, ...], table: type[Table], key: str, value: Any) -> dict[str, Any]:
+    """The smallest file that has `key = value` in the table at that place."""
+    held: Any = {**required(table), key: value}
+    path = list(at)
+    while path:
+        step = path.pop()
+        around = {place: one for place, one in tables(FileTable)}.get(tuple(path)) if step != 0 else None
+        held = [held] if step == 0 else {**(required(around) if around is not None else {}), step: held}
+    return held
+
+
+def required(table: type[Table]) -> dict[str, Any]:
+    return {name: STAND_INS[name] for name, field in table.model_fields.items() if field.is_required()}
+
+
+FIELDS = [
+    (at, table, field.alias or name) for at, table in tables(FileTable) for name, field in table.model_fields.items()
+]
+# No key takes a day without a time.
+NOTHING = datetime.date(2026, 11, 20)
+
+
+def test_the_walk_reaches_every_table():
+    assert len(FIELDS) > 150
+    assert {table for _, table, _ in FIELDS} == {table for _, table in tables(FileTable)}
+
+
+@pytest.mark.parametrize(
+    ("at", "table", "key"), FIELDS, ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None
+)
+def test_every_key_refuses_another_type(at: tuple[Any, ...], table: type[Table], key: str):
+    found = complaints(toml_text.dump(document(at, table, key, NOTHING)))
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (*at, key)).lstrip(".")
+    mine = [complaint for complaint in found if complaint.path == path]
+    assert len(mine) == 1, found
+    assert mine[0].line is not None
+    assert "2026-11-20" in mine[0].message
+    assert "Input" not in mine[0].message
+
+
+@pytest.mark.parametrize(
+    ("at", "table"), list(tables(FileTable)), ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None
+)
+def test_every_table_refuses_unknown_keys(at: tuple[Any, ...], table: type[Table]):
+    found = complaints(toml_text.dump(document(at, table, "nonsense", 1)))
+    mine = [complaint for complaint in found if complaint.path.endswith("nonsense")]
+    assert [complaint.message for complaint in mine] == ["unknown key `nonsense`"]
+    assert mine[0].line is not None
+    assert mine[0].length == len("nonsense")
+
+
+def test_complaints_are_values():
+    assert Complaint(path="a", message="b") == Complaint(path="a", message="b")
