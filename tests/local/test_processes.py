@@ -208,6 +208,25 @@ async def test_a_reused_pid_is_never_taken_for_the_process(run) -> None:
     assert processes.alive(process)
 
 
+THREADS = """
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(100,)).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)  # ends this thread only
+"""
+
+
+async def test_a_process_lives_as_long_as_one_of_its_threads(run) -> None:
+    process = await run(sys.executable, "-c", THREADS)
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+    assert processes.alive(process)
+    watch = Watch(process)
+    assert not watch.exited
+    assert watch.signal(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 10)
+    assert not processes.alive(process)
+    watch.close()
+
+
 class LookingWatch(Watch):
     """A watch on a system without pidfds."""
 

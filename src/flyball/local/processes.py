@@ -7,6 +7,7 @@ It is no child of ours: its end is seen through a pidfd, which works for any pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import itertools
@@ -144,6 +145,11 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+def _is_zombie(fields: list[str]) -> bool:
+    """All threads have ended: while some are still ending, the first already shows Z and sockets are still open."""
+    return fields[0] == "X" or (fields[0] == "Z" and int(fields[17]) <= 1)
+
+
 def _started(pid: int) -> int | None:
     """Start time of whatever has this pid now, or None when nothing has."""
     if sys.platform == "linux":
@@ -167,7 +173,7 @@ def alive(process: Process) -> bool:
         return False
     if sys.platform == "linux":
         fields = _stat(process.pid)
-        return fields is not None and int(fields[19]) == process.started and fields[0] not in "ZX"
+        return fields is not None and int(fields[19]) == process.started and not _is_zombie(fields)
     if _started(process.pid) != process.started:
         return False
     try:
@@ -286,7 +292,7 @@ class Watch:
     def _read_code(self) -> int | None:
         """From the zombie while init has not collected it, afterwards from the pidfd where the kernel keeps it."""
         fields = _stat(self.process.pid) if sys.platform == "linux" else None
-        if fields and int(fields[19]) == self.process.started and fields[0] == "Z":
+        if fields and int(fields[19]) == self.process.started and _is_zombie(fields):
             return os.waitstatus_to_exitcode(int(fields[49]))
         if self._descriptor is None:
             return None
@@ -332,24 +338,32 @@ def load(path: Path) -> tuple[Process, dict[str, Any]] | None:
         return None
 
 
+def carriers(variable: str, value: str) -> list[tuple[Process, dict[str, str]]]:
+    """Running processes that have this variable in their environment, by pid, with their environments."""
+    found: list[tuple[Process, dict[str, str]]] = []
+    for candidate in psutil.process_iter():
+        try:
+            environment = candidate.environ()
+        except (psutil.Error, OSError):
+            continue
+        process = identify(candidate.pid) if environment.get(variable) == value else None
+        if process is not None and alive(process):
+            found.append((process, environment))
+    return sorted(found, key=lambda carrier: carrier[0].pid)
+
+
 def orphans(application_id: str, recorded: Container[int] = ()) -> list[Orphan]:
     """Processes of this application whose session leader's pid is not in `recorded`, by pid.
 
     They exist when the control plane was killed between starting a process and recording it. Their environment tells.
     """
     found: list[Orphan] = []
-    for candidate in psutil.process_iter():
-        try:
-            environment = candidate.environ()
-            if environment.get("FLYBALL_APPLICATION_ID") != application_id:
-                continue
-            session = os.getsid(candidate.pid)
-        except (psutil.Error, OSError):
-            continue
-        process = identify(candidate.pid)
-        if process is not None and session not in recorded and alive(process):
-            found.append(Orphan(process, session, environment.get("FLYBALL_INSTANCE", "")))
-    return sorted(found, key=lambda orphan: orphan.process.pid)
+    for process, environment in carriers("FLYBALL_APPLICATION_ID", application_id):
+        with contextlib.suppress(ProcessLookupError):
+            session = os.getsid(process.pid)
+            if session not in recorded:
+                found.append(Orphan(process, session, environment.get("FLYBALL_INSTANCE", "")))
+    return found
 
 
 def free_port(exclude: Container[int] = ()) -> int:

@@ -1,0 +1,238 @@
+"""Stores: files and real Redis servers that keep data and port through crashes, restarts and adoption."""
+
+# ruff: noqa: ASYNC240 - a test may block its own loop
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from flyball.core.errors import Failed
+from flyball.core.model import Application, KeyField, KeyType, Service, Store, StoreKind
+from flyball.local import processes, stores
+from flyball.local.paths import StateDirectory
+from flyball.local.stores import Stores
+
+MESSAGES = Store(
+    name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted", type=KeyType.NUMBER))
+)
+SESSIONS = Store(name="sessions", kind=StoreKind.REDIS)
+UPLOADS = Store(name="uploads", kind=StoreKind.BUCKET)
+
+
+def application(*declared: Store) -> Application:
+    return Application(name="app", services=(Service(name="web", run="x"),), stores=declared)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StateDirectory:
+    found = StateDirectory(tmp_path / "a b#c" / ".flyball")
+    found.create()
+    return found
+
+
+@pytest.fixture
+async def opened(paths: StateDirectory) -> AsyncIterator[Callable[[], Stores]]:
+    """Make Stores; whatever they started has ended after the test."""
+
+    yield Stores
+    process = stores.unrecorded(paths.stores / "sessions")
+    if process is not None:
+        os.kill(process.pid, signal.SIGKILL)
+        watch = processes.Watch(process)
+        await asyncio.wait_for(watch.wait(), 10)
+        watch.close()
+
+
+def port_of(url: str) -> int:
+    assert urlsplit(url).scheme == "redis"
+    assert urlsplit(url).hostname == "127.0.0.1"
+    assert urlsplit(url).path == "/0"
+    return int(urlsplit(url).port or 0)
+
+
+def ask(url: str, *words: str) -> str:
+    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=10) as connection:
+        connection.sendall(" ".join(words).encode() + b"\r\n")
+        return connection.recv(10_000).decode().split("\r\n")[-2]
+
+
+def pid_of(paths: StateDirectory) -> int:
+    loaded = processes.load(paths.processes / "store-sessions.json")
+    assert loaded is not None
+    assert loaded[1]["store"] == "sessions"
+    return loaded[0].pid
+
+
+async def killed(paths: StateDirectory) -> None:
+    loaded = processes.load(paths.processes / "store-sessions.json")
+    assert loaded is not None
+    watch = processes.Watch(loaded[0])
+    watch.signal(signal.SIGKILL)
+    await asyncio.wait_for(watch.wait(), 10)
+    watch.close()
+
+
+async def test_a_table_is_an_empty_database_for_many_writers_and_its_url_says_all(paths: StateDirectory) -> None:
+    store = Stores()
+    url = (await store.ensure(application(MESSAGES), paths))["messages"]
+    parts = urlsplit(url)
+    file = Path(unquote(parts.path))
+    assert (parts.scheme, parts.netloc, file) == ("sqlite", "", (paths.stores / "messages.db").absolute())
+    assert parse_qs(parts.query) == {"table": ["messages"], "key": ["board:string,posted:number"]}
+    assert parts.query == "table=messages&key=board:string,posted:number"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    database = sqlite3.connect(file)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    database.execute("CREATE TABLE t (x)")
+    database.execute("INSERT INTO t VALUES (1)")
+    database.commit()
+    assert (await Stores().ensure(application(MESSAGES), paths))["messages"] == url
+    assert database.execute("SELECT x FROM t").fetchall() == [(1,)]
+    database.close()
+    assert await store.check() == {"messages": None}
+    file.write_bytes(b"no database" * 1000)
+    assert "file is not a database" in str((await store.check())["messages"])
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left(paths: StateDirectory) -> None:
+    (paths.stores / "messages.db").write_text("precious" * 1000)
+    with pytest.raises(Failed, match=r"the store messages cannot be made in .*: file is not a database"):
+        await Stores().ensure(application(MESSAGES), paths)
+    assert (paths.stores / "messages.db").read_text() == "precious" * 1000
+
+
+async def test_a_bucket_is_a_directory(paths: StateDirectory) -> None:
+    store = Stores()
+    url = (await store.ensure(application(UPLOADS), paths))["uploads"]
+    directory = Path(unquote(urlsplit(url).path))
+    assert (urlsplit(url).scheme, directory) == ("file", (paths.stores / "uploads").absolute())
+    assert directory.is_dir()
+    assert await store.check() == {"uploads": None}
+    directory.rmdir()
+    assert await store.check() == {"uploads": f"{directory} cannot be read and written"}
+
+
+@pytest.mark.live
+async def test_a_killed_redis_comes_back_with_its_port_and_its_data(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    assert 10_000 <= port_of(url) < 32_768
+    for number in range(100):
+        assert ask(url, "SET", f"key{number}", str(number)) == "+OK"
+    assert await store.check() == {"sessions": None}
+    first = pid_of(paths)
+    await killed(paths)
+    assert "no connection" in str((await store.check())["sessions"])
+    await store.keep()
+    assert pid_of(paths) != first
+    assert [ask(url, "GET", f"key{number}") for number in range(100)] == [str(number) for number in range(100)]
+    await store.keep()
+    await store.stop()
+    assert not processes.alive(processes.Process(first, 0, ""))
+    assert await store.check() == {}
+
+
+@pytest.mark.live
+async def test_a_redis_is_taken_over_by_the_next_control_plane(paths: StateDirectory, opened) -> None:
+    url = (await opened().ensure(application(SESSIONS), paths))["sessions"]
+    first = pid_of(paths)
+    later = opened()
+    assert (await later.ensure(application(SESSIONS), paths))["sessions"] == url
+    assert pid_of(paths) == first
+    await later.stop()
+
+
+@pytest.mark.live
+async def test_port_and_data_outlive_down_and_up(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    ask(url, "SET", "views", "7")
+    await store.stop()
+    assert (await store.ensure(application(SESSIONS), paths))["sessions"] == url
+    assert ask(url, "GET", "views") == "7"
+    await store.stop()
+
+
+@pytest.mark.live
+async def test_another_port_is_chosen_when_somebody_has_taken_it(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    ask(url, "SET", "views", "7")
+    await store.stop()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port_of(url)))
+        taken.listen()
+        other = (await store.ensure(application(SESSIONS), paths))["sessions"]
+        assert port_of(other) != port_of(url)
+        assert ask(other, "GET", "views") == "7"
+    await store.stop()
+
+
+@pytest.mark.live
+async def test_a_restart_on_a_taken_port_fails_with_the_servers_own_words(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    await killed(paths)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port_of(url)))
+        taken.listen()
+        with pytest.raises(Failed, match=r"the store sessions did not start: .*"):
+            await store.keep()
+    await store.keep()
+    assert await store.check() == {"sessions": None}
+    await store.stop()
+
+
+@pytest.mark.live
+async def test_a_server_that_was_started_but_never_recorded_does_not_write_beside_the_new_one(
+    paths: StateDirectory, opened
+) -> None:
+    store = opened()
+    await store.ensure(application(SESSIONS), paths)
+    first = processes.identify(pid_of(paths))
+    assert first is not None
+    (paths.processes / "store-sessions.json").unlink()
+    later = opened()
+    await later.ensure(application(SESSIONS), paths)
+    assert not processes.alive(first)
+    assert stores.unrecorded(paths.stores / "sessions") == processes.identify(pid_of(paths))
+    await later.stop()
+
+
+def find_server(**environment: str) -> subprocess.CompletedProcess[str]:
+    program = "from flyball.local.stores import redis_server\nprint(redis_server())"
+    source = Path(stores.__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(source), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_server_is_looked_for_where_the_user_says_then_on_path_then_in_the_wheel(tmp_path: Path) -> None:
+    for name in ("redis-server", "valkey-server"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+        assert find_server(PATH=str(tmp_path)).stdout.strip() == str(tmp_path / name)
+    named = find_server(PATH=str(tmp_path), FLYBALL_REDIS_SERVER="/bin/true")
+    assert named.stdout.strip() == "/bin/true"
+    wrong = find_server(PATH=str(tmp_path), FLYBALL_REDIS_SERVER="/no/such")
+    assert "FLYBALL_REDIS_SERVER names /no/such, which is no program" in wrong.stderr
+    wheel = find_server(PATH="/nowhere")
+    if sys.platform == "linux":
+        assert wheel.stdout.strip().endswith("/valkey-server"), wheel.stderr
