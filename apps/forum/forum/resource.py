@@ -15,8 +15,10 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, min_length=26, max_length=26, examples=["01KAHP9V5NHY1DWD0Q9TR5W7ZA"])]
-Line = Annotated[str, Meta(pattern=r"\S", min_length=1, max_length=120)]
-Text = Annotated[str, Meta(pattern=r"\S", min_length=1, max_length=10_000)]
+# Not \S: what it covers differs between Python and JSON Schema.
+NOT_BLANK = "[^ \\t\\r\\n]"
+Line = Annotated[str, Meta(pattern=NOT_BLANK, min_length=1, max_length=120)]
+Text = Annotated[str, Meta(pattern=NOT_BLANK, min_length=1, max_length=10_000)]
 Note = Annotated[str, Meta(max_length=500)]
 
 

@@ -1,52 +1,23 @@
 """The store's contract, held against SQLite and against a DynamoDB server process."""
 
 import asyncio
-import os
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 
-import aiohttp
 import pytest
-from aiodynamo.client import Client
-from aiodynamo.credentials import Credentials
-from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
 from forum.store import Conflict, Item, Put, Remove, Store, StoreDown, open_store
-from yarl import URL
 
-from app_servers import APPS, AWS_LIKE, aws_like
-
-REGION = AWS_LIKE["AWS_DEFAULT_REGION"]
-
-
-@pytest.fixture(scope="session")
-def dynamodb(pytestconfig, tmp_path_factory):
-    # The store finds its credentials in the environment, as on AWS it finds them in the task's role.
-    os.environ.update(AWS_LIKE)
-    with aws_like(pytestconfig, tmp_path_factory.mktemp("dynamodb")) as server:
-        yield server.url
-    for name in AWS_LIKE:
-        del os.environ[name]
-
-
-async def new_table(endpoint: str) -> str:
-    """The FORUM_URL of a fresh table with the key that the file declares."""
-    name = f"forum-{time.time_ns()}"
-    async with aiohttp.ClientSession() as session:
-        client = Client(AIOHTTP(session), Credentials.auto(), REGION, endpoint=URL(endpoint))
-        keys = KeySchema(hash_key=KeySpec("pk", KeyType.string), range_key=KeySpec("sk", KeyType.string))
-        await client.create_table(name, PayPerRequest(), keys, wait_for_active=True)
-    return f"dynamodb://{name}?region={REGION}&endpoint={endpoint}"
+from app_servers import APPS, AWS_LIKE
 
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb", marks=pytest.mark.live)])
-async def address(request, tmp_path):
+def address(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite://{tmp_path}/a%20new%20folder/forum.db?key=pk,sk"
-    return await new_table(request.getfixturevalue("dynamodb"))
+    return request.getfixturevalue("forum_table")
 
 
 @pytest.fixture
@@ -186,7 +157,7 @@ async def test_sqlite_in_a_place_that_cannot_be():
 
 @pytest.mark.live
 async def test_dynamodb_out_of_reach(dynamodb):
-    store = await open_store(f"dynamodb://absent?region={REGION}&endpoint={dynamodb}")
+    store = await open_store(f"dynamodb://absent?region={AWS_LIKE['AWS_DEFAULT_REGION']}&endpoint={dynamodb}")
     with pytest.raises(StoreDown):
         await store.get("things", "a")
     await store.close()
