@@ -20,7 +20,8 @@ from dataclasses import replace
 
 from flyball.core.model import CircuitBreaker, ThresholdType
 
-from .state import Backoff, Instance, Rollout, RolloutPhase
+from .pacing import Backoff
+from .state import Instance, Rollout, RolloutPhase
 from .turn import Turn
 
 YOUNG_S = 60.0

@@ -15,10 +15,11 @@ from dataclasses import replace
 from flyball.core.model import Scaling, ScalingShape, ScheduledAction
 
 from .observation import LatencySample
+from .pacing import Bounds
 from .reasons import ReasonKind
 from .scaling import cooldown, decide, policy_alarms, schedule
 from .scaling.proposal import Counts
-from .state import Bounds, Instance, Lifecycle, RolloutPhase
+from .state import Instance, Lifecycle, RolloutPhase
 from .turn import Turn
 from .windows import Sample, record, shaped
 

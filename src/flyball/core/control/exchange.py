@@ -23,6 +23,7 @@ class Wanted:
     """What should run. `strict`: a rollout, which stays within `upper` even where that delays a launch.
 
     `new_count` instances of `release`, and `old_count` of the old ones kept; `shadow`: new ones get no traffic yet.
+    `failed`: the release whose instances leave first when there are too many.
     """
 
     release: int
@@ -33,6 +34,7 @@ class Wanted:
     old_count: int = 0
     strict: bool = False
     shadow: bool = False
+    failed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +56,16 @@ def plan(wanted: Wanted, new: Sequence[Instance], old: Sequence[Instance], *, al
     launches = min(need, wanted.upper - alive)
     if not wanted.strict:
         launches = max(launches, min(need, wanted.desired - len(new) - len(old)))
-    excess = victims(len(new) - wanted.desired, new) if len(new) > wanted.desired else []
-    useless = [one for one in old if one.lifecycle is Lifecycle.LAUNCHING] if wanted.old_count == 0 else []
-    rest = [one for one in old if one not in useless]
+    excess = victims(len(new) - wanted.desired, new, first=wanted.failed) if len(new) > wanted.desired else []
+    useless = [one for one in old if one.lifecycle is Lifecycle.LAUNCHING and wanted.old_count == 0]
+    rest = [one for one in old if one.lifecycle is not Lifecycle.LAUNCHING or wanted.old_count > 0]
     replaced = _replaced(wanted, new, rest)
     room = wanted.upper - len(new) - len(old)
     if need > 0 and launches <= 0 and room <= 0 and not replaced and not useless:
         replaced = _room(wanted, new, rest, need)
-        return Plan(launches=0, excess=tuple(excess), exchanged=tuple(replaced), stuck=not replaced)
+        waits = any(one.lifecycle is Lifecycle.LAUNCHING for one in new)
+        stuck = not replaced and not waits
+        return Plan(launches=0, excess=tuple(excess), exchanged=tuple(replaced), stuck=stuck)
     return Plan(launches=max(launches, 0), excess=tuple(excess), exchanged=(*useless, *replaced))
 
 

@@ -41,7 +41,7 @@ def observe(turn: Turn) -> None:
 
 def _absent(turn: Turn, instance: Instance) -> None:
     if instance.seen:
-        _gone(turn, instance, "is gone, exit code unknown", "")
+        _gone(turn, instance, "is gone", "")
     elif instance.lifecycle is Lifecycle.TERMINATING:
         _gone(turn, instance, "was never started", "")
     elif instance.lifecycle is Lifecycle.LAUNCHING:
@@ -70,7 +70,7 @@ def fail(turn: Turn, instance: Instance, text: str) -> None:
 def exit_text(seen: InstanceSeen) -> str:
     """How a process ended: "exited with code 1", "was killed by signal 9 (SIGKILL)"."""
     if seen.exit_code is None:
-        return "exited, code unknown"
+        return "exited"
     if seen.exit_code < 0:
         name = _SIGNALS.get(-seen.exit_code)
         return f"was killed by signal {-seen.exit_code}" + (f" ({name})" if name else "")

@@ -28,10 +28,10 @@ def zones_for(count: int, zones: Sequence[str], instances: Sequence[Instance]) -
     return chosen
 
 
-def victims(count: int, instances: Sequence[Instance]) -> list[Instance]:
-    """The `count` instances that leave first."""
+def victims(count: int, instances: Sequence[Instance], *, first: int | None = None) -> list[Instance]:
+    """The `count` instances that leave first; those of release `first` before any other release."""
     zones: dict[str, list[Instance]] = {}
-    for instance in sorted(instances, key=_leaves_last_first, reverse=True):
+    for instance in sorted(instances, key=lambda one: _order(one, first), reverse=True):
         zones.setdefault(instance.zone, []).append(instance)
     chosen = []
     for _ in range(min(count, len(instances))):
@@ -40,5 +40,5 @@ def victims(count: int, instances: Sequence[Instance]) -> list[Instance]:
     return chosen
 
 
-def _leaves_last_first(instance: Instance) -> tuple[bool, int, float]:
-    return (instance.healthy, instance.release, instance.launched_at)
+def _order(instance: Instance, first: int | None) -> tuple[bool, bool, int, float]:
+    return (instance.healthy, instance.release != first, instance.release, instance.launched_at)

@@ -29,7 +29,7 @@ from .exchange import Wanted, plan
 from .placement import zones_for
 from .reasons import ReasonKind
 from .scaling.proposal import Hold
-from .state import Instance, Rollout, RolloutPhase
+from .state import Instance, RolloutPhase
 from .turn import Turn
 
 AT_ONCE = 0.1
@@ -44,16 +44,16 @@ def reconcile(turn: Turn) -> None:
     wanted = _wanted(turn)
     if wanted is None:
         return
+    _fill_old(turn, wanted)
     new, old = _sorted_out(turn, wanted)
     made = plan(wanted, new, old, alive=len(turn.instances))
     for instance in made.excess:
         lifecycle.leave(turn, instance, f"scale-in to {wanted.desired}")
     for instance in made.exchanged:
         _let_go(turn, instance, wanted)
-    _launch(turn, wanted, made.launches)
-    before = turn.state.rollout
-    if before is not None and before.strategy is Strategy.BLUE_GREEN and wanted.shadow:
-        _fill_old(turn, before, wanted)
+    if _launch(turn, wanted, made.launches):
+        for instance in old:
+            _count_sick(turn, instance)
     turn.hold("stuck", _stuck(turn, wanted) if made.stuck else ())
 
 
@@ -75,7 +75,10 @@ def _wanted(turn: Turn) -> Wanted | None:
         )
     if turn.state.release is None:
         return None
-    return Wanted(release=turn.state.release, desired=desired, lower=lower, upper=upper, new_count=desired)
+    failed = rollout.to_release if rollout else None
+    return Wanted(
+        release=turn.state.release, desired=desired, lower=lower, upper=upper, new_count=desired, failed=failed
+    )
 
 
 def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instance]]:
@@ -106,10 +109,16 @@ def _let_go(turn: Turn, instance: Instance, wanted: Wanted) -> None:
     lifecycle.leave(turn, instance, cause)
 
 
-def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = None) -> None:
+def _count_sick(turn: Turn, instance: Instance) -> None:
+    if instance.unhealthy_since is not None:  # one that flaps must not be replaced for ever at full speed
+        backoff = breaker.backed_off(turn.state.backoff, instance, now=turn.now)
+        turn.state = replace(turn.state, backoff=backoff)
+
+
+def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = None) -> bool:
     retry_at = turn.state.backoff.retry_at
     if count <= 0 or (retry_at is not None and turn.now < retry_at):
-        return
+        return False
     number = wanted.release if release is None else release
     first = turn.state.next_instance
     for offset, zone in enumerate(zones_for(count, turn.zones, turn.staying())):
@@ -125,12 +134,16 @@ def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = Non
         text = f"starting {instance.id} of release {number} in zone {zone}"
         turn.say(ReasonKind.LAUNCHED, text, instance=instance)
     turn.state = replace(turn.state, next_instance=first + count)
+    return True
 
 
-def _fill_old(turn: Turn, rollout: Rollout, wanted: Wanted) -> None:
+def _fill_old(turn: Turn, wanted: Wanted) -> None:
+    rollout = turn.state.rollout
+    if rollout is None or rollout.from_release is None or not wanted.shadow:
+        return  # only the set that serves beside a blue/green shadow is kept complete
     serving = sum(1 for one in turn.staying() if one.release != rollout.to_release)
-    if rollout.from_release is not None:
-        _launch(turn, wanted, wanted.desired - serving, release=rollout.from_release)
+    count = min(wanted.desired - serving, wanted.upper - len(turn.instances))
+    _launch(turn, wanted, count, release=rollout.from_release)
 
 
 def _stuck(turn: Turn, wanted: Wanted) -> tuple[Hold, ...]:

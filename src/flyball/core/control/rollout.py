@@ -23,9 +23,10 @@ from flyball.core.model import Strategy
 
 from . import breaker, releases, traffic
 from .alarms import AlarmState
+from .pacing import Backoff
 from .reasons import ReasonKind
 from .scaling import policy_alarms
-from .state import Backoff, Release, ReleaseStatus, Rollout, RolloutPhase
+from .state import Release, ReleaseStatus, Rollout, RolloutPhase
 from .turn import Turn
 
 _WATCHED = (RolloutPhase.RUNNING, RolloutPhase.BAKING)
@@ -175,12 +176,12 @@ def _finish(turn: Turn, rollout: Rollout) -> None:
         turn.put_release(replace(release, status=ReleaseStatus.COMPLETED, message=""))
     finished = None if back or rollout.from_release is None else replace(rollout, phase_started_at=turn.now)
     turn.state = replace(turn.state, release=number, rollout=None, finished=finished)
-    took = f"{turn.now - rollout.started_at:.1f} s after the rollout began"
+    took = f"{turn.now - rollout.started_at:.1f} s after"
     if back:
-        text = f"release {number} serves again, {took}: {rollout.why}"
+        text = f"release {number} serves again, {took} the rollback began: {rollout.why}"
         turn.say(ReasonKind.ROLLED_BACK, text, release=rollout.from_release)
     else:
-        turn.say(ReasonKind.ROLLOUT_COMPLETED, f"release {number} serves, {took}", release=number)
+        turn.say(ReasonKind.ROLLOUT_COMPLETED, f"release {number} serves, {took} the rollout began", release=number)
 
 
 def _watch_finished(turn: Turn) -> None:

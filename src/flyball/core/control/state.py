@@ -12,6 +12,7 @@ from flyball.core.model import Strategy
 
 from .alarms import Alarm
 from .observation import ReleaseSpec, TargetHealth
+from .pacing import Backoff, Bounds, Cooldown
 from .windows import Windows
 
 
@@ -126,34 +127,6 @@ class Rollout:
     def parks_old(self) -> bool:
         """Blue/green after the switch: the old set stays beside the new one and gets no requests."""
         return self.strategy is Strategy.BLUE_GREEN and self.phase is RolloutPhase.BAKING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """`min` and `max` in force, and what the file said when they were set: a scheduled action may have moved them."""
-
-    min: int
-    max: int
-    file_min: int
-    file_max: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cooldown:
-    """When each direction's cooldown ends, None when it does not run; `out_base`: capacity before the scale-out."""
-
-    out_until: float | None = None
-    out_base: int = 0
-    in_until: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Failures in a row of young instances, when the last was, and when the next launch may be."""
-
-    failures: int = 0
-    failed_at: float | None = None
-    retry_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flyball.core.control.state import Cooldown, Instance, Lifecycle
+from flyball.core.control.pacing import Cooldown
+from flyball.core.control.state import Instance, Lifecycle
 from flyball.core.model import Scaling, ScalingShape
 
 

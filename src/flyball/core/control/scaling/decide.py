@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flyball.core.control.alarms import AlarmState, show
+from flyball.core.control.pacing import Cooldown
 from flyball.core.control.reasons import ReasonKind
-from flyball.core.control.state import Cooldown
 from flyball.core.control.windows import Windows
 from flyball.core.model import Metric, Scaling, ScalingShape
 
@@ -160,7 +160,7 @@ def _step_out(at: Situation, proposal: Proposal) -> Vote:
     if at.cooldown.out_until is not None:
         left_s = at.cooldown.out_until - at.now
         return Hold(key="out:cooldown", text=f"scale-out held: cooldown, {left_s:.0f} s left ({proposal.text})")
-    return Hold(key="out:pending", text=f"scale-out held: instances are still starting ({proposal.text})")
+    return Hold(key="out:pending", text=f"scale-out held: instances are still starting or warming up ({proposal.text})")
 
 
 def _held(at: Situation, hold: Hold) -> Decision:

@@ -1,0 +1,285 @@
+"""A small world in virtual time that drives `step`: instances that start, serve, fail and stop as a scenario says.
+
+Every half tick is a step, every whole tick (a second by default) a sampled one. Load is shared by the targets' weights
+among healthy targets (all of them when none is healthy: the balancer fails open); CPU percent is load over capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from flyball.core.control.actions import Action, Build, Launch, Terminate
+from flyball.core.control.observation import (
+    BuildSeen,
+    InstanceSample,
+    InstanceSeen,
+    Intent,
+    LatencySample,
+    Observation,
+    TargetHealth,
+)
+from flyball.core.control.reasons import Reason
+from flyball.core.control.routing import Target, targets
+from flyball.core.control.state import Lifecycle, State
+from flyball.core.control.step import Step, begin, step
+from flyball.core.model import Application
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """How instances of a release behave. Times are seconds after the start (`crash_healthy_s`: after first healthy)."""
+
+    start_s: float = 1.0
+    exit_s: float | None = None
+    crash_healthy_s: float | None = None
+    answers: bool = True
+    listens: bool = True
+    errors_percent: float = 0.0
+    p99_ms: float = 20.0
+    stop_s: float = 0.5
+    memory_percent: float = 10.0
+    builds: bool = True
+
+
+@dataclass(kw_only=True)
+class Body:
+    """One pretend process."""
+
+    id: str
+    service: str
+    release: int
+    started_at: float
+    ready: bool = False
+    healthy_at: float | None = None
+    health: TargetHealth = TargetHealth.UNUSED
+    draining_since: float | None = None
+    stopping_at: float | None = None
+    exit_code: int | None = None
+    exited: bool = False
+    sick: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What could be counted after one step."""
+
+    now: float
+    desired: int
+    healthy: int
+    alive: int
+    in_rollout: bool
+
+
+@dataclass(kw_only=True)
+class PretendWorld:
+    """Calls `step` and does what it asks.
+
+    `capacity_rps`: requests per second that one instance takes at 100 % CPU.
+    """
+
+    app: Application
+    now: float = 0.0
+    capacity_rps: float = 100.0
+    request_s: float = 0.5
+    tick_s: float = 1.0
+    build_s: float = 1.0
+    load_rps: float = 0.0
+    balancer: bool = True
+    overload_kills_checks: bool = False
+    behaviours: dict[int, Behaviour] = field(default_factory=dict)
+    bodies: dict[str, Body] = field(default_factory=dict)
+    building: dict[tuple[str, int], float] = field(default_factory=dict)
+    intents: list[Intent] = field(default_factory=list)
+    log: list[tuple[float, Reason]] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    actions: tuple[Action, ...] = ()
+    on_step: Callable[[Step], None] = lambda _: None
+    state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = begin(self.app, now=self.now)
+
+    def behaviour(self, release: int) -> Behaviour:
+        return self.behaviours.get(release, Behaviour())
+
+    def run_until(self, until: float) -> None:
+        while self.now < until:
+            self.advance()
+
+    def advance(self) -> None:
+        """One step at the current time, then half a tick passes."""
+        done = step(self.app, self.state, self._observation(), now=self.now)
+        self.on_step(done)
+        self.state, self.actions = done.state, done.actions
+        self.log.extend((self.now, reason) for reason in done.reasons)
+        self._count()
+        for action in done.actions:
+            self._carry_out(action)
+        self._route()
+        self.now += self.tick_s / 2
+        self._live()
+
+    def _observation(self) -> Observation:
+        intents, self.intents = tuple(self.intents), []
+        sampled = self.now % self.tick_s == 0
+        builds = tuple(
+            BuildSeen(service=name, release=number, succeeded=self.behaviour(number).builds, message="exit status 2")
+            for (name, number), done in self.building.items()
+            if done <= self.now
+        )
+        for build in builds:
+            del self.building[build.service, build.release]
+        seen = tuple(self._seen(body) for body in self.bodies.values())
+        return Observation(
+            instances=seen,
+            sampled=sampled,
+            samples=tuple(self._samples()) if sampled else (),
+            latencies=tuple(self._latencies()) if sampled else (),
+            builds=builds,
+            intents=intents,
+            balancer=self.balancer,
+        )
+
+    def _seen(self, body: Body) -> InstanceSeen:
+        in_flight = 0
+        if body.draining_since is not None and self.now - body.draining_since < self.request_s:
+            in_flight = 1
+        return InstanceSeen(
+            id=body.id,
+            ready=body.ready,
+            exited=body.exited,
+            exit_code=body.exit_code,
+            target_health=body.health if self.balancer else TargetHealth.UNUSED,
+            in_flight=in_flight,
+            detail="boom" if body.exited and body.stopping_at is None else "",
+        )
+
+    def shares(self, service: str) -> dict[str, float]:
+        """Requests per second of each target."""
+        open_ = {t.instance: t for t in targets(self.state, service) if not t.draining and t.instance in self.bodies}
+        well = {name: t for name, t in open_.items() if self.bodies[name].health is TargetHealth.HEALTHY}
+        taking = well or {name: t for name, t in open_.items() if self.bodies[name].ready}
+        total = sum(target.weight for target in taking.values())
+        return {name: self.load_rps * target.weight / total for name, target in taking.items()}
+
+    def _samples(self) -> list[InstanceSample]:
+        found = []
+        for service in self.app.services:
+            shares = self.shares(service.name)
+            found += [
+                self._sample(body, shares.get(body.id, 0.0))
+                for body in self.bodies.values()
+                if body.service == service.name and body.ready and not body.exited
+            ]
+        return found
+
+    def _sample(self, body: Body, share: float) -> InstanceSample:
+        behaviour = self.behaviour(body.release)
+        return InstanceSample(
+            id=body.id,
+            cpu_percent=min(100.0, 100.0 * share / self.capacity_rps),
+            memory_percent=behaviour.memory_percent,
+            requests=round(share * self.tick_s),
+            errors=round(share * self.tick_s * behaviour.errors_percent / 100),
+        )
+
+    def _latencies(self) -> list[LatencySample]:
+        found = []
+        for service in self.app.services:
+            serving = [self.bodies[name] for name in self.shares(service.name)]
+            if serving and self.load_rps:
+                worst = max(self.behaviour(body.release).p99_ms for body in serving)
+                found.append(LatencySample(service=service.name, p50_ms=worst / 4, p95_ms=worst / 2, p99_ms=worst))
+        return found
+
+    def _count(self) -> None:
+        rows = self.state.instances
+        first = self.state.services[0] if self.state.services else None
+        self.moments.append(
+            Moment(
+                now=self.now,
+                desired=first.desired if first else 0,
+                healthy=sum(1 for one in rows if one.lifecycle is Lifecycle.IN_SERVICE and one.healthy),
+                alive=len(rows),
+                in_rollout=first is not None and first.rollout is not None,
+            )
+        )
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case Build():
+                self.building.setdefault((action.service, action.release), self.now + self.build_s)
+            case Launch():
+                self.bodies.setdefault(
+                    action.instance,
+                    Body(id=action.instance, service=action.service, release=action.release, started_at=self.now),
+                )
+            case Terminate():
+                self._terminate(action)
+
+    def _terminate(self, action: Terminate) -> None:
+        body = self.bodies.get(action.instance)
+        if body is not None and action.force:
+            body.exited, body.exit_code = True, -9
+        elif body is not None and body.stopping_at is None:
+            body.stopping_at = self.now + self.behaviour(body.release).stop_s
+
+    def _route(self) -> None:
+        for service in self.app.services:
+            placed: dict[str, Target] = {target.instance: target for target in targets(self.state, service.name)}
+            for body in self.bodies.values():
+                if body.service == service.name:
+                    self._check(body, placed.get(body.id))
+
+    def _check(self, body: Body, target: Target | None) -> None:
+        if target is None:
+            body.health = TargetHealth.UNUSED
+        elif target.draining:
+            body.health = TargetHealth.DRAINING
+            if body.draining_since is None:
+                body.draining_since = self.now
+        else:
+            body.draining_since = None
+            fit = self.behaviour(body.release).answers and not body.sick and not self._overloaded(body)
+            body.health = TargetHealth.HEALTHY if fit else TargetHealth.UNHEALTHY
+            if fit and body.healthy_at is None:
+                body.healthy_at = self.now
+
+    def _overloaded(self, body: Body) -> bool:
+        if not self.overload_kills_checks:
+            return False
+        return self.shares(body.service).get(body.id, 0.0) > 2 * self.capacity_rps
+
+    def _live(self) -> None:
+        for body in tuple(self.bodies.values()):
+            if body.exited:
+                del self.bodies[body.id]  # shown once as exited, then the world forgets it
+                continue
+            behaviour = self.behaviour(body.release)
+            age = self.now - body.started_at
+            body.ready = body.ready or (behaviour.listens and age >= behaviour.start_s)
+            if body.stopping_at is not None:
+                body.exited, body.exit_code = self.now >= body.stopping_at, 0
+            elif self._crashes(body, behaviour, age):
+                body.exited, body.exit_code = True, 1
+
+    def _crashes(self, body: Body, behaviour: Behaviour, age: float) -> bool:
+        if behaviour.exit_s is not None and age >= behaviour.exit_s:
+            return True
+        if behaviour.crash_healthy_s is None or body.healthy_at is None:
+            return False
+        return self.now - body.healthy_at >= behaviour.crash_healthy_s
+
+    def kill(self, instance: str, signal: int = 9) -> None:
+        body = self.bodies[instance]
+        body.exited, body.exit_code = True, -signal
+
+    def sicken(self, instance: str, *, sick: bool = True) -> None:
+        self.bodies[instance].sick = sick
+
+    def change(self, app: Application) -> None:
+        self.app = app
+
+    def behave(self, release: int, **changes) -> None:
+        self.behaviours[release] = replace(self.behaviour(release), **changes)
