@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,23 @@ from flyball.core.errors import FileError
 from flyball.local.paths import StateDirectory
 
 
-def test_create_makes_private_directories_and_is_harmless_twice(tmp_path: Path) -> None:
-    state = StateDirectory(tmp_path / "app" / ".flyball")
+@pytest.fixture
+def state_in() -> Iterator[Callable[[Path], StateDirectory]]:
+    """Make a StateDirectory; its sockets, which may lie outside, are removed after the test."""
+    made: list[StateDirectory] = []
+
+    def make(root: Path) -> StateDirectory:
+        made.append(StateDirectory(root))
+        return made[-1]
+
+    yield make
+    for state in made:
+        if state.sockets.is_dir():
+            state.sockets.rmdir()
+
+
+def test_create_makes_private_directories_and_is_harmless_twice(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path / "app" / ".flyball")
     state.create()
     (state.stores / "kept").touch()
     state.create()
@@ -24,19 +40,19 @@ def test_create_makes_private_directories_and_is_harmless_twice(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
-def test_socket_paths_fit_into_100_bytes_however_deep_the_application_lies(tmp_path: Path, depth: int) -> None:
+def test_socket_paths_fit_into_100_bytes_however_deep_the_application_lies(
+    tmp_path: Path, state_in, depth: int
+) -> None:
     root = tmp_path.joinpath(*["a rather long name för a directory"] * depth, ".flyball")
-    state = StateDirectory(root)
+    state = state_in(root)
     state.create()
     assert len(os.fsencode(state.sockets / ("x" * 29))) <= 100
     assert stat.S_IMODE(state.sockets.stat().st_mode) == 0o700
     assert StateDirectory(root).sockets == state.sockets
-    if not state.sockets.is_relative_to(root):
-        state.sockets.rmdir()
 
 
-def test_the_socket_directory_is_recorded_so_that_another_tmpdir_finds_it(tmp_path: Path) -> None:
-    state = StateDirectory(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
+def test_the_socket_directory_is_recorded_so_that_another_tmpdir_finds_it(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
     state.create()
     recorded = Path((state.root / "sockets").read_text())
     assert recorded == state.sockets
@@ -46,8 +62,8 @@ def test_the_socket_directory_is_recorded_so_that_another_tmpdir_finds_it(tmp_pa
     assert state.sockets == elsewhere
 
 
-def test_a_socket_directory_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
-    state = StateDirectory(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
+def test_a_socket_directory_that_somebody_else_made_is_refused(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
     state.sockets.symlink_to(tmp_path)
     try:
         with pytest.raises(FileError, match="belongs to somebody else"):
@@ -56,15 +72,15 @@ def test_a_socket_directory_that_somebody_else_made_is_refused(tmp_path: Path) -
         state.sockets.unlink()
 
 
-def test_two_checkouts_of_one_application_are_told_apart(tmp_path: Path) -> None:
+def test_two_checkouts_of_one_application_are_told_apart(tmp_path: Path, state_in) -> None:
     one, two = StateDirectory(tmp_path / "one" / ".flyball"), StateDirectory(tmp_path / "two" / ".flyball")
     assert one.application_id("board").startswith("board-")
     assert one.application_id("board") != two.application_id("board")
     assert one.application_id("board") == StateDirectory(one.root).application_id("board")
 
 
-def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    state = StateDirectory(tmp_path / ".flyball")
+def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path / ".flyball")
     state.create()
     (state.root / "version").write_text("2\n")
     with pytest.raises(FileError, match=r"written by a newer flyball \(format 2, this one reads 1\)"):
@@ -72,8 +88,8 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert (state.root / "version").read_text() == "2\n"
 
 
-def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    state = StateDirectory(tmp_path / ".flyball")
+def test_a_version_that_is_no_number_is_refused(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path / ".flyball")
     state.create()
     (state.root / "version").write_text("one")
     with pytest.raises(FileError, match="holds 'one', not a format number"):

@@ -8,9 +8,8 @@ import signal
 import socket
 import sqlite3
 import stat
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -34,10 +33,11 @@ def application(*declared: Store) -> Application:
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> StateDirectory:
+def paths(tmp_path: Path) -> Iterator[StateDirectory]:
     found = StateDirectory(tmp_path / "a b#c" / ".flyball")
     found.create()
-    return found
+    yield found
+    found.sockets.rmdir()
 
 
 @pytest.fixture
@@ -212,27 +212,13 @@ async def test_a_server_that_was_started_but_never_recorded_does_not_write_besid
     await later.stop()
 
 
-def find_server(**environment: str) -> subprocess.CompletedProcess[str]:
-    program = "from flyball.local.stores import redis_server\nprint(redis_server())"
-    source = Path(stores.__file__).parents[2]
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(source), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_server_is_looked_for_where_the_user_says_then_on_path_then_in_the_wheel(tmp_path: Path) -> None:
     for name in ("redis-server", "valkey-server"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-        assert find_server(PATH=str(tmp_path)).stdout.strip() == str(tmp_path / name)
-    named = find_server(PATH=str(tmp_path), FLYBALL_REDIS_SERVER="/bin/true")
-    assert named.stdout.strip() == "/bin/true"
-    wrong = find_server(PATH=str(tmp_path), FLYBALL_REDIS_SERVER="/no/such")
-    assert "FLYBALL_REDIS_SERVER names /no/such, which is no program" in wrong.stderr
-    wheel = find_server(PATH="/nowhere")
+        assert stores.redis_server({"PATH": str(tmp_path)}) == tmp_path / name
+    assert stores.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/bin/true"}) == Path("/bin/true")
+    with pytest.raises(Failed, match="FLYBALL_REDIS_SERVER names /no/such, which is no program"):
+        stores.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/no/such"})
     if sys.platform == "linux":
-        assert wheel.stdout.strip().endswith("/valkey-server"), wheel.stderr
+        assert stores.redis_server({"PATH": "/nowhere"}).name == "valkey-server"

