@@ -256,14 +256,31 @@ async def test_posts_over_keep_alive_connections_that_the_app_closes(envoy, inst
     assert len(web.bodies) == 10 * len(gaps)
 
 
+SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+_FIELDS = b"\x82\x87\x84\x41\x09localhost"  # :method GET, :scheme https, :path / and :authority (RFC 7541, appendix A)
+GET_BY_HTTP_2 = len(_FIELDS).to_bytes(3) + b"\x01\x05\x00\x00\x00\x01" + _FIELDS
+
+
+async def h2_status(reader):
+    """The status in the first response headers; only 200 is written as this one byte (RFC 7541, appendix A)."""
+    while True:
+        head = await asyncio.wait_for(reader.readexactly(9), 5)
+        payload = await reader.readexactly(int.from_bytes(head[:3]))
+        if head[3] == 1:
+            return 200 if payload.startswith(b"\x88") else payload
+
+
 async def test_tls_and_http_2(envoy, instances, client, tmp_path):
     envoy.certificate = certificate.self_made(tmp_path / "tls")
     await envoy.start(application(), web=[await instances("web-1")])
     trust = ssl.create_default_context(cafile=envoy.certificate[0])
     for offered, agreed in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
         trust.set_alpn_protocols(offered)
-        _, writer = await asyncio.open_connection("localhost", envoy.port, ssl=trust)
+        reader, writer = await asyncio.open_connection("localhost", envoy.port, ssl=trust)
         assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == agreed
+        if agreed == "h2":
+            writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS + GET_BY_HTTP_2)
+            assert await h2_status(reader) == 200
         writer.close()
         await writer.wait_closed()
     secure = f"https://localhost:{envoy.port}"

@@ -52,10 +52,11 @@ def _shared_rules() -> Json:
     """When no instance is healthy all get requests, as with an Application Load Balancer (its minimum is 1).
 
     Envoy knows a percentage only: 1 % is less than one of 100 instances. A sticky visitor leaves a draining instance.
-    Changes of health are taken over every 0.05 s; Envoy's own 1 s would keep a new instance waiting.
+    Changes of health and weight are taken over at once; Envoy's own 1 s would keep a new instance waiting and send
+    requests to one that drains.
     """
     return {
-        "update_merge_window": seconds(0.05),
+        "update_merge_window": seconds(0),
         "healthy_panic_threshold": {"value": 1.0},
         "override_host_status": {"statuses": ["UNKNOWN", "HEALTHY", "DEGRADED"]},
     }
