@@ -1,6 +1,6 @@
 """Releases: fingerprints, immutable copies, builds that leave nothing half, command lines."""
 
-# ruff: noqa: ASYNC110, ASYNC220, ASYNC221, ASYNC240 - a test may block its own loop
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240 - a test may block its own loop
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flyball.core.errors import Failed, FileError
-from flyball.local import processes, releases, source
+from flyball.local import environments, processes, releases, source
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -241,7 +241,7 @@ async def test_a_virtual_environment_works_where_it_was_made_and_uv_is_there(bui
     result = await build("uv venv -q && .venv/bin/python -c 'import sys; print(sys.prefix)' > prefix")
     assert result.succeeded, result.message
     assert (result.directory / "prefix").read_text().strip() == str(result.directory / ".venv")
-    argv = releases.run_command("python board.py", directory=result.directory, environment={"PATH": "/usr/bin"})
+    argv = environments.run_command("python board.py", directory=result.directory, environment={"PATH": "/usr/bin"})
     assert argv[0] == str(result.directory / ".venv" / "bin" / "python")
     assert subprocess.run(argv, cwd=result.directory, capture_output=True, check=True).stdout == b"hello\n"
 
@@ -274,7 +274,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PORT": "8000", "NAME": "two words"}
 
 
 def command(run: str, directory: Path) -> list[str]:
-    return releases.run_command(run, directory=directory, environment=ENVIRONMENT)
+    return environments.run_command(run, directory=directory, environment=ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_an_instance_gets_its_own_variables_and_few_of_the_callers(tmp_path: Pat
         "PATH": f"{sys.prefix}/bin:/usr/bin", "HOME": "/home/ann", "LC_ALL": "C.UTF-8", "AWS_SECRET_ACCESS_KEY": "s",
         "PYTHONDONTWRITEBYTECODE": "1", "VIRTUAL_ENV": "/x", "PORT": "1", "HTTPS_PROXY": "http://proxy",
     }  # fmt: skip
-    found = releases.environment(
+    found = environments.environment(
         port=12345, instance="web-1", application="board", application_id="board-1", service="web", release=7,
         zone="a", url="http://127.0.0.1:8080", stores={"MESSAGES_URL": "sqlite:///x"},
         own={"GREETING": "hi", "PORT": "2"}, directory=tmp_path, caller=caller,

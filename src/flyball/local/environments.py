@@ -132,7 +132,7 @@ def _fill(word: str, run: str, environment: Mapping[str, str]) -> str:
             return "$"
         name = found["braced"] or found["plain"]
         if name not in environment:
-            raise Failed(f"run = {run!r} uses ${name}, but there is no such variable: set it under `environment`")
+            raise Failed(f"run = {run!r} uses ${name}, but there is no such variable: set it under `env`")
         return environment[name]
 
     return _VARIABLE.sub(value, word)

@@ -26,9 +26,7 @@ from filelock import AsyncFileLock
 from flyball.core.errors import Failed
 
 from . import logs, processes, source
-from .environments import build_environment, environment, run_command
-
-__all__ = ["BuildResult", "build", "collect", "directory", "environment", "run_command", "snapshot"]
+from .environments import build_environment
 
 BUILD_TIMEOUT_S = 15 * 60.0
 KEPT = 5
