@@ -1,0 +1,70 @@
+"""Each benchmark runs through with tiny numbers, and says what it lacks. What they measure is no test."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("nginx", "haproxy", "caddy", "wrk")
+
+pytestmark = pytest.mark.live
+
+
+def benchmark(name, *words, environment=None):
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def need(*programs):
+    for name in programs:
+        if shutil.which(name) is None and shutil.which(name, path="/usr/sbin:/sbin") is None:
+            pytest.skip(f"{name} is not installed")
+
+
+def test_step_time():
+    done = benchmark("step_time", "3", "--runs", "2", "--seconds", "0.05")
+    assert done.returncode == 0, done.stderr
+    assert "One step of the governor" in done.stdout
+
+
+def test_generator():
+    need("nginx")
+    done = benchmark("generator", "rates", "--rates", "200", "--runs", "1", "--seconds", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "lag p99 ms" in done.stdout
+
+
+@pytest.mark.parametrize("part", ["bare", "json", "latency"])
+def test_balancer(part):
+    need(*PROGRAMS)
+    done = benchmark("balancer", part, "--runs", "1", "--seconds", "1", "--rate", "100")
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in ("envoy", "nginx", "haproxy", "caddy"))
+
+
+def test_control_plane():
+    done = benchmark("control_plane", "2", "--runs", "1", "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "2 instances" in done.stdout
+
+
+def test_start_time():
+    done = benchmark("start_time", "--only", "tiny", "--runs", "1")
+    assert done.returncode == 0, done.stderr
+    assert "unbuilt" in done.stdout
+
+
+def test_a_missing_program_is_named_with_its_package():
+    done = benchmark("balancer", "bare", environment={"PATH": ""})
+    assert done.returncode != 0
+    assert "is not installed; on Debian: apt-get install" in done.stderr
