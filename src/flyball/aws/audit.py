@@ -1,0 +1,154 @@
+"""A last look at a template for mistakes that no public linter sees.
+
+Each was seen by none of cfn-lint, CloudFormation's own validator and an emulator: AWS would accept the template and
+fail later, or never work. Synthesis should not be able to make them; this holds it to that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Properties = Mapping[str, Any]
+Resources = Mapping[str, Mapping[str, Any]]
+CACHE_NODE = re.compile(r"cache\.(t3|t4g|m5|m6g|m7g|r5|r6g|r6gd|r7g|c7gn)\.(micro|small|medium|large|\d*xlarge)")
+
+
+def mistakes(template: Mapping[str, Any]) -> tuple[str, ...]:
+    """Sentences, each naming the resource and what AWS would do; empty for a sound template."""
+    resources: Resources = template.get("Resources", {})
+    return tuple(sentence for check in CHECKS for sentence in check(resources))
+
+
+def of_type(resources: Resources, kind: str) -> Iterator[tuple[str, Properties]]:
+    """(logical id, properties) of every resource of a type, in the template's order."""
+    for name, resource in resources.items():
+        if resource.get("Type") == kind:
+            yield name, resource.get("Properties", {})
+
+
+def _failover_alone(resources: Resources) -> Iterator[str]:
+    for name, cache in of_type(resources, "AWS::ElastiCache::ReplicationGroup"):
+        if cache.get("AutomaticFailoverEnabled") and cache.get("NumCacheClusters", 1) < 2:
+            yield f"{name}: automatic failover with one node; ElastiCache would refuse the group"
+        node = str(cache.get("CacheNodeType", ""))
+        if not CACHE_NODE.fullmatch(node):
+            yield f"{name}: {node!r} is no cache node type; ElastiCache would refuse the group"
+
+
+def _target_type(resources: Resources) -> Iterator[str]:
+    awsvpc = {
+        name for name, task in of_type(resources, "AWS::ECS::TaskDefinition") if task.get("NetworkMode") == "awsvpc"
+    }
+    for name, service in of_type(resources, "AWS::ECS::Service"):
+        if _referred(service.get("TaskDefinition")) not in awsvpc:
+            continue
+        for joined in service.get("LoadBalancers", ()):
+            group = resources.get(_referred(joined.get("TargetGroupArn")) or "", {}).get("Properties", {})
+            if group.get("TargetType", "instance") != "ip":
+                yield f"{name}: its target group takes instances, tasks have addresses only; CreateService would fail"
+
+
+def _container_name(resources: Resources) -> Iterator[str]:
+    for name, service in of_type(resources, "AWS::ECS::Service"):
+        task = resources.get(_referred(service.get("TaskDefinition")) or "", {}).get("Properties", {})
+        known = {
+            (container.get("Name"), mapping.get("ContainerPort"))
+            for container in task.get("ContainerDefinitions", ())
+            for mapping in container.get("PortMappings", ())
+        }
+        for joined in service.get("LoadBalancers", ()):
+            wanted = (joined.get("ContainerName"), joined.get("ContainerPort"))
+            if wanted not in known:
+                yield f"{name}: no container {wanted[0]} with port {wanted[1]} in its task; CreateService would fail"
+
+
+def _health_path(resources: Resources) -> Iterator[str]:
+    for name, group in of_type(resources, "AWS::ElasticLoadBalancingV2::TargetGroup"):
+        path = str(group.get("HealthCheckPath", "/"))
+        if not path.startswith("/"):
+            yield f"{name}: the health path {path!r} does not begin with /; CreateTargetGroup would fail"
+
+
+def _dashboard(resources: Resources) -> Iterator[str]:
+    for name, board in of_type(resources, "AWS::CloudWatch::Dashboard"):
+        try:
+            json.loads(_flat(board.get("DashboardBody", "")))
+        except ValueError:
+            yield f"{name}: the dashboard's body is no JSON; PutDashboard would fail"
+
+
+def _deadlock(resources: Resources) -> Iterator[str]:
+    for name, service in of_type(resources, "AWS::ECS::Service"):
+        rules = service.get("DeploymentConfiguration", {})
+        if rules.get("MinimumHealthyPercent", 100) >= rules.get("MaximumPercent", 200):
+            yield f"{name}: minimum healthy is maximum; ECS could neither start nor stop a task, rollouts would hang"
+
+
+def _bounds(resources: Resources) -> Iterator[str]:
+    for name, target in of_type(resources, "AWS::ApplicationAutoScaling::ScalableTarget"):
+        if target.get("MinCapacity", 0) > target.get("MaxCapacity", 0):
+            yield f"{name}: min is above max; RegisterScalableTarget would fail"
+
+
+def _record_identity(resources: Resources) -> Iterator[str]:
+    for name, record in of_type(resources, "AWS::Route53::RecordSet"):
+        routed = {"Region", "Failover", "Weight", "GeoLocation"} & record.keys()
+        if routed and not record.get("SetIdentifier"):
+            yield f"{name}: a routed record without SetIdentifier; ChangeResourceRecordSets would fail"
+
+
+def _log_role(resources: Resources) -> Iterator[str]:
+    for name, task in of_type(resources, "AWS::ECS::TaskDefinition"):
+        drivers = {
+            container.get("LogConfiguration", {}).get("LogDriver") for container in task.get("ContainerDefinitions", ())
+        }
+        if "awslogs" in drivers and not task.get("ExecutionRoleArn"):
+            yield f"{name}: awslogs without an execution role; no task would start"
+
+
+def _believes_balancer(resources: Resources) -> Iterator[str]:
+    for name, group in of_type(resources, "AWS::AutoScaling::AutoScalingGroup"):
+        if group.get("TargetGroupARNs") and group.get("HealthCheckType") != "ELB":
+            yield f"{name}: health check type is not ELB; a machine that answers nothing would never be replaced"
+
+
+def _overlapping_priorities(resources: Resources) -> Iterator[str]:
+    seen: dict[tuple[str, Any], str] = {}
+    for name, rule in of_type(resources, "AWS::ElasticLoadBalancingV2::ListenerRule"):
+        key = (_flat(rule.get("ListenerArn")), rule.get("Priority"))
+        if key in seen:
+            yield f"{name}: priority {key[1]} is {seen[key]}'s already; CreateRule would say PriorityInUse"
+        seen[key] = name
+
+
+CHECKS: tuple[Callable[[Resources], Iterator[str]], ...] = (
+    _failover_alone,
+    _target_type,
+    _container_name,
+    _health_path,
+    _dashboard,
+    _deadlock,
+    _bounds,
+    _record_identity,
+    _log_role,
+    _believes_balancer,
+    _overlapping_priorities,
+)
+
+
+def _referred(value: Any) -> str | None:
+    """The logical id behind a Ref, or None."""
+    return value.get("Ref") if isinstance(value, Mapping) else None
+
+
+def _flat(value: Any) -> str:
+    """A string with intrinsic functions as a plain one: what is filled in later becomes an `x`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return str(separator).join(part if isinstance(part, str) else "x" for part in parts)
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,60 @@
+"""The file's command lines as a POSIX shell would have to read them to do what `flyball up` does.
+
+`run` is split into words, `$NAME` and `${NAME}` are filled in, nothing else is special: no shell reads it. On AWS a
+start script has to run it, so every word is quoted such that only those two forms keep their meaning.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from flyball.core.model import Service
+
+VARIABLE = re.compile(r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)")
+
+PLACEHOLDER = """\
+import http.server, os, sys
+
+HEALTH = os.environ["FLYBALL_HEALTH"]
+
+
+class NoReleaseYet(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        healthy = self.path == HEALTH
+        self.send_response(200 if healthy else 503)
+        self.end_headers()
+        self.wfile.write(b"no release yet: push the source\\n")
+
+
+http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseYet).serve_forever()
+"""
+"""What answers until the first release is there: healthy, so that the stack can be created, and 503 to visitors."""
+
+
+def shell_words(run: str) -> str:
+    """A command line for `sh` with the words of `run`; only variables are filled in.
+
+    Raises ValueError when a quotation is not closed.
+    """
+    return " ".join(_quoted(word) for word in shlex.split(run))
+
+
+def _quoted(word: str) -> str:
+    if VARIABLE.search(word) is None:
+        return shlex.quote(word)
+    parts: list[str] = []
+    end = 0
+    for variable in VARIABLE.finditer(word):
+        parts += [_escaped(word[end : variable.start()]), variable.group()]
+        end = variable.end()
+    return '"' + "".join([*parts, _escaped(word[end:])]) + '"'
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def start_script(service: Service) -> str:
+    """The script that becomes the instance: it ends in the program itself, so that signals reach it."""
+    return f"#!/bin/sh\nset -eu\nexec {shell_words(service.run)}\n"

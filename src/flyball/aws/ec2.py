@@ -1,0 +1,312 @@
+"""Instances as EC2 machines: one launch template and one Auto Scaling group per service.
+
+The group must be told to believe the balancer (health check type ELB), or a machine that answers no request is never
+replaced. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from flyball.core.model import Service
+
+from . import machine
+from .balancer import Balancer
+from .metrics import MEMORY_NAMESPACE
+from .network import Network
+from .scaling.group import warmup_s
+from .site import Site, instance_service, logical
+from .stores import StoreThere
+
+ARM = re.compile(r"^[a-z]+\d+g[a-z]*(-[a-z0-9]+)?\.")
+BURSTABLE = re.compile(r"^t\d")
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+DISK_GIB = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ec2Service:
+    """One service as others refer to it."""
+
+    service: Service
+    group_name: str
+    resource: autoscaling.CfnAutoScalingGroup
+    template: ec2.CfnLaunchTemplate
+    role: iam.Role
+
+
+def build(
+    site: Site,
+    network: Network,
+    service: Service,
+    *,
+    group: str,
+    balancer: Balancer,
+    stores: Mapping[str, StoreThere],
+    releases: str,
+) -> Ec2Service:
+    """A service with its role, launch template and Auto Scaling group; `releases` is the bucket of archives."""
+    used = [stores[name] for name in service.stores]
+    group_name = site.name(service.name)
+    log_group = _log_group(site, service)
+    role = _role(site, service, used, log_group=log_group, releases=releases, group_name=group_name)
+    environment = {
+        **instance_service(site, service),
+        "AWS_REGION": site.region,
+        "FLYBALL_HEALTH": service.health.path,
+        "FLYBALL_URL": balancer.url,
+        **{store.variable: store.url for store in used if store.url is not None},
+    }
+    script = machine.user_data(
+        service,
+        region=site.region,
+        releases=releases,
+        group=group_name,
+        environment=environment,
+        secrets={store.variable: store.secret for store in used if store.secret is not None},
+        log_group=f"/flyball/{site.app.name}/{service.name}",
+    )
+    template = _launch_template(site, service, role, group=group, script=script)
+    made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
+    made.node.add_dependency(role.node.find_child("DefaultPolicy"), log_group)
+    return Ec2Service(service=service, group_name=made.ref, resource=made, template=template, role=role)
+
+
+def release_parameter(service: Service) -> str:
+    """The stack parameter that holds the service's release."""
+    return logical(service.name, "Release")
+
+
+def _log_group(site: Site, service: Service) -> logs.CfnLogGroup:
+    group = logs.CfnLogGroup(
+        site.stack,
+        logical(service.name, "LogGroup"),
+        log_group_name=f"/flyball/{site.app.name}/{service.name}",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    return group
+
+
+def _role(
+    site: Site,
+    service: Service,
+    used: list[StoreThere],
+    *,
+    log_group: logs.CfnLogGroup,
+    releases: str,
+    group_name: str,
+) -> iam.Role:
+    """What a machine may do: its stores, its log, its release, and to say that it is ready."""
+    role = iam.Role(
+        site.stack,
+        logical(service.name, "InstanceRole"),
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        description=f"what instances of {service.name} may do",
+    )
+    for store in used:
+        for grant in store.grants:
+            role.add_to_policy(grant.statement())
+    group_arn = (
+        f"arn:aws:autoscaling:{site.region}:{cdk.Aws.ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/{group_name}"
+    )
+    for actions, resource in (
+        (("logs:CreateLogStream", "logs:PutLogEvents"), log_group.attr_arn),
+        (("s3:GetObject",), f"arn:aws:s3:::{releases}/{service.name}/*"),
+        (("autoscaling:CompleteLifecycleAction",), group_arn),
+    ):
+        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
+    if machine.needs_memory_metric(service):
+        # cloudwatch:PutMetricData has no resource; the condition keeps it to our namespace.
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringEquals": {"cloudwatch:namespace": MEMORY_NAMESPACE}},
+            )
+        )
+        # The agent asks which group the machine belongs to; describe calls have no resource.
+        role.add_to_policy(iam.PolicyStatement(actions=["ec2:DescribeTags"], resources=["*"]))
+    return role
+
+
+def architecture(machine_type: str) -> str:
+    """`arm64` for Graviton machines such as t4g.small, else `x86_64`."""
+    return "arm64" if ARM.match(machine_type) else "x86_64"
+
+
+def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str, script: str) -> ec2.CfnLaunchTemplate:
+    made = ec2.CfnLaunchTemplate
+    profile = iam.CfnInstanceProfile(site.stack, logical(service.name, "InstanceProfile"), roles=[role.role_name])
+    release = cdk.CfnParameter(
+        site.stack,
+        release_parameter(service),
+        type="String",
+        default=machine.NO_RELEASE,
+        description=f"release of {service.name}; until the first one a placeholder answers the health check",
+    )
+    tags = {
+        "Name": site.name(service.name),
+        "flyball:application": site.app.name,
+        "flyball:service": service.name,
+        machine.RELEASE_TAG: release.value_as_string,
+    }
+    machine_type = site.aws.machine
+    return made(
+        site.stack,
+        logical(service.name, "LaunchTemplate"),
+        launch_template_data=made.LaunchTemplateDataProperty(
+            image_id=_image(site, machine_type),
+            instance_type=machine_type,
+            credit_specification=made.CreditSpecificationProperty(cpu_credits="standard")
+            if BURSTABLE.match(machine_type)
+            else None,
+            ebs_optimized=True,
+            block_device_mappings=[
+                made.BlockDeviceMappingProperty(
+                    device_name="/dev/xvda",
+                    ebs=made.EbsProperty(
+                        delete_on_termination=True, encrypted=True, volume_size=DISK_GIB, volume_type="gp3"
+                    ),
+                )
+            ],
+            iam_instance_profile=made.IamInstanceProfileProperty(arn=profile.attr_arn),
+            metadata_options=made.MetadataOptionsProperty(
+                http_endpoint="enabled",
+                http_put_response_hop_limit=1,
+                http_tokens="required",
+                instance_metadata_tags="enabled",
+            ),
+            monitoring=made.MonitoringProperty(enabled=True),
+            network_interfaces=[
+                made.NetworkInterfaceProperty(
+                    device_index=0, associate_public_ip_address=False, delete_on_termination=True, groups=[group]
+                )
+            ],
+            tag_specifications=[
+                made.TagSpecificationProperty(
+                    resource_type=kind, tags=[cdk.CfnTag(key=key, value=value) for key, value in tags.items()]
+                )
+                for kind in ("instance", "volume")
+            ],
+            user_data=cdk.Fn.base64(script),
+        ),
+    )
+
+
+def _image(site: Site, machine_type: str) -> str:
+    """Amazon Linux 2023, the newest at the time of the deployment, from AWS's own public parameter."""
+    kind = architecture(machine_type)
+    existing = site.stack.node.try_find_child("MachineImage")
+    parameter = existing or cdk.CfnParameter(
+        site.stack,
+        "MachineImage",
+        type="AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
+        default=IMAGE.format(architecture=kind),
+        description="the machine image",
+    )
+    return str(parameter.value_as_string)
+
+
+def _scaling_group(
+    site: Site,
+    network: Network,
+    service: Service,
+    *,
+    template: ec2.CfnLaunchTemplate,
+    balancer: Balancer,
+    name: str,
+) -> autoscaling.CfnAutoScalingGroup:
+    made, capacity, deployment = autoscaling.CfnAutoScalingGroup, service.capacity, service.deployment
+    start = capacity.min if capacity.desired is None else capacity.desired
+    which = made.LaunchTemplateSpecificationProperty(
+        launch_template_id=template.ref, version=template.attr_latest_version_number
+    )
+    mixed = _mixed(site, service, which)
+    group = made(
+        site.stack,
+        logical(service.name, "ScalingGroup"),
+        auto_scaling_group_name=name,
+        min_size=str(capacity.min),
+        max_size=str(capacity.max),
+        desired_capacity=cdk.Token.as_string(
+            cdk.Fn.condition_if(site.first_deploy.logical_id, str(start), cdk.Aws.NO_VALUE)
+        ),
+        vpc_zone_identifier=list(network.private),
+        target_group_arns=[balancer.target_groups[service.name].ref],
+        launch_template=None if mixed else which,
+        mixed_instances_policy=mixed,
+        capacity_rebalance=bool(site.aws.spot_percent),
+        health_check_type="ELB",
+        health_check_grace_period=round(service.health.grace_s),
+        default_instance_warmup=warmup_s(service),
+        instance_maintenance_policy=made.InstanceMaintenancePolicyProperty(
+            min_healthy_percentage=max(deployment.minimum_healthy_percent, max(100, deployment.maximum_percent) - 100),
+            max_healthy_percentage=max(100, deployment.maximum_percent),
+        ),
+        lifecycle_hook_specification_list=[
+            made.LifecycleHookSpecificationProperty(
+                lifecycle_hook_name=machine.HOOK,
+                lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
+                default_result="ABANDON",
+                heartbeat_timeout=machine.READY_WITHIN_S,
+            )
+        ],
+        metrics_collection=[made.MetricsCollectionProperty(granularity="1Minute")],
+        new_instances_protected_from_scale_in=False,
+        termination_policies=["Default"],
+        tags=[
+            made.TagPropertyProperty(key="flyball:service", value=service.name, propagate_at_launch=True),
+        ],
+    )
+    group.cfn_options.update_policy = _update_policy(service)
+    for rule in balancer.rules.get(service.name, ()):
+        group.node.add_dependency(rule)
+    return group
+
+
+def _mixed(
+    site: Site, service: Service, which: autoscaling.CfnAutoScalingGroup.LaunchTemplateSpecificationProperty
+) -> autoscaling.CfnAutoScalingGroup.MixedInstancesPolicyProperty | None:
+    """The minimum on demand, of what is above it the file's share on spot."""
+    share, made = site.aws.spot_percent, autoscaling.CfnAutoScalingGroup
+    if share == 0:
+        return None
+    return made.MixedInstancesPolicyProperty(
+        launch_template=made.LaunchTemplateProperty(
+            launch_template_specification=which,
+            overrides=[made.LaunchTemplateOverridesProperty(instance_type=site.aws.machine)],
+        ),
+        instances_distribution=made.InstancesDistributionProperty(
+            on_demand_allocation_strategy="prioritized",
+            on_demand_base_capacity=service.capacity.min,
+            on_demand_percentage_above_base_capacity=100 - share,
+            spot_allocation_strategy="price-capacity-optimized",
+        ),
+    )
+
+
+def _update_policy(service: Service) -> cdk.CfnUpdatePolicy:
+    """What CloudFormation does when the template of the machines changes: batches, never below the minimum."""
+    capacity = service.capacity
+    floor = math.ceil(capacity.min * service.deployment.minimum_healthy_percent / 100)
+    return cdk.CfnUpdatePolicy(
+        auto_scaling_rolling_update=cdk.CfnAutoScalingRollingUpdate(
+            max_batch_size=1,
+            min_instances_in_service=max(0, min(floor, capacity.max - 1)),
+            pause_time="PT0S",
+            suspend_processes=["AlarmNotification", "AZRebalance", "ReplaceUnhealthy", "ScheduledActions"],
+            wait_on_resource_signals=False,
+        ),
+        auto_scaling_scheduled_action=cdk.CfnAutoScalingScheduledAction(ignore_unmodified_group_size_properties=True),
+    )

@@ -1,0 +1,304 @@
+"""Instances as ECS tasks on Fargate: cluster, task definitions, services.
+
+CDK's own defaults are not those of ECS (50 % minimum healthy, no circuit breaker), so every value stands here.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from flyball.core.model import Service
+
+from . import rollout
+from .balancer import Balancer
+from .commands import PLACEHOLDER
+from .image import BASE, USER
+from .metrics import resolution_s
+from .network import Network
+from .site import Site, instance_service, logical
+from .stores import StoreThere
+
+MIB = 1024 * 1024
+PLATFORM = "1.4.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FargateService:
+    """One service as others refer to it."""
+
+    service: Service
+    cluster: str
+    name: str
+    resource: ecs.CfnService
+    repository: ecr.CfnRepository
+    task_role: iam.Role
+    execution_role: iam.Role
+
+
+def cluster(site: Site) -> ecs.CfnCluster:
+    """The cluster, with Container Insights."""
+    made = ecs.CfnCluster(
+        site.stack,
+        "Cluster",
+        cluster_name=site.name(),
+        cluster_settings=[ecs.CfnCluster.ClusterSettingsProperty(name="containerInsights", value="enabled")],
+    )
+    ecs.CfnClusterCapacityProviderAssociations(
+        site.stack,
+        "CapacityProviders",
+        cluster=made.ref,
+        capacity_providers=["FARGATE", "FARGATE_SPOT"],
+        default_capacity_provider_strategy=[],
+    )
+    return made
+
+
+def build(
+    site: Site,
+    network: Network,
+    service: Service,
+    *,
+    inside: ecs.CfnCluster,
+    group: str,
+    balancer: Balancer,
+    stores: Mapping[str, StoreThere],
+    alarm_names: list[str],
+) -> FargateService:
+    """A service with its repository, roles, task definition and rollout rules."""
+    used = [stores[name] for name in service.stores]
+    repository = _repository(site, service)
+    group_of_logs = _log_group(site, service)
+    execution = _execution_role(site, service, repository, group_of_logs, used)
+    role = iam.Role(
+        site.stack,
+        logical(service.name, "TaskRole"),
+        assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+        description=f"what instances of {service.name} may do",
+    )
+    for store in used:
+        for grant in () if store.secret else store.grants:
+            role.add_to_policy(grant.statement())
+    task = ecs.CfnTaskDefinition(
+        site.stack,
+        logical(service.name, "Task"),
+        family=site.name(service.name),
+        cpu=str(round(service.size.cpu * 1024)),
+        memory=str(service.size.memory_bytes // MIB),
+        network_mode="awsvpc",
+        requires_compatibilities=["FARGATE"],
+        runtime_platform=ecs.CfnTaskDefinition.RuntimePlatformProperty(
+            cpu_architecture="X86_64", operating_system_family="LINUX"
+        ),
+        execution_role_arn=execution.role_arn,
+        task_role_arn=role.role_arn,
+        volumes=[ecs.CfnTaskDefinition.VolumeProperty(name="tmp")],
+        container_definitions=[_container(site, service, used, group_of_logs, balancer)],
+    )
+    made = _service(
+        site, network, service, inside=inside, task=task, group=group, balancer=balancer, alarms=alarm_names
+    )
+    return FargateService(
+        service=service,
+        cluster=inside.ref,
+        name=made.attr_name,
+        resource=made,
+        repository=repository,
+        task_role=role,
+        execution_role=execution,
+    )
+
+
+def _repository(site: Site, service: Service) -> ecr.CfnRepository:
+    """Images of the service: tags never move, every push is scanned, the last thirty stay."""
+    made = ecr.CfnRepository
+    policy = {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "keep the last thirty images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+    repository = made(
+        site.stack,
+        logical(service.name, "Repository"),
+        repository_name=f"{site.app.name}/{service.name}",
+        image_tag_mutability="IMMUTABLE",
+        image_scanning_configuration=made.ImageScanningConfigurationProperty(scan_on_push=True),
+        encryption_configuration=made.EncryptionConfigurationProperty(encryption_type="KMS"),
+        lifecycle_policy=made.LifecyclePolicyProperty(lifecycle_policy_text=site.stack.to_json_string(policy)),
+    )
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    return repository
+
+
+def _log_group(site: Site, service: Service) -> logs.CfnLogGroup:
+    group = logs.CfnLogGroup(
+        site.stack,
+        logical(service.name, "LogGroup"),
+        log_group_name=f"/flyball/{site.app.name}/{service.name}",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    return group
+
+
+def _execution_role(
+    site: Site, service: Service, repository: ecr.CfnRepository, group: logs.CfnLogGroup, used: list[StoreThere]
+) -> iam.Role:
+    """What ECS itself needs to start a task: the image, the log, the secrets."""
+    role = iam.Role(
+        site.stack,
+        logical(service.name, "ExecutionRole"),
+        assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+        description=f"what ECS needs to start {service.name}",
+    )
+    image_actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    role.add_to_policy(iam.PolicyStatement(actions=image_actions, resources=[repository.attr_arn]))
+    # ecr:GetAuthorizationToken has no resource; AWS allows it on "*" only.
+    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
+    )
+    for store in used:
+        for grant in store.grants if store.secret else ():
+            role.add_to_policy(grant.statement())
+    return role
+
+
+def image_parameter(service: Service) -> str:
+    """The stack parameter that holds the service's image."""
+    return logical(service.name, "Image")
+
+
+def _container(
+    site: Site, service: Service, used: list[StoreThere], group: logs.CfnLogGroup, balancer: Balancer
+) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
+    made = ecs.CfnTaskDefinition
+    image = cdk.CfnParameter(
+        site.stack,
+        image_parameter(service),
+        type="String",
+        default=BASE,
+        description=f"image of {service.name}; until the first release a placeholder that answers the health check",
+    )
+    environment = {
+        **instance_service(site, service),
+        "FLYBALL_HEALTH": service.health.path,
+        "FLYBALL_URL": balancer.url,
+        **{store.variable: store.url for store in used if store.url is not None},
+    }
+    secrets = {store.variable: store.secret for store in used if store.secret is not None}
+    return made.ContainerDefinitionProperty(
+        name=service.name,
+        image=image.value_as_string,
+        essential=True,
+        entry_point=["/bin/sh", "-c"],
+        command=['if [ -x /start ]; then exec /start; fi; exec python3 -c "$0"', PLACEHOLDER],
+        environment=[made.KeyValuePairProperty(name=name, value=value) for name, value in sorted(environment.items())],
+        secrets=[made.SecretProperty(name=name, value_from=arn) for name, arn in sorted(secrets.items())],
+        port_mappings=[
+            made.PortMappingProperty(
+                container_port=site.port, host_port=site.port, protocol="tcp", name=service.name, app_protocol="http"
+            )
+        ],
+        user=f"{USER}:{USER}",
+        readonly_root_filesystem=True,
+        mount_points=[made.MountPointProperty(container_path="/tmp", source_volume="tmp", read_only=False)],  # noqa: S108
+        linux_parameters=made.LinuxParametersProperty(
+            init_process_enabled=True, capabilities=made.KernelCapabilitiesProperty(drop=["ALL"])
+        ),
+        stop_timeout=round(service.deployment.stop_timeout_s),
+        ulimits=[made.UlimitProperty(name="nofile", soft_limit=65536, hard_limit=65536)],
+        log_configuration=made.LogConfigurationProperty(
+            log_driver="awslogs",
+            options={
+                "awslogs-group": group.ref,
+                "awslogs-region": site.region,
+                "awslogs-stream-prefix": service.name,
+                "max-buffer-size": "25m",
+                "mode": "non-blocking",
+            },
+        ),
+    )
+
+
+def _service(
+    site: Site,
+    network: Network,
+    service: Service,
+    *,
+    inside: ecs.CfnCluster,
+    task: ecs.CfnTaskDefinition,
+    group: str,
+    balancer: Balancer,
+    alarms: list[str],
+) -> ecs.CfnService:
+    made = ecs.CfnService
+    start = service.capacity.min if service.capacity.desired is None else service.capacity.desired
+    spot = _spot_strategy(site, service)
+    routed = bool(service.routes)
+    result = made(
+        site.stack,
+        logical(service.name, "Service"),
+        cluster=inside.ref,
+        service_name=service.name,
+        task_definition=task.ref,
+        scheduling_strategy="REPLICA",
+        desired_count=cdk.Token.as_number(cdk.Fn.condition_if(site.first_deploy.logical_id, start, cdk.Aws.NO_VALUE)),
+        launch_type=None if spot else "FARGATE",
+        capacity_provider_strategy=spot or None,
+        platform_version=PLATFORM,
+        deployment_controller=made.DeploymentControllerProperty(type="ECS"),
+        deployment_configuration=rollout.ecs_configuration(service, alarms),
+        availability_zone_rebalancing="ENABLED" if service.deployment.maximum_percent > 100 else "DISABLED",
+        health_check_grace_period_seconds=round(service.health.grace_s) if routed else None,
+        enable_ecs_managed_tags=True,
+        enable_execute_command=False,
+        propagate_tags="SERVICE",
+        monitoring=_monitoring(service),
+        load_balancers=[rollout.load_balancer(site, service, balancer)] if routed else [],
+        network_configuration=made.NetworkConfigurationProperty(
+            awsvpc_configuration=made.AwsVpcConfigurationProperty(
+                assign_public_ip="DISABLED", subnets=list(network.private), security_groups=[group]
+            )
+        ),
+    )
+    for rule in balancer.rules.get(service.name, ()):
+        result.node.add_dependency(rule)
+    return result
+
+
+def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
+    """The minimum on demand, of what is above it the file's share on spot."""
+    share = site.aws.spot_percent
+    if share == 0:
+        return []
+    made = ecs.CfnService.CapacityProviderStrategyItemProperty
+    steady = made(capacity_provider="FARGATE", base=service.capacity.min, weight=100 - share)
+    return [steady, made(capacity_provider="FARGATE_SPOT", base=0, weight=share)]
+
+
+def _monitoring(service: Service) -> ecs.CfnService.MonitoringConfigurationProperty | None:
+    """Datapoints of 20 s where the file asks for them; AWS's own are 60 s."""
+    if resolution_s(service) == 60:
+        return None
+    made = ecs.CfnService
+    return made.MonitoringConfigurationProperty(
+        metric_configurations=[
+            made.MetricConfigurationProperty(
+                metric_names=["CPUUtilization", "MemoryUtilization"], resolution_seconds=20
+            )
+        ]
+    )

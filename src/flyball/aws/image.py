@@ -1,0 +1,57 @@
+"""The container image of a service: a Dockerfile that a reader would have written by hand.
+
+Two stages, so that compilers and caches stay behind; pinned bases; the instance runs as nobody in particular and can
+write to /tmp only. https://docs.docker.com/build/building/best-practices/
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from flyball.core.model import Service
+
+from .commands import start_script
+
+PYTHON = "3.11.14"
+UV = "0.9.9"
+BASE = f"public.ecr.aws/docker/library/python:{PYTHON}-slim-bookworm"
+USER = 10001
+
+
+def dockerfile(service: Service) -> str:
+    """The Dockerfile of a service; its build context is the directory of the file."""
+    source = PurePosixPath(service.source)
+    start = "".join(f"    '{_single(line)}' \\\n" for line in start_script(service).splitlines())
+    build = f"RUN {service.build}\n" if service.build is not None else ""
+    return f"""\
+# The image of the service {service.name}. Written by `flyball aws synth` from flyball.toml; edit the file, not this.
+FROM {BASE} AS build
+SHELL ["/bin/sh", "-eu", "-c"]
+ENV UV_COMPILE_BYTECODE=1 \\
+    UV_LINK_MODE=copy \\
+    UV_PYTHON_DOWNLOADS=never
+RUN pip install --no-cache-dir uv=={UV}
+WORKDIR /application
+COPY {source} ./
+{build}RUN printf '%s\\n' \\
+{start}    > /start && chmod 0555 /start
+
+FROM {BASE}
+ARG RELEASE=0
+ENV FLYBALL_RELEASE=${{RELEASE}} \\
+    PATH=/application/.venv/bin:$PATH \\
+    PYTHONDONTWRITEBYTECODE=1 \\
+    PYTHONUNBUFFERED=1
+RUN useradd --uid {USER} --no-create-home --shell /usr/sbin/nologin instance
+COPY --from=build /application /application
+COPY --from=build /start /start
+WORKDIR /application
+VOLUME ["/tmp"]
+USER {USER}:{USER}
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/start"]
+"""
+
+
+def _single(line: str) -> str:
+    return line.replace("'", "'\\''")

@@ -1,0 +1,198 @@
+"""What a machine does at its first start: install, fetch the release, build, run under systemd, say that it is ready.
+
+The seeds' user data ("install git, clone, run"), with two differences: the release is an archive that the pipeline
+tested and stored, so that every machine runs the same bytes; and the machine only joins the balancer when its own
+health check passes, through a lifecycle hook. The release's name is a tag of the machine, so that a rollout changes
+one tag in the launch template. https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from flyball.core.model import Metric, Service
+
+from .commands import PLACEHOLDER, start_script
+from .image import UV
+from .metrics import MEMORY_NAMESPACE
+
+RELEASE_TAG = "flyball-release"
+NO_RELEASE = "none"
+HOOK = "ready"
+READY_WITHIN_S = 900
+PYTHON_PACKAGE = "python3.11"
+
+
+def user_data(
+    service: Service,
+    *,
+    region: str,
+    releases: str,
+    group: str,
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    log_group: str,
+) -> str:
+    """The script, in bash. Values may be CDK tokens.
+
+    `releases` is the bucket of release archives, `secrets` maps variables to secret ARNs, `group` names the Auto
+    Scaling group.
+    """
+    parts = (
+        _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
+        _facts(region=region, group=group),
+        _environment_file(environment),
+        *(_secret(name, arn) for name, arn in sorted(secrets.items())),
+        _agent(service, log_group),
+        _release(service, releases),
+        _unit(service),
+        _ready(service),
+    )
+    return "\n".join(parts)
+
+
+def needs_memory_metric(service: Service) -> bool:
+    """Whether a policy or a rollout alarm looks at memory, which EC2 itself does not measure."""
+    scaling = service.scaling
+    metrics = {each.metric for each in scaling.target_tracking} | {each.metric for each in scaling.steps}
+    return Metric.MEMORY in metrics | {each.metric for each in service.deployment.alarms}
+
+
+_HEADER = """\
+#!/bin/bash
+set -euo pipefail
+umask 022
+dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent
+{python} -m venv /opt/uv
+/opt/uv/bin/pip install --quiet uv=={uv}
+ln --symbolic --force /opt/uv/bin/uv /usr/local/bin/uv
+useradd --system --home-dir /opt/application --shell /sbin/nologin instance
+install --directory --owner instance --group instance /opt/application
+"""
+
+
+def _facts(*, region: str, group: str) -> str:
+    return f"""\
+export AWS_DEFAULT_REGION={region}
+GROUP={group}
+TOKEN=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
+metadata() {{ curl -sSf -H "X-aws-ec2-metadata-token: $TOKEN" "http://169.254.169.254/latest/meta-data/$1"; }}
+INSTANCE=$(metadata instance-id)
+RELEASE=$(metadata tags/instance/{RELEASE_TAG})
+"""
+
+
+def _environment_file(environment: Mapping[str, str]) -> str:
+    lines = "".join(f"{name}={_systemd(value)}\n" for name, value in sorted(environment.items()))
+    return f"""\
+install --mode 0640 --group instance /dev/null /etc/instance.env
+cat > /etc/instance.env <<'END_OF_ENVIRONMENT'
+{lines}END_OF_ENVIRONMENT
+printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\n' "$INSTANCE" "$RELEASE" >> /etc/instance.env
+"""
+
+
+def _systemd(value: str) -> str:
+    """A value in systemd's EnvironmentFile: quoted, so that blanks and `#` keep their meaning."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _secret(name: str, arn: str) -> str:
+    return f"""\
+printf '{name}=%s\\n' "$(aws secretsmanager get-secret-value --secret-id {arn} \\
+    --query SecretString --output text)" >> /etc/instance.env
+"""
+
+
+def _agent(service: Service, log_group: str) -> str:
+    """The CloudWatch agent ships the instance's log and, if a policy looks at it, the machine's memory."""
+    metrics = f"""
+ "metrics": {{"namespace": "{MEMORY_NAMESPACE}", "aggregation_dimensions": [["AutoScalingGroupName"]],
+  "append_dimensions": {{"AutoScalingGroupName": "${{aws:AutoScalingGroupName}}"}},
+  "metrics_collected": {{"mem": {{"measurement": ["mem_used_percent"], "metrics_collection_interval": 60}}}}}},"""
+    return f"""\
+cat > /etc/agent.json <<'END_OF_AGENT'
+{{"agent": {{"metrics_collection_interval": 60}},{metrics if needs_memory_metric(service) else ""}
+ "logs": {{"logs_collected": {{"files": {{"collect_list": [
+  {{"file_path": "/var/log/instance.log", "log_group_name": "{log_group}",
+   "log_stream_name": "{{instance_id}}"}}]}}}}}}}}
+END_OF_AGENT
+/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/etc/agent.json
+"""
+
+
+def _release(service: Service, releases: str) -> str:
+    build = (
+        f"""\
+  runuser --user instance -- env HOME=/opt/application UV_PYTHON={PYTHON_PACKAGE} \\
+    sh -eu -c {shlex.quote(service.build)}
+"""
+        if service.build is not None
+        else ""
+    )
+    return f"""\
+cat > /opt/start <<'END_OF_START'
+{start_script(service)}END_OF_START
+cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
+{PLACEHOLDER}END_OF_PLACEHOLDER
+cd /opt/application
+if [ "$RELEASE" = {NO_RELEASE} ]; then
+  printf '#!/bin/sh\\nexec {PYTHON_PACKAGE} /opt/placeholder.py\\n' > /opt/start
+else
+  aws s3 cp --only-show-errors "s3://{releases}/{service.name}/$RELEASE.tar.gz" /tmp/release.tar.gz
+  tar --extract --gzip --file /tmp/release.tar.gz --directory /opt/application --no-same-owner
+  chown --recursive instance:instance /opt/application
+{build}fi
+chmod 0555 /opt/start
+"""
+
+
+def _unit(service: Service) -> str:
+    return f"""\
+cat > /etc/systemd/system/instance.service <<'END_OF_UNIT'
+[Unit]
+Description=an instance of {service.name}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+User=instance
+WorkingDirectory=/opt/application
+Environment=PATH=/opt/application/.venv/bin:/usr/local/bin:/usr/bin:/bin
+EnvironmentFile=/etc/instance.env
+ExecStart=/opt/start
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+NoNewPrivileges=true
+PrivateTmp=true
+ProtectSystem=full
+LimitNOFILE=65536
+Restart=always
+RestartSec=1
+KillSignal=SIGTERM
+TimeoutStopSec={round(service.deployment.stop_timeout_s)}
+StandardOutput=append:/var/log/instance.log
+StandardError=append:/var/log/instance.log
+
+[Install]
+WantedBy=multi-user.target
+END_OF_UNIT
+systemctl daemon-reload
+systemctl enable --now instance.service
+"""
+
+
+def _ready(service: Service) -> str:
+    """Healthy by its own check: join the balancer. Else the hook gives the machine up and another is started."""
+    return f"""\
+PORT=$(sed -n 's/^PORT="\\(.*\\)"$/\1/p' /etc/instance.env)
+for attempt in $(seq {READY_WITHIN_S // 5}); do
+  if curl --silent --fail --output /dev/null "http://127.0.0.1:$PORT{service.health.path}"; then
+    aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \\
+      --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
+    exit 0
+  fi
+  sleep 5
+done
+exit 1
+"""

@@ -1,0 +1,171 @@
+"""The private network: addresses, subnets per zone, ways out and ways to AWS's own services.
+
+The seed's picture: 10.0.0.0/16, in each zone one public subnet (balancer, NAT gateway) and one private subnet
+(instances, stores), an internet gateway, interface endpoints for ecr.api, ecr.dkr and logs, gateway endpoints for
+S3 and DynamoDB. A NAT gateway in each zone, so that the loss of a zone takes no other zone's way out.
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-example-private-subnets-nat.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+
+from .site import Site, logical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Ids that the other parts refer to; subnets in the order of the zones."""
+
+    vpc: str
+    public: tuple[str, ...]
+    private: tuple[str, ...]
+    private_routes: tuple[str, ...]
+
+
+def build(site: Site) -> Network:
+    """The network with everything that does not depend on services."""
+    stack, plan = site.stack, site.aws.network
+    vpc = ec2.CfnVPC(
+        stack,
+        "Vpc",
+        cidr_block=plan.cidr,
+        enable_dns_hostnames=True,
+        enable_dns_support=True,
+        instance_tenancy="default",
+        tags=_named(site.name("vpc")),
+    )
+    public_routes = _public_way_out(site, vpc)
+    public: list[str] = []
+    private: list[str] = []
+    private_routes: list[str] = []
+    for index, zone in enumerate(site.app.zones):
+        outside = _subnet(site, vpc, "Public", zone, index=index, cidr=plan.public_subnets[index])
+        inside = _subnet(site, vpc, "Private", zone, index=index, cidr=plan.private_subnets[index])
+        ec2.CfnSubnetRouteTableAssociation(
+            stack, logical("Public", zone, "Association"), route_table_id=public_routes, subnet_id=outside.ref
+        )
+        private_routes.append(_private_way_out(site, vpc, zone, outside=outside, inside=inside))
+        public.append(outside.ref)
+        private.append(inside.ref)
+    _flow_log(site, vpc)
+    return Network(vpc=vpc.ref, public=tuple(public), private=tuple(private), private_routes=tuple(private_routes))
+
+
+def endpoints(site: Site, network: Network, *, group: str) -> None:
+    """Ways to AWS's services that do not cross the internet; `group` is the security group of the interface ones."""
+    for service in ("s3", "dynamodb"):
+        ec2.CfnVPCEndpoint(
+            site.stack,
+            logical(service, "Endpoint"),
+            vpc_id=network.vpc,
+            service_name=f"com.amazonaws.{site.region}.{service}",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=list(network.private_routes),
+        )
+    interfaces = ("ecr.api", "ecr.dkr", "logs") if site.on_fargate else ("logs",)
+    for service in interfaces:
+        ec2.CfnVPCEndpoint(
+            site.stack,
+            logical(*service.split("."), "Endpoint"),
+            vpc_id=network.vpc,
+            service_name=f"com.amazonaws.{site.region}.{service}",
+            vpc_endpoint_type="Interface",
+            private_dns_enabled=True,
+            subnet_ids=list(network.private),
+            security_group_ids=[group],
+        )
+
+
+def _named(name: str) -> list[cdk.CfnTag]:
+    return [cdk.CfnTag(key="Name", value=name)]
+
+
+def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, index: int, cidr: str) -> ec2.CfnSubnet:
+    return ec2.CfnSubnet(
+        site.stack,
+        logical(kind, zone, "Subnet"),
+        vpc_id=vpc.ref,
+        cidr_block=cidr,
+        availability_zone=cdk.Fn.select(index, cdk.Fn.get_azs()),
+        map_public_ip_on_launch=False,
+        tags=_named(site.name(kind.lower(), zone)),
+    )
+
+
+def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> str:
+    gateway = ec2.CfnInternetGateway(site.stack, "InternetGateway", tags=_named(site.name("internet")))
+    attached = ec2.CfnVPCGatewayAttachment(
+        site.stack, "InternetGatewayAttachment", vpc_id=vpc.ref, internet_gateway_id=gateway.ref
+    )
+    table = ec2.CfnRouteTable(site.stack, "PublicRoutes", vpc_id=vpc.ref, tags=_named(site.name("public")))
+    route = ec2.CfnRoute(
+        site.stack,
+        "PublicDefaultRoute",
+        route_table_id=table.ref,
+        destination_cidr_block="0.0.0.0/0",
+        gateway_id=gateway.ref,
+    )
+    route.node.add_dependency(attached)
+    return str(table.ref)
+
+
+def _private_way_out(site: Site, vpc: ec2.CfnVPC, zone: str, *, outside: ec2.CfnSubnet, inside: ec2.CfnSubnet) -> str:
+    stack = site.stack
+    address = ec2.CfnEIP(stack, logical("Nat", zone, "Address"), domain="vpc", tags=_named(site.name("nat", zone)))
+    nat = ec2.CfnNatGateway(
+        stack,
+        logical("Nat", zone),
+        allocation_id=address.attr_allocation_id,
+        connectivity_type="public",
+        subnet_id=outside.ref,
+        tags=_named(site.name("nat", zone)),
+    )
+    table = ec2.CfnRouteTable(
+        stack, logical("Private", zone, "Routes"), vpc_id=vpc.ref, tags=_named(site.name("private", zone))
+    )
+    ec2.CfnRoute(
+        stack,
+        logical("Private", zone, "DefaultRoute"),
+        route_table_id=table.ref,
+        destination_cidr_block="0.0.0.0/0",
+        nat_gateway_id=nat.ref,
+    )
+    ec2.CfnSubnetRouteTableAssociation(
+        stack, logical("Private", zone, "Association"), route_table_id=table.ref, subnet_id=inside.ref
+    )
+    return str(table.ref)
+
+
+def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:
+    """Who talked to whom, kept as long as the other logs."""
+    group = logs.CfnLogGroup(
+        site.stack,
+        "FlowLogGroup",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    role = iam.Role(site.stack, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+            resources=[group.attr_arn],
+        )
+    )
+    ec2.CfnFlowLog(
+        site.stack,
+        "FlowLog",
+        resource_id=vpc.ref,
+        resource_type="VPC",
+        traffic_type="ALL",
+        log_destination_type="cloud-watch-logs",
+        log_destination=group.attr_arn,
+        deliver_logs_permission_arn=role.role_arn,
+        max_aggregation_interval=600,
+    )

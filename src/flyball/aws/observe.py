@@ -1,0 +1,209 @@
+"""What an operator sees: alarms, the dashboard with the seed's tiles, the budget.
+
+Tiles, in the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
+check status, scaling activity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+
+from flyball.core.model import Comparison, Metric
+
+from .metrics import AWS_PERIOD_S, Watched, alarm, source
+from .site import Site, logical
+
+
+def topic(site: Site) -> sns.CfnTopic:
+    """Where alarms and the budget go; by mail when the file names an address."""
+    made = sns.CfnTopic(
+        site.stack,
+        "Alarms",
+        display_name=f"{site.app.name} alarms",
+        kms_master_key_id=site.key.ref,
+        subscription=[sns.CfnTopic.SubscriptionProperty(protocol="email", endpoint=site.aws.alarm_email)]
+        if site.aws.alarm_email
+        else [],
+    )
+    publish = iam.PolicyStatement(
+        sid="AlarmsAndBudgetMayPublish",
+        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
+        actions=["sns:Publish"],
+        resources=[made.ref],
+        conditions={"StringEquals": {"aws:SourceAccount": site.stack.account}},
+    )
+    tls = iam.PolicyStatement(
+        sid="OnlyEncrypted",
+        effect=iam.Effect.DENY,
+        principals=[iam.AnyPrincipal()],
+        actions=["sns:Publish"],
+        resources=[made.ref],
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )
+    sns.CfnTopicPolicy(
+        site.stack,
+        "AlarmsPolicy",
+        topics=[made.ref],
+        policy_document=iam.PolicyDocument(statements=[publish, tls]),
+    )
+    return made
+
+
+def rollout_alarms(site: Site, watched: Watched) -> list[str]:
+    """The alarms that take a rollout back; their names."""
+    service = watched.service
+    return [
+        str(
+            alarm(
+                site,
+                f"RolloutAlarm{index}",
+                watched,
+                metric=each.metric,
+                comparison=each.comparison,
+                threshold=each.threshold,
+                duration_s=each.duration_s,
+                period_s=AWS_PERIOD_S,
+                actions=[],
+                description=f"{service.name}: takes a rollout back",
+                missing="notBreaching",
+            ).ref
+        )
+        for index, each in enumerate(service.deployment.alarms, start=1)
+    ]
+
+
+def alarms(site: Site, watched: Watched, notify: sns.CfnTopic) -> None:
+    """What somebody should know: instances that fail their check, answers that are errors."""
+    name = watched.service.name
+    made = cloudwatch.CfnAlarm
+    made(
+        site.stack,
+        logical(name, "UnhealthyAlarm"),
+        actions_enabled=True,
+        alarm_actions=[notify.ref],
+        alarm_description=f"{name}: instances fail their health check",
+        namespace="AWS/ApplicationELB",
+        metric_name="UnHealthyHostCount",
+        dimensions=[made.DimensionProperty(name=key, value=value) for key, value in watched.traffic_dimensions.items()],
+        statistic="Maximum",
+        period=AWS_PERIOD_S,
+        evaluation_periods=5,
+        datapoints_to_alarm=5,
+        threshold=0,
+        comparison_operator="GreaterThanThreshold",
+        treat_missing_data="notBreaching",
+    )
+    alarm(
+        site,
+        "ErrorsAlarm",
+        watched,
+        metric=Metric.ERRORS,
+        comparison=Comparison.ABOVE,
+        threshold=5.0,
+        duration_s=300.0,
+        period_s=AWS_PERIOD_S,
+        actions=[notify.ref],
+        description=f"{name}: more than 5 % of the answers are errors",
+        missing="notBreaching",
+    )
+
+
+def dashboard(site: Site, services: list[Watched]) -> None:
+    """The seed's tiles for all services of this region."""
+    tiles = [
+        _number("Active instances", site, [_healthy(each, "Average") for each in services], x=0),
+        _number("Request count per minute", site, [_requests(each) for each in services], x=12),
+        _graph("CPU utilization (%)", site, [_measure(each, Metric.CPU) for each in services], y=3),
+        _graph("Request latency (s)", site, _latencies(services), y=9),
+        _graph("Health check status", site, _health(services), y=15),
+        _graph("Scaling activity", site, [_healthy(each, "Maximum") for each in services], y=21),
+    ]
+    cloudwatch.CfnDashboard(
+        site.stack,
+        "Dashboard",
+        dashboard_name=site.name(site.region),
+        dashboard_body=site.stack.to_json_string({"widgets": tiles}),
+    )
+
+
+def _healthy(watched: Watched, statistic: str) -> list[Any]:
+    return _line("AWS/ApplicationELB", "HealthyHostCount", watched.traffic_dimensions, statistic, watched.service.name)
+
+
+def _requests(watched: Watched) -> list[Any]:
+    return _line("AWS/ApplicationELB", "RequestCount", watched.traffic_dimensions, "Sum", watched.service.name)
+
+
+def _measure(watched: Watched, metric: Metric) -> list[Any]:
+    found = source(watched, metric)
+    return _line(found.namespace, found.name, found.dimensions, found.statistic, watched.service.name)
+
+
+def _latencies(services: list[Watched]) -> list[list[Any]]:
+    lines = []
+    for watched in services:
+        for metric in (Metric.P50, Metric.P95, Metric.P99):
+            found = source(watched, metric)
+            label = f"{watched.service.name} {metric}"
+            lines.append(_line(found.namespace, found.name, found.dimensions, found.statistic, label))
+    return lines
+
+
+def _health(services: list[Watched]) -> list[list[Any]]:
+    return [
+        _line("AWS/ApplicationELB", name, each.traffic_dimensions, "Maximum", f"{each.service.name} {word}")
+        for each in services
+        for name, word in (("HealthyHostCount", "healthy"), ("UnHealthyHostCount", "unhealthy"))
+    ]
+
+
+def _line(namespace: str, name: str, dimensions: dict[str, str], statistic: str, label: str) -> list[Any]:
+    flat = [text for pair in dimensions.items() for text in pair]
+    return [namespace, name, *flat, {"stat": statistic, "label": label}]
+
+
+def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[str, Any]:
+    properties = {"title": title, "view": "singleValue", "region": site.region, "period": AWS_PERIOD_S}
+    return {"type": "metric", "x": x, "y": 0, "width": 12, "height": 3, "properties": {**properties, "metrics": lines}}
+
+
+def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, Any]:
+    properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
+    return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
+
+
+def budget(site: Site, notify: sns.CfnTopic) -> None:
+    """A monthly limit on what carries the application's tag: a notice at 80 % spent and when 100 % is forecast."""
+    limit = site.aws.monthly_budget_usd
+    if limit is None or not site.primary:
+        return
+    made = budgets.CfnBudget
+    subscriber = made.SubscriberProperty(subscription_type="SNS", address=notify.ref)
+    made(
+        site.stack,
+        "Budget",
+        budget=made.BudgetDataProperty(
+            budget_name=site.name("monthly"),
+            budget_type="COST",
+            time_unit="MONTHLY",
+            budget_limit=made.SpendProperty(amount=limit, unit="USD"),
+            cost_filters={"TagKeyValue": [f"user:flyball:application${site.app.name}"]},
+        ),
+        notifications_with_subscribers=[
+            made.NotificationWithSubscribersProperty(
+                notification=made.NotificationProperty(
+                    notification_type=kind,
+                    comparison_operator="GREATER_THAN",
+                    threshold=share,
+                    threshold_type="PERCENTAGE",
+                ),
+                subscribers=[subscriber],
+            )
+            for kind, share in (("ACTUAL", 80), ("FORECASTED", 100))
+        ],
+    )

@@ -1,0 +1,267 @@
+"""From `git push` to running instances: source, build and test, then the rollout.
+
+CodeCommit (or a connection to GitHub, GitLab or Bitbucket) -> CodeBuild -> images in ECR and a deployment of ECS, or
+archives in S3 and an instance refresh. It lives in the first region and rolls out to all.
+https://docs.aws.amazon.com/codepipeline/latest/userguide/welcome.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codecommit as codecommit
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk.aws_codepipeline import CfnPipeline
+
+from . import projects
+from .site import Site, bucket_name, logical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the code comes from: the pipeline's first action, and the repository's ARN when it is CodeCommit."""
+
+    action: CfnPipeline.ActionDeclarationProperty
+    repository: codecommit.CfnRepository | None
+    statements: tuple[iam.PolicyStatement, ...]
+
+
+def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
+    """A bucket of this region for the pipeline: what it hands on, or the releases that machines fetch."""
+    return s3.Bucket(
+        site.stack,
+        logical(purpose, "Bucket"),
+        bucket_name=site.bucket_name(purpose),
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="expire",
+                enabled=True,
+                expiration=cdk.Duration.days(30) if purpose == "artifacts" else None,
+                noncurrent_version_expiration=cdk.Duration.days(30),
+                abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+            )
+        ],
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        removal_policy=cdk.RemovalPolicy.RETAIN,
+        server_access_logs_bucket=logs_bucket,
+        server_access_logs_prefix=f"s3/{purpose}/",
+        versioned=True,
+    )
+
+
+def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
+    """The pipeline, in the first region only. `alarms`: names of the rollout alarms by service."""
+    if not site.primary:
+        return
+    role = iam.Role(site.stack, "PipelineRole", assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"))
+    source = _source(site)
+    project = projects.image_project(site) if site.on_fargate else projects.archive_project(site)
+    builds = [project]
+    if site.on_fargate:
+        deploys = _ecs_actions(site)
+    else:
+        refresh = projects.refresh_project(site, alarms)
+        builds.append(refresh)
+        deploys = [_build_action(site, "rollout", refresh.ref, takes="built", gives=None)]
+    for statement in (*source.statements, *_pipeline_statements(site, builds)):
+        role.add_to_policy(statement)
+    stages = [
+        CfnPipeline.StageDeclarationProperty(name="Source", actions=[source.action]),
+        CfnPipeline.StageDeclarationProperty(
+            name="Build", actions=[_build_action(site, "build-and-test", project.ref, takes="source", gives="built")]
+        ),
+        CfnPipeline.StageDeclarationProperty(name="Deploy", actions=deploys),
+    ]
+    pipeline = CfnPipeline(
+        site.stack,
+        "Pipeline",
+        name=site.name(),
+        pipeline_type="V2",
+        execution_mode="SUPERSEDED",
+        restart_execution_on_update=False,
+        role_arn=role.role_arn,
+        stages=stages,
+        artifact_stores=[
+            CfnPipeline.ArtifactStoreMapProperty(
+                region=region,
+                artifact_store=CfnPipeline.ArtifactStoreProperty(
+                    type="S3", location=bucket_name(site.app, "artifacts", region)
+                ),
+            )
+            for region in site.aws.regions
+        ],
+    )
+    pipeline.node.add_dependency(role.node.find_child("DefaultPolicy"), site.stack.node.find_child("ArtifactsBucket"))
+    if source.repository is not None:
+        _start_on_push(site, source.repository, pipeline)
+
+
+def _source(site: Site) -> Source:
+    wanted = site.app.pipeline
+    if wanted.connection_arn is not None:
+        assert wanted.repository is not None, "rules.refusals lets no connection without a repository through"
+        action = _action(
+            "push",
+            category="Source",
+            provider="CodeStarSourceConnection",
+            configuration={
+                "BranchName": wanted.branch,
+                "ConnectionArn": wanted.connection_arn,
+                "DetectChanges": True,
+                "FullRepositoryId": wanted.repository,
+                "OutputArtifactFormat": "CODE_ZIP",
+            },
+            gives="source",
+        )
+        statement = iam.PolicyStatement(
+            actions=["codestar-connections:UseConnection"], resources=[wanted.connection_arn]
+        )
+        return Source(action=action, repository=None, statements=(statement,))
+    repository = codecommit.CfnRepository(
+        site.stack,
+        "Repository",
+        repository_name=wanted.repository or site.name(),
+        repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
+    )
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    action = _action(
+        "push",
+        category="Source",
+        provider="CodeCommit",
+        configuration={
+            "BranchName": wanted.branch,
+            "OutputArtifactFormat": "CODE_ZIP",
+            "PollForSourceChanges": False,
+            "RepositoryName": repository.attr_name,
+        },
+        gives="source",
+    )
+    verbs = ("CancelUploadArchive", "GetBranch", "GetCommit", "GetUploadArchiveStatus", "UploadArchive")
+    statement = iam.PolicyStatement(actions=[f"codecommit:{verb}" for verb in verbs], resources=[repository.attr_arn])
+    return Source(action=action, repository=repository, statements=(statement,))
+
+
+def _action(
+    name: str,
+    *,
+    category: str,
+    provider: str,
+    configuration: dict[str, Any],
+    takes: str | None = None,
+    gives: str | None = None,
+    region: str | None = None,
+) -> CfnPipeline.ActionDeclarationProperty:
+    return CfnPipeline.ActionDeclarationProperty(
+        name=name,
+        action_type_id=CfnPipeline.ActionTypeIdProperty(category=category, owner="AWS", provider=provider, version="1"),
+        configuration=configuration,
+        input_artifacts=[CfnPipeline.InputArtifactProperty(name=takes)] if takes else [],
+        output_artifacts=[CfnPipeline.OutputArtifactProperty(name=gives)] if gives else [],
+        region=region,
+        run_order=1,
+    )
+
+
+def _build_action(
+    site: Site, name: str, project: str, *, takes: str, gives: str | None
+) -> CfnPipeline.ActionDeclarationProperty:
+    return _action(
+        name,
+        category="Build",
+        provider="CodeBuild",
+        configuration={"ProjectName": project},
+        takes=takes,
+        gives=gives,
+        region=site.region,
+    )
+
+
+def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
+    """One rolling deployment per service and region; ECS's own circuit breaker and alarms watch it."""
+    return [
+        _action(
+            f"{service.name}-{region}",
+            category="Deploy",
+            provider="ECS",
+            configuration={
+                "ClusterName": site.name(),
+                "DeploymentTimeout": "60",
+                "FileName": f"images-{service.name}-{region}.json",
+                "ServiceName": service.name,
+            },
+            takes="built",
+            region=region,
+        )
+        for region in site.aws.regions
+        for service in site.app.services
+    ]
+
+
+def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
+    """Artifacts, builds and, on Fargate, deployments of this application's services."""
+    account = cdk.Aws.ACCOUNT_ID
+    buckets = [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.aws.regions]
+    statements = [
+        iam.PolicyStatement(actions=["s3:GetBucketVersioning", "s3:GetBucketLocation"], resources=buckets),
+        iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            resources=[f"{bucket}/*" for bucket in buckets],
+        ),
+        iam.PolicyStatement(
+            actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+            resources=[project.attr_arn for project in builds],
+        ),
+    ]
+    if not site.on_fargate:
+        return statements
+    services, families, tasks = [], [], []
+    for region in site.aws.regions:
+        ecs = f"arn:aws:ecs:{region}:{account}"
+        tasks.append(f"{ecs}:task/{site.name()}/*")
+        services += [f"{ecs}:service/{site.name()}/{service.name}" for service in site.app.services]
+        families += [f"{ecs}:task-definition/{site.name(service.name)}:*" for service in site.app.services]
+    statements += [
+        iam.PolicyStatement(actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=services),
+        iam.PolicyStatement(actions=["ecs:RegisterTaskDefinition", "ecs:TagResource"], resources=families),
+        iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=tasks),
+        # These two have no resource; AWS allows them on "*" only.
+        iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=["iam:PassRole"],
+            resources=[f"arn:aws:iam::{account}:role/{site.app.name}-*"],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+    ]
+    return statements
+
+
+def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: CfnPipeline) -> None:
+    """The seed's "trigger event": a push to the branch starts the pipeline at once, without polling."""
+    arn = f"arn:aws:codepipeline:{site.region}:{cdk.Aws.ACCOUNT_ID}:{pipeline.ref}"
+    role = iam.Role(site.stack, "TriggerRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
+    role.add_to_policy(iam.PolicyStatement(actions=["codepipeline:StartPipelineExecution"], resources=[arn]))
+    events.CfnRule(
+        site.stack,
+        "Trigger",
+        description=f"a push to {site.app.pipeline.branch} starts the pipeline",
+        state="ENABLED",
+        event_pattern={
+            "source": ["aws.codecommit"],
+            "detail-type": ["CodeCommit Repository State Change"],
+            "resources": [repository.attr_arn],
+            "detail": {
+                "event": ["referenceCreated", "referenceUpdated"],
+                "referenceType": ["branch"],
+                "referenceName": [site.app.pipeline.branch],
+            },
+        },
+        targets=[events.CfnRule.TargetProperty(arn=arn, id="pipeline", role_arn=role.role_arn)],
+    )

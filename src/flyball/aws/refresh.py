@@ -1,0 +1,97 @@
+"""Roll a release out to the machines of a service: the pipeline's last step, run in CodeBuild by itself.
+
+This file stands alone (only boto3), because it travels inside the build specification. It makes a new version of the
+launch template that differs in the release's tag, starts an instance refresh and waits for its end.
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+TAG = "flyball-release"
+GOOD = frozenset({"Successful"})
+BAD = frozenset({"Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"})
+POLL_S = 15.0
+
+
+def roll_out(
+    scaling: Any,
+    machines: Any,
+    *,
+    group: str,
+    release: str,
+    preferences: dict[str, Any],
+    pause: Callable[[float], None],
+) -> str:
+    """Start the refresh of `group` to `release` and wait; the refresh's last state and why, as one line."""
+    which = template_of(scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0])
+    version = new_version(machines, which, release)
+    wanted = {**which, "Version": version}
+    started = scaling.start_instance_refresh(
+        AutoScalingGroupName=group,
+        Strategy="Rolling",
+        Preferences=preferences,
+        DesiredConfiguration={"LaunchTemplate": wanted},
+    )
+    while True:
+        found = scaling.describe_instance_refreshes(
+            AutoScalingGroupName=group, InstanceRefreshIds=[started["InstanceRefreshId"]]
+        )["InstanceRefreshes"][0]
+        line = f"{found['Status']} {found.get('PercentageComplete', 0)} % {found.get('StatusReason', '')}".rstrip()
+        print(f"{group}: {line}", flush=True)  # noqa: T201 - the build log is this program's only voice
+        if found["Status"] in GOOD | BAD:
+            return line
+        pause(POLL_S)
+
+
+def template_of(group: dict[str, Any]) -> dict[str, str]:
+    """The launch template and version that a group runs, also behind a mixed instances policy."""
+    mixed = group.get("MixedInstancesPolicy")
+    found = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
+    return {"LaunchTemplateId": found["LaunchTemplateId"], "Version": found["Version"]}
+
+
+def new_version(machines: Any, which: dict[str, str], release: str) -> str:
+    """A version of the template like `which`, with the release's tag changed."""
+    current = machines.describe_launch_template_versions(
+        LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
+    )["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    tags = [
+        {
+            "ResourceType": each["ResourceType"],
+            "Tags": [{**tag, "Value": release} if tag["Key"] == TAG else tag for tag in each["Tags"]],
+        }
+        for each in current["TagSpecifications"]
+    ]
+    made = machines.create_launch_template_version(
+        LaunchTemplateId=which["LaunchTemplateId"],
+        SourceVersion=which["Version"],
+        VersionDescription=f"release {release}",
+        LaunchTemplateData={"TagSpecifications": tags},
+    )
+    return str(made["LaunchTemplateVersion"]["VersionNumber"])
+
+
+def main(arguments: list[str]) -> int:
+    """`refresh.py GROUP REGION RELEASE PREFERENCES`: exit code 1 when the release was not taken."""
+    import boto3  # noqa: PLC0415 - the functions above are tested without it
+
+    group, region, release, preferences = arguments
+    line = roll_out(
+        boto3.client("autoscaling", region_name=region),
+        boto3.client("ec2", region_name=region),
+        group=group,
+        release=release,
+        preferences=json.loads(preferences),
+        pause=time.sleep,
+    )
+    return 0 if line.split()[0] in GOOD else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

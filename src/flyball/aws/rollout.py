@@ -1,0 +1,134 @@
+"""How a new release replaces the old one, in ECS's and in EC2 Auto Scaling's words.
+
+ECS: minimum healthy and maximum percent, circuit breaker with rollback (rolling only), alarms, and its native
+blue/green, canary and linear strategies, which need a second target group and a role that may move the rule's weights.
+EC2: an instance refresh has the same percentages, alarms, bake time and rollback; it has no failure count.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+
+from flyball.core.model import Service, Strategy
+
+from .balancer import Balancer
+from .site import Site, logical
+
+MINUTE_S = 60.0
+
+
+def ecs_configuration(service: Service, alarms: list[str]) -> ecs.CfnService.DeploymentConfigurationProperty:
+    """The deployment configuration with every value in it."""
+    made, deployment = ecs.CfnService, service.deployment
+    rolling = deployment.strategy is Strategy.ROLLING
+    step, pause = deployment.step_percent, minutes(deployment.step_interval_s)
+    return made.DeploymentConfigurationProperty(
+        strategy=deployment.strategy.upper(),
+        minimum_healthy_percent=deployment.minimum_healthy_percent,
+        maximum_percent=deployment.maximum_percent,
+        deployment_circuit_breaker=_breaker(service) if rolling else None,
+        alarms=made.DeploymentAlarmsProperty(alarm_names=alarms, enable=True, rollback=deployment.rollback)
+        if alarms
+        else None,
+        bake_time_in_minutes=None if rolling else minutes(deployment.bake_s),
+        canary_configuration=made.CanaryConfigurationProperty(canary_percent=step, canary_bake_time_in_minutes=pause)
+        if deployment.strategy is Strategy.CANARY
+        else None,
+        linear_configuration=made.LinearConfigurationProperty(step_percent=step, step_bake_time_in_minutes=pause)
+        if deployment.strategy is Strategy.LINEAR
+        else None,
+    )
+
+
+def minutes(seconds: float) -> int:
+    """ECS counts whole minutes; a part of one is a whole one."""
+    return math.ceil(seconds / MINUTE_S)
+
+
+def _breaker(service: Service) -> ecs.CfnService.DeploymentCircuitBreakerProperty:
+    made, breaker = ecs.CfnService, service.deployment.circuit_breaker
+    if breaker is None:
+        return made.DeploymentCircuitBreakerProperty(enable=False, rollback=False)
+    return made.DeploymentCircuitBreakerProperty(
+        enable=True,
+        rollback=service.deployment.rollback,
+        reset_on_healthy_task=breaker.reset_on_healthy,
+        threshold_configuration=made.ThresholdConfigurationProperty(
+            type=str(breaker.threshold_type), value=breaker.value
+        ),
+    )
+
+
+def load_balancer(site: Site, service: Service, balancer: Balancer) -> ecs.CfnService.LoadBalancerProperty:
+    """How the service is joined to the balancer; with a second target group where traffic moves by weight."""
+    made = ecs.CfnService
+    standby = balancer.standby_groups.get(service.name)
+    advanced = None
+    if standby is not None:
+        advanced = made.AdvancedConfigurationProperty(
+            alternate_target_group_arn=standby.ref,
+            production_listener_rule=balancer.rules[service.name][0].ref,
+            role_arn=_traffic_role(site, service, balancer).role_arn,
+        )
+    return made.LoadBalancerProperty(
+        container_name=service.name,
+        container_port=site.port,
+        target_group_arn=balancer.target_groups[service.name].ref,
+        advanced_configuration=advanced,
+    )
+
+
+def _traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role:
+    """ECS moves the weights of this service's rule and the targets of its two groups, nothing else."""
+    role = iam.Role(
+        site.stack,
+        logical(service.name, "TrafficRole"),
+        assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
+        description=f"ECS shifts traffic of {service.name}",
+    )
+    groups = [balancer.target_groups[service.name].ref, balancer.standby_groups[service.name].ref]
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["elasticloadbalancing:ModifyRule"], resources=[balancer.rules[service.name][0].ref]
+        )
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
+            resources=groups,
+        )
+    )
+    describe = ("Listeners", "Rules", "TargetGroups", "TargetHealth")
+    # Describe calls of Elastic Load Balancing have no resource; AWS allows them on "*" only.
+    role.add_to_policy(
+        iam.PolicyStatement(actions=[f"elasticloadbalancing:Describe{what}" for what in describe], resources=["*"])
+    )
+    return role
+
+
+def refresh_preferences(service: Service, alarms: list[str]) -> dict[str, Any]:
+    """The preferences of an instance refresh, as the pipeline starts it and as the console shows it.
+
+    EC2 Auto Scaling allows at most 100 points between the two percentages.
+    """
+    deployment = service.deployment
+    low, high = deployment.minimum_healthy_percent, deployment.maximum_percent
+    preferences: dict[str, Any] = {
+        "AutoRollback": deployment.rollback,
+        "MinHealthyPercentage": max(low, high - 100) if high > 100 else low,
+        "MaxHealthyPercentage": max(100, high),
+        "SkipMatching": False,
+        "ScaleInProtectedInstances": "Refresh",
+        "StandbyInstances": "Terminate",
+    }
+    if deployment.bake_s > 0:
+        preferences["BakeTime"] = round(deployment.bake_s)
+    if alarms:
+        preferences["AlarmSpecification"] = {"Alarms": alarms}
+    return preferences

@@ -1,0 +1,41 @@
+"""What AWS would refuse, or accept and never make work, said before anything is deployed.
+
+Each sentence names the place in the file, the value and what AWS would have done. These are the mistakes that no
+public linter sees in a template, and those that it would see too late and in other words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flyball.core.model import Application, Aws, Service
+
+from . import deployments, places, scaling, services, stores
+
+
+def refusals(app: Application) -> tuple[str, ...]:
+    """All reasons for which the application cannot run on AWS as written; empty when it can."""
+    if app.aws is None:
+        return ("aws: absent; it says region and compute, without it there is nothing to synthesize",)
+    return tuple(_all(app, app.aws))
+
+
+def _all(app: Application, aws: Aws) -> Iterator[str]:
+    yield from places.of_names(app)
+    yield from places.of_network(app, aws)
+    yield from places.of_listener(app, aws)
+    yield from places.of_account(app, aws)
+    for service in app.services:
+        yield from _of_service(aws, service)
+    for store in app.stores:
+        yield from stores.of_store(app, store)
+
+
+def _of_service(aws: Aws, service: Service) -> Iterator[str]:
+    yield from services.of_health(service)
+    yield from services.of_size(aws, service)
+    yield from services.of_capacity(service)
+    yield from scaling.of_scaling(aws, service)
+    yield from services.of_balancing(service)
+    yield from deployments.of_deployment(aws, service)
+    yield from services.of_commands(service)

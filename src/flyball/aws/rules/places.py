@@ -1,0 +1,152 @@
+"""Rules of names, network, listener and account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from itertools import combinations
+
+from flyball.core.model import Application, Aws, Condition
+from flyball.core.model.rules import Forward, rules_in_order
+
+RETENTION_DAYS = frozenset(
+    (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+)
+NAME = re.compile(r"[a-z]([a-z0-9]|-(?!-))*(?<!-)")
+REGION = re.compile(r"[a-z]{2}-[a-z]+-\d")
+MACHINE = re.compile(r"[a-z]+\d+[a-z-]*\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)")
+CONNECTION = re.compile(r"arn:aws:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]+")
+CERTIFICATE = re.compile(r"arn:aws:acm:([a-z0-9-]+):\d{12}:certificate/[0-9a-f-]+")
+LONGEST_NAME = 28
+"""Bucket names have at most 63 characters, of which purpose, account and region take the rest."""
+
+
+def of_names(app: Application) -> Iterator[str]:
+    """Names become parts of bucket names, roles and DNS labels."""
+    if not NAME.fullmatch(app.name) or len(app.name) > LONGEST_NAME:
+        yield (
+            f"name: {app.name!r} becomes part of bucket names: small letters, digits and single hyphens, at most "
+            f"{LONGEST_NAME}; S3 would refuse the bucket"
+        )
+    for service in app.services:
+        if not NAME.fullmatch(service.name):
+            yield f"services.{service.name}: ECR would refuse the repository's name; small letters, digits, hyphens"
+
+
+def of_network(app: Application, aws: Aws) -> Iterator[str]:
+    """Address ranges that fit into each other, one pair for each of at least two zones."""
+    zones = len(app.zones)
+    if zones < 2:
+        yield f"zones: {zones}; a load balancer needs subnets in two zones, CreateLoadBalancer would fail"
+    for kind in ("public", "private"):
+        given = len(getattr(aws.network, f"{kind}_subnets"))
+        if given < zones:
+            yield f"network.{kind}_subnets: {given} for {zones} zones; a zone without a subnet runs nothing"
+    whole = _range(aws.network.cidr)
+    parts = [(text, _range(text)) for text in (*aws.network.public_subnets, *aws.network.private_subnets)]
+    if whole is None or not 16 <= whole.prefixlen <= 28:
+        yield f"network.cidr: {aws.network.cidr!r}; CreateVpc accepts an IPv4 range from /16 to /28"
+        return
+    for text, part in parts:
+        if part is None or not part.subnet_of(whole) or part.prefixlen > 28:
+            yield f"network: subnet {text!r} is not a range of at least /28 within {whole}; CreateSubnet would fail"
+    for (text, part), (other, another) in combinations(parts, 2):
+        if part is not None and another is not None and part.overlaps(another):
+            yield f"network: subnets {text} and {other} overlap; CreateSubnet would fail"
+
+
+def _range(text: str) -> IPv4Network | None:
+    try:
+        return IPv4Network(text)
+    except ValueError:
+        return None
+
+
+def of_listener(app: Application, aws: Aws) -> Iterator[str]:
+    """Timeouts, certificate and rules within the balancer's limits."""
+    listener = app.listener
+    if not 1 <= listener.idle_timeout_s <= 4000:
+        yield f"listener.idle_timeout: {listener.idle_timeout_s:g} s; the balancer accepts 1 to 4000 s"
+    tls = listener.tls
+    if tls is not None and tls.certificate_arn is None and aws.domain is None:
+        yield "listener.tls: no aws.domain and no certificate ARN; ACM would have no name to issue a certificate for"
+    if tls is not None and tls.certificate_arn is not None:
+        yield from _of_certificate(tls.certificate_arn, aws)
+    yield from _of_rules(app)
+    limit = listener.rate_limit
+    if limit is not None and (limit.requests < 1 or limit.per_s <= 0):
+        yield "listener.rate_limit: AWS WAF counts at least 10 requests in a window of 60 to 600 s"
+
+
+def _of_certificate(arn: str, aws: Aws) -> Iterator[str]:
+    found = CERTIFICATE.fullmatch(arn)
+    if found is None:
+        yield f"listener.tls: {arn!r} is no certificate's ARN; CreateListener would fail"
+    elif len(aws.regions) > 1 or found.group(1) != aws.regions[0]:
+        yield f"listener.tls: the certificate is in {found.group(1)}; a balancer takes its own region's only"
+
+
+def _of_rules(app: Application) -> Iterator[str]:
+    rules = rules_in_order(app)
+    if len(rules) > 100:
+        yield f"routes: {len(rules)} rules; a load balancer has 100"
+    for rule in rules:
+        if not 1 <= rule.priority <= 50000:
+            yield f"routes: priority {rule.priority}; a listener rule's is 1 to 50000"
+        values = 2 + (rule.condition.host is not None) + len(rule.condition.headers)
+        if values > 5:
+            yield f"routes: {rule.condition.path} has {values} condition values; a rule has at most 5"
+        if len(rule.condition.path) > 128:
+            yield f"routes: a path pattern has at most 128 characters, {rule.condition.path[:20]}... has more"
+        if isinstance(rule.action, Forward) and len(rule.action.services) > 5:
+            yield f"routes: {rule.condition.path} has {len(rule.action.services)} services; a rule has at most 5"
+    weights = [route.weight for service in app.services for route in service.routes]
+    if any(not 0 <= weight <= 999 for weight in weights):
+        yield "routes: a weight is 0 to 999; CreateRule would fail"
+    yield from _of_priorities(app)
+
+
+def _of_priorities(app: Application) -> Iterator[str]:
+    written = [(route.priority, route.condition) for service in app.services for route in service.routes]
+    written += [(each.priority, each.condition) for each in app.listener.redirects]
+    written += [(each.priority, each.condition) for each in app.listener.fixed_responses]
+    conditions: dict[int, set[Condition]] = {}
+    for priority, condition in written:
+        if priority is not None:
+            conditions.setdefault(priority, set()).add(condition)
+    for priority, several in sorted(conditions.items()):
+        if len(several) > 1:
+            yield f"routes: priority {priority} twice with different conditions; CreateRule would say PriorityInUse"
+
+
+def of_account(app: Application, aws: Aws) -> Iterator[str]:
+    """Regions, machine, money, logs, pipeline."""
+    if not aws.regions or len(set(aws.regions)) != len(aws.regions):
+        yield "aws.regions: name each region once, and at least one"
+    for region in aws.regions:
+        if not REGION.fullmatch(region):
+            yield f"aws.region: {region!r} is no region's name, such as eu-north-1"
+    if len(aws.regions) > 1 and aws.domain is None:
+        yield "aws.domain: absent with several regions; without a name no visitor would be led to any of them"
+    if not MACHINE.fullmatch(aws.machine):
+        yield f"aws.machine: {aws.machine!r} is no instance type, such as t3.micro; no machine would ever launch"
+    if not 0 <= aws.spot_percent <= 100:
+        yield f"aws.spot: {aws.spot_percent} %; a share is 0 to 100"
+    if aws.monthly_budget_usd is not None and aws.monthly_budget_usd <= 0:
+        yield f"aws.budget: {aws.monthly_budget_usd:g}; CreateBudget accepts more than 0"
+    days = app.observe.log_retention_days
+    if days not in RETENTION_DAYS:
+        near = min(sorted(RETENTION_DAYS), key=lambda each: abs(each - days))
+        yield f"observe.log_retention: {days} days; CloudWatch Logs refuses that number, {near} is the nearest it takes"
+    yield from _of_pipeline(app)
+
+
+def _of_pipeline(app: Application) -> Iterator[str]:
+    wanted = app.pipeline
+    if wanted.connection_arn is None:
+        return
+    if not CONNECTION.fullmatch(wanted.connection_arn):
+        yield f"pipeline.connection: {wanted.connection_arn!r} is no connection's ARN; the source step would fail"
+    if wanted.repository is None or wanted.repository.count("/") != 1:
+        yield f"pipeline.repository: {wanted.repository!r}; a connection needs OWNER/NAME"

@@ -1,0 +1,108 @@
+"""Rules of health checks, sizes, capacity, balancing and commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from flyball.core.model import Aws, BalancingAlgorithm, Compute, Service
+
+MIB = 1024 * 1024
+FARGATE_MEMORY_MIB = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4097, 1024)),
+    1024: tuple(range(2048, 8193, 1024)),
+    2048: tuple(range(4096, 16385, 1024)),
+    4096: tuple(range(8192, 30721, 1024)),
+    8192: tuple(range(16384, 61441, 4096)),
+    16384: tuple(range(32768, 122881, 8192)),
+}
+LOOPBACK = re.compile(r"(^|[=@ ])(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:|$| )")
+OURS = frozenset({"PORT", "HOST"})
+
+
+def of_health(service: Service) -> Iterator[str]:
+    """The target group's ranges, in whole seconds."""
+    health, where = service.health, f"services.{service.name}.health"
+    if not health.path.startswith("/"):
+        yield f"{where}.path: {health.path!r} does not begin with /; CreateTargetGroup would fail"
+    if not 5 <= health.interval_s <= 300 or health.interval_s % 1:
+        yield f"{where}.every: {health.interval_s:g} s; a target group accepts whole seconds from 5 to 300"
+    if not 2 <= health.timeout_s <= 120 or health.timeout_s % 1:
+        yield f"{where}.timeout: {health.timeout_s:g} s; a target group accepts whole seconds from 2 to 120"
+    if health.timeout_s >= health.interval_s:
+        yield f"{where}.timeout: {health.timeout_s:g} s is not below every; CreateTargetGroup would fail"
+    for key, value in (("healthy_after", health.healthy_threshold), ("unhealthy_after", health.unhealthy_threshold)):
+        if not 2 <= value <= 10:
+            yield f"{where}.{key}: {value}; a target group accepts 2 to 10"
+    if not 200 <= health.status_min <= health.status_max <= 499:
+        yield f"{where}.status: {health.status_min}-{health.status_max}; a target group accepts 200 to 499"
+    if not 0 <= health.grace_s <= 7200:
+        yield f"{where}.grace: {health.grace_s:g} s; a grace period is 0 to 7200 s"
+
+
+def of_size(aws: Aws, service: Service) -> Iterator[str]:
+    """Fargate has pairs of cpu and memory."""
+    if aws.compute is not Compute.FARGATE:
+        return
+    units, memory = service.size.cpu * 1024, service.size.memory_bytes / MIB
+    allowed = FARGATE_MEMORY_MIB.get(round(units)) if units == round(units) else None
+    where = f"services.{service.name}.size"
+    if allowed is None:
+        sizes = ", ".join(f"{each / 1024:g}" for each in FARGATE_MEMORY_MIB)
+        yield f"{where}.cpu: {service.size.cpu:g}; Fargate has {sizes}; RegisterTaskDefinition would fail"
+    elif memory not in allowed:
+        yield (
+            f"{where}.memory: {memory:g} MB with {service.size.cpu:g} cpu; Fargate has {allowed[0]} to {allowed[-1]} "
+            "MB there; RegisterTaskDefinition would fail"
+        )
+
+
+def of_capacity(service: Service) -> Iterator[str]:
+    """Bounds that hold each other."""
+    capacity, where = service.capacity, f"services.{service.name}.instances"
+    if capacity.min < 0 or capacity.min > capacity.max:
+        yield f"{where}: min {capacity.min} above max {capacity.max}; RegisterScalableTarget would fail"
+    elif capacity.desired is not None and not capacity.min <= capacity.desired <= capacity.max:
+        yield f"{where}.start: {capacity.desired} outside {capacity.min} to {capacity.max}; the group would not be made"
+
+
+def of_balancing(service: Service) -> Iterator[str]:
+    """Drain, slow start and stickiness in the target group's ranges."""
+    balancing, where = service.balancing, f"services.{service.name}"
+    delay = service.deployment.deregistration_delay_s
+    if not 0 <= delay <= 3600:
+        yield f"{where}.deploy.drain: {delay:g} s; a deregistration delay is 0 to 3600 s"
+    slow = balancing.slow_start_s
+    if slow and not 30 <= slow <= 900:
+        yield f"{where}.slow_start: {slow:g} s; a target group accepts 30 to 900 s, or none"
+    if slow and balancing.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
+        yield f"{where}.slow_start: not with least_outstanding_requests; ModifyTargetGroupAttributes would fail"
+    sticky = balancing.stickiness
+    if sticky is not None and not 1 <= sticky.duration_s <= 604800:
+        yield f"{where}.sticky: {sticky.duration_s:g} s; the balancer's cookie lives 1 to 604800 s"
+
+
+def of_commands(service: Service) -> Iterator[str]:
+    """A command that the start script can say, and that listens where the balancer can reach it."""
+    where = f"services.{service.name}"
+    try:
+        words = shlex.split(service.run)
+    except ValueError as unclosed:
+        yield f"{where}.run: {unclosed}; no instance would start"
+        words = []
+    if any(LOOPBACK.search(word) for word in words):
+        yield (
+            f"{where}.run: listens on this machine only; on AWS the balancer could not reach it and every instance "
+            "would be replaced for ever; leave the address out or write $HOST"
+        )
+    source = PurePosixPath(service.source)
+    if source.is_absolute() or ".." in source.parts:
+        yield f"{where}.source: {service.source!r} lies outside the file's directory; the build would not find it"
+    for name, value in service.environment:
+        if name in OURS or name.startswith(("FLYBALL_", "AWS_")):
+            yield f"{where}.env.{name}: this variable is set by Flyball or AWS; the instance would get another value"
+        if "\n" in value:
+            yield f"{where}.env.{name}: a value of several lines would break systemd's environment file"

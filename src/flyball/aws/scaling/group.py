@@ -1,0 +1,119 @@
+"""Scaling of machines: the Auto Scaling group's own policies."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk.aws_autoscaling import CfnScalingPolicy
+
+from flyball.aws.metrics import Watched, source
+from flyball.aws.site import Site, logical
+from flyball.core.model import Metric, PredictiveScaling, Service, StepAdjustment, TargetTracking
+
+from . import moment, resource_label, seconds, step_alarm
+
+
+def warmup_s(service: Service) -> int:
+    """Seconds that a new machine is left out of the metrics."""
+    return seconds(service.scaling.warmup_s, service)
+
+
+def build(site: Site, watched: Watched) -> None:
+    """The policies of a service's Auto Scaling group."""
+    service = watched.service
+    assert watched.group is not None
+    for policy in service.scaling.target_tracking:
+        CfnScalingPolicy(
+            site.stack,
+            logical(service.name, f"{policy.metric}-target", "Policy"),
+            auto_scaling_group_name=watched.group,
+            policy_type="TargetTrackingScaling",
+            estimated_instance_warmup=warmup_s(service),
+            target_tracking_configuration=_tracking(service, policy, watched),
+        )
+    for index, step in enumerate(service.scaling.steps, start=1):
+        made = CfnScalingPolicy(
+            site.stack,
+            logical(service.name, f"step-{index}", "Policy"),
+            auto_scaling_group_name=watched.group,
+            policy_type="StepScaling",
+            adjustment_type=str(step.adjustment_type),
+            estimated_instance_warmup=warmup_s(service),
+            metric_aggregation_type="Average",
+            min_adjustment_magnitude=step.min_adjustment_magnitude,
+            step_adjustments=[_step(each) for each in step.steps],
+        )
+        step_alarm(site, watched, step, index, made.ref)
+    for index, action in enumerate(service.scaling.schedule, start=1):
+        autoscaling.CfnScheduledAction(
+            site.stack,
+            logical(service.name, f"Schedule{index}"),
+            auto_scaling_group_name=watched.group,
+            min_size=action.min,
+            max_size=action.max,
+            desired_capacity=action.desired,
+            recurrence=action.cron,
+            start_time=None if action.at is None else moment(action),
+            time_zone=None if action.cron is None else action.timezone,
+        )
+    if service.scaling.predictive is not None:
+        CfnScalingPolicy(
+            site.stack,
+            logical(service.name, "predictive", "Policy"),
+            auto_scaling_group_name=watched.group,
+            policy_type="PredictiveScaling",
+            predictive_scaling_configuration=_forecast(service.scaling.predictive, watched),
+        )
+
+
+def _tracking(
+    service: Service, policy: TargetTracking, watched: Watched
+) -> CfnScalingPolicy.TargetTrackingConfigurationProperty:
+    """Memory of machines is no predefined metric: the CloudWatch agent measures it."""
+    predefined = {Metric.CPU: "ASGAverageCPUUtilization", Metric.REQUESTS: "ALBRequestCountPerTarget"}
+    kind = predefined.get(policy.metric)
+    found = source(watched, policy.metric)
+    custom = CfnScalingPolicy.CustomizedMetricSpecificationProperty(
+        namespace=found.namespace,
+        metric_name=found.name,
+        statistic=found.statistic,
+        dimensions=[
+            CfnScalingPolicy.MetricDimensionProperty(name=name, value=value) for name, value in found.dimensions.items()
+        ],
+    )
+    return CfnScalingPolicy.TargetTrackingConfigurationProperty(
+        target_value=policy.target_value,
+        disable_scale_in=policy.disable_scale_in or service.scaling.disable_scale_in,
+        customized_metric_specification=custom if kind is None else None,
+        predefined_metric_specification=None
+        if kind is None
+        else CfnScalingPolicy.PredefinedMetricSpecificationProperty(
+            predefined_metric_type=kind,
+            resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+        ),
+    )
+
+
+def _step(step: StepAdjustment) -> CfnScalingPolicy.StepAdjustmentProperty:
+    return CfnScalingPolicy.StepAdjustmentProperty(
+        metric_interval_lower_bound=step.lower_bound,
+        metric_interval_upper_bound=step.upper_bound,
+        scaling_adjustment=step.amount,
+    )
+
+
+def _forecast(policy: PredictiveScaling, watched: Watched) -> CfnScalingPolicy.PredictiveScalingConfigurationProperty:
+    pair = {Metric.CPU: "ASGCPUUtilization", Metric.REQUESTS: "ALBRequestCount"}[policy.metric]
+    return CfnScalingPolicy.PredictiveScalingConfigurationProperty(
+        max_capacity_breach_behavior="HonorMaxCapacity",
+        mode="ForecastOnly" if policy.forecast_only else "ForecastAndScale",
+        scheduling_buffer_time=round(policy.buffer_s),
+        metric_specifications=[
+            CfnScalingPolicy.PredictiveScalingMetricSpecificationProperty(
+                target_value=policy.target_value,
+                predefined_metric_pair_specification=CfnScalingPolicy.PredictiveScalingPredefinedMetricPairProperty(
+                    predefined_metric_type=pair,
+                    resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+                ),
+            )
+        ],
+    )

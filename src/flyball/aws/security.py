@@ -1,0 +1,288 @@
+"""Who may reach what: security groups in a chain, the web application firewall, the audit trail.
+
+world -> balancer (80, with TLS also 443) -> instances (their port) -> Redis (6379). DynamoDB and S3 have no address in
+the network: there the roles decide. Outgoing rules name ports, so that nothing is open by CloudFormation's default,
+which allows all when a group names no outgoing rule.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-update-security-groups.html
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudtrail as cloudtrail
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_wafv2 as wafv2
+
+from flyball.core.model import RateLimit, Service, StoreKind
+
+from .network import Network
+from .site import Site, logical
+
+REDIS_PORT = 6379
+WORLD = "0.0.0.0/0"
+WAF_WINDOWS_S = (60, 120, 300, 600)
+"""The windows over which AWS WAF counts requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """Security group ids. `services` by service name; `redis` is None without a Redis store."""
+
+    balancer: str
+    services: dict[str, str]
+    redis: str | None
+    endpoints: str
+
+
+def groups(site: Site, network: Network) -> Groups:
+    """The chain of security groups."""
+    balancer = _balancer_group(site, network)
+    services = {
+        service.name: _service_group(site, network, service, balancer=balancer) for service in site.app.services
+    }
+    using = [services[service.name] for service in site.app.services if _uses_redis(site, service)]
+    redis = _redis_group(site, network, using) if using else None
+    inside = _group(
+        site,
+        network,
+        "EndpointGroup",
+        description="AWS services, reachable from the network only",
+        ingress=[_open(443, site.aws.network.cidr, "HTTPS from the network")],
+        egress=[_open(443, site.aws.network.cidr, "answers stay in the network")],
+    )
+    return Groups(balancer=balancer, services=services, redis=redis, endpoints=inside)
+
+
+def _balancer_group(site: Site, network: Network) -> str:
+    ingress = [_open(80, WORLD, "HTTP from the world")]
+    if site.app.listener.tls is not None:
+        ingress.append(_open(443, WORLD, "HTTPS from the world"))
+    egress = [
+        _open(site.port, cidr, "to instances") for cidr in site.aws.network.private_subnets[: len(site.app.zones)]
+    ]
+    return _group(
+        site, network, "BalancerGroup", description="the balancer, open to the world", ingress=ingress, egress=egress
+    )
+
+
+def _service_group(site: Site, network: Network, service: Service, *, balancer: str) -> str:
+    egress = [
+        _open(443, WORLD, "AWS services and packages"),
+        _open(80, WORLD, "the balancer's own address"),
+    ]
+    if _uses_redis(site, service):
+        cidrs = site.aws.network.private_subnets[: len(site.app.zones)]
+        egress += [_open(REDIS_PORT, cidr, "Redis") for cidr in cidrs]
+    return _group(
+        site,
+        network,
+        logical(service.name, "Group"),
+        description=f"instances of {service.name}, reachable from the balancer only",
+        ingress=[_from_group(site.port, balancer, "from the balancer only")],
+        egress=egress,
+    )
+
+
+def _redis_group(site: Site, network: Network, using: list[str]) -> str:
+    return _group(
+        site,
+        network,
+        "RedisGroup",
+        description="Redis, reachable from the services that use it only",
+        ingress=[_from_group(REDIS_PORT, group, "from a service that uses it") for group in using],
+        egress=[_open(REDIS_PORT, site.aws.network.cidr, "replication stays in the network")],
+    )
+
+
+def _uses_redis(site: Site, service: Service) -> bool:
+    return any(site.app.store(name).kind is StoreKind.REDIS for name in service.stores)
+
+
+def _group(
+    site: Site,
+    network: Network,
+    name: str,
+    *,
+    description: str,
+    ingress: list[ec2.CfnSecurityGroup.IngressProperty],
+    egress: list[ec2.CfnSecurityGroup.EgressProperty],
+) -> str:
+    group = ec2.CfnSecurityGroup(
+        site.stack,
+        name,
+        group_description=f"{site.app.name}: {description}",
+        vpc_id=network.vpc,
+        security_group_ingress=ingress,
+        security_group_egress=[
+            ec2.CfnSecurityGroup.EgressProperty(
+                ip_protocol="tcp",
+                from_port=rule.from_port,
+                to_port=rule.to_port,
+                cidr_ip=rule.cidr_ip,
+                description=rule.description,
+            )
+            for rule in egress
+        ],
+    )
+    return str(group.attr_group_id)
+
+
+def _open(port: int, cidr: str, why: str) -> ec2.CfnSecurityGroup.IngressProperty:
+    return ec2.CfnSecurityGroup.IngressProperty(
+        ip_protocol="tcp", from_port=port, to_port=port, cidr_ip=cidr, description=why
+    )
+
+
+def _from_group(port: int, group: str, why: str) -> ec2.CfnSecurityGroup.IngressProperty:
+    return ec2.CfnSecurityGroup.IngressProperty(
+        ip_protocol="tcp", from_port=port, to_port=port, source_security_group_id=group, description=why
+    )
+
+
+def firewall(site: Site, *, balancer: str) -> None:
+    """AWS WAF before the balancer: managed rules and the file's rate limit (answered 403)."""
+    limit = site.app.listener.rate_limit
+    if not site.aws.waf and limit is None:
+        return
+    rules = [_rate_rule(limit)] if limit is not None else []
+    if site.aws.waf:
+        rules += _managed_rules(first=len(rules))
+    acl = wafv2.CfnWebACL(
+        site.stack,
+        "Firewall",
+        scope="REGIONAL",
+        default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
+        description=f"{site.app.name}: before the balancer",
+        rules=rules,
+        visibility_config=_visible(logical(site.app.name, "Firewall")),
+    )
+    wafv2.CfnWebACLAssociation(site.stack, "FirewallAssociation", resource_arn=balancer, web_acl_arn=acl.attr_arn)
+    group = logs.CfnLogGroup(
+        site.stack,
+        "FirewallLogGroup",
+        log_group_name=f"aws-waf-logs-{site.name(site.region)}",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    wafv2.CfnLoggingConfiguration(
+        site.stack,
+        "FirewallLogs",
+        resource_arn=acl.attr_arn,
+        log_destination_configs=[f"arn:aws:logs:{site.region}:{cdk.Aws.ACCOUNT_ID}:log-group:{group.log_group_name}"],
+    ).node.add_dependency(group)
+
+
+def waf_limit(limit: RateLimit) -> tuple[int, int]:
+    """The file's rate limit as AWS WAF counts it: (requests, window in seconds).
+
+    The window is the smallest of AWS's that is not shorter than the file's; the number keeps the rate. AWS's least
+    number is 10.
+    """
+    window = next((each for each in WAF_WINDOWS_S if each >= limit.per_s), WAF_WINDOWS_S[-1])
+    return max(10, math.floor(limit.requests * window / limit.per_s)), window
+
+
+def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
+    requests, window = waf_limit(limit)
+    return wafv2.CfnWebACL.RuleProperty(
+        name="rate-limit",
+        priority=0,
+        action=wafv2.CfnWebACL.RuleActionProperty(block={}),
+        statement=wafv2.CfnWebACL.StatementProperty(
+            rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
+                aggregate_key_type="IP", limit=requests, evaluation_window_sec=window
+            )
+        ),
+        visibility_config=_visible("RateLimit"),
+    )
+
+
+def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
+    """AWS's own rule groups. Bodies over 8 KB are counted, not blocked: uploads are what a bucket is for."""
+    names = (
+        "AWSManagedRulesAmazonIpReputationList",
+        "AWSManagedRulesKnownBadInputsRuleSet",
+        "AWSManagedRulesCommonRuleSet",
+    )
+    count_large_bodies = wafv2.CfnWebACL.RuleActionOverrideProperty(
+        name="SizeRestrictions_BODY", action_to_use=wafv2.CfnWebACL.RuleActionProperty(count={})
+    )
+    return [
+        wafv2.CfnWebACL.RuleProperty(
+            name=name,
+            priority=first + index,
+            override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
+            statement=wafv2.CfnWebACL.StatementProperty(
+                managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+                    vendor_name="AWS",
+                    name=name,
+                    rule_action_overrides=[count_large_bodies] if name.endswith("CommonRuleSet") else [],
+                )
+            ),
+            visibility_config=_visible(name),
+        )
+        for index, name in enumerate(names)
+    ]
+
+
+def _visible(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
+    return wafv2.CfnWebACL.VisibilityConfigProperty(
+        cloud_watch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=True
+    )
+
+
+def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
+    """Every call to the account's API, in the log bucket and in CloudWatch Logs. Once, in the first region."""
+    if not site.aws.trail or not site.primary:
+        return
+    group = logs.CfnLogGroup(
+        site.stack,
+        "TrailLogGroup",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    role = iam.Role(site.stack, "TrailRole", assumed_by=iam.ServicePrincipal("cloudtrail.amazonaws.com"))
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
+    )
+    source = f"arn:aws:cloudtrail:{site.region}:{cdk.Aws.ACCOUNT_ID}:trail/{site.name('trail')}"
+    for action, resource, more in (
+        ("s3:GetBucketAcl", logs_bucket.bucket_arn, {}),
+        (
+            "s3:PutObject",
+            logs_bucket.arn_for_objects(f"trail/AWSLogs/{cdk.Aws.ACCOUNT_ID}/*"),
+            {"s3:x-amz-acl": "bucket-owner-full-control"},
+        ),
+    ):
+        logs_bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
+                actions=[action],
+                resources=[resource],
+                conditions={"StringEquals": {"aws:SourceArn": source, **more}},
+            )
+        )
+    made = cloudtrail.CfnTrail(
+        site.stack,
+        "Trail",
+        trail_name=site.name("trail"),
+        is_logging=True,
+        s3_bucket_name=logs_bucket.bucket_name,
+        s3_key_prefix="trail",
+        cloud_watch_logs_log_group_arn=group.attr_arn,
+        cloud_watch_logs_role_arn=role.role_arn,
+        enable_log_file_validation=True,
+        include_global_service_events=True,
+        is_multi_region_trail=True,
+        kms_key_id=site.key.attr_arn,
+    )
+    assert logs_bucket.policy is not None
+    made.node.add_dependency(logs_bucket.policy, role.node.find_child("DefaultPolicy"))

@@ -1,0 +1,147 @@
+"""Where resources go: one stack per region, and what all of its parts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from flyball.core.model import Application, Aws, Compute, Service
+
+FARGATE_PORT = 3000
+"""The port of a task, as the seed draws it: "allow 3000 from the balancer only"."""
+EC2_PORT = 80
+"""The port of a machine, as the seed draws it: "allow 80 from the balancer only"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One region of the application. `first_deploy` is the condition that holds while the stack is created.
+
+    `key` encrypts logs, alarms' topic and build artifacts.
+    """
+
+    stack: cdk.Stack
+    app: Application
+    aws: Aws
+    region: str
+    key: kms.CfnKey
+    first_deploy: cdk.CfnCondition
+
+    @property
+    def primary(self) -> bool:
+        """Whether this is the first region, which holds what exists once: pipeline, budget, global tables."""
+        return self.region == self.aws.regions[0]
+
+    @property
+    def on_fargate(self) -> bool:
+        """Whether instances are tasks, not machines."""
+        return self.aws.compute is Compute.FARGATE
+
+    @property
+    def port(self) -> int:
+        """The port on which instances listen: $PORT."""
+        return FARGATE_PORT if self.on_fargate else EC2_PORT
+
+    def name(self, *parts: str) -> str:
+        """A physical name: the application's name and the parts, joined by hyphens."""
+        return "-".join((self.app.name, *parts))
+
+    def bucket_name(self, purpose: str) -> str:
+        """A bucket's name, unique in the world: application, purpose, account, region."""
+        return bucket_name(self.app, purpose, self.region)
+
+
+def bucket_name(app: Application, purpose: str, region: str) -> str:
+    """The name of the application's bucket for `purpose` in `region`."""
+    return f"{app.name}-{purpose}-{cdk.Aws.ACCOUNT_ID}-{region}"
+
+
+def logical(*names: str) -> str:
+    """A logical id from names as in the file: ("my-web", "TargetGroup") -> "MyWebTargetGroup"."""
+    words = (word for name in names for word in name.split("-"))
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
+    """An empty stack for one region, with its key and the parameter that tells the first deployment from later ones."""
+    stack = cdk.Stack(
+        scope,
+        f"{app.name}-{region}",
+        env=cdk.Environment(region=region),
+        description=f"{app.name} in {region}, made by Flyball from its file",
+        synthesizer=cdk.BootstraplessSynthesizer(),
+        analytics_reporting=False,
+    )
+    cdk.Tags.of(stack).add("flyball:application", app.name)
+    phase = cdk.CfnParameter(
+        stack,
+        "FirstDeploy",
+        type="String",
+        default="yes",
+        allowed_values=["yes", "no"],
+        description="yes while the stack is created; no later, so that an update never undoes what scaling decided",
+    )
+    first = cdk.CfnCondition(stack, "IsFirstDeploy", expression=cdk.Fn.condition_equals(phase.value_as_string, "yes"))
+    return Site(stack=stack, app=app, aws=aws, region=region, key=_key(stack, app, region), first_deploy=first)
+
+
+def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
+    """One key for what AWS services write here: logs, alarms, trail, budget."""
+    owner = iam.PolicyStatement(
+        sid="AccountGovernsKey",
+        principals=[iam.ArnPrincipal(f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:root")],
+        actions=["kms:*"],
+        resources=["*"],
+    )
+    logs = iam.PolicyStatement(
+        sid="LogsMayEncrypt",
+        principals=[iam.ServicePrincipal(f"logs.{region}.amazonaws.com")],
+        actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey"],
+        resources=["*"],
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}},
+    )
+    notices = iam.PolicyStatement(
+        sid="AlarmsAndBudgetMayPublish",
+        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+    )
+    trail = iam.PolicyStatement(
+        sid="TrailMayEncrypt",
+        principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
+        actions=["kms:GenerateDataKey", "kms:DescribeKey"],
+        resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+    )
+    document = iam.PolicyDocument(statements=[owner, logs, notices, trail])
+    return kms.CfnKey(
+        stack,
+        "Key",
+        description=f"{app.name}: logs, alarms and trail",
+        enable_key_rotation=True,
+        pending_window_in_days=30,
+        key_policy=document,
+    )
+
+
+def instance_service(site: Site, service: Service) -> dict[str, str]:
+    """What an instance knows of itself, the same words as on a laptop; store URLs are added by `stores`.
+
+    Servers that ignore HOST read a variable of their own; without it they would listen on 127.0.0.1, where the
+    balancer cannot reach them.
+    """
+    everywhere = "0.0.0.0"  # noqa: S104 - only the balancer's security group reaches it
+    return {
+        **dict(service.environment),
+        "FLYBALL_APPLICATION": site.app.name,
+        "FLYBALL_SERVICE": service.name,
+        "GRANIAN_HOST": everywhere,
+        "HOST": everywhere,
+        "PORT": str(site.port),
+        "PYTHONUNBUFFERED": "1",
+        "UVICORN_HOST": everywhere,
+    }

@@ -1,0 +1,332 @@
+"""Data services: DynamoDB tables, ElastiCache Redis, S3 buckets, and what an instance may do with each.
+
+A store's URL has the form that the application knows from the laptop. All stores outlive the stack (Redis as a last
+snapshot) and have names of their own, so that a later deployment takes them up again.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_elasticache as elasticache
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from flyball.core.model import Store, StoreKind
+
+from .network import Network
+from .site import Site, bucket_name, logical
+
+CACHE_NODE = "cache.t4g.micro"
+REDIS_VERSION = "7.1"
+DAY_S = 86400.0
+TABLE_ACTIONS = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+)
+OBJECT_ACTIONS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+)
+BUCKET_ACTIONS = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a role may do: `actions` on `resources`."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    def statement(self) -> iam.PolicyStatement:
+        """As a policy statement."""
+        return iam.PolicyStatement(actions=list(self.actions), resources=list(self.resources))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreThere:
+    """A store as an instance meets it: the URL in plain sight, or the ARN of the secret that holds it."""
+
+    variable: str
+    url: str | None
+    secret: str | None
+    grants: tuple[Grant, ...]
+
+
+def build(site: Site, network: Network, *, redis_group: str | None, logs_bucket: s3.Bucket) -> dict[str, StoreThere]:
+    """All stores of the application in this region, by name."""
+    there: dict[str, StoreThere] = {}
+    for store in site.app.stores:
+        match store.kind:
+            case StoreKind.TABLE:
+                there[store.name] = _table(site, store)
+            case StoreKind.BUCKET:
+                there[store.name] = _bucket(site, store, logs_bucket)
+            case StoreKind.REDIS if redis_group is not None:
+                there[store.name] = _redis(site, network, store, redis_group)
+            case StoreKind.REDIS:
+                pass  # no service uses it: nobody could reach it
+    return there
+
+
+def table_url(site: Site, store: Store) -> str:
+    """`dynamodb://TABLE?region=R&key=name:type,...`."""
+    key = ",".join(f"{field.name}:{field.type}" for field in store.key)
+    return f"dynamodb://{site.name(store.name)}?region={site.region}&key={key}"
+
+
+def _table(site: Site, store: Store) -> StoreThere:
+    """On demand, encrypted with an AWS managed key, restorable to any second of the last 35 days.
+
+    With more than one region it is one global table, made in the first region.
+    """
+    name = site.name(store.name)
+    if len(site.aws.regions) > 1:
+        _global_table(site, store, name)
+    else:
+        _regional_table(site, store, name)
+    arn = f"arn:aws:dynamodb:{site.region}:{cdk.Aws.ACCOUNT_ID}:table/{name}"
+    return StoreThere(
+        variable=store.variable,
+        url=table_url(site, store),
+        secret=None,
+        grants=(Grant(actions=TABLE_ACTIONS, resources=(arn,)),),
+    )
+
+
+def _key_types(store: Store) -> list[tuple[str, str, str]]:
+    """(name, S or N, HASH or RANGE) of each key field."""
+    kinds = ("HASH", "RANGE")
+    return [(field.name, field.type[0].upper(), kinds[index]) for index, field in enumerate(store.key)]
+
+
+def _regional_table(site: Site, store: Store, name: str) -> None:
+    made = dynamodb.CfnTable
+    table = made(
+        site.stack,
+        logical(store.name, "Table"),
+        table_name=name,
+        billing_mode="PAY_PER_REQUEST",
+        attribute_definitions=[
+            made.AttributeDefinitionProperty(attribute_name=field, attribute_type=kind)
+            for field, kind, _ in _key_types(store)
+        ],
+        key_schema=[
+            made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in _key_types(store)
+        ],
+        point_in_time_recovery_specification=made.PointInTimeRecoverySpecificationProperty(
+            point_in_time_recovery_enabled=True
+        ),
+        sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
+        deletion_protection_enabled=False,
+        table_class="STANDARD",
+    )
+    table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+
+def _global_table(site: Site, store: Store, name: str) -> None:
+    if not site.primary:
+        return
+    made = dynamodb.CfnGlobalTable
+    table = made(
+        site.stack,
+        logical(store.name, "Table"),
+        table_name=name,
+        billing_mode="PAY_PER_REQUEST",
+        attribute_definitions=[
+            made.AttributeDefinitionProperty(attribute_name=field, attribute_type=kind)
+            for field, kind, _ in _key_types(store)
+        ],
+        key_schema=[
+            made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in _key_types(store)
+        ],
+        sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
+        stream_specification=made.StreamSpecificationProperty(stream_view_type="NEW_AND_OLD_IMAGES"),
+        replicas=[
+            made.ReplicaSpecificationProperty(
+                region=region,
+                point_in_time_recovery_specification=made.PointInTimeRecoverySpecificationProperty(
+                    point_in_time_recovery_enabled=True
+                ),
+                deletion_protection_enabled=False,
+                table_class="STANDARD",
+            )
+            for region in site.aws.regions
+        ],
+    )
+    table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+
+def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
+    """Private, encrypted, versioned; old files move to Glacier, unfinished uploads are thrown away after a week."""
+    name = site.bucket_name(store.name)
+    rules = [
+        s3.LifecycleRule(
+            id="clean-up",
+            enabled=True,
+            abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+            noncurrent_version_expiration=cdk.Duration.days(30),
+        )
+    ]
+    if store.archive_after_s is not None:
+        rules.append(s3.LifecycleRule(id="archive", enabled=True, transitions=[_to_glacier(store.archive_after_s)]))
+    bucket = s3.Bucket(
+        site.stack,
+        logical(store.name, "Bucket"),
+        bucket_name=name,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=True,
+        lifecycle_rules=rules,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        removal_policy=cdk.RemovalPolicy.RETAIN,
+        server_access_logs_bucket=logs_bucket,
+        server_access_logs_prefix=f"s3/{store.name}/",
+        versioned=True,
+    )
+    if len(site.aws.regions) > 1:
+        _replicate(site, store, bucket)
+    arn = f"arn:aws:s3:::{name}"
+    return StoreThere(
+        variable=store.variable,
+        url=f"s3://{name}?region={site.region}",
+        secret=None,
+        grants=(
+            Grant(actions=BUCKET_ACTIONS, resources=(arn,)),
+            Grant(actions=OBJECT_ACTIONS, resources=(f"{arn}/*",)),
+        ),
+    )
+
+
+def archive_days(seconds: float) -> int:
+    """S3 counts whole days."""
+    return max(1, math.ceil(seconds / DAY_S))
+
+
+def _to_glacier(seconds: float) -> s3.Transition:
+    return s3.Transition(
+        storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(archive_days(seconds))
+    )
+
+
+def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
+    """Copy every object to the buckets of the other regions, from the second deployment on.
+
+    A bucket can only replicate into buckets that exist, and each region's bucket replicates into the others'. So the
+    first deployment makes the buckets and the next one joins them; `flyball aws deploy` does both.
+    """
+    others = [region for region in site.aws.regions if region != site.region]
+    arns = [f"arn:aws:s3:::{bucket_name(site.app, store.name, region)}" for region in others]
+    role = iam.Role(
+        site.stack, logical(store.name, "ReplicationRole"), assumed_by=iam.ServicePrincipal("s3.amazonaws.com")
+    )
+    for actions, resources in (
+        (("s3:GetReplicationConfiguration", "s3:ListBucket"), [bucket.bucket_arn]),
+        (
+            ("s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"),
+            [bucket.arn_for_objects("*")],
+        ),
+        (("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"), [f"{arn}/*" for arn in arns]),
+    ):
+        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
+    configuration = {
+        "Role": role.role_arn,
+        "Rules": [
+            {
+                "Id": f"to-{region}",
+                "Priority": index,
+                "Status": "Enabled",
+                "Filter": {"Prefix": ""},
+                "DeleteMarkerReplication": {"Status": "Enabled"},
+                "Destination": {"Bucket": arn, "StorageClass": "STANDARD"},
+            }
+            for index, (region, arn) in enumerate(zip(others, arns, strict=True))
+        ],
+    }
+    raw: s3.CfnBucket = bucket.node.default_child
+    raw.add_property_override(
+        "ReplicationConfiguration",
+        cdk.Fn.condition_if(site.first_deploy.logical_id, cdk.Aws.NO_VALUE, configuration),
+    )
+
+
+def _redis(site: Site, network: Network, store: Store, group: str) -> StoreThere:
+    """One primary and `replicas` copies in other zones; a lost primary is replaced by itself. TLS and a password.
+
+    The whole URL, password within, is one secret: an instance gets it, the template and the console do not show it.
+    """
+    stack = site.stack
+    subnets = elasticache.CfnSubnetGroup(
+        stack,
+        logical(store.name, "Subnets"),
+        description=f"{site.app.name}: {store.name}",
+        subnet_ids=list(network.private),
+    )
+    password = secretsmanager.CfnSecret(
+        stack,
+        logical(store.name, "Password"),
+        description=f"{site.app.name}: password of {store.name}",
+        kms_key_id=site.key.attr_arn,
+        generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
+            exclude_punctuation=True, include_space=False, password_length=48
+        ),
+    )
+    resolved = f"{{{{resolve:secretsmanager:{password.ref}:SecretString}}}}"
+    several = store.replicas > 0
+    cache = elasticache.CfnReplicationGroup(
+        stack,
+        logical(store.name, "Redis"),
+        replication_group_id=site.name(store.name),
+        replication_group_description=f"{site.app.name}: {store.name}",
+        engine="redis",
+        engine_version=REDIS_VERSION,
+        cache_node_type=CACHE_NODE,
+        cache_parameter_group_name="default.redis7",
+        cache_subnet_group_name=subnets.ref,
+        security_group_ids=[group],
+        num_cache_clusters=1 + store.replicas,
+        automatic_failover_enabled=several,
+        multi_az_enabled=several,
+        at_rest_encryption_enabled=True,
+        transit_encryption_enabled=True,
+        transit_encryption_mode="required",
+        auth_token=resolved,
+        auto_minor_version_upgrade=True,
+        port=6379,
+        snapshot_retention_limit=7,
+        snapshot_window="03:00-04:00",
+        preferred_maintenance_window="sun:04:30-sun:05:30",
+    )
+    cache.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
+    address = secretsmanager.CfnSecret(
+        stack,
+        logical(store.name, "Url"),
+        description=f"{site.app.name}: {store.variable}",
+        kms_key_id=site.key.attr_arn,
+        secret_string=f"rediss://:{resolved}@{cache.attr_primary_end_point_address}:6379/0",
+    )
+    return StoreThere(
+        variable=store.variable,
+        url=None,
+        secret=address.ref,
+        grants=(
+            Grant(actions=("secretsmanager:GetSecretValue",), resources=(address.ref,)),
+            Grant(actions=("kms:Decrypt",), resources=(site.key.attr_arn,)),
+        ),
+    )

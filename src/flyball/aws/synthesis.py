@@ -1,0 +1,192 @@
+"""From the model to files: one stack per region, its Dockerfiles and its build specification.
+
+The order of the parts is the order in which they refer to each other: network, groups, balancer, stores, services,
+scaling, then what watches them. Nothing is looked up and nothing is an asset, so that synthesis needs no network, no
+account and no bootstrap bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aws_cdk as cdk
+
+from flyball.core.errors import FileError
+from flyball.core.model import Application, Aws
+
+from . import audit, balancer, ec2, fargate, image, network, observe, pipeline, regions, rules, security, stores
+from .metrics import Watched
+from .scaling import ecs as ecs_scaling
+from .scaling import group as group_scaling
+from .site import Site, open_site
+
+
+def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
+    """Synthesize into `out`. Raises FileError with every reason for which AWS would refuse the application."""
+    refusals = [*rules.refusals(app), *_missing_sources(app, source)]
+    if refusals:
+        raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
+    templates = synthesize(app)
+    mistakes = [
+        f"{name}: {mistake}" for name, text in templates.items() for mistake in audit.mistakes(json.loads(text))
+    ]
+    assert not mistakes, mistakes
+    files = {f"{name}.template.json": text for name, text in templates.items()}
+    if fargate_images(app):
+        files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in app.services}
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in sorted(files.items()):
+        path = out / name
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return tuple(written)
+
+
+def _missing_sources(app: Application, source: Path) -> list[str]:
+    return [
+        f"services.{service.name}.source: {service.source!r} is not there; the build would find nothing"
+        for service in app.services
+        if not (source / service.source).is_dir()
+    ]
+
+
+def fargate_images(app: Application) -> bool:
+    """Whether instances are containers."""
+    return app.aws is not None and app.aws.compute == "fargate"
+
+
+def synthesize(app: Application, *, validate: bool = False) -> dict[str, str]:
+    """The templates by stack name. `validate` runs CDK's own validator, which costs some seconds."""
+    assert app.aws is not None, "rules.refusals lets no application without [aws] through"
+    with TemporaryDirectory(prefix="flyball-cdk-") as directory:
+        scope = application(app, app.aws, directory, validate=validate)
+        assembly = scope.synth()
+        return {
+            stack.stack_name: json.dumps(stack.template, indent=1, sort_keys=True) + "\n" for stack in assembly.stacks
+        }
+
+
+def application(app: Application, aws: Aws, directory: str, *, validate: bool) -> cdk.App:
+    """The CDK app with a stack for each region, not yet synthesized."""
+    flags = json.loads(resources.files("flyball.aws").joinpath("flags.json").read_text(encoding="utf-8"))
+    scope = cdk.App(
+        analytics_reporting=False,
+        context={**flags, "@aws-cdk/core:validateAgainstDefaultRules": validate},
+        outdir=directory,
+        tree_metadata=False,
+    )
+    for region in aws.regions:
+        fill(open_site(scope, app, aws, region))
+    return scope
+
+
+def fill(site: Site) -> None:
+    """Everything of one region."""
+    net = network.build(site)
+    groups = security.groups(site, net)
+    network.endpoints(site, net, group=groups.endpoints)
+    logs = balancer.logs_bucket(site)
+    entry = balancer.build(site, net, group=groups.balancer, logs=logs)
+    there = stores.build(site, net, redis_group=groups.redis, logs_bucket=logs)
+    pipeline.artifact_bucket(site, "artifacts", logs)
+    if site.on_fargate:
+        watched = _tasks(site, net, groups, entry, there)
+    else:
+        pipeline.artifact_bucket(site, "releases", logs)
+        watched = _machines(site, net, groups, entry, there)
+    notify = observe.topic(site)
+    for each in watched:
+        observe.alarms(site, each, notify)
+    observe.dashboard(site, watched)
+    observe.budget(site, notify)
+    security.firewall(site, balancer=entry.arn)
+    security.trail(site, logs_bucket=logs)
+    regions.build(site, entry)
+    pipeline.build(site, alarms=_alarm_names(site, watched))
+    _outputs(site, entry)
+
+
+def _watched(site: Site, entry: balancer.Balancer, name: str, **identity: str) -> Watched:
+    return Watched(
+        service=site.app.service(name),
+        cluster=identity.get("cluster"),
+        ecs_service=identity.get("ecs_service"),
+        group=identity.get("group"),
+        target_group=entry.target_groups[name].attr_target_group_full_name,
+        balancer=entry.full_name,
+    )
+
+
+def _tasks(
+    site: Site,
+    net: network.Network,
+    groups: security.Groups,
+    entry: balancer.Balancer,
+    there: dict[str, stores.StoreThere],
+) -> list[Watched]:
+    """Services on Fargate. Rollout alarms come first: ECS wants their names, they need only the service's."""
+    inside = fargate.cluster(site)
+    watched = []
+    for service in site.app.services:
+        planned = _watched(site, entry, service.name, cluster=site.name(), ecs_service=service.name)
+        made = fargate.build(
+            site,
+            net,
+            service,
+            inside=inside,
+            group=groups.services[service.name],
+            balancer=entry,
+            stores=there,
+            alarm_names=observe.rollout_alarms(site, planned),
+        )
+        seen = _watched(site, entry, service.name, cluster=made.cluster, ecs_service=made.name)
+        ecs_scaling.build(site, seen)
+        watched.append(seen)
+    return watched
+
+
+def _machines(
+    site: Site,
+    net: network.Network,
+    groups: security.Groups,
+    entry: balancer.Balancer,
+    there: dict[str, stores.StoreThere],
+) -> list[Watched]:
+    watched = []
+    for service in site.app.services:
+        made = ec2.build(
+            site,
+            net,
+            service,
+            group=groups.services[service.name],
+            balancer=entry,
+            stores=there,
+            releases=site.bucket_name("releases"),
+        )
+        seen = _watched(site, entry, service.name, group=made.group_name)
+        group_scaling.build(site, seen)
+        watched.append(seen)
+    return watched
+
+
+def _alarm_names(site: Site, watched: list[Watched]) -> dict[str, list[str]]:
+    """The rollout alarms of machines; those of tasks are already in their services."""
+    if site.on_fargate:
+        return {each.service.name: [] for each in watched}
+    return {each.service.name: observe.rollout_alarms(site, each) for each in watched}
+
+
+def _outputs(site: Site, entry: balancer.Balancer) -> None:
+    cdk.CfnOutput(site.stack, "Url", value=entry.url, description="where the application answers")
+    repository = site.stack.node.try_find_child("Repository")
+    if repository is not None:
+        cdk.CfnOutput(
+            site.stack,
+            "PushTo",
+            value=repository.attr_clone_url_http,
+            description=f"git push here, branch {site.app.pipeline.branch}, to deploy a release",
+        )
