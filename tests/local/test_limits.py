@@ -244,6 +244,17 @@ def test_v2_hands_out_controllers_where_they_are_not_yet(tmp_path: Path) -> None
         assert texts(directory, "cgroup.subtree_control") == ["+cpu +memory"]
 
 
+def test_v2_empties_our_own_cgroup_before_it_gives_up(tmp_path: Path) -> None:
+    v2_tree(tmp_path)
+    (tmp_path / "cgroup.subtree_control").unlink()
+    (tmp_path / "cgroup.subtree_control").symlink_to("/proc/version")  # can be read but not written
+    (tmp_path / "cgroup.procs").write_text("11\n22\n")
+    (tmp_path / "self").write_text("0::/\n")
+    limits = detect(tmp_path, application="app", membership=tmp_path / "self")
+    assert "the system refuses" in limits.describe()
+    assert texts(tmp_path / "flyball-others", "cgroup.procs") == ["22"]
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +262,28 @@ def test_a_system_without_cgroups_is_told_in_one_sentence(tmp_path: Path) -> Non
     limits = detect(tmp_path, application="app")
     assert not limits.enforced
     assert limits.describe().endswith(f"not enforced: no cgroups with cpu and memory are mounted in {tmp_path}")
+
+
+@pytest.mark.live
+@pytest.mark.root
+def test_a_user_without_rights_gets_measures_and_the_reason() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            os.write(writer, detect(application=f"test-{os.getpid()}").describe().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    assert said.startswith("CPU and memory limits are measured only, not enforced: ")
+    assert "ermission denied" in said or "may not write" in said or "no cgroups" in said
 
 
 def test_a_user_without_delegation_is_told_what_to_do(tmp_path: Path) -> None:

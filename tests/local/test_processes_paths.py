@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flyball.core.errors import FileError
+from flyball.core.errors import Failed, FileError
 from flyball.local.paths import StateDirectory
 
 
@@ -98,3 +98,11 @@ def test_a_version_that_is_no_number_is_refused(tmp_path: Path, state_in) -> Non
     (state.root / "version").mkdir()
     with pytest.raises(FileError, match="cannot be read"):
         state.check_version()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path / ".flyball")
+    state.root.mkdir()
+    state.logs.write_text("")
+    with pytest.raises(Failed, match=r"\.flyball cannot be made: File exists"):
+        state.create()

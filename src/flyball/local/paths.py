@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from flyball.core.errors import FileError
+from flyball.core.errors import Failed, FileError
 
 NAME = ".flyball"
 VERSION = 1
@@ -82,8 +82,17 @@ class StateDirectory:
         return f"{name}-{_hash(self.root)}"
 
     def create(self) -> None:
-        """Make every directory, for this user only. Raises FileError when a newer Flyball has written here."""
+        """Make every directory, for this user only.
+
+        Raises FileError when a newer Flyball has written here, Failed when the disk is full or refuses.
+        """
         self.check_version()
+        try:
+            self._make()
+        except OSError as error:
+            raise Failed(f"{self.root} cannot be made: {error.strerror}") from error
+
+    def _make(self) -> None:
         for directory in (self.root, self.xds, self.logs, self.releases, self.stores, self.processes):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
