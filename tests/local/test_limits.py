@@ -123,6 +123,23 @@ def test_cleanup_kills_what_a_lost_control_plane_left_but_not_what_is_kept(limit
 
 
 @pytest.mark.live
+@pytest.mark.root
+def test_close_leaves_what_runs_and_nothing_else(limits: Limits, run) -> None:
+    child = run("web-1", "import time; time.sleep(60)")
+    running, ended = limits.create("web-1"), limits.create("web-2")
+    until(lambda: bool(running[-1].read_text()))
+    limits.close()
+    assert all(procs.exists() for procs in running)
+    assert not any(procs.exists() for procs in ended)
+    assert limits.usage("web-1", [child.pid]).memory_bytes > 0
+    limits.kill("web-1")
+    child.wait(10)
+    until(lambda: not running[-1].read_text())
+    limits.close()
+    assert not any(procs.parent.parent.exists() for procs in running)
+
+
+@pytest.mark.live
 def test_without_cgroups_the_session_is_measured() -> None:
     limits = MeasuredOnly("no reason")
     program = f"import os\nx = b'1' * (20 << 20)\nos.fork()\n{BURN}"

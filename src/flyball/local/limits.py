@@ -80,7 +80,7 @@ class Limits(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the files kept open; the limits stay."""
+        """Close what is open and remove empty cgroups; the limits of what runs stay."""
         ...
 
 
@@ -238,8 +238,12 @@ class CgroupLimits:
             remove(application)
 
     def close(self) -> None:
-        """Close the files kept open."""
+        """Close the files kept open, and remove cgroups in which nothing runs (the system refuses the others)."""
         self._hierarchy.files.close()
+        for application in self._hierarchy.applications:
+            for leaf in leaves(application):
+                remove(leaf)
+            remove(application)
 
     def _limit(self, instance: str, quota_us: int, burst_us: int, memory_bytes: int) -> None:
         if not self.enforced:
