@@ -77,7 +77,7 @@ async def serving(answer: Answer | bytes, tls: SSLContext | None = None) -> Asyn
 async def until(true: Callable[[], bool], within_s: float = 5.0) -> None:
     """Wait for something; fails after `within_s`."""
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 (what is waited for has no event)
+        while not true():
             await asyncio.sleep(0.005)
 
 
