@@ -27,22 +27,31 @@ from forum.store import Store, StoreDown, open_store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What differs between places. `address` is where all services are reached together: the balancer's."""
+    """What differs between places. `address` is where all services are reached together: the balancer's.
+
+    `instance` is this one's name, for the log.
+    """
 
     store: str
     address: str = ""
+    instance: str = ""
     log: Verbosity = Verbosity.REQUESTS
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """From FORUM_URL, FLYBALL_URL and FORUM_LOG. Raises ValueError with a clear text for bad ones."""
+        """From FORUM_URL, FORUM_LOG, FLYBALL_URL and FLYBALL_INSTANCE. Raises ValueError for bad ones."""
         store = environment.get("FORUM_URL", "")
         if not store:
             raise ValueError("FORUM_URL is not set: it is the store's address, such as sqlite:///tmp/forum.db")
         log = environment.get("FORUM_LOG", Verbosity.REQUESTS)
         if log not in list(Verbosity):
             raise ValueError(f"FORUM_LOG is {log!r}; it can be {', '.join(Verbosity)}")
-        return cls(store=store, address=environment.get("FLYBALL_URL", ""), log=Verbosity(log))
+        return cls(
+            store=store,
+            address=environment.get("FLYBALL_URL", ""),
+            instance=environment.get("FLYBALL_INSTANCE", ""),
+            log=Verbosity(log),
+        )
 
 
 def create_app(
@@ -67,7 +76,7 @@ def create_app(
         routes=[*_routes(resource), *pages],
         lifespan=lifespan,
         middleware=[
-            Middleware(RequestLog, service=resource.name, verbosity=settings.log),
+            Middleware(RequestLog, service=resource.name, instance=settings.instance, verbosity=settings.log),
             Middleware(
                 CORSMiddleware,  # a public API without cookies: any page may use it
                 allow_origins=["*"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from enum import StrEnum
 
 import msgspec
@@ -23,9 +24,9 @@ class Verbosity(StrEnum):
 class RequestLog:
     """Wraps an ASGI app. Health checks are not logged: they would be most of the lines."""
 
-    def __init__(self, app: ASGIApp, *, service: str, verbosity: Verbosity) -> None:
+    def __init__(self, app: ASGIApp, *, service: str, instance: str, verbosity: Verbosity) -> None:
         self._app = app
-        self._service = service
+        self._source = {"service": service, "instance": instance}
         self._least = {Verbosity.REQUESTS: 100, Verbosity.ERRORS: 500, Verbosity.OFF: 1000}[verbosity]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,15 +51,16 @@ class RequestLog:
     def _write(self, scope: Scope, status: int, took_s: float) -> None:
         line = {
             "at": round(time.time(), 3),
-            "service": self._service,
+            **self._source,
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
             "ms": round(took_s * 1000, 3),
             "request_id": request_id(scope),
         }
-        sys.stdout.write(_encoder.encode(line).decode() + "\n")
-        sys.stdout.flush()
+        with suppress(OSError):  # a full disk under the log is no reason to fail requests
+            sys.stdout.write(_encoder.encode(line).decode() + "\n")
+            sys.stdout.flush()
 
 
 def request_id(scope: Scope) -> str:

@@ -61,10 +61,13 @@ def _list(resource: Resource, listed: _Json, problem: _Json) -> _Json:
         "operationId": f"list-{resource.name}",
         "summary": f"Lists {resource.name}, one page at a time",
         "parameters": [
-            _parameter("limit", "query", limit),
-            _parameter("order", "query", order),
+            _parameter("limit", "query", limit, description=f"1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if not given."),
+            _parameter("order", "query", order, description="`newest` first, or `oldest` first."),
             _parameter("cursor", "query", {"type": "string"}, description="`next` of the page before."),
-            *(_parameter(field, "query", _schema(Id)) for field in resource.listed_by),
+            *(
+                _parameter(field, "query", _schema(Id), description=f"Only {resource.name} with this {field}.")
+                for field in resource.listed_by
+            ),
         ],
         "responses": {
             "200": _answer("A page; `next` is null on the last one.", listed),
@@ -97,7 +100,9 @@ def _read(resource: Resource, stored: _Json, problem: _Json) -> _Json:
     return {
         "operationId": f"read-{resource.singular}",
         "summary": f"Reads one {resource.singular}",
-        "parameters": [_parameter("If-None-Match", "header", {"type": "string"})],
+        "parameters": [
+            _parameter("If-None-Match", "header", {"type": "string"}, description="ETags that need not be sent again.")
+        ],
         "responses": {
             "200": {**_answer("As it is now.", stored), "headers": _headers("ETag")},
             "304": {"description": _STATUSES[304], "headers": _headers("ETag")},
@@ -110,7 +115,7 @@ def _change(resource: Resource, change: _Json, stored: _Json, problem: _Json) ->
     return {
         "operationId": f"change-{resource.singular}",
         "summary": f"Changes the given fields of one {resource.singular}",
-        "parameters": [_parameter("If-Match", "header", {"type": "string"})],
+        "parameters": [_if_match()],
         "requestBody": _body(change),
         "responses": {
             "200": {**_answer("As it is now.", stored), "headers": _headers("ETag")},
@@ -123,7 +128,7 @@ def _delete(resource: Resource, problem: _Json) -> _Json:
     return {
         "operationId": f"delete-{resource.singular}",
         "summary": f"Deletes one {resource.singular}",
-        "parameters": [_parameter("If-Match", "header", {"type": "string"})],
+        "parameters": [_if_match()],
         "responses": {"204": {"description": "Gone."}, **_problems(problem, 404, 409, 412, 503)},
     }
 
@@ -131,6 +136,10 @@ def _delete(resource: Resource, problem: _Json) -> _Json:
 def _parameter(name: str, place: str, schema: _Json, *, required: bool = False, description: str = "") -> _Json:
     parameter: _Json = {"name": name, "in": place, "schema": schema, "required": required}
     return {**parameter, "description": description} if description else parameter
+
+
+def _if_match() -> _Json:
+    return _parameter("If-Match", "header", {"type": "string"}, description="The ETag that it must still have.")
 
 
 def _schema(kind: Any) -> _Json:

@@ -76,7 +76,7 @@ def instance(config: pytest.Config, name: str, *, store: str, address: str, log:
     programs = environment(config, (FORUM / "requirements.txt").read_text())
     command = [programs / "uvicorn", "--factory", f"{name}.main:app", "--port", "PORT", "--timeout-keep-alive", "75"]
     variables = {"FORUM_URL": store, "FLYBALL_URL": address, "PYTHONDONTWRITEBYTECODE": "1", **env}
-    return serving([*command, "--no-access-log", "--no-proxy-headers"], env=variables, cwd=FORUM, log=log)
+    return serving([*command, "--no-access-log"], env=variables, cwd=FORUM, log=log)
 
 
 @asynccontextmanager
