@@ -34,7 +34,8 @@ def look_up(url: str, *, allow_remote: bool) -> Address:
     loopback = ip_address(ip.partition("%")[0]).is_loopback
     if not loopback and not allow_remote:
         raise FileError(
-            f"{host} is {ip}, another machine. Load goes to this machine only; if that one is yours: --allow-remote"
+            f"{host}{f' ({ip})' if host != ip else ''} is another machine. "
+            "Load goes to this one only; if that one is yours too: --allow-remote"
         )
     return Address(ip=ip, port=port, tls=_context(loopback=loopback) if parts.scheme == "https" else None, name=host)
 
