@@ -111,7 +111,7 @@ def _measured(turn: Turn) -> bool:
     service, scaling = turn.service, turn.service.scaling
     alarms = policy_alarms.thresholds(service)
     metrics = policy_alarms.metrics(alarms)
-    windows = shaped(turn.state.windows, metrics, period_s=scaling.period_s, origin=turn.origin, now=turn.now)
+    windows = shaped(turn.state.windows, metrics, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
     measured = {one.id for one in _serving(turn) if _is_measured(one, since, warmup, turn.now)}

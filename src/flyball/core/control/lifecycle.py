@@ -101,6 +101,7 @@ def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
         turn.put(replace(instance, lifecycle=Lifecycle.IN_SERVICE, in_service_at=turn.now, unhealthy_since=None))
         text = f"{instance.id} is in service {turn.now - instance.launched_at:.1f} s after its launch"
         turn.say(ReasonKind.IN_SERVICE, text, instance=instance)
+        breaker.came_into_service(turn, instance)
         return
     _judge_launching(turn, instance, seen)
 

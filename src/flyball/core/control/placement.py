@@ -31,7 +31,7 @@ def zones_for(count: int, zones: Sequence[str], instances: Sequence[Instance]) -
 def victims(count: int, instances: Sequence[Instance], *, first: int | None = None) -> list[Instance]:
     """The `count` instances that leave first; those of release `first` before any other release."""
     zones: dict[str, list[Instance]] = {}
-    for instance in sorted(instances, key=lambda one: _order(one, first), reverse=True):
+    for instance in sorted(instances, key=lambda one: _order(one, first))[::-1]:
         zones.setdefault(instance.zone, []).append(instance)
     chosen = []
     for _ in range(min(count, len(instances))):

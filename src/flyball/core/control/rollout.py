@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from flyball.core.model import Strategy
 
-from . import breaker, releases, traffic
+from . import breaker, lifecycle, releases, traffic
 from .alarms import AlarmState
 from .pacing import Backoff
 from .reasons import ReasonKind
@@ -172,6 +172,10 @@ def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
 def _finish(turn: Turn, rollout: Rollout) -> None:
     number, back = rollout.to_release, rollout.phase is RolloutPhase.ROLLING_BACK
     release: Release | None = turn.state.find_release(number)
+    if rollout.strategy is Strategy.BLUE_GREEN:
+        for instance in turn.staying():
+            if instance.release != number:  # at once, or the old set would be let in again for a moment
+                lifecycle.leave(turn, instance, f"replaced by release {number}")
     if release is not None:
         turn.put_release(replace(release, status=ReleaseStatus.COMPLETED, message=""))
     finished = None if back or rollout.from_release is None else replace(rollout, phase_started_at=turn.now)

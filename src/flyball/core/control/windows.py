@@ -73,10 +73,11 @@ class Sample:
     latency: LatencySample | None
 
 
-def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, origin: float, now: float) -> Windows:
+def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, origin: float) -> Windows:
     """The windows for these metrics and this period; a changed period begins anew, since datapoints change meaning."""
     if windows.period_s != period_s:
-        index = math.floor((now - origin) / period_s + ROUNDING)
+        since = origin if windows.sampled_at is None else windows.sampled_at
+        index = math.floor((since - origin) / period_s + ROUNDING)
         windows = Windows(period_s=period_s, open=index, sampled_at=windows.sampled_at)
     wanted = tuple(sorted(set(metrics)))
     if tuple(series.metric for series in windows.series) == wanted:
