@@ -250,6 +250,10 @@ def test_v2_of_a_user_is_found_in_the_topmost_cgroup_that_is_writable_and_found_
     own.write_text("0::/elsewhere\n")
     assert detect(root, application="app", membership=own, record=record).describe() == limits.describe()
     assert not detect(root, application="app", membership=own).enforced
+    record.write_text(str(tmp_path / "gone"))
+    own.write_text("0::/user@1000.service\n")
+    assert detect(root, application="app", membership=own, record=record).describe() == limits.describe()
+    assert record.read_text() == f"{root}/user@1000.service"
 
 
 def test_v2_hands_out_controllers_where_they_are_not_yet(tmp_path: Path) -> None:

@@ -20,7 +20,20 @@ import structlog
 
 from flyball.core.model import Size
 
-from .cgroups import PERIOD_US, SMALLEST_QUOTA_US, Hierarchy, Version1, Version2, leaves, remove, remove_soon
+from .cgroups import (
+    PERIOD_US,
+    SMALLEST_QUOTA_US,
+    Hierarchy,
+    Version1,
+    Version2,
+    enable_controllers,
+    leaves,
+    own,
+    recorded,
+    remove,
+    remove_soon,
+    topmost_writable,
+)
 
 log = structlog.get_logger()
 START_CPU = 1.0  # cores while an instance starts: at a quarter of a core imports take 600 ms instead of 170
@@ -300,72 +313,27 @@ def _try_version_1(root: Path, name: str) -> Limits:
 
 
 def _try_version_2(root: Path, name: str, membership: Path, record: Path | None) -> Limits:
-    base = _recorded(record) or _topmost_writable(root, _own(root, membership))
-    if base is None:
-        return MeasuredOnly(
-            f"this user may not write the cgroups of {root} (as a user: systemd-run --user --scope -p Delegate=yes ...)"
-        )
-    hierarchy = Version2(base / name)
-    try:
-        _enable_controllers(base, _own(root, membership))
-        hierarchy.application.mkdir(exist_ok=True)
-        _enable_controllers(hierarchy.application, None)
-    except OSError as error:
-        return MeasuredOnly(f"the system refuses ({error})")
-    problem = _try_out(hierarchy)
-    if problem:
-        return MeasuredOnly(problem)
-    if record is not None:
-        record.write_text(str(base), encoding="utf-8")
-    return CgroupLimits(hierarchy, "cgroup v2")
-
-
-def _recorded(record: Path | None) -> Path | None:
-    if record is None or not record.exists():
-        return None
-    base = Path(record.read_text(encoding="utf-8"))
-    return base if os.access(base / "cgroup.procs", os.W_OK) else None
-
-
-def _own(root: Path, membership: Path) -> Path:
-    """Our own version 2 cgroup: the line "0::/path"."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return root
-    return next((root / line[3:].lstrip("/") for line in lines if line.startswith("0::")), root)
-
-
-def _topmost_writable(root: Path, own: Path) -> Path | None:
-    """The highest cgroup above us that we may write: a process can only be moved below a common writable ancestor."""
-    found = None
-    for directory in (own, *own.parents):
-        if not (os.access(directory, os.W_OK) and os.access(directory / "cgroup.procs", os.W_OK)):
-            break
-        if {"cpu", "memory"} <= set((directory / "cgroup.controllers").read_text(encoding="ascii").split()):
-            found = directory
-        if directory == root:
-            break
-    return found
-
-
-def _enable_controllers(directory: Path, own: Path | None, wanted: tuple[str, ...] = ("cpu", "memory")) -> None:
-    switch = directory / "cgroup.subtree_control"
-    if set(wanted) <= set(switch.read_text(encoding="ascii").split()):
-        return
-    order = " ".join(f"+{controller}" for controller in wanted)
-    try:
-        switch.write_text(order, encoding="ascii")
-    except OSError:
-        # "No internal processes": a cgroup that hands out controllers may hold none itself (the root may).
-        # Only our own cgroup is emptied this way, as container runtimes do it.
-        if directory != own:
-            raise
-        leaf = directory / "flyball-others"
-        leaf.mkdir(exist_ok=True)
-        for pid in (directory / "cgroup.procs").read_text(encoding="ascii").split():
-            (leaf / "cgroup.procs").write_text(pid, encoding="ascii")
-        switch.write_text(order, encoding="ascii")
+    ours = own(root, membership)
+    problem = (
+        f"this user may not write the cgroups of {root} (as a user: systemd-run --user --scope -p Delegate=yes ...)"
+    )
+    for base in dict.fromkeys((recorded(record), topmost_writable(root, ours))):
+        if base is None:
+            continue
+        hierarchy = Version2(base / name)
+        try:
+            enable_controllers(base, ours)
+            hierarchy.application.mkdir(exist_ok=True)
+            enable_controllers(hierarchy.application, None)
+        except OSError as error:
+            problem = f"the system refuses ({error})"
+            continue
+        problem = _try_out(hierarchy)
+        if not problem:
+            if record is not None:
+                record.write_text(str(base), encoding="utf-8")
+            return CgroupLimits(hierarchy, "cgroup v2")
+    return MeasuredOnly(problem)
 
 
 def _try_out(hierarchy: Hierarchy) -> str:
