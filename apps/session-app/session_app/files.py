@@ -177,7 +177,7 @@ async def _body(request: Request, settings: Settings) -> AsyncIterator[bytes]:
     """The request's body. Raises Refused when it is longer than allowed or not as long as was said."""
     said = request.headers.get("content-length")
     most = settings.upload_max_bytes
-    too_large = Refused(413, f"A file has at most {most} bytes.", {"connection": "close"})
+    too_large = Refused(413, f"A file has at most {most} bytes.")
     if said is not None and int(said) > most:
         raise too_large
     count = 0

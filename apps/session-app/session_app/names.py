@@ -24,5 +24,8 @@ def clean_name(name: str) -> str:
 
 
 def _may_be_in_a_name(char: str) -> bool:
-    # Mn and Mc are accents and vowel signs that stand on a letter; So are emoji.
+    # Mn and Mc are accents and vowel signs that stand on a letter; So are emoji. U+FFFD is what servers make of bytes
+    # that are no UTF-8: different names would become one.
+    if char == "\N{REPLACEMENT CHARACTER}":
+        return False
     return char.isalnum() or char == " " or char in _ALLOWED or unicodedata.category(char) in {"Mn", "Mc", "So"}

@@ -3,8 +3,9 @@
 A file appears whole or not at all: in a folder it is written beside its place and renamed, in S3 it is a multipart
 upload that is completed at its end; when the body breaks off, both are taken back.
 S3 keeps the content type with the object. A folder cannot, so the type lies in a small file of its own, in `.types`.
-It is written before the file, so whoever sees a new file sees its type. While a file is replaced by one of another
-type, the old content may for a moment be served under the new type.
+It is written when the whole body has come and before the file takes its place, so whoever sees a new file sees its
+type, and an upload that breaks off changes nothing. While a file is replaced by one of another type, the old content
+may for a moment be served under the new type.
 """
 
 import logging
@@ -87,12 +88,9 @@ class Uploads:
 
     async def put(self, name: str, content_type: str, body: AsyncIterator[bytes]) -> None:
         """Store the body under the name. An error that `body` raises is raised here, and nothing is stored."""
-        attributes = None
+        attributes = {"Content-Type": content_type} if self._folder is None else None
+        body = body if self._folder is None else self._and_type(name, content_type, body)
         try:
-            if self._folder is None:
-                attributes = {"Content-Type": content_type}
-            else:
-                await obstore.put_async(self._store, f".types/{name}", content_type.encode())
             # Two chunks in flight at most, so that memory stays flat however large the file is.
             await obstore.put_async(
                 self._store, name, body, attributes=attributes, chunk_size=CHUNK_BYTES, max_concurrency=2
@@ -160,6 +158,11 @@ class Uploads:
         except (BaseError, OSError) as error:
             raise UploadsFailed(str(error)) from error
         self._checked = time.monotonic()
+
+    async def _and_type(self, name: str, content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in body:
+            yield chunk
+        await obstore.put_async(self._store, f".types/{name}", content_type.encode())
 
     async def _type_of(self, name: str) -> str:
         if self._folder is not None:
