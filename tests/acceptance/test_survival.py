@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -143,12 +143,13 @@ class Writer(threading.Thread):
 
 def stored_messages(url: str) -> set[str]:
     found: set[str] = set()
-    path = "/messages"
-    while path:
+    path = "/messages?limit=100"
+    while True:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
         connection.request("GET", path, headers={"Accept": "application/json"})
         page = json.loads(connection.getresponse().read())
         connection.close()
         found |= {one["message"] for one in page["messages"]}
-        path = page.get("next") or ""
-    return found
+        if page["next"] is None:
+            return found
+        path = f"/messages?limit=100&before={quote(page['next'], safe='')}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import available_timezones
+from typing import TYPE_CHECKING
 
 from flyball.core.errors import FileError
-from flyball.core.manifest import parse
-from flyball.core.model import Application
+
+if TYPE_CHECKING:
+    from flyball.core.model import Application
 
 NAME = "flyball.toml"
 
@@ -38,4 +39,9 @@ def read_text(file: Path) -> str:
 
 def load(file: Path) -> Application:
     """The application in the file; time zones are those that this machine knows. Raises ManifestError, FileError."""
+    # Imported here because most verbs only find the file: `flyball ps` must not wait for what reads it.
+    from zoneinfo import available_timezones  # noqa: PLC0415
+
+    from flyball.core.manifest import parse  # noqa: PLC0415
+
     return parse(read_text(file), filename=file.name, timezones=available_timezones())

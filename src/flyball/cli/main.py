@@ -277,4 +277,7 @@ def outcome(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:  # the disk, above all: full, read-only, not ours
+        sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")
+        return FlyballError.exit_code
     return result if isinstance(result, int) else 0
