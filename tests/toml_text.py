@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def value(held: Any) -> str:
         return "{" + ", ".join(f"{key(name)} = {value(inner)}" for name, inner in held.items()) + "}"
     if isinstance(held, list):
         return "[" + ", ".join(value(inner) for inner in held) + "]"
-    if isinstance(held, datetime.date):
+    if isinstance(held, dt.date):
         return held.isoformat()
     return json.dumps(held)
 

@@ -1,6 +1,7 @@
 """The rules across tables: one file for each, and what is said of it."""
 
 import pytest
+
 from manifests import complaints
 
 BASE = "name = 'app'\n[services.web]\nrun = 'serve'\n"
@@ -16,14 +17,19 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("stores = ['a-b']\nenv = { A_B_URL = '1' }\n[stores.a-b]\nkind = 'redis'", "services.web.env.A_B_URL",
          "A_B_URL is set by Flyball for store `a-b`"),
         ("instances = { min = 5, max = 2 }", "services.web.instances.max", "2 is below min 5"),
-        ("instances = { min = 1, max = 2, start = 3 }", "services.web.instances.start", "3 is not within min 1 and max 2"),
+        ("instances = { min = 1, max = 2, start = 3 }", "services.web.instances.start",
+         "3 is not within min 1 and max 2"),
         ("instances = { min = 1, start = 0 }", "services.web.instances.start", "0 is not within min 1 and max 1"),
-        ("health = { every = '5s', timeout = '6s' }", "services.web.health.timeout", "6s must be shorter than every 5s"),
-        ("health = { every = '5s', timeout = '5s' }", "services.web.health.timeout", "5s must be shorter than every 5s"),
+        ("health = { every = '5s', timeout = '6s' }", "services.web.health.timeout",
+         "6s must be shorter than every 5s"),
+        ("health = { every = '5s', timeout = '5s' }", "services.web.health.timeout",
+         "5s must be shorter than every 5s"),
         ("health.status = { min = 300, max = 200 }", "services.web.health.status.max", "200 is below min 300"),
-        ("deploy = { minimum_healthy = 100, maximum = 100 }", "services.web.deploy.maximum", "a rollout would wait for ever"),
+        ("deploy = { minimum_healthy = 100, maximum = 100 }", "services.web.deploy.maximum",
+         "a rollout would wait for ever"),
         ("deploy.maximum = '100%'", "services.web.deploy.maximum", "a rollout would wait for ever"),
-        ("deploy = { bake = '1m', rollback.within = '2m' }", "services.web.deploy.rollback.within", "the same as `bake`"),
+        ("deploy = { bake = '1m', rollback.within = '2m' }", "services.web.deploy.rollback.within",
+         "the same as `bake`"),
         ("deploy.circuit_breaker = { failures = 3, bounded = true }", "services.web.deploy.circuit_breaker.bounded",
          "is for a share"),
         ("slow_start = '30s'\nbalancing = 'least_outstanding_requests'", "services.web.slow_start",
@@ -37,7 +43,8 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
          "services.api.routes[0]", "shares a route with `web` and must have its priority"),
         ("routes = [{ weight = 0 }]\n[services.api]\nrun = 'x'\nroutes = [{ weight = 0 }]", "services.web.routes[0]",
          "every service on this route has weight 0"),
-        ("routes = [{ host = 'A.org' }]\n[[routes]]\nhost = 'a.org'\nstatus = 404", "routes[0]", "route `/` is written twice"),
+        ("routes = [{ host = 'A.org' }]\n[[routes]]\nhost = 'a.org'\nstatus = 404", "routes[0]",
+         "route `/` is written twice"),
         ("routes = [{ path = '/a', priority = 5 }]\n[[routes]]\npriority = 5\nstatus = 404", "routes[0].priority",
          "priority 5 is taken by route `/a`"),
         ("[[routes]]\npath = '/a'", "routes[0]", "needs `redirect` or `status`"),
@@ -57,7 +64,8 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         (AWS + "regions = ['us-east-1']", "aws.regions", "is written beside `region`"),
         ("[aws]\ndomain = 'a.org'\nregions = ['us-east-1', 'us-east-1']", "aws.regions", "names a region twice"),
         ("[aws]\nregions = ['us-east-1', 'eu-north-1']", "aws.regions", "several regions need a `domain`"),
-        (AWS + "network.cidr = '10.0.0.0/16'\n[network]\ncidr = '10.0.0.0/16'", "aws.network", "is written as [network] too"),
+        (AWS + "network.cidr = '10.0.0.0/16'\n[network]\ncidr = '10.0.0.0/16'", "aws.network",
+         "is written as [network] too"),
         (AWS + "network.cidr = '10.0.0.0/25'", "aws.network.cidr", "too small to be cut"),
         (AWS + "network.public_subnets = ['10.0.0.0/24']", "aws.network.public_subnets",
          "must have one range per zone, that is 2, found 1"),
@@ -89,13 +97,16 @@ def test_rules(lines: str, path: str, words: str):
         ("out = { when = 'cpu > 10', steps = [{}] }", "out.steps[0]", "needs exactly one of add, set"),
         ("out = { when = 'cpu > 10', steps = [{ from = 10, to = 20, add = 1 }, { from = 20, set = 1 }] }", "out.steps",
          "must be all numbers, all percentages or all `set`"),
-        ("out = { when = 'cpu > 10', steps = [{ from = 10, to = 20, add = 1 }, { from = 30, add = 1 }] }", "out.steps[1]",
+        ("out = { when = 'cpu > 10', steps = [{ from = 10, to = 20, add = 1 }, { from = 30, add = 1 }] }",
+         "out.steps[1]",
          "steps leave a gap at 20%"),
-        ("out = { when = 'cpu > 10', steps = [{ from = 10, to = 30, add = 1 }, { from = 20, add = 1 }] }", "out.steps[1]",
+        ("out = { when = 'cpu > 10', steps = [{ from = 10, to = 30, add = 1 }, { from = 20, add = 1 }] }",
+         "out.steps[1]",
          "steps overlap from 20%"),
         ("out = { when = 'cpu > 10', steps = [{ from = 20, add = 1 }] }", "out.steps[0].from",
          "steps must begin at the threshold, 10%"),
-        ("out = { when = 'cpu > 10', steps = [{ to = 20, add = 1 }] }", "out.steps[0].to", "the last step must be open"),
+        ("out = { when = 'cpu > 10', steps = [{ to = 20, add = 1 }] }", "out.steps[0].to",
+         "the last step must be open"),
         ("in = { when = 'cpu < 10', steps = [{ to = 5, remove = 1 }] }", "in.steps[0].to",
          "steps must begin at the threshold, 10%"),
         ("in = { when = 'cpu < 10', steps = [{ from = 5, to = 10, remove = 1 }] }", "in.steps[0].from",
@@ -123,9 +134,7 @@ def test_a_step_that_ends_before_it_begins():
 def test_rules_that_would_make_the_capacity_swing():
     rules = "out = { when = 'cpu > 30%', add = 1 }\nin = { when = 'cpu < 50%', remove = 1 }"
     found = complaints(BASE + "[services.web.scale]\n" + rules)
-    assert [complaint.message for complaint in found] == [
-        "scales in below 50% while another rule scales out above 30%"
-    ]
+    assert [complaint.message for complaint in found] == ["scales in below 50% while another rule scales out above 30%"]
     other = "out = { when = 'memory > 30%', add = 1 }\nin = { when = 'cpu < 50%', remove = 1 }"
     assert complaints(BASE + "[services.web.scale]\n" + other) == ()
 

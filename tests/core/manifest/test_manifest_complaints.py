@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Iterator
-from typing import Any, get_args
+import datetime as dt
+from typing import Any
 
 import pytest
+
 import toml_text
+from file_tables import document, tables
 from flyball.core.errors import FileError
 from flyball.core.manifest import Complaint, ManifestError, parse, render
 from flyball.core.manifest.places import Places
@@ -57,18 +58,28 @@ kind = "redis"
     )
 
 
+def under(line: str, number: int, column: int) -> str:
+    return f"{number:>6} | {line}\n       | {'^':>{column}}"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("a =", "flyball.toml:1:4: not TOML: invalid value, at the end of the file\n     1 | a =\n       |    ^"),
         (
             "name = 'x'\nfoo bar\n",
-            "flyball.toml:2:5: not TOML: expected '=' after a key in a key/value pair\n     2 | foo bar\n       |     ^",
+            "flyball.toml:2:5: not TOML: expected '=' after a key in a key/value pair\n" + under("foo bar", 2, 5),
         ),
-        ("a = 1\na = 2", "flyball.toml:2:6: not TOML: cannot overwrite a value, at the end of the file\n     2 | a = 2\n       |      ^"),
+        (
+            "a = 1\na = 2",
+            "flyball.toml:2:6: not TOML: cannot overwrite a value, at the end of the file\n" + under("a = 2", 2, 6),
+        ),
         ("a = " + "[" * 5000, "flyball.toml: not TOML: nested too deeply"),
         ("a = " + "9" * 5000, "flyball.toml: not TOML: a number has too many digits"),
-        ("a = '", "flyball.toml:1:6: not TOML: expected \"'\", at the end of the file\n     1 | a = '\n       |      ^"),
+        (
+            "a = '",
+            "flyball.toml:1:6: not TOML: expected \"'\", at the end of the file\n     1 | a = '\n       |      ^",
+        ),
         ("", "flyball.toml: name: `name` is missing\nflyball.toml: services: `services` is missing"),
     ],
 )
@@ -181,7 +192,8 @@ def test_a_text_without_places_is_reported_by_path_alone():
         ("[aws.network]\ncidr = '10.0.0.0'", "must be /16 to /28, as AWS allows, found /32"),
         ("[aws.network]\ncidr = '10.0.0.1/16'", "must be an address range such as \"10.0.0.0/16\""),
         ("[stores.s]\nkind = 'table'\nkey = {}", "must have at least 1 entry, found a table"),
-        ("[stores.s]\nkind = 'table'\nkey = { a = 'string', b = 'string', c = 'string' }", "must have at most 2 entries"),
+        ("[stores.s]\nkind = 'table'\nkey = { a = 'string', b = 'string', c = 'string' }",
+         "must have at most 2 entries"),
         ("[listener]\nrate_limit = 'many'", "not a rate: 'many'"),
         ("[listener]\nrate_limit = { per = '1m' }", "`requests` is missing"),
         ("[pipeline]\nbrunch = 'main'", "unknown key `brunch`"),
@@ -224,51 +236,11 @@ cache = 5
     ]
 
 
-def tables(table: type[Table], at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], type[Table]]]:
-    """Every table of the file with a place where it can stand."""
-    yield at, table
-    for name, field in table.model_fields.items():
-        alias = field.alias or name
-        for below, steps in inner(field.annotation):
-            yield from tables(below, (*at, alias, *steps))
-
-
-def inner(annotation: Any) -> Iterator[tuple[type[Table], tuple[Any, ...]]]:
-    if isinstance(annotation, type) and issubclass(annotation, Table):
-        yield annotation, ()
-    origin = getattr(annotation, "__origin__", None)
-    step = {list: (0,), dict: ("web",)}.get(origin, ())
-    for part in get_args(annotation):
-        for below, steps in inner(part):
-            yield below, (*step, *steps)
-
-
-STAND_INS: dict[str, Any] = {
-    "name": "app", "run": "serve", "kind": "redis", "requests": 1, "per": "1m", "value": 50, "when": "cpu > 50%",
-    "min": 200, "max": 200, "services": {"web": {"run": "serve"}},
-}  # fmt: skip
-
-
-def document(at: tuple[Any, ...], table: type[Table], key: str, value: Any) -> dict[str, Any]:
-    """The smallest file that has `key = value` in the table at that place."""
-    held: Any = {**required(table), key: value}
-    path = list(at)
-    while path:
-        step = path.pop()
-        around = {place: one for place, one in tables(FileTable)}.get(tuple(path)) if step != 0 else None
-        held = [held] if step == 0 else {**(required(around) if around is not None else {}), step: held}
-    return held
-
-
-def required(table: type[Table]) -> dict[str, Any]:
-    return {name: STAND_INS[name] for name, field in table.model_fields.items() if field.is_required()}
-
-
 FIELDS = [
     (at, table, field.alias or name) for at, table in tables(FileTable) for name, field in table.model_fields.items()
 ]
 # No key takes a day without a time.
-NOTHING = datetime.date(2026, 11, 20)
+NOTHING = dt.date(2026, 11, 20)
 
 
 def test_the_walk_reaches_every_table():
@@ -290,7 +262,9 @@ def test_every_key_refuses_another_type(at: tuple[Any, ...], table: type[Table],
 
 
 @pytest.mark.parametrize(
-    ("at", "table"), list(tables(FileTable)), ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None
+    ("at", "table"),
+    list(tables(FileTable)),
+    ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else None,
 )
 def test_every_table_refuses_unknown_keys(at: tuple[Any, ...], table: type[Table]):
     found = complaints(toml_text.dump(document(at, table, "nonsense", 1)))

@@ -1,6 +1,7 @@
 """The files of the promises become what they say; a shorthand is its long form; defaults lie below services."""
 
 import pytest
+
 from flyball.core.manifest import parse
 from flyball.core.model import (
     AdjustmentType,
@@ -66,9 +67,7 @@ def test_the_visitor_board_is_read_whole():
                 ),
             ),
         ),
-        stores=(
-            Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),
-        ),
+        stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
         aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t3.micro"),
     )
 
@@ -291,9 +290,7 @@ def test_every_rollout_word_reaches_the_model():
         strategy="canary",
         minimum_healthy_percent=50,
         maximum_percent=150,
-        circuit_breaker=CircuitBreaker(
-            threshold_type=ThresholdType.UNBOUNDED_PERCENT, value=10, reset_on_healthy=True
-        ),
+        circuit_breaker=CircuitBreaker(threshold_type=ThresholdType.UNBOUNDED_PERCENT, value=10, reset_on_healthy=True),
         alarms=(
             RolloutAlarm(metric=Metric.P50, threshold=100.0, duration_s=60.0),
             RolloutAlarm(metric=Metric.CPU, threshold=90.0, duration_s=60.0),
@@ -312,7 +309,9 @@ def test_every_rollout_word_reaches_the_model():
 
 
 def test_a_rollback_that_is_switched_off_has_no_alarms_of_its_own():
-    app = parse('name = "a"\ndefaults.deploy.rollback.errors = "1%"\nservices.w = { run = "x", deploy.rollback = false }')
+    app = parse(
+        'name = "a"\ndefaults.deploy.rollback.errors = "1%"\nservices.w = { run = "x", deploy.rollback = false }'
+    )
     assert (app.services[0].deployment.rollback, app.services[0].deployment.alarms) == (False, ())
 
 

@@ -1,10 +1,11 @@
 """Units are read and written without loss, and refused in words."""
 
 import pytest
-from flyball.core.manifest import cron, units
-from flyball.core.model import Comparison, Metric
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flyball.core.manifest import cron, units
+from flyball.core.model import Comparison, Metric
 
 
 @given(st.integers(0, 10**8), st.sampled_from(["ms", "s", "m", "h", "d"]))
@@ -20,7 +21,16 @@ def test_sizes_survive_writing_and_reading(count: int):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (0.5, "500ms"), (1.5, "1.5s"), (60, "1m"), (90, "90s"), (3600, "1h"), (86400, "1d"), (0.0001, "0.0001s")],
+    [
+        (0, "0s"),
+        (0.5, "500ms"),
+        (1.5, "1.5s"),
+        (60, "1m"),
+        (90, "90s"),
+        (3600, "1h"),
+        (86400, "1d"),
+        (0.0001, "0.0001s"),
+    ],
 )
 def test_durations_are_written_short(seconds: float, text: str):
     assert units.duration_text(seconds) == text
@@ -78,7 +88,9 @@ def test_values_are_named_as_they_are_written():
     assert units.threshold_text(Metric.REQUESTS, 100.0) == "100"
 
 
-@pytest.mark.parametrize("text", ["* * * * *", "0 8 * * MON-FRI", "*/5 0-6/2 1,15 jan-mar 0", "59 23 31 12 7", "5/10 * * * *"])
+@pytest.mark.parametrize(
+    "text", ["* * * * *", "0 8 * * MON-FRI", "*/5 0-6/2 1,15 jan-mar 0", "59 23 31 12 7", "5/10 * * * *"]
+)
 def test_schedules(text: str):
     cron.check(text)
 

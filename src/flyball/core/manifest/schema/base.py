@@ -55,7 +55,7 @@ def _polish(schema: dict[str, Any], cls: type[Any]) -> None:
         if "patternProperties" in held:
             held["additionalProperties"] = False
         default = cls.default_of(held.pop("x-to", None))
-        if default is not None and "$ref" not in held:
+        if default is not None:
             held["default"] = _default_text(default, held)
     if cls.shorthand is not None:
         table = {key: held for key, held in schema.items() if key != "description"}

@@ -37,6 +37,9 @@ _NOT_A_TARGET = (
     "use cpu, memory or requests, or an out rule"
 )
 _UNSUITED = dict.fromkeys(("latency", "errors", "p50", "p95", "p99", "response_time"), _NOT_A_TARGET)
+_NUMBER_OR_PERCENT: dict[str, Any] = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": units.PERCENT_PATTERN}]
+}
 
 
 def _number_or_percent(value: Any) -> Any:
@@ -76,14 +79,16 @@ Change = Annotated[
 class TargetTable(Table):
     """One target value; scaling in by it can be switched off."""
 
-    value: Annotated[float, BeforeValidator(_number_or_percent), Field(gt=0, le=1e9)] = required("the target value")
+    value: Annotated[
+        float, BeforeValidator(_number_or_percent), Field(gt=0, le=1e9), WithJsonSchema(_NUMBER_OR_PERCENT)
+    ] = required("the target value")
     disable_scale_in: bool | None = key("true: this target never scales in", to="disable_scale_in")
     model: ClassVar[type | None] = TargetTracking
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(int, float, str),
         says="a number",
         expand=lambda value: {"value": value},
-        schema={"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": units.PERCENT_PATTERN}]},
+        schema=_NUMBER_OR_PERCENT,
     )
 
 
