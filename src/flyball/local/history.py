@@ -21,14 +21,14 @@ class History:
         if math.floor(now / 60.0) != self._minute:
             self._close_minute()
             self._minute = math.floor(now / 60.0)
-        for service in services:
-            row = row_of(service)
-            self._rows.setdefault(service["name"], []).append(row)
-            self._journal.record_history(round(now, 2), service["name"], row)
+        rows = [(service["name"], row_of(service)) for service in services]
+        for name, row in rows:
+            self._rows.setdefault(name, []).append(row)
+        self._journal.record_history(round(now, 2), rows)
 
     def _close_minute(self) -> None:
-        for service, rows in self._rows.items():
-            self._journal.record_history(self._minute * 60.0, service, together(rows), resolution=60)
+        rows = [(service, together(of)) for service, of in self._rows.items()]
+        self._journal.record_history(self._minute * 60.0, rows, resolution=60)
         self._rows = {}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,8 @@ class Journal:
             self._db.commit()
             self._last_step = self._db.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()[0]
         except sqlite3.Error as error:
+            if hasattr(self, "_db"):
+                self._db.close()
             raise Failed(f"the journal {path} cannot be written: {error}") from error
 
     def close(self) -> None:
@@ -221,11 +223,11 @@ class Journal:
                 actions=actions,
             )
 
-    def record_history(self, at: float, service: str, data: dict[str, Any], *, resolution: int = 1) -> None:
-        """Keep what a service did in the `resolution` seconds that ended at `at`."""
-        row = (resolution, at, service, json.dumps(data, separators=(",", ":")))
+    def record_history(self, at: float, rows: Iterable[tuple[str, dict[str, Any]]], *, resolution: int = 1) -> None:
+        """Keep what services, by name, did in the `resolution` seconds that ended at `at`."""
+        values = [(resolution, at, service, json.dumps(data, separators=(",", ":"))) for service, data in rows]
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", row)
+            self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
 
     def history(
         self, *, since: float, until: float, resolution: int = 1, service: str | None = None

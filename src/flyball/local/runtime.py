@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from filelock import FileLock, Timeout
 
-from flyball.core.control.observation import Deploy, Intent, ReleaseSpec, Rollback, Shutdown
+from flyball.core.control.observation import BuildSeen, Deploy, Intent, ReleaseSpec, Rollback, Shutdown
 from flyball.core.control.state import State
 from flyball.core.control.step import begin
 from flyball.core.errors import Failed, FlyballError
@@ -95,7 +95,7 @@ class Runtime:
             store_urls=await self.stores.ensure(self.app, self.paths),
             instances=self.instances,
             balancer=self.balancer,
-            built=lambda build: self.loop.built(build),
+            built=self._built,
             now=self.clock.now,
         )
         self.loop = Loop(
@@ -186,6 +186,9 @@ class Runtime:
     def state(self) -> State:
         """What the loop remembers now."""
         return self.loop.state
+
+    def _built(self, build: BuildSeen) -> None:
+        self.loop.built(build)
 
     def wake(self) -> None:
         """Something happened to a process: look again."""

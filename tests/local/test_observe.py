@@ -1,0 +1,139 @@
+"""Counters of the balancer and of processes become shares and rates; a restarted balancer counts from zero again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flyball.core.control.observation import TargetHealth
+from flyball.core.model import Size
+from flyball.local.envoy.admin import TargetStats
+from flyball.local.instances import Running
+from flyball.local.limits import Usage
+from flyball.local.observe import Observer
+from flyball.local.processes import Process
+
+TARGET = TargetStats(
+    service="web", instance="web-1", health="healthy", draining=False, requests=100, errors=2, in_flight=3, weight=1
+)
+
+
+class FakeBalancer:
+    """Answers with what a test put into it."""
+
+    def __init__(self) -> None:
+        self.stats: tuple[TargetStats, ...] | None = (TARGET,)
+        self.admin = self
+
+    async def targets(self) -> tuple[TargetStats, ...] | None:
+        return self.stats
+
+    async def latencies(self) -> dict[str, dict[str, float]]:
+        return {"web": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}
+
+
+class FakeLimits:
+    """Says that an instance has used so much so far."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 1.0
+
+    def usage(self, instance: str, pids: tuple[int, ...]) -> Usage:
+        return Usage(cpu_s=self.cpu_s, memory_bytes=64 * 1024 * 1024)
+
+
+class FakeInstances:
+    def __init__(self, *running: Running) -> None:
+        self.running = {one.id: one for one in running}
+
+
+def running(**rest: Any) -> Running:
+    values: dict[str, Any] = {
+        "id": "web-1",
+        "service": "web",
+        "release": 1,
+        "zone": "a",
+        "port": 12000,
+        "size": Size(cpu=0.25, memory_bytes=512 * 1024 * 1024),
+        "health_path": "/",
+        "started_at": 0.0,
+        "directory": "",
+        "process": Process(pid=1, started=1, boot_id="x"),
+        "ready": True,
+    }
+    return Running(**(values | rest))
+
+
+@pytest.fixture
+def observer() -> Observer:
+    return Observer(FakeInstances(running()), FakeBalancer(), FakeLimits())  # type: ignore[arg-type]
+
+
+async def look(observer: Observer, now: float, *, sampled: bool = True):
+    return await observer.observe(builds=(), intents=(), sampled=sampled, now=now)
+
+
+async def test_use_is_a_share_of_the_reservation(observer: Observer) -> None:
+    await look(observer, 10.0)
+    observer.limits.cpu_s += 0.125
+    (sample,) = (await look(observer, 11.0)).samples
+
+    assert sample.cpu_percent == pytest.approx(50.0)
+    assert sample.memory_percent == pytest.approx(12.5)
+
+
+async def test_requests_and_errors_are_those_since_the_last_sample(observer: Observer) -> None:
+    first = await look(observer, 10.0)
+    observer.balancer.stats = (replace(TARGET, requests=140, errors=5),)
+    await look(observer, 10.5, sampled=False)
+    (sample,) = (await look(observer, 12.0)).samples
+
+    assert first.samples[0].cpu_percent is None
+    assert (sample.requests, sample.errors) == (40, 3)
+    assert observer.measured["web-1"].requests_per_s == pytest.approx(20.0)
+
+
+async def test_a_restarted_balancer_counts_from_zero(observer: Observer) -> None:
+    await look(observer, 10.0)
+    observer.balancer.stats = (replace(TARGET, requests=7, errors=0),)
+    (sample,) = (await look(observer, 11.0)).samples
+
+    assert (sample.requests, sample.errors) == (7, 0)
+
+
+async def test_without_a_balancer_nobody_is_judged(observer: Observer) -> None:
+    observer.balancer.stats = None
+    seen = await look(observer, 10.0)
+
+    assert not seen.balancer
+    assert seen.instances[0].target_health is TargetHealth.UNUSED
+    assert seen.latencies == ()
+
+
+async def test_draining_is_what_the_balancer_says(observer: Observer) -> None:
+    observer.balancer.stats = (replace(TARGET, draining=True),)
+    (instance,) = (await look(observer, 10.0)).instances
+
+    assert instance.target_health is TargetHealth.DRAINING
+    assert instance.in_flight == 3
+
+
+async def test_what_has_exited_is_not_ready_and_is_not_sampled(observer: Observer) -> None:
+    observer.instances.running["web-1"] = running(exited=True, exit_code=-9, detail="killed")
+    seen = await look(observer, 10.0)
+
+    assert seen.samples == ()
+    assert not seen.instances[0].ready
+    assert (seen.instances[0].exited, seen.instances[0].exit_code, seen.instances[0].detail) == (True, -9, "killed")
+
+
+async def test_counters_of_the_gone_are_dropped(observer: Observer) -> None:
+    await look(observer, 10.0)
+    observer.instances.running.clear()
+    observer.forget_gone()
+    observer.instances.running["web-1"] = running()
+    (sample,) = (await look(observer, 11.0)).samples
+
+    assert sample.requests == 100
