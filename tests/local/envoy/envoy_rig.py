@@ -5,7 +5,6 @@ import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -140,13 +139,20 @@ class Envoy:
     def access_log(self) -> Path:
         return self.directory / "access.log"
 
+    @property
+    def log(self) -> Path:
+        return self.directory / "envoy.log"
+
     def push(self, app: Application, **instances) -> tuple[str, ...]:
         """Name the instances (or endpoints) of each service to Envoy; the files that changed."""
+        return files.write(self.directory, self._content(app, instances))
+
+    def _content(self, app: Application, instances) -> dict:
         endpoints = {
             name: [each.endpoint() if isinstance(each, Instance) else each for each in members]
             for name, members in instances.items()
         }
-        content = resources.files(
+        return resources.files(
             app,
             endpoints,
             directory=str(self.directory),
@@ -154,39 +160,41 @@ class Envoy:
             access_log=str(self.access_log),
             certificate=self.certificate,
         )
-        return files.write(self.directory, content)
 
     async def start(self, app: Application, **instances) -> "Envoy":
         """Start it, and wait until it listens and its checks have been to every instance."""
         for _ in range(5):
             held = bound()
             self.port = held.getsockname()[1]
-            self.push(app, **instances)
-            content = bootstrap.bootstrap(
-                directory=str(self.directory), admin_socket=str(self.directory / "admin.sock"), name=app.name
-            )
-            files.write(self.directory, {"bootstrap.json": content})
             held.close()
-            command = process.command(
-                bootstrap=self.directory / "bootstrap.json", log=self.directory / "envoy.log", concurrency=1
-            )
-            self._process = subprocess.Popen(command)  # noqa: ASYNC220  # killed in stop(), also without a loop
-            await until(self.admin.ready)
-            if await self.listening():
+            await self.run(self._content(app, instances))
+            await until(self._decided)
+            if await self.admin.ready():
                 await until(self._checked)
                 return self
-            self.stop()
-        raise RuntimeError((self.directory / "envoy.log").read_text())
+            self.stop()  # another program was faster to take the port
+        raise RuntimeError(self.log.read_text())
 
-    async def listening(self) -> bool:
+    async def run(self, content: dict) -> None:
+        """Start the program on these files."""
+        boot = bootstrap.bootstrap(
+            directory=str(self.directory), admin_socket=str(self.directory / "admin.sock"), name="board"
+        )
+        files.write(self.directory, {**content, "bootstrap.json": boot})
+        command = process.command(bootstrap=self.directory / "bootstrap.json", log=self.log, concurrency=1)
+        self._process = subprocess.Popen(command)  # noqa: ASYNC220  # killed in stop(), also without a loop
+
+    async def _decided(self) -> bool:
+        return self.ended() or await self.admin.ready() or await self.refused()
+
+    async def refused(self) -> bool:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except ConnectionRefusedError:
+            return await self.admin.rejected() > 0
+        except OSError:
             return False
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-        return True
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     async def _checked(self) -> bool:
         return all(target.health != "initial" for target in await self.admin.targets())

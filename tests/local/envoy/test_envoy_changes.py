@@ -7,7 +7,8 @@ import pytest
 
 from flyball.core.model import Condition, FixedResponse, Route
 from flyball.local.envoy import certificate
-from local.envoy.envoy_rig import Instance, application, service, until
+from flyball.local.envoy.resources import files
+from local.envoy.envoy_rig import Instance, application, bound, service, until
 
 pytestmark = pytest.mark.live
 
@@ -317,7 +318,8 @@ async def test_counters_of_targets(envoy, instances, client):
         ("web", "web-1", 2),
         ("web", "web-2", 1),
     ]
-    assert [each.requests for each in targets] == [8, 4]
+    assert [each.requests for each in targets] == [one.requests, two.requests]
+    assert sum(each.requests for each in targets) == 12
     assert sum(each.errors for each in targets) == 6
     assert all(each.in_flight == 0 and not each.draining for each in targets)
 
@@ -328,10 +330,68 @@ async def test_the_weight_of_a_running_instance_changes(envoy, instances, client
     await envoy.start(app, web=[one, two])
     assert envoy.push(app, web=[one.endpoint(weight=9), two]) == ("eds-web.json",)
     await envoy.until_target("web-1", lambda target: target.weight == 9)
-    assert await client.spread(20) == {"web-1": 18, "web-2": 2}
+    assert (await client.spread(40))["web-1"] == pytest.approx(36, abs=3)
 
 
 async def test_without_envoy_the_admin_says_so(envoy):
     assert not await envoy.admin.ready()
     with pytest.raises(ConnectionError):
         await envoy.admin.targets()
+
+
+async def test_a_port_in_use_is_not_ready_and_the_log_says_why(envoy, tmp_path):
+    held = bound()
+    with held:
+        content = files(
+            application(),
+            {},
+            directory=str(envoy.directory),
+            port=held.getsockname()[1],
+            access_log=str(envoy.access_log),
+            certificate=None,
+        )
+        await envoy.run(content)
+        await until(envoy.refused)
+        assert not await envoy.admin.ready()
+    assert "Address already in use" in envoy.log.read_text()
+
+
+async def test_the_access_log_is_opened_anew(envoy, instances, client):
+    await envoy.start(application(), web=[await instances("web-1")])
+    await client.get("/before")
+    old = envoy.access_log.rename(envoy.directory / "access.1")
+    await envoy.admin.reopen_logs()
+    await client.get("/after")
+
+    async def written():
+        return envoy.access_log.exists() and "/after" in envoy.access_log.read_text()
+
+    await until(written)
+    assert "/before" in old.read_text()
+
+
+async def test_envoy_drains_and_ends(envoy, instances, client):
+    web = await instances("web-1")
+    web.slow_s = 0.5
+    await envoy.start(application(), web=[web])
+    slow = asyncio.ensure_future(client.get("/slow"))
+    await envoy.until_target("web-1", lambda target: target.in_flight == 1)
+    await envoy.admin.drain()
+    assert (await slow)[0] == 200
+
+    async def closed():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", envoy.port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        await writer.wait_closed()
+        return False
+
+    await until(closed)
+    await envoy.admin.quit()
+
+    async def ended():
+        return envoy.ended()
+
+    await until(ended)

@@ -52,9 +52,9 @@ class Admin:
         self._histograms: dict[str, dict[float, int]] = {}
 
     async def ready(self) -> bool:
-        """Whether Envoy has its configuration and serves."""
+        """Whether Envoy has its configuration and listens; when its port is taken it still calls itself live."""
         try:
-            return (await self._ask("GET", "/ready")).strip() == b"LIVE"
+            return (await self._ask("GET", "/ready")).strip() == b"LIVE" and bool(await self._ask("GET", "/listeners"))
         except (OSError, TimeoutError, ValueError):
             return False
 
@@ -86,7 +86,7 @@ class Admin:
         await self._ask("POST", "/reopen_logs")
 
     async def drain(self) -> None:
-        """Take no new connections and close those that are open after their current request."""
+        """Close connections after their current request, and the port once the drain time (5 s) is over."""
         await self._ask("POST", "/drain_listeners?graceful")
 
     async def quit(self) -> None:
