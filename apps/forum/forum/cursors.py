@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 
 import msgspec
 
@@ -47,16 +48,12 @@ class Cursors:
 
 
 async def _shared_key(store: Store) -> bytes:
-    for _ in range(2):
-        item = await store.get(_PK, _SK)
-        if item is not None:
-            return bytes.fromhex(msgspec.json.decode(item.body, type=str))
-        body = msgspec.json.encode(secrets.token_hex(32))
-        try:
-            await store.write(Put(item=Item(pk=_PK, sk=_SK, body=body)))
-        except Conflict:
-            continue  # another instance was first: its key counts
     item = await store.get(_PK, _SK)
+    if item is None:
+        made = Item(pk=_PK, sk=_SK, body=msgspec.json.encode(secrets.token_hex(32)))
+        with suppress(Conflict):  # another instance was first: its key counts
+            await store.write(Put(item=made))
+        item = await store.get(_PK, _SK)
     assert item is not None
     return bytes.fromhex(msgspec.json.decode(item.body, type=str))
 

@@ -7,6 +7,11 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from forum.problems import unavailable
+from posts.main import POSTS
+from threads.main import THREADS
+from users.main import USERS
+
+RESOURCES = {"users": USERS, "threads": THREADS, "posts": POSTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +30,11 @@ class Client:
 
     def __init__(self, app) -> None:
         self._app = app
-        self._state: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         self._lifespan = self._app.router.lifespan_context(self._app)
-        self._state = await self._lifespan.__aenter__()
+        self.state = await self._lifespan.__aenter__()
         return self
 
     async def __aexit__(self, *reason) -> None:
@@ -62,7 +67,7 @@ class Client:
             "scheme": "http",
             "server": ("test", 80),
             "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
-            "state": dict(self._state),
+            "state": dict(self.state),
         }
         try:
             await self._app(scope, receive, send)
@@ -82,7 +87,7 @@ class FakePeers:
     known: set[tuple[str, str]] = field(default_factory=set)
     down: bool = False
 
-    async def has(self, name, id_, *, request_id):  # noqa: ARG002 - the protocol has it
+    async def has(self, name, id_, *, request_id):
         if self.down:
             raise unavailable(f"the {name} service does not answer")
         return (name, id_) in self.known

@@ -19,13 +19,9 @@ sys.path.insert(0, str(APPS / "forum"))  # as a service's own process has it: th
 from forum.app import Settings, create_app
 from forum.log import Verbosity
 from forum.pages import front_page
-from posts.main import POSTS
-from threads.main import THREADS
-from users.main import USERS
 
-from apps.forum.asgi_client import Client, FakePeers
+from apps.forum.asgi_client import RESOURCES, Client, FakePeers
 
-RESOURCES = {"users": (USERS, []), "threads": (THREADS, front_page()), "posts": (POSTS, [])}
 Started = Callable[..., Client]
 
 
@@ -36,12 +32,17 @@ def peers():
 
 @pytest.fixture
 async def start(tmp_path, peers) -> AsyncIterator[Started]:
-    """Starts services by name, in this process; all share one store, or the one at `store`."""
+    """Starts services by name, in this process; all share one store."""
     async with AsyncExitStack() as running:
 
-        async def begin(name: str, *, store: str = f"sqlite://{tmp_path}/forum.db") -> Client:
-            resource, pages = RESOURCES[name]
-            app = create_app(resource, Settings(store=store, log=Verbosity.OFF), pages=pages, peers=peers)
+        async def begin(name: str) -> Client:
+            pages = front_page() if name == "threads" else []
+            app = create_app(
+                RESOURCES[name],
+                Settings(store=f"sqlite://{tmp_path}/forum.db", log=Verbosity.OFF),
+                pages=pages,
+                peers=peers,
+            )
             return await running.enter_async_context(Client(app))
 
         yield begin

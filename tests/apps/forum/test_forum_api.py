@@ -6,8 +6,15 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from forum.app import Settings, create_app
+from forum.endpoints import Endpoints
 from forum.inputs import MAX_BODY
+from forum.log import Verbosity
 from forum.resource import new_id
+from forum.store import Conflict
+from users.main import USERS
+
+from apps.forum.asgi_client import Client
 
 ID = new_id()
 
@@ -377,3 +384,36 @@ async def test_a_store_that_is_gone_is_a_503_everywhere(users, tmp_path):
         answer = await users(method, path, body)
         assert_problem(answer, 503)
         assert "table" not in answer.json["detail"]  # how it is made inside is not for clients
+
+
+class Broken:
+    """A store that reads and whose writes end with `error`."""
+
+    def __init__(self, store, error):
+        self.get, self.query, self.error = store.get, store.query, error
+
+    async def write(self, *changes):
+        raise self.error
+
+
+def break_writes(client, peers, error):
+    client.state["endpoints"] = Endpoints(USERS, store=Broken(client.state["store"], error), peers=peers)
+
+
+async def test_a_change_that_others_always_overtake_is_given_up(users, peers):
+    place = f"/api/users/{(await new_user(users))['id']}"
+    break_writes(users, peers, Conflict("another was first"))
+    assert_problem(await users("PATCH", place, {"name": "B"}), 409)
+    assert_problem(await users("DELETE", place), 409)
+
+
+async def test_a_crash_is_a_problem_and_is_logged(tmp_path, peers, capsys):
+    settings = Settings(store=f"sqlite://{tmp_path}/forum.db", instance="users-3", log=Verbosity.ERRORS)
+    async with Client(create_app(USERS, settings, peers=peers)) as users:
+        await new_user(users)
+        break_writes(users, peers, RuntimeError("a secret"))
+        answer = await users("POST", "/api/users", {"name": "B"}, headers={"x-request-id": "7"}, raise_errors=False)
+    assert_problem(answer, 500)
+    assert b"secret" not in answer.body
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line.items() >= {"instance": "users-3", "path": "/api/users", "status": 500, "request_id": "7"}.items()
