@@ -118,6 +118,14 @@ def test_windows_line_ends_do_not_move_the_caret():
         ('name = "a"\nservices.w = { run = "x", routes = 5 }', 2, 36, 1, "services.w.routes"),
         ('name = "a"\ndefaults.instances = { min = 5, max = 2 }\nservices.w.run = "x"', 2, 39, 1,
          "services.w.instances.max"),
+        (
+            'name = "a"\nservices.w.run = "x"\ndefaults.scale.out = { when = "cpu < 5", add = 1 }',
+            3,
+            31,
+            9,
+            "services.w.scale.out[0].when",
+        ),
+        ('name = "a"\n[services.web]\nrun = "x"\nname = "y"\nstores = ["z"]', 4, 1, 4, "services.web.name"),
         ('name = "a"\ndefaults.stores = ["b"]\nservices.w.run = "x"', 2, 20, 3, "services.w.stores[0]"),
     ],
 )  # fmt: skip

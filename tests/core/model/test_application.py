@@ -1,6 +1,7 @@
 """Lookups by name, a store's variable, AWS's cooldown scaled to the datapoints."""
 
 import pytest
+
 from flyball.core.model import Application, Scaling, Service, Store, StoreKind
 
 APP = Application(

@@ -58,20 +58,21 @@ class Places:
         return span
 
     def _follow(self, path: Path, *, on_key: bool) -> tuple[Span | None, int]:
-        node, span, depth = self._root, None, 0
+        """The span of what is found of `path`, and how many of its parts were found."""
+        node, found, depth = self._root, None, 0
         for part in path:
             key, below = _child(node, part)
-            if below is None:
+            if below is not None:
+                node, depth = below, depth + 1
+                # A table under a header has a span at its key only; a table that others surround is shown by its key.
+                at_key = on_key or depth < len(path) or _span(below) is None
+                found = (_span(key) if at_key else _span(below)) or _span(below) or _first_key(below) or found
+            elif isinstance(part, int) and _is(node, dict):
                 # A single table may stand for a list of one: its index is not in the text.
-                if isinstance(part, int) and _is(node, dict):
-                    depth += 1
-                    continue
+                depth += 1
+            else:
                 break
-            node, depth = below, depth + 1
-            own = _span(node) or _first_key(node)
-            last = depth == len(path)
-            span = (_span(key) if key is not None and (on_key or not last or not _span(node)) else own) or own or span
-        return span, depth
+        return found, depth
 
 
 def read(text: str) -> dict[str, Any] | Complaint:

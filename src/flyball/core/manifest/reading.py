@@ -38,22 +38,23 @@ def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[st
     data = read(text)
     if isinstance(data, Complaint):
         raise ManifestError((data,), text, filename)
-    errors: list[ErrorDetails] = []
-    try:
-        table: FileTable | None = FileTable.model_validate(data)
-    except ValidationError as wrong:
-        errors = wrong.errors(include_url=False)
-        table = _mended(data, errors)
+    errors = _errors(data)
+    file = FileTable.model_validate(_mended(data, errors))
     places = Places.of(text)
-    complaints = [_complaint(data, error, places) for error in errors]
     broken = [_path(data, error["loc"]) for error in errors if error["type"] != "extra_forbidden"]
-    if table is not None:
-        complaints += [
-            _placed(fault, data, places) for fault in faults(table, timezones) if not _follows(fault, broken)
-        ]
-        if not complaints:
-            return table.resolve()
-    raise ManifestError(sorted(set(complaints), key=_order), text, filename)
+    complaints = [_complaint(data, error, places) for error in errors]
+    complaints += [_placed(fault, data, places) for fault in faults(file, timezones) if not _follows(fault, broken)]
+    if complaints:
+        raise ManifestError(sorted(set(complaints), key=_order), text, filename)
+    return file.resolve()
+
+
+def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
+    try:
+        FileTable.model_validate(data)
+    except ValidationError as wrong:
+        return wrong.errors(include_url=False)
+    return []
 
 
 def _order(complaint: Complaint) -> tuple[int, int, str, str]:
@@ -91,31 +92,30 @@ def _follows(fault: Fault, broken: list[Path]) -> bool:
     return any(one[: len(other)] == other[: len(one)] for one in looked_at for other in broken)
 
 
-def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> FileTable | None:
-    """The file without its wrong parts; None when it cannot be saved."""
+def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
+    """The file without its wrong parts, with stand-ins for what must be there.
+
+    What is taken out may have been needed where it was, and then that is taken out as well. Every round takes out a
+    key or puts in a right one, so it ends.
+    """
     rest = deepcopy(data)
-    # What is taken out may have been needed where it was: then that is taken out as well, at most up to the top.
-    for _ in range(8):
+    while errors:
         for error in errors:
             _mend(rest, _path(rest, error["loc"]), missing=error["type"] == "missing")
-        try:
-            return FileTable.model_validate(rest)
-        except ValidationError as wrong:
-            errors = wrong.errors(include_url=False)
-    return None
+        errors = _errors(rest)
+    return rest
 
 
 def _mend(rest: dict[str, Any], path: Path, *, missing: bool) -> None:
-    """Take out the value at `path`, with the list it is in; put a stand-in where something must be."""
-    last = path[-1]
-    if missing and last not in _STAND_INS:
+    """Take out the value at `path`, with the list or the table it must be in; or put a stand-in there."""
+    stand_in = _STAND_INS.get(str(path[-1])) if missing else None
+    if missing and stand_in is None:
         path = path[:-1]
-    path = path[: next((place for place, part in enumerate(path) if isinstance(part, int)), len(path))]
-    *around, last = path
+    *around, last = path[: next((place for place, part in enumerate(path) if isinstance(part, int)), len(path))]
     node: Any = rest
     for part in around:
         node = node.get(part, {})
-    if last in _STAND_INS and len(path) in {1, 3}:
-        node[last] = deepcopy(_STAND_INS[last])
-    else:
+    if stand_in is None:
         node.pop(last, None)
+    else:
+        node[last] = deepcopy(stand_in)

@@ -58,10 +58,8 @@ def sentence(error: ErrorDetails) -> str:
     return f"{_WORDS.get(kind, error['msg']).format(**limits)}, found {found}"
 
 
-def unknown_key(table: type[Table] | None, key: str) -> tuple[str, str]:
+def unknown_key(table: type[Table], key: str) -> tuple[str, str]:
     """Message and hint for a key that `table` does not have."""
-    if table is None:
-        return f"unknown key `{key}`", ""
     if key in table.unsuited:
         return f"`{key}` {table.unsuited[key]}", ""
     known = [field.alias or name for name, field in table.model_fields.items()]
@@ -69,19 +67,18 @@ def unknown_key(table: type[Table] | None, key: str) -> tuple[str, str]:
     return f"unknown key `{key}`", f"did you mean `{close[0]}`?" if close else f"known are {', '.join(sorted(known))}"
 
 
-def table_at(path: tuple[str | int, ...]) -> type[Table] | None:
+def table_at(path: tuple[str | int, ...]) -> type[Table]:
     """The table type that stands at a path of the file."""
-    table: type[Table] | None = FileTable
-    inside_mapping = False
+    table: type[Table] = FileTable
+    name_follows = False
     for part in path:
-        if isinstance(part, int) or inside_mapping:
-            inside_mapping = False
+        if isinstance(part, int) or name_follows:
+            name_follows = False
             continue
-        if table is None:
-            return None
-        field = next((field for name, field in table.model_fields.items() if (field.alias or name) == part), None)
-        inside_mapping = field is not None and _is_mapping(field.annotation)
-        table = None if field is None else _table_in(field.annotation)
+        field = next(field for name, field in table.model_fields.items() if (field.alias or name) == part)
+        below = _table_in(field.annotation)
+        assert below is not None, "only tables can have unknown keys"
+        table, name_follows = below, _is_mapping(field.annotation)
     return table
 
 
