@@ -122,6 +122,10 @@ class Stage:
             self._await(started, ready)
         return started
 
+    def cpu_s(self) -> float:
+        """CPU seconds of all that runs here."""
+        return sum(started.cpu_s() for started in self._running)
+
     def stop(self, started: Started) -> None:
         """End a program and its children."""
         self._running.remove(started)
