@@ -21,7 +21,7 @@ _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,80}/[A-Za-z0-9!#$&^_.+-]{1,80}( *; *
 _SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "text/plain"})
 """What a browser may show in place. Anything else is saved: a page or drawing with scripts would run as ours."""
 
-_RAW_BODY = {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
+_RAW_BODY = {"requestBody": {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 _FORM_BODY = {
     "requestBody": {
         "required": True,
@@ -105,9 +105,7 @@ def _add_listing(app: FastAPI, uploads: Uploads, pages: Pages, settings: Setting
         request: Request, limit: Annotated[int, Query(ge=1, le=LIST_MAX)] = 100, after: str = ""
     ) -> Response:
         """The files by name; a page with the form for a browser. `next` is the `after` of the next page."""
-        if "\0" in after:
-            raise Refused(400, "after: a name holds no zero byte.")
-        found, more = await uploads.page(limit=limit, after=after)
+        found, more = await uploads.page(limit=limit, after=_name(after) if after else "")
         if wants_html(request):
             return pages.page(
                 "upload.html", uploads=found, more=more, after=after, limit=limit, most=settings.upload_max_bytes
@@ -202,7 +200,8 @@ def _type(content_type: str | None, name: str) -> str:
     """The type the client gave, if it is one, else the one that the name suggests."""
     if content_type and _TYPE.fullmatch(content_type) and content_type != "application/x-www-form-urlencoded":
         return content_type
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    guessed, compressed = mimetypes.guess_type(name)
+    return guessed if guessed and not compressed else "application/octet-stream"
 
 
 def _refuse_cross_site(request: Request) -> None:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from session_app.burn import burn
@@ -120,7 +121,11 @@ def _add_refusals(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
-        return pages.refusal(request, Refused(error.status_code, f"{error.detail}.", error.headers))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            # Starlette names only the methods of the first route that has this path.
+            headers["allow"] = ", ".join(_methods(app, request.url.path))
+        return pages.refusal(request, Refused(error.status_code, f"{error.detail}.", headers))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -139,6 +144,11 @@ def _add_refusals(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return JSONResponse({"error": "The request broke off."}, 400)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    routes = [route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 def _guarded(app: ASGIApp) -> ASGIApp:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-UPLOAD_MAX_BYTES = 5 * 1024**3
+UPLOAD_MAX_BYTES = 5_000_000_000
 SESSION_TTL_S = 3600
 
 

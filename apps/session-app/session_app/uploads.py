@@ -9,7 +9,6 @@ may for a moment be served under the new type.
 """
 
 import logging
-import mimetypes
 import os
 import time
 from collections.abc import AsyncIterator
@@ -170,8 +169,8 @@ class Uploads:
                 noted = await obstore.get_async(self._store, f".types/{name}")
                 return bytes(await noted.bytes_async()).decode("latin-1")
             except FileNotFoundError:
-                _log.warning("no type is noted for %s; guessed by its name", name)
-        return mimetypes.guess_type(name)[0] or "application/octet-stream"
+                _log.warning("no type is noted for %s", name)
+        return "application/octet-stream"
 
 
 def _s3(bucket: str, options: dict[str, str]) -> Any:

@@ -139,4 +139,4 @@ def test_settings_name_what_is_missing_or_wrong() -> None:
     with pytest.raises(SystemExit, match="MAX_UPLOAD_BYTES is '5GB'"):
         from_environment({**good, "MAX_UPLOAD_BYTES": "5GB"})
     settings = from_environment({**good, "FLYBALL_INSTANCE": "app-1", "SESSION_TTL_SECONDS": "60"})
-    assert (settings.instance, settings.session_ttl_s, settings.upload_max_bytes) == ("app-1", 60, 5 * 1024**3)
+    assert (settings.instance, settings.session_ttl_s, settings.upload_max_bytes) == ("app-1", 60, 5_000_000_000)

@@ -137,7 +137,7 @@ def test_other_addresses_are_refused(url: str) -> None:
         Uploads(url)
 
 
-async def test_without_a_note_the_name_suggests_the_type(tmp_path: Path) -> None:
+async def test_a_file_without_a_note_is_just_bytes(tmp_path: Path) -> None:
     uploads = Uploads(f"file://{tmp_path}")
     (tmp_path / "a.png").write_bytes(b"x")
-    assert (await uploads.get("a.png")).content_type == "image/png"
+    assert (await uploads.get("a.png")).content_type == "application/octet-stream"

@@ -116,6 +116,33 @@ async def test_the_form_and_its_page(client: aiohttp.ClientSession) -> None:
         assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
+@pytest.mark.parametrize(
+    ("name", "sent", "kept"),
+    [
+        ("a.png", None, "image/png"),
+        ("a.tar.gz", None, "application/octet-stream"),
+        ("a", "text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("a", "no type", "application/octet-stream"),
+        ("a.html", "text/html", "text/html"),
+    ],
+)
+async def test_types_are_kept_or_guessed(client: aiohttp.ClientSession, name: str, sent: str | None, kept: str) -> None:
+    headers = {"Content-Type": sent} if sent else {}
+    async with client.put(f"/upload/{name}", data=b"x", headers=headers, skip_auto_headers=["Content-Type"]) as answer:
+        assert (await json_of(answer))["type"] == kept
+    async with client.get(f"/upload/{name}") as answer:
+        assert answer.headers["Content-Type"] == kept
+        assert answer.headers["Content-Disposition"].startswith(
+            "inline" if kept.startswith(("image/png", "text/plain")) else "attachment"
+        )
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "after=a%00b", "after=..%2f", "after=%16"])
+async def test_a_bad_question_for_the_list_is_refused(client: aiohttp.ClientSession, query: str) -> None:
+    async with client.get(URL(f"/upload?{query}", encoded=True)) as answer:
+        assert answer.status == 400
+
+
 async def test_the_list_is_paged(client: aiohttp.ClientSession) -> None:
     for number in range(5):
         await (await client.put(f"/upload/page-{number}", data=b"x")).release()
@@ -232,8 +259,9 @@ async def test_another_sites_page_cannot_store(client: aiohttp.ClientSession, he
 async def test_other_paths_and_methods(client: aiohttp.ClientSession) -> None:
     async with client.get("/nothing") as answer:
         assert (answer.status, await json_of(answer)) == (404, {"error": "Not Found."})
-    async with client.delete("/session") as answer:
-        assert answer.status == 405
+    for path, allow in (("/session", "GET"), ("/upload", "GET, POST"), ("/upload/a", "GET, HEAD, PUT")):
+        async with client.delete(path) as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, allow)
     async with client.get("/nothing", headers={"Accept": "text/html"}) as page:
         assert "That did not work" in await page.text()
         assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
