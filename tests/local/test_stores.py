@@ -144,6 +144,27 @@ async def test_a_killed_redis_comes_back_with_its_port_and_its_data(paths: State
 
 
 @pytest.mark.live
+async def test_no_write_that_redis_acknowledged_is_lost_when_it_is_killed_at_once(
+    paths: StateDirectory, opened
+) -> None:
+    """`appendfsync everysec` flushes one second after the last flush, and puts off writes meanwhile: they were lost."""
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    for number in range(3):
+        await asyncio.sleep(1.1)
+        pid = pid_of(paths)
+        with socket.create_connection(("127.0.0.1", port_of(url)), timeout=10) as connection:
+            for name in ("first", "second"):
+                connection.sendall(f"SET {name}{number} x\r\n".encode())
+                assert connection.recv(100) == b"+OK\r\n"
+            os.kill(pid, signal.SIGKILL)
+        await killed(paths)
+        await store.keep()
+        assert [ask(url, "GET", f"{name}{number}") for name in ("first", "second")] == ["x", "x"]
+    await store.stop()
+
+
+@pytest.mark.live
 async def test_a_redis_is_taken_over_by_the_next_control_plane(paths: StateDirectory, opened) -> None:
     url = (await opened().ensure(application(SESSIONS), paths))["sessions"]
     first = pid_of(paths)
