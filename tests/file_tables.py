@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_args
 
 from flyball.core.manifest.schema import FileTable, Table
@@ -39,9 +40,14 @@ def document(at: tuple[Any, ...], table: type[Table], key: str, value: Any) -> d
     path = list(at)
     while path:
         step = path.pop()
-        around = dict(tables(FileTable)).get(tuple(path)) if step != 0 else None
+        around = _at().get(tuple(path)) if step != 0 else None
         held = [held] if step == 0 else {**(required(around) if around is not None else {}), step: held}
     return held
+
+
+@cache
+def _at() -> dict[tuple[Any, ...], type[Table]]:
+    return dict(tables(FileTable))
 
 
 def required(table: type[Table]) -> dict[str, Any]:

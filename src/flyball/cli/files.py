@@ -44,9 +44,4 @@ def load(file: Path) -> Application:
 
     from flyball.core.manifest import parse  # noqa: PLC0415
 
-    # Every verb looks for the file, few read it: the types that validate it take a while to build.
-    from zoneinfo import available_timezones  # noqa: PLC0415
-
-    from flyball.core.manifest import parse  # noqa: PLC0415
-
     return parse(read_text(file), filename=file.name, timezones=available_timezones())
