@@ -28,8 +28,13 @@ WEB, BOTH = built(service("web")), built(service("web"), service("api", "/api"))
 
 
 def settle(directory):
-    """As if the clusters had been written long ago."""
-    os.utime(directory / "cds.json", (1, 1))
+    """As if all had been written long ago."""
+    for name in ("cds.json", "rds.json"):
+        os.utime(directory / name, (1, 1))
+
+
+def known(directory):
+    return sorted(cluster["name"] for cluster in json.loads((directory / "cds.json").read_text())["resources"])
 
 
 def names(directory):
@@ -60,7 +65,12 @@ def test_routes_to_a_new_service_wait_until_its_cluster_is_known(tmp_path):
 
 def test_a_service_leaves_the_routes_first_and_its_endpoints_last(tmp_path):
     write(tmp_path, BOTH)
-    assert write(tmp_path, WEB) == ("rds.json", "cds.json", "eds-api.json")
+    assert write(tmp_path, WEB) == ("cds.json", "rds.json")
+    assert known(tmp_path) == ["api", "web"]
+    assert write(tmp_path, WEB) == ()
+    settle(tmp_path)
+    assert write(tmp_path, WEB) == ("cds.json", "eds-api.json")
+    assert known(tmp_path) == ["web"]
     assert names(tmp_path) == ["cds.json", "eds-web.json", "lds.json", "rds.json"]
 
 
@@ -68,11 +78,21 @@ def test_when_one_comes_as_another_goes_both_are_known_for_a_while(tmp_path):
     api = built(service("api", "/api"))
     write(tmp_path, WEB)
     assert write(tmp_path, api) == ("eds-api.json", "cds.json")
-    known = json.loads((tmp_path / "cds.json").read_text())["resources"]
-    assert sorted(cluster["name"] for cluster in known) == ["api", "web"]
+    assert known(tmp_path) == ["api", "web"]
     settle(tmp_path)
-    assert write(tmp_path, api) == ("rds.json", "cds.json", "eds-web.json")
-    assert [cluster["name"] for cluster in json.loads((tmp_path / "cds.json").read_text())["resources"]] == ["api"]
+    assert write(tmp_path, api) == ("rds.json",)
+    assert known(tmp_path) == ["api", "web"]
+    settle(tmp_path)
+    assert write(tmp_path, api) == ("cds.json", "eds-web.json")
+    assert known(tmp_path) == ["api"]
+
+
+def test_a_service_that_comes_back_at_once_never_left(tmp_path):
+    write(tmp_path, BOTH)
+    write(tmp_path, WEB)
+    settle(tmp_path)
+    assert write(tmp_path, BOTH) == ("cds.json", "rds.json")
+    assert known(tmp_path) == ["api", "web"]
 
 
 def test_a_single_file_leaves_the_others_alone(tmp_path):
@@ -85,7 +105,9 @@ def test_a_broken_file_is_replaced(tmp_path):
     write(tmp_path, WEB)
     for name in ("cds.json", "rds.json"):
         (tmp_path / name).write_text("{")
-    assert set(write(tmp_path, WEB)) == {"cds.json", "rds.json"}
+    assert write(tmp_path, WEB) == ("cds.json",)
+    settle(tmp_path)
+    assert write(tmp_path, WEB) == ("rds.json",)
 
 
 def test_a_log_line_is_read_again():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
+from .clusters import endpoints_file
 from .listener import ROUTES_FILE
 from .types import Json
 
@@ -18,54 +20,48 @@ SETTLED_S = 0.2
 def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
     """Write the files whose content differs from what lies there; the names written and removed.
 
-    Each is renamed into place. Of a complete set (one with clusters and routes) new endpoints and clusters come first,
-    then the routes that name them, then clusters leave, and their endpoint files last. Routes to a service that Envoy
-    may not know yet are held back: a call at least 0.2 s later writes them.
+    Each is renamed into place. Of a complete set (one with clusters and routes) not everything may be written at once:
+    routes wait until the services they name have been known to Envoy for 0.2 s, and a service stays known until no
+    route has named it for 0.2 s. A later call with the same files writes the rest, so call again while things change.
     Raises OSError when the disk refuses; what was written until then is whole.
     """
     complete = CLUSTERS_FILE in files and ROUTES_FILE in files
-    steps = [(name, files[name]) for name in sorted(files, key=_order)]
+    staged = _staged(directory, files) if complete else files
+    changed = [name for name in sorted(staged, key=_order) if _replace(directory / name, staged[name])]
     if complete:
-        steps = [*_arrivals(directory, files), *steps]
-    changed: list[str] = []
-    for name, content in steps:
-        if name == ROUTES_FILE and complete and _too_early(directory, content):
-            return tuple(dict.fromkeys(changed))
-        if _replace(directory / name, json.dumps(content, sort_keys=True, indent=1) + "\n"):
-            changed.append(name)
-    if complete:
-        changed += _remove(path for path in sorted(directory.glob(ENDPOINTS)) if path.name not in files)
-    return tuple(dict.fromkeys(changed))
+        used = {endpoints_file(cluster["name"]) for cluster in staged[CLUSTERS_FILE]["resources"]}
+        changed += _remove(path for path in sorted(directory.glob(ENDPOINTS)) if path.name not in used)
+    return tuple(changed)
 
 
 def _order(name: str) -> tuple[int, str]:
-    """Endpoints, listeners, routes, then the clusters, of which some may now go; whatever else before all."""
-    places = {LISTENERS_FILE: 2, ROUTES_FILE: 3, CLUSTERS_FILE: 4}
+    """Endpoints, clusters, the listener, routes; whatever else before all."""
+    places = {CLUSTERS_FILE: 2, LISTENERS_FILE: 3, ROUTES_FILE: 4}
     return (places.get(name, 1 if name.startswith("eds-") else 0), name)
 
 
-def _arrivals(directory: Path, files: Mapping[str, Json]) -> list[tuple[str, Json]]:
-    """New endpoints, then all clusters, those that will go included: with these, old and new routes are both right."""
-    fresh = [
-        (name, files[name]) for name in sorted(files) if name.startswith("eds-") and not (directory / name).exists()
-    ]
-    wanted, present = files[CLUSTERS_FILE]["resources"], _resources(directory / CLUSTERS_FILE)
-    if all(cluster in present for cluster in wanted):
-        return fresh
-    names = {cluster["name"] for cluster in wanted}
-    going = [cluster for cluster in present if cluster["name"] not in names]
-    return [*fresh, (CLUSTERS_FILE, {**files[CLUSTERS_FILE], "resources": [*wanted, *going]})]
+def _staged(directory: Path, files: Mapping[str, Json]) -> dict[str, Json]:
+    """What may be written now.
 
-
-def _too_early(directory: Path, routes: Json) -> bool:
-    """Whether Envoy may be at work with routes, and could see these before a cluster that they name for the first time.
-
-    It takes new clusters over within some milliseconds, but a request that comes in between would be answered 503.
+    Envoy may look at two files in either order, however they were renamed: each rename wakes all that watch the
+    directory. A request between the two would find a route to a service that is not known, and be answered 503.
     """
-    known = _named(_resources(directory / ROUTES_FILE))
-    if not known or _named(routes["resources"]) <= known:
-        return False
-    return time.time() - (directory / CLUSTERS_FILE).stat().st_mtime < SETTLED_S
+    clusters, routes = directory / CLUSTERS_FILE, directory / ROUTES_FILE
+    wanted, present = files[CLUSTERS_FILE]["resources"], _resources(clusters)
+    names, known = ({cluster["name"] for cluster in some} for some in (wanted, present))
+    staged = dict(files)
+    new = _named(files[ROUTES_FILE]["resources"]) - _named(_resources(routes))
+    if new and routes.exists() and not (new <= known and _settled(clusters)):
+        del staged[ROUTES_FILE]
+    going = [cluster for cluster in present if cluster["name"] not in names]
+    if going and not (_resources(routes) == files[ROUTES_FILE]["resources"] and _settled(routes)):
+        staged[CLUSTERS_FILE] = {**files[CLUSTERS_FILE], "resources": [*wanted, *going]}
+    return staged
+
+
+def _settled(path: Path) -> bool:
+    """Whether Envoy has had time to take the file over, which it does within some milliseconds."""
+    return time.time() - path.stat().st_mtime > SETTLED_S
 
 
 def _named(configurations: Iterable[Json]) -> set[str]:
@@ -90,13 +86,12 @@ def _resources(path: Path) -> list[Json]:
     return found
 
 
-def _replace(path: Path, content: str) -> bool:
+def _replace(path: Path, resource: Json) -> bool:
     """True when the file was not already like that."""
-    try:
+    content = json.dumps(resource, sort_keys=True, indent=1) + "\n"
+    with contextlib.suppress(FileNotFoundError):
         if path.read_text() == content:
             return False
-    except FileNotFoundError:
-        pass
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(content)
     temporary.replace(path)
