@@ -94,7 +94,7 @@ class PretendWorld:
     log: list[tuple[float, Reason]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     actions: tuple[Action, ...] = ()
-    on_step: Callable[[Step], None] = lambda _: None
+    on_step: Callable[[PretendWorld, Step], None] = lambda _world, _done: None
     state: State = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class PretendWorld:
     def advance(self) -> None:
         """One step at the current time, then half a tick passes."""
         done = step(self.app, self.state, self._observation(), now=self.now)
-        self.on_step(done)
+        self.on_step(self, done)
         self.state, self.actions = done.state, done.actions
         self.log.extend((self.now, reason) for reason in done.reasons)
         self._count()
