@@ -117,16 +117,16 @@ def test_windows_line_ends_do_not_move_the_caret():
          "services.w.scale.out[0].add"),
         ('name = "a"\nservices.w = { run = "x", routes = 5 }', 2, 36, 1, "services.w.routes"),
         ('name = "a"\ndefaults.instances = { min = 5, max = 2 }\nservices.w.run = "x"', 2, 39, 1,
-         "services.w.instances.max"),
+         "defaults.instances.max"),
         (
             'name = "a"\nservices.w.run = "x"\ndefaults.scale.out = { when = "cpu < 5", add = 1 }',
             3,
             31,
             9,
-            "services.w.scale.out[0].when",
+            "defaults.scale.out.when",
         ),
         ('name = "a"\n[services.web]\nrun = "x"\nname = "y"\nstores = ["z"]', 4, 1, 4, "services.web.name"),
-        ('name = "a"\ndefaults.stores = ["b"]\nservices.w.run = "x"', 2, 20, 3, "services.w.stores[0]"),
+        ('name = "a"\ndefaults.stores = ["b"]\nservices.w.run = "x"', 2, 20, 3, "defaults.stores[0]"),
     ],
 )  # fmt: skip
 def test_places(text: str, line: int, column: int, length: int, path: str):
@@ -280,6 +280,18 @@ def test_every_table_refuses_unknown_keys(at: tuple[Any, ...], table: type[Table
     assert [complaint.message for complaint in mine] == ["unknown key `nonsense`"]
     assert mine[0].line is not None
     assert mine[0].length == len("nonsense")
+
+
+def test_what_a_misspelt_key_caused_is_not_named():
+    rule = "scale.out = [{ when = 'cpu > 5', ad = 1 }]"
+    text = f"name = 'a'\nservices.web = {{ run = 'x', {rule}, routes = ['/', {{ path = '/b', wait = 1 }}] }}"
+    text += "\nservices.api = { run = 'y', routes = ['/'] }\naws.regoin = 'eu-north-1'"
+    assert [complaint.path for complaint in complaints(text)] == [
+        "services.web.scale.out[0].ad",
+        "services.web.routes[1].wait",
+        "services.api.routes[0]",
+        "aws.regoin",
+    ]
 
 
 def test_complaints_are_values():

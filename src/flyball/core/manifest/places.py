@@ -48,31 +48,18 @@ class Places:
         )
 
     def find(self, path: Path, *, on_key: bool = False) -> Span | None:
-        """The span of `path`, else of what a service inherits from `defaults`, else of the nearest table around it."""
-        span, depth = self._follow(path, on_key=on_key)
-        if depth < len(path) and len(path) > 2 and path[0] == "services":
-            inherited = ("defaults", *path[2:])
-            other, reached = self._follow(inherited, on_key=on_key)
-            if reached > max(1, depth - 1):
-                return other
-        return span
-
-    def _follow(self, path: Path, *, on_key: bool) -> tuple[Span | None, int]:
-        """The span of what is found of `path`, and how many of its parts were found."""
-        node, found, depth = self._root, None, 0
-        for part in path:
+        """The span of `path`, else of the nearest table around it; None when nothing of it is found."""
+        node: Any = self._root
+        found: Span | None = None
+        for depth, part in enumerate(path, 1):
             key, below = _child(node, part)
-            if below is not None:
-                node, depth = below, depth + 1
-                # A table under a header has a span at its key only; a table that others surround is shown by its key.
-                at_key = on_key or depth < len(path) or _span(below) is None
-                found = (_span(key) if at_key else _span(below)) or _span(below) or _first_key(below) or found
-            elif isinstance(part, int) and _is(node, dict):
-                # A single table may stand for a list of one: its index is not in the text.
-                depth += 1
-            else:
+            if below is None:
                 break
-        return found, depth
+            node = below
+            # A table under a header has a span at its key only; a table around what is missing is shown by its key.
+            at_key = on_key or depth < len(path) or _span(below) is None
+            found = (_span(key) if at_key else _span(below)) or _span(below) or _first_key(below) or found
+        return found
 
 
 def read(text: str) -> dict[str, Any] | Complaint:

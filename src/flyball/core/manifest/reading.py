@@ -42,8 +42,14 @@ def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[st
     file = FileTable.model_validate(_mended(data, errors))
     places = Places.of(text)
     broken = [_path(data, error["loc"]) for error in errors if error["type"] != "extra_forbidden"]
+    # A table that lacks a key may have it misspelt.
+    misspelt = {_path(data, error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"}
     complaints = [_complaint(data, error, places) for error in errors]
-    complaints += [_placed(fault, data, places) for fault in faults(file, timezones) if not _follows(fault, broken)]
+    complaints += [
+        _placed(fault, data, places)
+        for fault in faults(file, timezones)
+        if not _follows(fault, broken) and _home(data, fault.path) not in misspelt
+    ]
     if complaints:
         raise ManifestError(sorted(set(complaints), key=_order), text, filename)
     return file.resolve()
@@ -70,7 +76,25 @@ def _complaint(data: dict[str, Any], error: ErrorDetails, places: Places) -> Com
 
 
 def _placed(fault: Fault, data: dict[str, Any], places: Places) -> Complaint:
-    return places.complaint(_path(data, fault.path), fault.message, hint=fault.hint, on_key=fault.on_key)
+    return places.complaint(_home(data, fault.path), fault.message, hint=fault.hint, on_key=fault.on_key)
+
+
+def _home(data: dict[str, Any], path: Path) -> Path:
+    """Where the file has it: in the service, or in the defaults that it starts from."""
+    shared = ("defaults", *path[2:])
+    inherited = path[0] == "services" and len(path) > 2 and _depth(data, shared) > max(1, _depth(data, path) - 1)
+    return _path(data, shared if inherited else path)
+
+
+def _depth(data: Any, path: Path) -> int:
+    """How many parts of the path are in the file."""
+    for depth, part in enumerate(path):
+        if isinstance(part, int) and isinstance(data, dict):
+            continue
+        if not isinstance(data, dict | list) or (isinstance(data, dict) and part not in data):
+            return depth
+        data = data[int(part)] if isinstance(data, list) else data[part]
+    return len(path)
 
 
 def _path(data: Any, loc: Sequence[str | int]) -> Path:
@@ -111,10 +135,13 @@ def _mend(rest: dict[str, Any], path: Path, *, missing: bool) -> None:
     stand_in = _STAND_INS.get(str(path[-1])) if missing else None
     if missing and stand_in is None:
         path = path[:-1]
-    *around, last = path[: next((place for place, part in enumerate(path) if isinstance(part, int)), len(path))]
+    while isinstance(path[-1], int):
+        # Without one of its items the others would have other places: the list goes as a whole.
+        path = path[:-1]
+    *around, last = path
     node: Any = rest
     for part in around:
-        node = node.get(part, {})
+        node = node[int(part)] if isinstance(node, list) else node.get(part, {})
     if stand_in is None:
         node.pop(last, None)
     else:
