@@ -11,13 +11,17 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 COOKIE = "session"
 _SECRET = "session-app:secret"
+_CONNECTIONS = 32
+_WAIT_S = 30
+"""How long a view waits for one of the connections."""
+
 _FORM = re.compile(r"([A-Za-z0-9_-]{24})\.([0-9a-f]{64})")
 
 
@@ -41,10 +45,9 @@ class Sessions:
 
     def __init__(self, url: str, *, ttl_s: int) -> None:
         self._ttl_s = ttl_s
-        # No retries: a repeated count would be counted twice. The pool opens a new connection for a lost one by itself.
-        self._redis: Redis = Redis.from_url(
-            url, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0), decode_responses=True
-        )
+        self._redis = _client(url, connections=_CONNECTIONS)
+        # A connection of its own: the health check must not wait behind the views of a busy hour.
+        self._probe = _client(url, connections=1)
         self._secret: str | None = None
 
     async def view(self, cookie: str | None) -> View:
@@ -68,13 +71,14 @@ class Sessions:
     async def check(self) -> None:
         """Raises SessionsFailed unless Redis answers."""
         try:
-            await self._redis.ping()
+            await self._probe.ping()
         except (RedisError, OSError) as error:
             raise SessionsFailed(f"Redis: {error}") from error
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._redis.aclose()
+        await self._probe.aclose()
 
     async def _session_of(self, cookie: str | None) -> str | None:
         found = _FORM.fullmatch(cookie or "")
@@ -95,6 +99,21 @@ class Sessions:
             await self._redis.set(_SECRET, secrets.token_hex(32), nx=True)
             self._secret = str(await self._redis.get(_SECRET))
         return self._secret
+
+
+def _client(url: str, *, connections: int) -> Redis:
+    # Whoever finds no connection free waits for one, in turn. No retries: a repeated count would be counted twice. A
+    # connection that was lost is replaced by itself.
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=_WAIT_S,
+        socket_connect_timeout=1,
+        socket_timeout=2,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    return Redis.from_pool(pool)
 
 
 def _signature(secret: str, session: str) -> str:

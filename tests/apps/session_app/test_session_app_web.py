@@ -67,6 +67,20 @@ async def test_a_changed_signature_is_a_new_session(app: Server) -> None:
             assert (await json_of(answer))["views"] == 2
 
 
+async def test_more_views_at_once_than_connections_to_redis_wait_in_turn(app: Server) -> None:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(app.url, connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client:
+        async with client.get("/session") as answer:
+            cookie = {"session": answer.cookies["session"].value}
+
+        async def view() -> int:
+            async with client.get("/session", cookies=cookie) as answer:
+                assert answer.status == 200
+                return (await answer.json())["views"]
+
+        assert sorted(await asyncio.gather(*(view() for _ in range(300)))) == list(range(2, 302))
+
+
 async def test_put_list_get(client: aiohttp.ClientSession) -> None:
     async with client.put(
         "/upload/r%C3%A9sum%C3%A9 1.pdf", data=b"%PDF", headers={"Content-Type": "application/pdf"}
