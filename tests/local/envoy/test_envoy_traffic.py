@@ -219,19 +219,16 @@ async def test_websockets(envoy, instances, client):
 async def test_least_outstanding_requests_go_to_the_idle_instance(envoy, instances, client):
     algorithm = BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS
     one, two = await instances("web-1", "web-2")
-    one.slow_s = two.slow_s = 3.0
+    one.slow_s = two.slow_s = 6.0
     await envoy.start(application(service(balancing=Balancing(algorithm=algorithm))), web=[one, two])
-    slow = [asyncio.ensure_future(client.who("/slow")) for _ in range(2)]
-
-    async def both_busy():
-        return [target.in_flight for target in await envoy.admin.targets()] == [1, 1]
-
-    await until(both_busy)
-    more = asyncio.ensure_future(client.who("/slow"))
-    await until(lambda: _in_flight(envoy, 3))
-    busy = max(await envoy.admin.targets(), key=lambda target: target.in_flight).instance
-    assert (await client.spread(10))[busy] == 0
-    await asyncio.gather(*slow, more)
+    slow = []
+    for count in (1, 2, 3):
+        slow.append(asyncio.ensure_future(client.who("/slow")))
+        await until(lambda count=count: _in_flight(envoy, count))
+    busy = max(await envoy.admin.targets(), key=lambda target: target.in_flight)
+    assert busy.in_flight == 2, "the second went to the idle instance"
+    assert (await client.spread(10))[busy.instance] == 0
+    await asyncio.gather(*slow)
 
 
 async def _in_flight(envoy, count):
