@@ -5,6 +5,8 @@ is refused. A hold keeps policies (not scheduled actions, not the file) from cha
 the release named, or to the last completed one before the current; during a rollout it takes that rollout back.
 
 AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-manual-scaling.html
+Ours: a capacity set by hand empties the windows, so that alarms judge it by what is measured with it. On AWS an alarm
+that was low before undoes it within a minute, which no operator wants.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from .observation import Deploy, Intent, Replace, Rollback, Scale, Shutdown
 from .reasons import Reason, ReasonKind
 from .state import ReleaseStatus, RolloutPhase
 from .turn import Turn
+from .windows import emptied
 
 
 def apply(intent: Intent, turns: Mapping[str, Turn]) -> Reason | None:
@@ -63,7 +66,9 @@ def _scale(turn: Turn, intent: Scale) -> None:
         turn.say(ReasonKind.REFUSED, f"desired {intent.desired} is above max {bounds.max}")
         return
     held_until = turn.now + intent.hold_s if intent.hold_s > 0 else None
-    turn.state = replace(turn.state, desired=intent.desired, held_until=held_until)
+    turn.state = replace(
+        turn.state, desired=intent.desired, held_until=held_until, windows=emptied(turn.state.windows), alarms=()
+    )
     text = f"desired {intent.desired} by hand" + (f", held for {intent.hold_s:g} s" if held_until else "")
     turn.say(ReasonKind.SCALED_BY_HAND, text, before=before, after=intent.desired)
 

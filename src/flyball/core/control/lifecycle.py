@@ -89,8 +89,6 @@ def _alive(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
             _in_service(turn, instance)
         case Lifecycle.DRAINING:
             _draining(turn, instance)
-        case Lifecycle.TERMINATING:
-            pass
 
 
 def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:

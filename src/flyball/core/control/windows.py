@@ -86,6 +86,13 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
     return replace(windows, series=tuple(known.get(metric, Series(metric=metric)) for metric in wanted))
 
 
+def emptied(windows: Windows) -> Windows:
+    """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
+    return replace(
+        windows, series=tuple(Series(metric=series.metric) for series in windows.series), ticks=0, measured=0
+    )
+
+
 def record(windows: Windows, sample: Sample, *, keep: int, origin: float, now: float) -> tuple[Windows, bool]:
     """The windows after a tick, holding `keep` datapoints, and whether at least one datapoint was closed."""
     since = origin if windows.sampled_at is None else windows.sampled_at
@@ -137,7 +144,7 @@ def _amount(metric: Metric, sample: Sample, minutes: float) -> tuple[float, floa
         case Metric.ERRORS:
             requests = sum(one.requests for one in sample.instances)
             return 100.0 * sum(one.errors for one in sample.instances), float(requests)
-        case Metric.P50 | Metric.P95 | Metric.P99:
+        case _:
             return _latency(metric, sample.latency)
 
 

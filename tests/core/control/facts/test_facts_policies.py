@@ -183,6 +183,8 @@ def test_fact_22_sets_any_of_min_max_desired_and_ignores_cooldowns():
     assert scheduled(ScheduledAction(at=30.0, desired=7)).state.services[0].desired == 7
     assert scheduled(ScheduledAction(cron="1 0 * * *", desired=2)).state.services[0].desired == 2
     assert scheduled(ScheduledAction(at=30.0, desired=99)).state.services[0].desired == 10
+    same = scheduled(ScheduledAction(at=30.0, desired=3))
+    assert [one for one in same.reasons if one.before is not None] == []
     later = scheduled(ScheduledAction(at=90.0, desired=7))
     assert later.state.services[0].desired == 3
     assert later.state.services[0].schedule_at == 60.0

@@ -1,0 +1,128 @@
+"""The whole of a step: services that come and go, unsampled steps, states that survive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pydantic import TypeAdapter
+
+from builders import SPEC, application, instance, launching, release, rollout, seen, service, state, tracking
+from flyball.core.control.observation import Deploy, InstanceSample, Observation
+from flyball.core.control.routing import targets
+from flyball.core.control.state import Lifecycle, RolloutPhase, State
+from flyball.core.control.step import begin, step
+from flyball.core.model import Deployment, Metric, Strategy
+from scenarios.pretend import PretendWorld
+
+STATES = TypeAdapter(State)
+
+
+@pytest.mark.parametrize(("desired", "first"), [(None, 2), (3, 3), (9, 4), (0, 2)])
+def test_a_service_begins_with_its_first_wish_within_its_bounds(desired, first):
+    app = application(service(low=2, high=4, desired=desired))
+    made = begin(app, now=7.0)
+    assert made.origin == 7.0
+    assert made.service("web").desired == first
+
+
+def test_an_unknown_service_has_no_state_and_no_targets():
+    with pytest.raises(KeyError):
+        state().service("api")
+    assert targets(state(instance(1)), "api") == ()
+
+
+def test_services_come_and_go_with_the_file():
+    one, both = application(), application(service("api"), service())
+    before = state(instance(1))
+    added = step(both, before, seen(instance(1)), now=1.0)
+    assert [web.name for web in added.state.services] == ["api", "web"]
+    removed = step(application(service("api")), added.state, seen(instance(1)), now=2.0)
+    assert [web.name for web in removed.state.services] == ["api", "web"]
+    assert removed.state.instances[0].lifecycle is Lifecycle.DRAINING
+    gone = step(application(service("api")), removed.state, Observation(), now=3.0)
+    assert [web.name for web in gone.state.services] == ["api"]
+    assert one.services
+
+
+def test_services_are_stepped_apart():
+    app = application(service("api"), service("web"))
+    world = PretendWorld(app=app)
+    world.intents += [Deploy(service=name, spec=SPEC) for name in ("web", "api")]
+    world.run_until(5.0)
+    assert [one.id for one in world.state.instances] == ["api-1", "web-1"]
+
+
+def test_a_step_between_ticks_adds_no_datapoints():
+    app = application(service(scaling=tracking()))
+    before = state(instance(1))
+    made = step(app, before, seen(instance(1)), now=50.0)
+    assert made.state.service("web").windows == before.service("web").windows
+    sample = (InstanceSample(id="web-1", cpu_percent=10.0), InstanceSample(id="old-9", cpu_percent=99.0))
+    ticked = step(app, before, seen(instance(1), sampled=True, samples=sample), now=1.0)
+    assert ticked.state.service("web").windows.latest(Metric.CPU) == 10.0
+
+
+def test_a_crash_between_ticks_is_mended_at_once():
+    made = step(application(), state(instance(1)), Observation(), now=100.5)
+    assert [action.instance for action in made.actions] == ["web-2"]
+
+
+def test_nothing_is_launched_without_a_release():
+    app = application()
+    made = step(app, begin(app, now=0.0), Observation(), now=1.0)
+    assert (made.actions, made.reasons, made.state.instances) == ((), (), ())
+
+
+def test_a_state_survives_json_exactly():
+    world = PretendWorld(app=application(service(low=2, scaling=tracking(), deployment=Deployment(bake_s=99.0))))
+    world.intents.append(Deploy(service="web", spec=SPEC))
+    world.load_rps = 90.0
+    world.run_until(12.5)
+    assert STATES.validate_json(STATES.dump_json(world.state)) == world.state
+
+
+def test_shutdown_ends_with_no_instances():
+    before = replace(state(instance(1), launching(2)), shutting_down=True)
+    app = application()
+    made = step(app, before, seen(instance(1)), now=1.0)
+    assert [str(one.lifecycle) for one in made.state.instances] == ["draining", "terminating"]
+    made = step(app, made.state, Observation(), now=2.0)
+    assert made.state.instances == ()
+    assert made.state.services
+
+
+def test_blue_green_keeps_the_serving_set_complete_until_the_switch():
+    app = application(service(deployment=Deployment(strategy=Strategy.BLUE_GREEN)))
+    going = rollout(strategy=Strategy.BLUE_GREEN, percent=0.0)
+    shadow = launching(3, release=2, shadow=True)
+    before = state(instance(1), shadow, desired=2, releases=(release(1), release(2)), rollout=going)
+    made = step(app, before, seen(instance(1)), now=1.0)
+    assert [(one.release, one.shadow) for one in made.state.instances] == [(1, False), (2, True), (1, False), (2, True)]
+    assert [one.instance for one in targets(made.state, "web")] == ["web-1"]
+
+
+def test_a_stalled_rollout_loses_its_own_instances_first():
+    app = application(service(low=1, high=5, deployment=Deployment(rollback=False)))
+    rows = [instance(1), instance(2), instance(3, release=2)]
+    stalled = rollout(phase=RolloutPhase.STALLED)
+    before = state(*rows, desired=2, releases=(release(1), release(2)), rollout=stalled)
+    made = step(app, before, seen(*rows), now=1.0)
+    assert [one.id for one in made.state.instances if one.lifecycle is Lifecycle.DRAINING] == ["web-3"]
+
+
+def test_a_finished_rollout_is_watched_for_a_minute():
+    app = application()
+    finished = rollout(to=1, from_=1, failures=1)
+    before = state(instance(1), finished=finished)
+    assert step(app, before, seen(instance(1)), now=60.0).state.service("web").finished == finished
+    assert step(app, before, seen(instance(1)), now=60.5).state.service("web").finished is None
+
+
+def test_forgotten_releases_do_not_stop_a_rollout():
+    app = application()
+    going = rollout(to=2, failures=5)
+    before = state(instance(1, release=2), desired=1, releases=(release(1),), rollout=going)
+    assert step(app, before, seen(instance(1, release=2)), now=1.0).state.service("web").rollout.to_release == 1
+    done = state(instance(1, release=2), desired=1, releases=(release(1),), rollout=rollout(to=2))
+    assert step(app, done, seen(instance(1, release=2)), now=1.0).state.service("web").release == 2

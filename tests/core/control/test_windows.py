@@ -1,0 +1,90 @@
+"""Datapoints: which tick belongs to which, gaps, changed periods and metrics."""
+
+from __future__ import annotations
+
+import pytest
+
+from flyball.core.control.observation import InstanceSample, LatencySample
+from flyball.core.control.windows import Sample, Windows, record, shaped
+from flyball.core.model import Metric
+
+CPU = Metric.CPU
+
+
+def fresh(*metrics: Metric, period_s: float = 1.0) -> Windows:
+    return shaped(Windows(), metrics or (CPU,), period_s=period_s, origin=0.0)
+
+
+def sample(value: float | None = 50.0, **rest) -> Sample:
+    one = InstanceSample(id="web-1", cpu_percent=value)
+    return Sample(**({"instances": (one,), "measured": {"web-1"}, "latency": None} | rest))
+
+
+def ticked(windows: Windows, *times: float, keep: int = 5, origin: float = 0.0) -> Windows:
+    for now in times:
+        windows, _ = record(windows, sample(now - origin), keep=keep, origin=origin, now=now)
+    return windows
+
+
+def test_each_tick_closes_the_datapoint_before_it():
+    assert ticked(fresh(), 1.0, 2.0, 3.0).values(CPU) == (1.0, 2.0, 3.0)
+
+
+def test_ticks_a_little_late_change_nothing():
+    assert ticked(fresh(), 1.02, 2.3, 3.04).values(CPU) == (1.02, 2.3, 3.04)
+
+
+def test_wall_clock_floats_close_on_time():
+    origin = 1763650000.123
+    assert ticked(fresh(), origin + 1, origin + 2, origin=origin).values(CPU) == pytest.approx((1.0, 2.0))
+
+
+def test_a_stall_leaves_missing_points():
+    assert ticked(fresh(), 1.0, 4.0, 5.0).values(CPU) == (1.0, None, 4.0, None, 5.0)
+    assert len(ticked(fresh(), 1.0, 4000.0).values(CPU)) == 5
+
+
+def test_a_clock_that_goes_back_is_harmless():
+    assert ticked(fresh(), 1.0, 2.0, 1.5, 3.0).values(CPU)[:2] == (1.0, 2.0)
+
+
+def test_a_datapoint_is_the_average_of_its_ticks():
+    windows = ticked(fresh(period_s=4.0), 1.0, 2.0, 3.0, 4.0)
+    assert windows.values(CPU) == (2.5,)
+    assert windows.instances == 1.0
+
+
+def test_unmeasured_values_are_missing():
+    windows, closed = record(fresh(), sample(None), keep=5, origin=0.0, now=1.0)
+    assert closed
+    assert windows.values(CPU) == (None,)
+    assert windows.latest(CPU) is None
+    assert windows.latest(Metric.P99) is None
+
+
+def test_memory_and_percentiles():
+    metrics = (Metric.MEMORY, Metric.P50, Metric.P95)
+    one = InstanceSample(id="web-1", memory_percent=40.0)
+    latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
+    windows, _ = record(fresh(*metrics), sample(instances=(one,), latency=latency), keep=5, origin=0.0, now=1.0)
+    assert [windows.latest(metric) for metric in metrics] == [40.0, 1.0, 9.0]
+
+
+def test_requests_without_instances_are_more_than_zero():
+    latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
+    nobody = Sample(instances=(), measured=set(), latency=latency)
+    windows, _ = record(fresh(Metric.REQUESTS), nobody, keep=5, origin=0.0, now=1.0)
+    assert windows.latest(Metric.REQUESTS) == pytest.approx(60.0)
+    nothing = Sample(instances=(), measured=set(), latency=None)
+    windows, _ = record(fresh(Metric.REQUESTS), nothing, keep=5, origin=0.0, now=1.0)
+    assert windows.latest(Metric.REQUESTS) is None
+
+
+def test_a_changed_period_begins_anew_and_a_changed_metric_does_not():
+    windows = ticked(fresh(), 1.0, 2.0)
+    both = shaped(windows, (CPU, Metric.P99), period_s=1.0, origin=0.0)
+    assert both.values(CPU) == (1.0, 2.0)
+    assert both.values(Metric.P99) == ()
+    longer = shaped(windows, (CPU,), period_s=2.0, origin=0.0)
+    assert longer.values(CPU) == ()
+    assert ticked(longer, 3.0, 4.0).values(CPU) == (3.5,)
