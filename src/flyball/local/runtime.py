@@ -87,6 +87,7 @@ class Runtime:
         self.port = self._choose_port(taken_over=running)
         self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
         self._end_strangers(state)
+        self.limits.cleanup(keep=set(self.instances.running))
         self.applier = Applier(
             self.app,
             home=self.file.parent,
@@ -267,6 +268,7 @@ class Runtime:
         content = await asyncio.to_thread(
             releases.snapshot, source, self.paths.releases, built=service.build is not None
         )
+        await asyncio.to_thread(releases.collect, self.paths.releases, self._contents() | {content})
         return ReleaseSpec(
             content=content,
             run=service.run,
@@ -275,6 +277,16 @@ class Runtime:
             environment=service.environment,
             stores=service.stores,
         )
+
+    def _contents(self) -> set[str]:
+        """Sources that are still needed: of the last five releases of each service, and of what runs."""
+        running = {(one.service, one.release) for one in self.state.instances}
+        return {
+            release.spec.content
+            for one in self.state.services
+            for release in one.releases
+            if release in one.releases[-releases.KEPT :] or (one.name, release.number) in running
+        }
 
     # Telling
 
@@ -309,6 +321,7 @@ class Runtime:
         await self.applier.close()
         await self.instances.close()
         await self.balancer.close()
+        self.limits.close()
         self.journal.close()
         if self._lock is not None:
             self._lock.release()

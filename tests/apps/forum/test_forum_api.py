@@ -110,7 +110,7 @@ async def test_a_body_that_ends_early_creates_nothing(users):
     assert (await users("GET", "/api/users")).json["items"] == []
 
 
-@pytest.mark.parametrize("id_", [ID, "x", ID.lower(), ID + "\n", "é", "%2e%2e"])
+@pytest.mark.parametrize("id_", [ID, "x", ID.lower(), ID + "\n", "é", "%2e%2e"], ids=range(6))
 async def test_an_unknown_id_is_not_found(users, id_):
     for method in ("GET", "PATCH", "DELETE"):
         assert_problem(await users(method, f"/api/users/{id_}", {} if method == "PATCH" else None), 404)

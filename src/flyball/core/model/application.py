@@ -51,7 +51,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """`git push flyball <branch>` builds, tests and rolls out. `connection_arn`: source on AWS other than CodeCommit."""
+    """`git push flyball <branch>` builds, tests and rolls out.
+
+    `connection_arn` and `repository`: the source on AWS where it is not CodeCommit.
+    """
 
     branch: str = "main"
     connection_arn: str | None = None
@@ -68,7 +71,7 @@ class Observe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """The whole file. Services and stores are sorted as written; names are unique. `zones` are labels such as "a", "b"."""
+    """The whole file. Services and stores are in its order; names are unique. `zones` are labels such as "a", "b"."""
 
     name: str
     services: tuple[Service, ...]
