@@ -107,6 +107,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ("an unknown region", placed(regions=("stockholm",)), "no region's name"),
     ("a machine that is none", placed(machine="t3-micro"), "no instance type"),
     ("more spot than all", placed(spot_percent=120), "a share is 0 to 100"),
+    ("a budget that tells nobody", placed(monthly_budget_usd=9.0), "nobody would be told"),
     ("a budget of nothing", placed(monthly_budget_usd=0.0), "CreateBudget"),
     (
         "logs kept an odd time",

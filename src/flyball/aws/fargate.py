@@ -275,7 +275,8 @@ def _service(
             )
         ),
     )
-    for rule in balancer.rules.get(service.name, ()):
+    unnamed = 0 if service.name not in balancer.standby_groups else 1  # a pair's rule is named, and so waited for
+    for rule in balancer.rules.get(service.name, ())[unnamed:]:
         result.node.add_dependency(rule)
     return result
 

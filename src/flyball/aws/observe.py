@@ -1,4 +1,4 @@
-"""What an operator sees: alarms, the dashboard with the seed's tiles, the budget.
+"""What an operator sees: alarms and the dashboard with the seed's tiles.
 
 Tiles, in the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
 check status, scaling activity.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -20,7 +19,7 @@ from .site import Site, logical
 
 
 def topic(site: Site) -> sns.CfnTopic:
-    """Where alarms and the budget go; by mail when the file names an address."""
+    """Where alarms go; by mail when the file names an address."""
     made = sns.CfnTopic(
         site.stack,
         "Alarms",
@@ -31,8 +30,8 @@ def topic(site: Site) -> sns.CfnTopic:
         else [],
     )
     publish = iam.PolicyStatement(
-        sid="AlarmsAndBudgetMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
+        sid="AlarmsMayPublish",
+        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["sns:Publish"],
         resources=[made.ref],
         conditions={"StringEquals": {"aws:SourceAccount": site.stack.account}},
@@ -175,35 +174,3 @@ def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[s
 def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, Any]:
     properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
-
-
-def budget(site: Site, notify: sns.CfnTopic) -> None:
-    """A monthly limit on what carries the application's tag: a notice at 80 % spent and when 100 % is forecast."""
-    limit = site.aws.monthly_budget_usd
-    if limit is None or not site.primary:
-        return
-    made = budgets.CfnBudget
-    subscriber = made.SubscriberProperty(subscription_type="SNS", address=notify.ref)
-    made(
-        site.stack,
-        "Budget",
-        budget=made.BudgetDataProperty(
-            budget_name=site.name("monthly"),
-            budget_type="COST",
-            time_unit="MONTHLY",
-            budget_limit=made.SpendProperty(amount=limit, unit="USD"),
-            cost_filters={"TagKeyValue": [f"user:flyball:application${site.app.name}"]},
-        ),
-        notifications_with_subscribers=[
-            made.NotificationWithSubscribersProperty(
-                notification=made.NotificationProperty(
-                    notification_type=kind,
-                    comparison_operator="GREATER_THAN",
-                    threshold=share,
-                    threshold_type="PERCENTAGE",
-                ),
-                subscribers=[subscriber],
-            )
-            for kind, share in (("ACTUAL", 80), ("FORECASTED", 100))
-        ],
-    )

@@ -32,7 +32,7 @@ class Site:
 
     @property
     def primary(self) -> bool:
-        """Whether this is the first region, which holds what exists once: pipeline, budget, global tables."""
+        """Whether this is the first region, which holds what exists once: pipeline, trail, global tables."""
         return self.region == self.aws.regions[0]
 
     @property
@@ -89,7 +89,7 @@ def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
 
 
 def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
-    """One key for what AWS services write here: logs, alarms, trail, budget."""
+    """One key for what AWS services write here: logs, alarms, trail."""
     owner = iam.PolicyStatement(
         sid="AccountGovernsKey",
         principals=[iam.ArnPrincipal(f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:root")],
@@ -104,8 +104,8 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}},
     )
     notices = iam.PolicyStatement(
-        sid="AlarmsAndBudgetMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com"), iam.ServicePrincipal("budgets.amazonaws.com")],
+        sid="AlarmsMayPublish",
+        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
         conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},

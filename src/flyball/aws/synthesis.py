@@ -17,7 +17,7 @@ import aws_cdk as cdk
 from flyball.core.errors import FileError
 from flyball.core.model import Application, Aws
 
-from . import audit, balancer, ec2, fargate, image, network, observe, pipeline, regions, rules, security, stores
+from . import audit, balancer, budget, ec2, fargate, image, network, observe, pipeline, regions, rules, security, stores
 from .metrics import Watched
 from .scaling import ecs as ecs_scaling
 from .scaling import group as group_scaling
@@ -59,28 +59,29 @@ def fargate_images(app: Application) -> bool:
     return app.aws is not None and app.aws.compute == "fargate"
 
 
-def synthesize(app: Application, *, validate: bool = False) -> dict[str, str]:
-    """The templates by stack name. `validate` runs CDK's own validator, which costs some seconds."""
+def synthesize(app: Application) -> dict[str, str]:
+    """The templates by stack name. CDK's own validator has looked at them: what it calls an error fails."""
     assert app.aws is not None, "rules.refusals lets no application without [aws] through"
     with TemporaryDirectory(prefix="flyball-cdk-") as directory:
-        scope = application(app, app.aws, directory, validate=validate)
+        scope = application(app, app.aws, directory)
         assembly = scope.synth()
         return {
             stack.stack_name: json.dumps(stack.template, indent=1, sort_keys=True) + "\n" for stack in assembly.stacks
         }
 
 
-def application(app: Application, aws: Aws, directory: str, *, validate: bool) -> cdk.App:
+def application(app: Application, aws: Aws, directory: str) -> cdk.App:
     """The CDK app with a stack for each region, not yet synthesized."""
     flags = json.loads(resources.files("flyball.aws").joinpath("flags.json").read_text(encoding="utf-8"))
     scope = cdk.App(
         analytics_reporting=False,
-        context={**flags, "@aws-cdk/core:validateAgainstDefaultRules": validate},
+        context=flags,
         outdir=directory,
         tree_metadata=False,
     )
     for region in aws.regions:
         fill(open_site(scope, app, aws, region))
+    budget.build(scope, app, aws)
     return scope
 
 
@@ -102,7 +103,6 @@ def fill(site: Site) -> None:
     for each in watched:
         observe.alarms(site, each, notify)
     observe.dashboard(site, watched)
-    observe.budget(site, notify)
     security.firewall(site, balancer=entry.arn)
     security.trail(site, logs_bucket=logs)
     regions.build(site, entry)

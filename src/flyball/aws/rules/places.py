@@ -135,6 +135,8 @@ def of_account(app: Application, aws: Aws) -> Iterator[str]:
         yield f"aws.spot: {aws.spot_percent} %; a share is 0 to 100"
     if aws.monthly_budget_usd is not None and aws.monthly_budget_usd <= 0:
         yield f"aws.budget: {aws.monthly_budget_usd:g}; CreateBudget accepts more than 0"
+    if aws.monthly_budget_usd is not None and aws.alarm_email is None:
+        yield "aws.email: absent with a budget; nobody would be told when it is spent"
     days = app.observe.log_retention_days
     if days not in RETENTION_DAYS:
         near = min(sorted(RETENTION_DAYS), key=lambda each: abs(each - days))

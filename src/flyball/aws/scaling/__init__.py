@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flyball.aws.metrics import Watched, alarm, resolution_s
+from flyball.aws.metrics import AWS_PERIOD_S, Watched, alarm, resolution_s
 from flyball.aws.site import Site
 from flyball.core.model import ScheduledAction, Service, StepScaling
 
@@ -37,7 +37,6 @@ def moment(action: ScheduledAction) -> str:
 
 def step_alarm(site: Site, watched: Watched, policy: StepScaling, index: int, action: str) -> None:
     """The alarm that the file describes; while it is in alarm, the policy `action` acts."""
-    period = resolution_s(watched.service)
     alarm(
         site,
         f"Step{index}Alarm",
@@ -46,7 +45,7 @@ def step_alarm(site: Site, watched: Watched, policy: StepScaling, index: int, ac
         comparison=policy.comparison,
         threshold=policy.threshold,
         duration_s=policy.duration_s,
-        period_s=period,
+        period_s=AWS_PERIOD_S,
         actions=[action],
         description=(
             f"{watched.service.name}: {policy.metric} {policy.comparison} {policy.threshold:g} "

@@ -1,0 +1,125 @@
+"""Synthesis of the applications as their files say: the same bytes each time, no network, no complaint."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aws import applications
+from aws.conftest import Synth
+from flyball import aws
+from flyball.aws import audit, rules
+from flyball.core.errors import FileError
+from flyball.core.manifest import parse
+from flyball.core.model import Application
+
+pytestmark = pytest.mark.synth
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "apps").glob("*/flyball.toml"))
+VARIANTS = (
+    applications.visitor_board(),
+    applications.session_app(),
+    applications.session_app_in_two_regions(),
+    applications.forum(),
+    applications.forum_with_certificate(),
+    applications.everything_on_machines(),
+    applications.everything_on_fargate(),
+)
+ONE = """
+import sys
+from pathlib import Path
+from flyball import aws
+from flyball.core.manifest import parse
+file = Path(sys.argv[1])
+aws.synth(parse(file.read_text()), Path(sys.argv[2]), source=file.parent)
+"""
+
+
+def example(file: Path) -> Application:
+    return parse(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_the_files_of_the_applications_synthesize_and_pass_the_audit(synth: Synth, file: Path):
+    app = example(file)
+    assert rules.refusals(app) == ()
+    for stack in synth(app).values():
+        assert audit.mistakes(stack.template) == ()
+        assert len(stack.resources) <= 500
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_the_same_bytes_in_another_process(synth: Synth, tmp_path: Path, file: Path):
+    synth(example(file))
+    first, second = tmp_path / "first", tmp_path / "second"
+    written = aws.synth(example(file), first, source=file.parent)
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", ONE, str(file), str(second)], check=True, env=_environment(tmp_path))
+    took = time.monotonic() - started
+    assert {path.name: path.read_bytes() for path in written} == {
+        path.name: path.read_bytes() for path in second.iterdir()
+    }
+    assert any(path.name.endswith(".template.json") for path in written)
+    assert took < 60, "synthesis takes seconds; even a busy machine needs no minute"
+
+
+def test_without_network(synth: Synth, tmp_path: Path):
+    synth(applications.forum())
+    unshare = shutil.which("unshare")
+    if unshare is None or os.geteuid() != 0:
+        pytest.skip("taking the network away needs root and unshare")
+    file = ROOT / "apps" / "forum" / "flyball.toml"
+    command = [unshare, "--net", sys.executable, "-c", ONE, str(file), str(tmp_path / "out")]
+    subprocess.run(command, check=True, env=_environment(tmp_path))
+    assert (tmp_path / "out" / "forum-us-east-1.template.json").exists()
+
+
+def test_nothing_is_an_asset_and_nothing_needs_bootstrap(synth: Synth):
+    for app in VARIANTS:
+        for stack in synth(app).values():
+            whole = json.dumps(stack.template)
+            assert "cdk-hnb659fds" not in whole
+            assert "AWS::Lambda::Function" not in whole
+            assert "Custom::" not in whole
+
+
+@pytest.mark.parametrize("app", VARIANTS, ids=lambda app: f"{app.name}-{app.aws.regions[0]}")
+def test_cfn_lint_has_no_error_and_no_warning(synth: Synth, tmp_path: Path, app: Application):
+    if importlib.util.find_spec("cfnlint") is None:
+        pytest.skip("cfn-lint is not installed")
+    from cfnlint.api import lint
+    from cfnlint.config import ManualArgs
+
+    for name, stack in synth(app).items():
+        region = next((region for region in app.aws.regions if name.endswith(region)), "us-east-1")
+        found = lint(json.dumps(stack.template), config=ManualArgs(regions=[region]))
+        assert [f"{match.rule.id} {match.message}" for match in found] == []
+
+
+def test_a_refused_application_writes_nothing(synth: Synth, tmp_path: Path):
+    synth(applications.forum())
+    app = replace(applications.forum(), zones=("a",))
+    with pytest.raises(FileError, match="two zones"):
+        aws.synth(app, tmp_path / "out", source=ROOT / "apps" / "forum")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_is_not_there_is_named(synth: Synth, tmp_path: Path):
+    synth(applications.forum())
+    app = applications.visitor_board()
+    lost = replace(app, services=(replace(app.services[0], source="elsewhere"),))
+    with pytest.raises(FileError, match="elsewhere"):
+        aws.synth(lost, tmp_path / "out", source=tmp_path)
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOME": os.environ.get("HOME", str(directory))}
