@@ -6,12 +6,14 @@ It is fed by files alone; when it dies it is started again at once with the file
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flyball.core.errors import Failed
-from flyball.core.model import Application
+from flyball.core.model import Application, Service
 
 from . import logs, processes
 from .envoy import bootstrap as envoy_bootstrap
@@ -19,6 +21,7 @@ from .envoy import files as envoy_files
 from .envoy import process as envoy_process
 from .envoy import resources
 from .envoy.admin import Admin, TargetStats
+from .envoy.connections import connections
 from .envoy.endpoints import Endpoint
 from .paths import StateDirectory
 
@@ -29,13 +32,16 @@ RECORD = "balancer.json"
 class Balancer:
     """Envoy of one application. `wake` is called when it died (and is being started again)."""
 
-    def __init__(self, paths: StateDirectory, name: str, wake: Callable[[], None]) -> None:
+    def __init__(self, paths: StateDirectory, name: str, services: Sequence[Service], wake: Callable[[], None]) -> None:
         self._paths = paths
         self._name = name
         self._wake = wake
         self._watch: processes.Watch | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
+        # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
+        self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self._limits = connections(services, descriptors=self._descriptors)
         self.process: processes.Process | None = None
         self.restarts = 0
         self.admin = Admin(str(self._admin_socket))
@@ -74,6 +80,7 @@ class Balancer:
             port=port,
             access_log=str(self.access_log),
             certificate=certificate,
+            limits=self._limits,
         )
         return bool(envoy_files.write(self._paths.xds, files))
 
@@ -89,7 +96,7 @@ class Balancer:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
         bootstrap = self._paths.xds / "bootstrap.json"
         content = envoy_bootstrap.bootstrap(
-            directory=str(self._paths.xds), admin_socket=str(self._admin_socket), name=self._name
+            directory=str(self._paths.xds), admin_socket=str(self._admin_socket), name=self._name, limits=self._limits
         )
         envoy_files.write(self._paths.xds, {bootstrap.name: content})
         self._admin_socket.unlink(missing_ok=True)
@@ -99,8 +106,14 @@ class Balancer:
             directory=self._paths.root,
             log=self.log,
         )
+        self._raise_limit(process.pid)
         processes.save(self._record, process)
         self._guarded(process)
+
+    def _raise_limit(self, pid: int) -> None:
+        if hasattr(resource, "prlimit"):
+            with contextlib.suppress(OSError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     async def until_ready(self) -> None:
         """Wait until the balancer serves. Raises `Failed` with its last words."""

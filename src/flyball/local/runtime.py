@@ -72,7 +72,7 @@ class Runtime:
         )
         self.stores = Stores()
         self.instances = Instances(self.paths, self.limits, self.wake)
-        self.balancer = Balancer(self.paths, self.app.name, self.wake)
+        self.balancer = Balancer(self.paths, self.app.name, self.app.services, self.wake)
         self.observer = Observer(self.instances, self.balancer, self.limits)
         self.history = History(self.journal)
         state = self._restored()

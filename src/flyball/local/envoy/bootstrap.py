@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from .connections import Connections
 from .latency import BUCKET_EDGES_MS
 from .types import Json, extension, file_source
 
 LISTENERS_FILE = "lds.json"
 CLUSTERS_FILE = "cds.json"
-MAX_CONNECTIONS = 10_000
 
 
-def bootstrap(*, directory: str, admin_socket: str, name: str) -> Json:
+def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connections = Connections()) -> Json:
     """Envoy's bootstrap. The admin interface is a Unix socket of the same user only (mode 0600)."""
     return {
         "node": {"id": name, "cluster": name},
@@ -31,7 +31,7 @@ def bootstrap(*, directory: str, admin_socket: str, name: str) -> Json:
                 extension(
                     "envoy.resource_monitors.global_downstream_max_connections",
                     "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                    max_active_downstream_connections=MAX_CONNECTIONS,
+                    max_active_downstream_connections=limits.clients,
                 )
             ]
         },

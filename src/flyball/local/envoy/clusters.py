@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flyball.core.model import Balancing, BalancingAlgorithm, HealthCheck, Service
 
+from .connections import Connections
 from .endpoints import TAKING
 from .types import Json, extension, file_source, seconds, typed
 
@@ -19,7 +20,7 @@ UNLIMITED = 1_000_000
 """Envoy's own limits (3 retries at a time, 1,024 requests) would turn a lost instance into failed requests."""
 
 
-def cluster(service: Service, directory: str) -> Json:
+def cluster(service: Service, directory: str, limits: Connections) -> Json:
     """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`."""
     return typed(
         "envoy.config.cluster.v3.Cluster",
@@ -35,7 +36,10 @@ def cluster(service: Service, directory: str) -> Json:
         # Without it an instance taken out of the file keeps its traffic for as long as its checks pass.
         ignore_health_on_host_removal=True,
         common_lb_config=_shared_rules(),
-        circuit_breakers={"thresholds": [_no_limits()]},
+        circuit_breakers={
+            "thresholds": [_no_limits()],
+            "per_host_thresholds": [{"max_connections": limits.per_instance}],
+        },
         outlier_detection=_ejection(),
         health_checks=[_health_check(service.health)],
         load_balancing_policy=_policy(service.balancing),

@@ -10,6 +10,7 @@ from flyball.core.model import Application
 
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file
+from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
 from .routes import route_configuration
@@ -24,6 +25,7 @@ def files(
     port: int,
     access_log: str,
     certificate: tuple[str, str] | None,
+    limits: Connections = Connections(),
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
@@ -35,7 +37,7 @@ def files(
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
-        CLUSTERS_FILE: [cluster(service, directory) for service in services],
+        CLUSTERS_FILE: [cluster(service, directory, limits) for service in services],
         ROUTES_FILE: [routes],
         LISTENERS_FILE: [entrance],
     }

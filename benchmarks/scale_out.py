@@ -1,0 +1,91 @@
+"""The Visitor Board from calm to four times one instance's capacity and back to calm: how fast it scales, what fails.
+
+python -m benchmarks.scale_out
+
+Capacity is measured first: what one instance answers in a closed loop. "react" is the time from the first overloaded
+second to the first new instance in service (three datapoints of a second, and the start); "most" the largest number
+in service; "failed" counts requests that got no answer or a status of 500 and above.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Figures, arguments, free_port, medians, save, say, show, wrk
+from benchmarks.product import FLYBALL, application, board, flyball, processes
+
+CALM_S = 8
+OVERLOAD_S = 30
+
+
+def main() -> None:
+    parser = arguments(__doc__, runs=5, seconds=60)
+    parser.add_argument("--times", type=float, default=4.0, help="load, in capacities of one instance")
+    options = parser.parse_args()
+    samples: dict[str, list[Figures]] = {"visitor-board": []}
+    for turn in range(options.runs):
+        samples["visitor-board"].append(measure(options.times, options.seconds))
+        say(f"  {turn + 1}/{options.runs} {samples['visitor-board'][-1]}")
+    show("One overload", samples)
+    if options.save:
+        save("scale_out", {"medians": medians(samples), "samples": samples})
+
+
+def measure(times: float, calm_s: float) -> Figures:
+    with application(board()) as (_, directory):
+        port = free_port()
+        flyball(directory, "up", "-d", "--port", str(port))
+        capacity = one_instance(directory, port)
+        flyball(directory, "scale", "web=1")
+        while len(processes(directory)["services"][0]["instances"]) > 1:
+            time.sleep(0.5)
+        time.sleep(20)  # the last measurements leave the alarms
+        return overload(directory, capacity, times, calm_s)
+
+
+def one_instance(directory: Path, port: int) -> float:
+    flyball(directory, "scale", "web=1", "--hold", "30s")
+    return wrk(f"http://127.0.0.1:{port}/", connections=8, seconds=5.0)
+
+
+def overload(directory: Path, capacity: float, times: float, calm_s: float) -> Figures:
+    calm = max(capacity / 10, 1.0)
+    stages = f"{calm:.0f}:{CALM_S}s,{times * capacity:.0f}:{OVERLOAD_S}s,{calm:.0f}:{calm_s:.0f}s"
+    talk = directory.with_name("talk")
+    with talk.open("w") as stderr:
+        load = subprocess.Popen(
+            [*FLYBALL, "load", "web", "--stages", stages, "--json"],
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+        while not talk.stat().st_size:  # the first line of progress comes one second after the first request
+            time.sleep(0.01)
+        overloaded_at = time.time() - 1.0 + CALM_S
+        out, _ = load.communicate(timeout=CALM_S + OVERLOAD_S + calm_s + 120)
+    time.sleep(25)
+    events = [json.loads(line) for line in flyball(directory, "events", "--json").splitlines()]
+    return figures(events, json.loads(out), capacity, overloaded_at=overloaded_at)
+
+
+def figures(events: list[dict[str, Any]], result: dict[str, Any], capacity: float, *, overloaded_at: float) -> Figures:
+    after = [event for event in events if event["at"] > overloaded_at]
+    in_service = [event["at"] for event in after if event["kind"] == "in_service"]
+    desired = [event["to"] for event in after if event["to"] is not None]
+    return {
+        "capacity_rps": capacity,
+        "react_s": in_service[0] - overloaded_at if in_service else float("nan"),
+        "most": float(max(desired, default=1)),
+        "last": float(desired[-1] if desired else 1),
+        "sent": float(result["sent"]),
+        "failed": float(result["failed"]),
+        "p99_ms": result["latency_ms"]["p99"],
+    }
+
+
+if __name__ == "__main__":
+    main()
