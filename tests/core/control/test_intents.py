@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import SPEC, application, instance, release, rollout, seen, service, state
+from builders import SPEC, application, instance, release, rollout, seen, service, state, tracking
 from flyball.core.control.alarms import Alarm, AlarmState
 from flyball.core.control.observation import Deploy, Intent, Replace, Rollback, Scale, Shutdown
 from flyball.core.control.reasons import ReasonKind
@@ -14,6 +14,7 @@ from flyball.core.control.state import Lifecycle, ReleaseStatus, RolloutPhase, S
 from flyball.core.control.step import Step, step
 from flyball.core.control.windows import Series, Windows
 from flyball.core.model import Metric
+from scenarios.pretend import PretendWorld
 
 BUILT, COMPLETED, FAILED = ReleaseStatus.BUILT, ReleaseStatus.COMPLETED, ReleaseStatus.FAILED
 
@@ -133,3 +134,15 @@ def test_a_rollback_can_be_sent_elsewhere():
 def test_without_any_release_there_is_nothing_to_go_back_to():
     made = asked(Rollback(service="web", release=1), state(releases=(), release=None, desired=1))
     assert refusals(made) == ["there is no completed release to go back to"]
+
+
+def test_a_capacity_by_hand_is_judged_by_what_is_measured_with_it():
+    """An alarm that was low before must not undo it at once."""
+    world = PretendWorld(app=application(service(low=1, high=5, scaling=tracking())))
+    world.intents.append(Deploy(service="web", spec=SPEC))
+    world.run_until(30.0)
+    world.intents.append(Scale(service="web", desired=4))
+    world.run_until(44.0)
+    assert world.state.service("web").desired == 4
+    world.run_until(50.0)
+    assert world.state.service("web").desired == 1
