@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import time
 import tomllib
@@ -106,20 +107,33 @@ def test_killed_copies_lose_no_acknowledged_message(boards: Boards, tmp_path: Pa
         assert "Served by" in get(stays.url)
 
 
-def test_a_stop_answers_what_is_in_flight(boards: Boards, tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    url = f"sqlite://{tmp_path}/board.db"
-    with boards.start(url) as server:
+def test_a_stop_answers_what_is_in_flight(boards: Boards, tmp_path: Path) -> None:
+    with boards.start(f"sqlite://{tmp_path}/board.db") as server:
         lock = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
-        waiting = pool.submit(post, server, "late")
-        # Nothing tells from outside that a request has come in; the time given is longer than it takes.
-        time.sleep(0.5)
-        assert not waiting.done()
-        os.killpg(server.pid, signal.SIGTERM)
-        time.sleep(0.5)
-        lock.execute("COMMIT")
-        lock.close()
-        assert waiting.result() is not None
+        address = urllib.parse.urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), timeout=30) as asking:
+            head = "POST /messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            asking.sendall(f"{head}Content-Length: 30\r\nExpect: 100-continue\r\n\r\n".encode())
+            # The server asks for the body when the board has begun to read it.
+            assert asking.recv(1000).startswith(b"HTTP/1.1 100")
+            os.killpg(server.pid, signal.SIGTERM)
+            wait_until_refused(address.hostname, address.port)
+            asking.sendall(b'{"name": "a", "message": "b" }')
+            lock.execute("COMMIT")
+            lock.close()
+            assert asking.recv(1000).startswith(b"HTTP/1.1 201")
+
+
+def wait_until_refused(host: str, port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("still accepting")
 
 
 def test_many_requests_wait_and_health_does_not_wait_with_them(
