@@ -22,6 +22,7 @@ from flyball.core.model import Service
 from . import machine
 from .balancer import Balancer
 from .metrics import MEMORY_NAMESPACE
+from .names import release_parameter
 from .network import Network
 from .scaling.group import warmup_s
 from .site import Site, instance_service, logical
@@ -79,11 +80,6 @@ def build(
     made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
     made.node.add_dependency(role.node.find_child("DefaultPolicy"), log_group)
     return Ec2Service(service=service, group_name=made.ref, resource=made, template=template, role=role)
-
-
-def release_parameter(service: Service) -> str:
-    """The stack parameter that holds the service's release."""
-    return logical(service.name, "Release")
 
 
 def _log_group(site: Site, service: Service) -> logs.CfnLogGroup:
@@ -150,7 +146,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
     profile = iam.CfnInstanceProfile(site.stack, logical(service.name, "InstanceProfile"), roles=[role.role_name])
     release = cdk.CfnParameter(
         site.stack,
-        release_parameter(service),
+        release_parameter(service.name),
         type="String",
         default=machine.NO_RELEASE,
         description=f"release of {service.name}; until the first one a placeholder answers the health check",

@@ -22,6 +22,7 @@ from .balancer import Balancer
 from .commands import PLACEHOLDER
 from .image import BASE, USER
 from .metrics import resolution_s
+from .names import image_parameter
 from .network import Network
 from .site import Site, instance_service, logical
 from .stores import StoreThere
@@ -177,18 +178,13 @@ def _execution_role(
     return role
 
 
-def image_parameter(service: Service) -> str:
-    """The stack parameter that holds the service's image."""
-    return logical(service.name, "Image")
-
-
 def _container(
     site: Site, service: Service, used: list[StoreThere], group: logs.CfnLogGroup, balancer: Balancer
 ) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
     made = ecs.CfnTaskDefinition
     image = cdk.CfnParameter(
         site.stack,
-        image_parameter(service),
+        image_parameter(service.name),
         type="String",
         default=BASE,
         description=f"image of {service.name}; until the first release a placeholder that answers the health check",

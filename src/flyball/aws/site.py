@@ -10,6 +10,10 @@ from aws_cdk import aws_kms as kms
 
 from flyball.core.model import Application, Aws, Compute, Service
 
+from .names import logical
+
+__all__ = ["Site", "bucket_name", "instance_service", "logical", "open_site"]
+
 FARGATE_PORT = 3000
 """The port of a task, as the seed draws it: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
@@ -57,12 +61,6 @@ class Site:
 def bucket_name(app: Application, purpose: str, region: str) -> str:
     """The name of the application's bucket for `purpose` in `region`."""
     return f"{app.name}-{purpose}-{cdk.Aws.ACCOUNT_ID}-{region}"
-
-
-def logical(*names: str) -> str:
-    """A logical id from names as in the file: ("my-web", "TargetGroup") -> "MyWebTargetGroup"."""
-    words = (word for name in names for word in name.split("-"))
-    return "".join(word[:1].upper() + word[1:] for word in words)
 
 
 def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:

@@ -76,7 +76,8 @@ ROWS = (
         local=LOOP,
         ec2=no('EC2\'s datapoints are 60 s there; rehearse with period = "60s"', accepted=(60.0,)),
         fargate=no(
-            'ECS\'s datapoints are 60 s there, for target tracking also 20 s; rehearse with period = "60s" or "20s"', accepted=(20.0, 60.0)
+            "its datapoints are 60 s there, for target tracking also 20 s; rehearse with one of these as period",
+            accepted=(20.0, 60.0),
         ),
     ),
     by_compute(

@@ -1,0 +1,98 @@
+"""Bring the synthesized templates to an account, through CloudFormation change sets.
+
+A change set is made, shown and only executed when somebody agrees. Events are told as they come; when it fails, the
+first failure is the message, not the avalanche after it. Credentials are those that boto3 finds; nothing is stored.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flyball.core.errors import Failed
+from flyball.core.model import Application
+
+from . import changes, parameters, stacks
+from .account import Account, Clients, identify
+from .changes import Change
+from .stacks import StackPlan, plans
+
+__all__ = ["Change", "Clients", "Desk", "StackPlan", "deploy", "destroy", "diff", "plans"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Whom the work talks to: `say` tells one line, `agree` asks a question, `pause` waits between two looks."""
+
+    say: Callable[[str], None]
+    agree: Callable[[str], bool]
+    pause: Callable[[float], None] = time.sleep
+
+
+def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
+    """Create or update every stack, secondary regions first; the outputs of the first region's stack.
+
+    Raises Failed without credentials, when it is not agreed to, or with the first cause of a failure.
+    """
+    account = identify(clients)
+    desk.say(f"account {account.number} as {account.principal}")
+    created = [_apply(app, plan, account, desk) for plan in wanted]
+    if any(created) and len(wanted) > 1:
+        desk.say("second pass: what had to wait for the other regions")
+        for plan in wanted:
+            _apply(app, plan, account, desk, agreed=True)
+    return stacks.outputs(account, wanted[-1])
+
+
+def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> dict[str, tuple[Change, ...]]:
+    """What a deployment would change, by stack; nothing is changed."""
+    account = identify(clients)
+    found: dict[str, tuple[Change, ...]] = {}
+    for plan in wanted:
+        new = stacks.is_new(account, plan)
+        proposal = changes.propose(account, plan, parameters.values(app, plan, account, new=new), new=new)
+        found[plan.name] = proposal.changes
+        changes.withdraw(account, plan, proposal, new=new)
+    return found
+
+
+def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_stores: bool = False) -> None:
+    """Delete every stack. Stores stay, and a later deployment takes them up again; unless `with_stores`."""
+    account = identify(clients)
+    there = [plan for plan in reversed(wanted) if not stacks.is_new(account, plan)]
+    if not there:
+        desk.say("nothing is deployed")
+        return
+    names = ", ".join(plan.name for plan in there)
+    stay = "AND ALL THEIR DATA" if with_stores else "(tables, buckets, images and source stay)"
+    if not desk.agree(f"delete {names} {stay}?"):
+        raise Failed("nothing was deleted")
+    kept = [resource for plan in there for resource in stacks.kept(account, plan)]
+    for plan in there:
+        stacks.delete(account, plan, say=desk.say, pause=desk.pause)
+    for resource in kept:
+        if with_stores:
+            stacks.erase(account, resource)
+        desk.say(f"{'deleted' if with_stores else 'kept'} {resource.kind} {resource.physical}")
+
+
+def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
+    """Bring one stack up to its plan; True when it was created by this."""
+    stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
+    new = stacks.is_new(account, plan)
+    given: Mapping[str, str] = parameters.values(app, plan, account, new=new)
+    proposal = changes.propose(account, plan, given, new=new, pause=desk.pause)
+    if not proposal.changes:
+        changes.withdraw(account, plan, proposal, new=new)
+        desk.say(f"{plan.name}: nothing to change")
+        return False
+    desk.say(f"{plan.name} in {plan.region}: {len(proposal.changes)} changes")
+    for change in proposal.changes:
+        desk.say(f"  {change}")
+    if not agreed and not desk.agree(f"{'create' if new else 'update'} {plan.name}?"):
+        changes.withdraw(account, plan, proposal, new=new)
+        raise Failed(f"{plan.name}: not agreed to, nothing was changed")
+    changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
+    return new

@@ -1,0 +1,49 @@
+"""Whose account is it, and how to talk to it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flyball.core.errors import Failed
+
+Clients = Callable[[str, str], Any]
+"""(service, region) -> a boto3 client."""
+
+NO_CREDENTIALS = (
+    "no AWS credentials: sign in with `aws sso login` or `aws configure`, or set AWS_PROFILE; nothing was changed"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account that answered, and the clients that talk to it."""
+
+    number: str
+    principal: str
+    clients: Clients
+
+
+def boto3_clients(service: str, region: str) -> Any:
+    """A boto3 client. Raises Failed when the extra is missing."""
+    try:
+        boto3 = importlib.import_module("boto3")
+    except ModuleNotFoundError as missing:
+        raise Failed("AWS needs the extra: uv pip install 'flyball[aws]'") from missing
+    return boto3.client(service, region_name=region)
+
+
+def identify(clients: Clients) -> Account:
+    """Ask AWS who we are. Raises Failed when there are no credentials, or they are not accepted."""
+    exceptions = importlib.import_module("botocore.exceptions")
+    try:
+        caller = clients("sts", "us-east-1").get_caller_identity()
+    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound) as absent:
+        raise Failed(NO_CREDENTIALS) from absent
+    except exceptions.ClientError as refused:
+        raise Failed(f"AWS does not accept these credentials: {refused.response['Error']['Message']}") from refused
+    except exceptions.BotoCoreError as unreachable:
+        raise Failed(f"AWS cannot be asked: {unreachable}") from unreachable
+    return Account(number=caller["Account"], principal=caller["Arn"], clients=clients)

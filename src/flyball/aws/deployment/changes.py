@@ -1,0 +1,138 @@
+"""Change sets: propose, show, execute or withdraw."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyball.core.errors import Failed
+
+from . import stacks, templates
+from .account import Account
+from .stacks import PAUSE, POLL_S, SAY, StackPlan
+
+NOTHING = ("didn't contain changes", "No updates are to be performed")
+SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One resource that would be added, changed or removed."""
+
+    action: str
+    name: str
+    kind: str
+    replaces: bool
+
+    def __str__(self) -> str:
+        """As a line: a sign, the resource, and a warning when the old one is thrown away."""
+        warning = "  (replaced: the old one is deleted)" if self.replaces else ""
+        return f"{SIGNS.get(self.action, self.action)} {self.name} {self.kind}{warning}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A change set that waits, and what it would do."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+def propose(
+    account: Account, plan: StackPlan, values: Mapping[str, str], *, new: bool, pause: PAUSE = time.sleep
+) -> Proposal:
+    """Make a change set and wait until AWS knows what it would do. Raises Failed when AWS cannot tell."""
+    cloudformation = account.clients("cloudformation", plan.region)
+    name = "flyball-" + hashlib.sha256(f"{plan.template}{sorted(values.items())}".encode()).hexdigest()[:16]
+    _forget(cloudformation, plan, name)
+    cloudformation.create_change_set(
+        StackName=plan.name,
+        ChangeSetName=name,
+        ChangeSetType="CREATE" if new else "UPDATE",
+        Capabilities=["CAPABILITY_IAM"],
+        ImportExistingResources=True,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(values.items())],
+        **templates.argument(account, plan),
+    )
+    while True:
+        found = cloudformation.describe_change_set(StackName=plan.name, ChangeSetName=name)
+        if found["Status"] == "CREATE_COMPLETE":
+            return Proposal(name=name, changes=_changes(cloudformation, plan, name))
+        if found["Status"] == "FAILED":
+            reason = found.get("StatusReason", "AWS gives no reason")
+            if any(words in reason for words in NOTHING):
+                return Proposal(name=name, changes=())
+            raise Failed(f"{plan.name}: {reason}")
+        pause(POLL_S)
+
+
+def _forget(cloudformation: Any, plan: StackPlan, name: str) -> None:
+    """An older proposal of the same content, left by somebody who did not answer."""
+    try:
+        cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=name)
+    except cloudformation.exceptions.ClientError as unknown:
+        if "does not exist" not in str(unknown):
+            raise Failed(f"{plan.name}: {unknown}") from unknown
+
+
+def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, ...]:
+    pages = cloudformation.get_paginator("describe_change_set").paginate(StackName=plan.name, ChangeSetName=name)
+    found = [each["ResourceChange"] for page in pages for each in page["Changes"]]
+    return tuple(
+        Change(
+            action=each["Action"],
+            name=each["LogicalResourceId"],
+            kind=each["ResourceType"],
+            replaces=each.get("Replacement") == "True",
+        )
+        for each in sorted(found, key=lambda each: (each["Action"], each["LogicalResourceId"]))
+    )
+
+
+def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool) -> None:
+    """Throw a proposal away, and the empty stack that a proposal for a new one leaves."""
+    cloudformation = account.clients("cloudformation", plan.region)
+    cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=proposal.name)
+    if new and stacks.status(account, plan) == "REVIEW_IN_PROGRESS":
+        cloudformation.delete_stack(StackName=plan.name)
+
+
+def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, pause: PAUSE) -> None:
+    """Carry a proposal out, telling events as they come. Raises Failed with the first cause."""
+    cloudformation = account.clients("cloudformation", plan.region)
+    seen = {event["EventId"] for event in _events(cloudformation, plan)}
+    cloudformation.execute_change_set(StackName=plan.name, ChangeSetName=proposal.name)
+    failures: list[str] = []
+    while True:
+        # The status is read before the events: a last event is never missed.
+        now = stacks.status(account, plan) or "DELETE_COMPLETE"
+        for event in reversed(_events(cloudformation, plan)):
+            if event["EventId"] in seen:
+                continue
+            seen.add(event["EventId"])
+            _tell(event, say, failures)
+        if now.endswith("_IN_PROGRESS") and now != "REVIEW_IN_PROGRESS":
+            pause(POLL_S)
+            continue
+        templates.tidy(account, plan)
+        if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
+            raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
+        return
+
+
+def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:
+    """The stack's newest hundred events, newest first; looked at every few seconds, that is enough."""
+    events: list[dict[str, Any]] = cloudformation.describe_stack_events(StackName=plan.name)["StackEvents"]
+    return events
+
+
+def _tell(event: dict[str, Any], say: SAY, failures: list[str]) -> None:
+    status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+    what = f"{event['LogicalResourceId']} ({event['ResourceType']})"
+    if status.endswith("_FAILED") and "cancelled" not in reason:
+        failures.append(f"{what}: {reason}")
+    if status.endswith(("_COMPLETE", "_FAILED")):
+        say(f"  {status.lower().replace('_', ' '):<24} {what} {reason}".rstrip())

@@ -1,0 +1,170 @@
+"""The stacks of an application in an account: which there are, in which state, and what stays when they go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flyball.core.errors import Failed
+from flyball.core.model import Application
+
+from .account import Account
+
+BUDGET_REGION = "us-east-1"
+POLL_S = 5.0
+SAY = Callable[[str], None]
+PAUSE = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlan:
+    """One stack to be: its name, region and template."""
+
+    name: str
+    region: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A resource that outlives its stack."""
+
+    kind: str
+    physical: str
+    region: str
+
+
+def plans(app: Application, directory: Path) -> tuple[StackPlan, ...]:
+    """The stacks in the order of deployment: the budget, the other regions, the first region last.
+
+    The first region's pipeline rolls out to the others, so they have to be there. Templates are written without
+    blanks: what fits into 51,200 bytes needs no bucket.
+    """
+    assert app.aws is not None, "synthesis came first"
+    first, *others = app.aws.regions
+    named = [(f"{app.name}-{region}", region) for region in (*others, first)]
+    if app.aws.monthly_budget_usd is not None:
+        named.insert(0, (f"{app.name}-budget", BUDGET_REGION))
+    return tuple(StackPlan(name=name, region=region, template=_compact(directory, name)) for name, region in named)
+
+
+def _compact(directory: Path, name: str) -> str:
+    template = json.loads((directory / f"{name}.template.json").read_text(encoding="utf-8"))
+    return json.dumps(template, separators=(",", ":"))
+
+
+def status(account: Account, plan: StackPlan) -> str | None:
+    """The stack's status, or None when there is no such stack."""
+    found = _described(account, plan)
+    return None if found is None else str(found["StackStatus"])
+
+
+def _described(account: Account, plan: StackPlan) -> dict[str, Any] | None:
+    cloudformation = account.clients("cloudformation", plan.region)
+    try:
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=plan.name)["Stacks"][0]
+    except cloudformation.exceptions.ClientError as unknown:
+        if "does not exist" in str(unknown):
+            return None
+        raise Failed(f"{plan.name}: {unknown}") from unknown
+    return found
+
+
+def is_new(account: Account, plan: StackPlan) -> bool:
+    """Whether the stack has never been made; a stack that only holds a proposal has not."""
+    return status(account, plan) in {None, "REVIEW_IN_PROGRESS"}
+
+
+def outputs(account: Account, plan: StackPlan) -> dict[str, str]:
+    """What the stack tells about itself, by name."""
+    found = _described(account, plan) or {}
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+
+
+def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
+    """A stack whose creation failed can only be deleted; AWS refuses every other change."""
+    if status(account, plan) in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+        say(f"{plan.name}: deleting what is left of a failed creation")
+        delete(account, plan, say=say, pause=pause)
+
+
+def delete(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
+    """Delete a stack and wait. Raises Failed with the first cause when AWS cannot."""
+    cloudformation = account.clients("cloudformation", plan.region)
+    found = _described(account, plan)
+    if found is None:
+        return
+    cloudformation.delete_stack(StackName=plan.name)
+    while True:
+        # A deleted stack is found by its id only.
+        now = cloudformation.describe_stacks(StackName=found["StackId"])["Stacks"][0]["StackStatus"]
+        if now == "DELETE_COMPLETE":
+            say(f"{plan.name}: deleted")
+            return
+        if now == "DELETE_FAILED":
+            raise Failed(f"{plan.name}: {first_failure(account, found['StackId'], plan.region)}")
+        pause(POLL_S)
+
+
+def first_failure(account: Account, stack: str, region: str) -> str:
+    """The first thing that failed in the stack's last change; what came after is only the consequence."""
+    pages = account.clients("cloudformation", region).get_paginator("describe_stack_events").paginate(StackName=stack)
+    failures = []
+    for event in (event for page in pages for event in page["StackEvents"]):
+        reason = event.get("ResourceStatusReason", "")
+        if reason.startswith("User Initiated"):
+            break
+        if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
+            failures.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
+    return failures[-1] if failures else "AWS gives no reason"
+
+
+def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
+    """The resources that stay when the stack is deleted."""
+    cloudformation = account.clients("cloudformation", plan.region)
+    body = cloudformation.get_template(StackName=plan.name)["TemplateBody"]
+    template = body if isinstance(body, dict) else json.loads(body)
+    staying = {name for name, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
+    return tuple(
+        Kept(kind=each["ResourceType"], physical=each["PhysicalResourceId"], region=plan.region)
+        for page in pages
+        for each in page["StackResourceSummaries"]
+        if each["LogicalResourceId"] in staying
+    )
+
+
+def erase(account: Account, resource: Kept) -> None:
+    """Delete a store with all that is in it."""
+    region = resource.region
+    match resource.kind:
+        case "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable":
+            account.clients("dynamodb", region).delete_table(TableName=resource.physical)
+        case "AWS::ECR::Repository":
+            account.clients("ecr", region).delete_repository(repositoryName=resource.physical, force=True)
+        case "AWS::S3::Bucket":
+            _erase_bucket(account.clients("s3", region), resource.physical)
+        case "AWS::CodeCommit::Repository":
+            _erase_source(account.clients("codecommit", region), resource.physical)
+        case _:
+            raise Failed(f"{resource.kind} {resource.physical}: delete it by hand")
+
+
+def _erase_bucket(s3: Any, name: str) -> None:
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        every = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        keys = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in every]
+        if keys:
+            s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
+    s3.delete_bucket(Bucket=name)
+
+
+def _erase_source(codecommit: Any, identity: str) -> None:
+    """CloudFormation knows a repository by its id, CodeCommit by its name."""
+    pages = codecommit.get_paginator("list_repositories").paginate()
+    for each in (each for page in pages for each in page["repositories"]):
+        if identity in {each["repositoryId"], each["repositoryName"]}:
+            codecommit.delete_repository(repositoryName=each["repositoryName"])
