@@ -14,7 +14,7 @@ from flyball.local.envoy.connections import LEAST_PER_INSTANCE, RESERVE, Connect
     ("descriptors", "most", "limits"),
     [
         (20_000, 10, Connections(clients=11_700, per_instance=390)),
-        (1_048_576, 10, Connections(clients=50_000, per_instance=1_000)),
+        (1_048_576, 10, Connections(clients=50_000, per_instance=500)),
         (1_024, 10, Connections(clients=314, per_instance=16)),
         (100, 1, Connections(clients=0, per_instance=16)),
     ],

@@ -17,7 +17,7 @@ RESERVE = 500
 """Descriptors for Envoy itself: its files, logs, health checks and the admin interface."""
 
 MOST_CLIENTS = 50_000
-MOST_PER_INSTANCE = 1_000
+MOST_PER_INSTANCE = 500
 LEAST_PER_INSTANCE = 16
 
 
