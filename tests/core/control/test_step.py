@@ -126,3 +126,18 @@ def test_forgotten_releases_do_not_stop_a_rollout():
     assert step(app, before, seen(instance(1, release=2)), now=1.0).state.service("web").rollout.to_release == 1
     done = state(instance(1, release=2), desired=1, releases=(release(1),), rollout=rollout(to=2))
     assert step(app, done, seen(instance(1, release=2)), now=1.0).state.service("web").release == 2
+
+
+def test_a_hold_that_flickers_is_said_once_and_again_after_a_minute():
+    world = PretendWorld(app=application(service(low=1, high=1, scaling=tracking())))
+    world.intents.append(Deploy(service="web", spec=SPEC))
+    world.run_until(10.0)
+    for _ in range(5):
+        for rps in (100.0, 40.0):
+            world.load_rps = rps
+            world.run_until(world.now + 5.0)
+    world.run_until(world.now + 70.0)
+    world.load_rps = 100.0
+    world.run_until(world.now + 10.0)
+    held = [reason.text for _, reason in world.log if reason.text.startswith("scale-out held: already at max 1")]
+    assert len(held) == 2

@@ -158,7 +158,7 @@ def _decide(turn: Turn) -> None:
     )
     decision = decide.decide(situation)
     turn.state = replace(state, cooldown=decision.cooldown)
-    turn.hold("policy", decision.holds)
+    turn.hold(decision.holds)
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)
 

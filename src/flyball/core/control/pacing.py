@@ -1,4 +1,4 @@
-"""What keeps a service from changing too far or too fast? The memory of bounds, cooldowns and back-off.
+"""What keeps a service from changing too far or too fast? The memory of bounds, cooldowns, back-off and holds.
 
 Rule: plain values that `capacity`, `scaling/cooldown` and `breaker` write and read; what they mean is said there.
 """
@@ -34,3 +34,11 @@ class Backoff:
     failures: int = 0
     failed_at: float | None = None
     retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A hold that was said, and when it was last in force."""
+
+    key: str
+    last_at: float

@@ -54,7 +54,8 @@ def reconcile(turn: Turn) -> None:
     if _launch(turn, wanted, made.launches):
         for instance in old:
             _count_sick(turn, instance)
-    turn.hold("stuck", _stuck(turn, wanted) if made.stuck else ())
+    if made.stuck:
+        turn.hold((_stuck(turn, wanted),))
 
 
 def _wanted(turn: Turn) -> Wanted | None:
@@ -146,9 +147,9 @@ def _fill_old(turn: Turn, wanted: Wanted) -> None:
     _launch(turn, wanted, count, release=rollout.from_release)
 
 
-def _stuck(turn: Turn, wanted: Wanted) -> tuple[Hold, ...]:
+def _stuck(turn: Turn, wanted: Wanted) -> Hold:
     rules = turn.service.deployment
     what = f"rollout of release {wanted.release}" if wanted.strict else "replacement"
     percents = f"minimum healthy {rules.minimum_healthy_percent} % and maximum {rules.maximum_percent} %"
     text = f"{what} is stuck: {percents} of {wanted.desired} leave no room to start or stop an instance"
-    return (Hold(key="stuck", text=text),)
+    return Hold(key=f"stuck {wanted.release}", text=text)

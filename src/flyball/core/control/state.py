@@ -12,7 +12,7 @@ from flyball.core.model import Strategy
 
 from .alarms import Alarm
 from .observation import ReleaseSpec, TargetHealth
-from .pacing import Backoff, Bounds, Cooldown
+from .pacing import Backoff, Bounds, Cooldown, Held
 from .windows import Windows
 
 
@@ -133,8 +133,8 @@ class Rollout:
 class ServiceState:
     """What the loop knows of one service. `release` is the one that serves (None before the first rollout began).
 
-    `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds in force
-    and `told` the refusals already said, so that each is said once. `schedule_at`: scheduled actions up to then are
+    `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds said
+    lately and `told` the refusals already said, so that each is said once. `schedule_at`: scheduled actions up to then are
     done.
     """
 
@@ -151,7 +151,7 @@ class ServiceState:
     cooldown: Cooldown = Cooldown()
     backoff: Backoff = Backoff()
     finished: Rollout | None = None
-    holds: tuple[str, ...] = ()
+    holds: tuple[Held, ...] = ()
     told: tuple[str, ...] = ()
     schedule_at: float | None = None
 

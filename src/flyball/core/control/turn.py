@@ -13,9 +13,13 @@ from dataclasses import dataclass, field, replace
 from flyball.core.model import Service
 
 from .observation import InstanceSample, InstanceSeen, Observation
+from .pacing import Held
 from .reasons import Reason, ReasonKind
 from .scaling.proposal import Hold
 from .state import Instance, Release, Rollout, ServiceState
+
+QUIET_S = 60.0
+"""A hold that comes back within this time (or three datapoints) is the same hold."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,15 +94,16 @@ class Turn:
         releases = sorted([*others, release], key=lambda one: one.number)
         self.state = replace(self.state, releases=tuple(releases))
 
-    def hold(self, area: str, holds: tuple[Hold, ...]) -> None:
-        """Say the holds of an area that were not in force before, and remember exactly these for it."""
-        others = tuple(key for key in self.state.holds if not key.startswith(f"{area}/"))
-        keys = tuple(f"{area}/{hold.key}" for hold in holds)
-        for key, hold in zip(keys, holds, strict=True):
-            if key not in self.state.holds:
+    def hold(self, holds: tuple[Hold, ...]) -> None:
+        """Say the holds that begin; one that only flickers has not ended, so it is not said again."""
+        quiet_s = max(QUIET_S, 3 * self.service.scaling.period_s)
+        said = {held.key: held for held in self.state.holds if self.now - held.last_at < quiet_s}
+        for hold in holds:
+            if hold.key not in said:
                 self.say(ReasonKind.HELD, hold.text)
-        if others + keys != self.state.holds:
-            self.state = replace(self.state, holds=others + keys)
+            if hold.key not in said or self.now - said[hold.key].last_at >= 1.0:
+                said[hold.key] = Held(key=hold.key, last_at=self.now)
+        self.state = replace(self.state, holds=tuple(said.values()))
 
     def refuse_once(self, text: str) -> None:
         """Refuse something that stays in the file, once."""

@@ -76,7 +76,7 @@ def _scale_out(at: Situation, votes: list[Vote]) -> Decision:
         return _held(at, Hold(key="out:hand", text=f"scale-out held: held by hand, {at.held_s:.0f} s left"))
     desired = min(max(best.desired, at.min), at.max)
     if desired <= before:
-        return _held(at, Hold(key="out:max", text=f"scale-out held: already at max {at.max} ({best.text})"))
+        return _held(at, Hold(key=f"out:max {at.max}", text=f"scale-out held: already at max {at.max} ({best.text})"))
     duration_s = 0.0 if at.scaling.shape is ScalingShape.ASG else best.cooldown_s
     after = cooldowns.after_out(at.cooldown, before=before, duration_s=duration_s, now=at.now)
     return Decision(desired=desired, cooldown=after, kind=ReasonKind.SCALE_OUT, text=best.text)
@@ -85,7 +85,7 @@ def _scale_out(at: Situation, votes: list[Vote]) -> Decision:
 def _scale_in(at: Situation, votes: list[Vote]) -> Decision:
     proposals = [vote for vote in votes if isinstance(vote, Proposal)]
     if at.counts.desired <= at.min:
-        return _held(at, Hold(key="in:min", text=f"scale-in held: already at min {at.min}"))
+        return _held(at, Hold(key=f"in:min {at.min}", text=f"scale-in held: already at min {at.min}"))
     if not proposals:
         return _held(at, next(vote for vote in votes if isinstance(vote, Hold)))
     best = max(proposals, key=lambda proposal: proposal.desired)
@@ -103,7 +103,7 @@ def _scale_in_hold(at: Situation, desired: int) -> Hold | None:
     flapping = _would_flap(at, desired)
     rules = (
         (at.scaling.disable_scale_in, "disabled", "switched off in the file"),
-        (bool(at.rollout), "rollout", f"rollout of {at.rollout} is running"),
+        (bool(at.rollout), f"rollout of {at.rollout}", f"rollout of {at.rollout} is running"),
         (at.held_s > 0, "hand", f"held by hand, {at.held_s:.0f} s left"),
         (at.counts.warming, "warming", "instances are still warming up"),
         (left_s > 0, "cooldown", f"cooldown, {left_s:.0f} s left"),

@@ -80,7 +80,10 @@ def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState],
 def _out(scaling: Scaling, wanted: int, text: str, counts: Counts) -> Proposal | Hold:
     if wanted > counts.desired:
         return Proposal(desired=wanted, text=text, cooldown_s=_out_s(scaling))
-    return Hold(key="out:pending", text=f"scale-out held: the {counts.desired} wanted already are enough ({text})")
+    return Hold(
+        key=f"out:pending {counts.desired}",
+        text=f"scale-out held: the {counts.desired} wanted already are enough ({text})",
+    )
 
 
 def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> Vote | None:
