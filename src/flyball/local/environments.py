@@ -87,6 +87,8 @@ def build_environment(
     }
     return {
         **_inherited(caller),
+        "UV_SYSTEM_CERTS": "1",  # an office's own certificate authority is known to the system alone
+        "UV_NATIVE_TLS": "1",  # the same in older versions of uv
         **tools,
         "UV_COMPILE_BYTECODE": "1",
         **own,
