@@ -141,3 +141,23 @@ def test_a_hold_that_flickers_is_said_once_and_again_after_a_minute():
     world.run_until(world.now + 10.0)
     held = [reason.text for _, reason in world.log if reason.text.startswith("scale-out held: already at max 1")]
     assert len(held) == 2
+
+
+def test_while_the_balancer_is_away_nothing_is_exchanged():
+    app = application()
+    rows = [instance(1), instance(2, release=2)]
+    before = state(*rows, desired=1, releases=(release(1), release(2)), rollout=rollout(in_service=1))
+    away = step(app, before, seen(*rows, balancer=False), now=1.0)
+    assert away.state.instances == before.instances
+    assert away.reasons == ()
+    back = step(app, away.state, seen(*rows), now=2.0)
+    assert [str(one.lifecycle) for one in back.state.instances] == ["draining", "in_service"]
+
+
+def test_blue_green_without_room_for_two_sets_is_said():
+    app = application(service(deployment=Deployment(strategy=Strategy.BLUE_GREEN, maximum_percent=150)))
+    rows = [instance(1), instance(2), launching(3, release=2, shadow=True, seen=True, ready_at=0.5)]
+    going = rollout(strategy=Strategy.BLUE_GREEN, percent=0.0)
+    before = state(*rows, desired=2, releases=(release(1), release(2)), rollout=going)
+    made = step(app, before, seen(*rows), now=1.0)
+    assert [one.text.partition(":")[0] for one in made.reasons] == ["rollout of release 2 is stuck"]

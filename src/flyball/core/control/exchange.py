@@ -63,7 +63,7 @@ def plan(wanted: Wanted, new: Sequence[Instance], old: Sequence[Instance], *, al
     room = wanted.upper - len(new) - len(old)
     if need > 0 and launches <= 0 and room <= 0 and not replaced and not useless:
         replaced = _room(wanted, new, rest, need)
-        waits = any(one.lifecycle is Lifecycle.LAUNCHING for one in new)
+        waits = any(one.lifecycle is Lifecycle.LAUNCHING and not (one.shadow and one.ready_at) for one in new)
         stuck = not replaced and not waits
         return Plan(launches=0, excess=tuple(excess), exchanged=tuple(replaced), stuck=stuck)
     return Plan(launches=max(launches, 0), excess=tuple(excess), exchanged=(*useless, *replaced))

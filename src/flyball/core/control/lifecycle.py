@@ -78,9 +78,9 @@ def exit_text(seen: InstanceSeen) -> str:
 
 
 def _alive(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
-    changed = (instance.health, instance.in_flight, instance.seen) != (seen.target_health, seen.in_flight, True)
-    if changed:
-        instance = replace(instance, health=seen.target_health, in_flight=seen.in_flight, seen=True)
+    health = seen.target_health if turn.seen.balancer else instance.health  # without a balancer the last verdict stands
+    if (instance.health, instance.in_flight, instance.seen) != (health, seen.in_flight, True):
+        instance = replace(instance, health=health, in_flight=seen.in_flight, seen=True)
         turn.put(instance)
     match instance.lifecycle:
         case Lifecycle.LAUNCHING:
@@ -134,8 +134,8 @@ def _in_service(turn: Turn, instance: Instance) -> None:
 
 def _draining(turn: Turn, instance: Instance) -> None:
     assert instance.drain_started_at is not None
-    idle = instance.health in (TargetHealth.DRAINING, TargetHealth.UNUSED) and instance.in_flight == 0
-    idle = idle and (turn.seen.balancer or turn.leaving)  # without a balancer, "unused" says nothing
+    confirmed = instance.health in (TargetHealth.DRAINING, TargetHealth.UNUSED)
+    idle = confirmed and instance.in_flight == 0 if turn.seen.balancer else turn.leaving
     late = turn.now - instance.drain_started_at >= turn.service.deployment.deregistration_delay_s
     if idle or late:
         turn.put(replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now))

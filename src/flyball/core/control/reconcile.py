@@ -8,7 +8,8 @@ their place; when the maximum leaves no room to start one first, an old one leav
 - at most 10 % of desired (at least one) are replaced for being unhealthy at a time, each only after its replacement is
   in service: an overloaded instance that fails its checks keeps serving (the balancer fails open) and is never killed
   into nothing; if it recovers first, it stays,
-- after young deaths, starts wait for the back-off.
+- after young deaths, starts wait for the back-off,
+- while the balancer is away nothing is exchanged: nobody knows what would serve.
 More new ones than desired leave as in a scale-in.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
@@ -49,7 +50,7 @@ def reconcile(turn: Turn) -> None:
     made = plan(wanted, new, old, alive=len(turn.instances))
     for instance in made.excess:
         lifecycle.leave(turn, instance, f"scale-in to {wanted.desired}")
-    for instance in made.exchanged:
+    for instance in made.exchanged if turn.seen.balancer else ():
         _let_go(turn, instance, wanted)
     if _launch(turn, wanted, made.launches):
         for instance in old:

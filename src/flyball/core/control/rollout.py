@@ -81,6 +81,8 @@ def advance(turn: Turn) -> None:
     if why:
         _take_back(turn, rollout, why)
         return
+    if not turn.seen.balancer:
+        return
     if rollout.phase is RolloutPhase.RUNNING:
         rollout = _shift_traffic(turn, rollout)
     rollout = _progress(turn, rollout)

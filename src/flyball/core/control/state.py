@@ -134,8 +134,7 @@ class ServiceState:
     """What the loop knows of one service. `release` is the one that serves (None before the first rollout began).
 
     `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds said
-    lately and `told` the refusals already said, so that each is said once. `schedule_at`: scheduled actions up to then are
-    done.
+    lately, `told` the refusals already said. `schedule_at`: scheduled actions up to then are done.
     """
 
     name: str
