@@ -73,8 +73,7 @@ def decision(event: dict[str, Any]) -> Text:
     line.append(f"  {event['service'] or 'all':<12} ", style="bold")
     line.append(f"{event['kind'].replace('_', ' '):<17} ", style=KIND_STYLES.get(event["kind"], ""))
     change = "" if event["from"] is None or event["to"] is None else f"{event['from']} -> {event['to']}: "
-    subject = f"{event['instance']}: " if event["instance"] else ""
-    return line.append(subject + change + event["reason"])
+    return line.append(change + event["reason"])
 
 
 def colour_of(name: str) -> str:
