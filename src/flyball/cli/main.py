@@ -253,6 +253,48 @@ def replay(*, file: File = None, json: Json = False) -> int:
     return run(file, json=json)
 
 
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")]
+
+
+@aws.command(name="synth")
+def aws_synth(
+    path: Path | None = None, *, out: Annotated[Path, Parameter(help="Where the templates go.")] = Path("cdk.out")
+) -> int:
+    """Write the CloudFormation templates; needs neither network nor account."""
+    from flyball.cli.aws import synth
+
+    return synth(path, out)
+
+
+@aws.command(name="diff")
+def aws_diff(path: Path | None = None, *, json: Json = False) -> int:
+    """Show what a deployment would change."""
+    from flyball.cli.aws import diff
+
+    return diff(path, json=json)
+
+
+@aws.command(name="deploy")
+def aws_deploy(path: Path | None = None, *, yes: Yes = False) -> int:
+    """Show the changes, ask, carry them out."""
+    from flyball.cli.aws import deploy
+
+    return deploy(path, yes=yes)
+
+
+@aws.command(name="destroy")
+def aws_destroy(
+    path: Path | None = None,
+    *,
+    yes: Yes = False,
+    with_stores: Annotated[bool, Parameter(negative="", help="Also delete the data.")] = False,
+) -> int:
+    """Ask, then delete what was deployed; data stores stay unless told."""
+    from flyball.cli.aws import destroy
+
+    return destroy(path, yes=yes, with_stores=with_stores)
+
+
 def _seconds(text: str | None) -> float | None:
     from flyball.core.arrivals import parse_duration
 
