@@ -1,0 +1,21 @@
+"""How tests share two cores when they run in two processes (pytest -n 2 --dist loadgroup).
+
+All that start whole applications run one after another in one process; the tests of one file, which often share a
+server or a synthesized template, stay together in the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+TOGETHER = {"acceptance", "aws", "bench"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parts = item.path.relative_to(TESTS).parts
+        group = parts[0] if parts[0] in TOGETHER else "/".join(parts)
+        item.add_marker(pytest.mark.xdist_group("acceptance" if group == "bench" else group))
