@@ -73,7 +73,14 @@ def fail(turn: Turn, number: int, message: str) -> None:
     """Mark a release as failed, unless a rollout of it has completed before."""
     release = turn.state.find_release(number)
     if release is not None and release.status is not ReleaseStatus.COMPLETED:
-        turn.put_release(replace(release, status=ReleaseStatus.FAILED, message=message))
+        mark(turn, number, ReleaseStatus.FAILED, message)
+
+
+def mark(turn: Turn, number: int, status: ReleaseStatus, message: str = "") -> None:
+    """Give a release a new status, if it is still known."""
+    release = turn.state.find_release(number)
+    if release is not None:
+        turn.put_release(replace(release, status=status, message=message))
 
 
 def home(turn: Turn, rollout: Rollout) -> int | None:

@@ -12,7 +12,8 @@ AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
 Ours: the breaker guards every strategy (ECS: rolling only) and watches for 60 s after completion; the bake starts again
-after a failure. Both blue/green sets serve for the moment in which the balancer checks the new one.
+after a failure; a very first release, with nothing to go back to, is not baked. Both blue/green sets serve for the
+moment in which the balancer checks the new one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .alarms import AlarmState
 from .pacing import Backoff
 from .reasons import ReasonKind
 from .scaling import policy_alarms
-from .state import Release, ReleaseStatus, Rollout, RolloutPhase
+from .state import ReleaseStatus, Rollout, RolloutPhase
 from .turn import Turn
 
 _WATCHED = (RolloutPhase.RUNNING, RolloutPhase.BAKING)
@@ -114,9 +115,7 @@ def _in_alarm(turn: Turn) -> dict[int, str]:
 def _take_back(turn: Turn, rollout: Rollout, why: str) -> None:
     number = rollout.to_release
     turn.say(ReasonKind.ROLLOUT_FAILED, f"rollout of release {number} failed: {why}", release=number)
-    release = turn.state.find_release(number)
-    if release is not None:
-        turn.put_release(replace(release, status=ReleaseStatus.FAILED, message=why))
+    releases.mark(turn, number, ReleaseStatus.FAILED, why)
     target = releases.home(turn, rollout) if turn.service.deployment.rollback else None
     if target is not None:
         go_back(turn, target, leaving=number, why=why, by_hand=False)
@@ -162,7 +161,7 @@ def _exchanged(turn: Turn, rollout: Rollout) -> bool:
 
 
 def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
-    bake_s = turn.service.deployment.bake_s
+    bake_s = turn.service.deployment.bake_s if rollout.from_release is not None else 0.0
     if rollout.phase is RolloutPhase.RUNNING and bake_s > 0:
         turn.set_rollout(replace(rollout, phase=RolloutPhase.BAKING, phase_started_at=turn.now))
         text = f"release {rollout.to_release} bakes for {bake_s:g} s"
@@ -173,13 +172,11 @@ def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
 
 def _finish(turn: Turn, rollout: Rollout) -> None:
     number, back = rollout.to_release, rollout.phase is RolloutPhase.ROLLING_BACK
-    release: Release | None = turn.state.find_release(number)
     if rollout.strategy is Strategy.BLUE_GREEN:
         for instance in turn.staying():
             if instance.release != number:  # at once, or the old set would be let in again for a moment
                 lifecycle.leave(turn, instance, f"replaced by release {number}")
-    if release is not None:
-        turn.put_release(replace(release, status=ReleaseStatus.COMPLETED, message=""))
+    releases.mark(turn, number, ReleaseStatus.COMPLETED)
     finished = None if back or rollout.from_release is None else replace(rollout, phase_started_at=turn.now)
     turn.state = replace(turn.state, release=number, rollout=None, finished=finished)
     took = f"{turn.now - rollout.started_at:.1f} s after"
