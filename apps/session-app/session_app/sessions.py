@@ -15,6 +15,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 COOKIE = "session"
 _SECRET = "session-app:secret"
@@ -103,7 +104,8 @@ class Sessions:
 
 def _client(url: str, *, connections: int) -> Redis:
     # Whoever finds no connection free waits for one, in turn. No retries: a repeated count would be counted twice. A
-    # connection that was lost is replaced by itself.
+    # connection that was lost is replaced before it is used, but only without the notices of maintenance that Redis
+    # Enterprise sends: with them the client takes a closed connection for one on which a notice waits.
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
@@ -111,6 +113,7 @@ def _client(url: str, *, connections: int) -> Redis:
         socket_connect_timeout=1,
         socket_timeout=2,
         retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         decode_responses=True,
     )
     return Redis.from_pool(pool)
