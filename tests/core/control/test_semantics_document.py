@@ -36,7 +36,7 @@ HEAD = """# What AWS does, and where Flyball does it
 The governor copies CloudWatch alarms, Application Auto Scaling, EC2 Auto Scaling, ECS deployments and ALB targets.
 Each row is a fact about AWS, the page that says so, the module that implements it, and the test that shows it.
 The module's docstring says where Flyball differs on purpose.
-Numbers that are missing here concern the balancer or AWS alone (health check defaults, slow start, routing, rebalancing).
+Numbers that are missing here concern the balancer or AWS alone: check defaults, slow start, routing, rebalancing.
 This page is made from the tests; `python tests/core/control/test_semantics_document.py` writes it again.
 
 | fact | source | module | test |
