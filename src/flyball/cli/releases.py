@@ -28,16 +28,19 @@ def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: 
         raise FileError(f"there is no service {service!r}; there is: {', '.join(names)}")
     if source is not None and not source.is_dir():
         raise FileError(f"{source} is not a directory")
-    if source is None and ref is None and service is None:
-        control.post("file")  # a changed file is a deploy too
     last = _newest(control)
+    released: list[str] = []
+    if source is None and ref is None and service is None:
+        released = control.post("file")["changed"]  # a changed file is a deploy too
     with tempfile.TemporaryDirectory(prefix="flyball-ref-") as checkout:
         note = "deploy"
         if ref is not None:
             source, note = _checked_out(file.parent, ref, Path(checkout)), f"git {ref}"
         given = None if source is None else str(source.resolve())
         wanted = {
-            name: _release_of(control.post(f"services/{name}/deploy", source=given, note=note))
+            name: control.get("releases", service=name)[0]["release"]
+            if name in released
+            else _release_of(control.post(f"services/{name}/deploy", source=given, note=note))
             for name in (names if service is None else [service])
         }
     return _wait(control, wanted, after=last)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.control.state import Lifecycle
-from flyball.core.errors import Failed, FlyballError, NotRunning
+from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 from flyball.local import logs, processes
-from flyball.local.journal import Event
+from flyball.local.journal import Event, Journal
 from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 
@@ -154,8 +154,9 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     fresh = not any(_live(paths))
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
+    last = _last_event(paths)
     process = asyncio.run(_spawn(file, port, log))
-    last = _until_answering(control_plane, process, log, beginning)
+    _until_answering(control_plane, process, log, beginning)
     outcome = until_settled(
         _events(control_plane, after=last),
         lambda: dict(control_plane.get("application")),
@@ -190,13 +191,23 @@ def _live(paths: StateDirectory) -> Iterator[str]:
             yield path.stem
 
 
-def _until_answering(control_plane: Control, process: processes.Process, log: Path, beginning: int) -> int:
-    """Wait for the control plane; the number of the last event before it. Raises `Failed` with its own words."""
+def _last_event(paths: StateDirectory) -> int:
+    """The number of the newest event before this start; what is older is no news."""
+    if not paths.journal.exists():
+        return 0
+    journal = Journal(paths.journal)
+    try:
+        return max((event.id for event in journal.events(limit=1)), default=0)
+    finally:
+        journal.close()
+
+
+def _until_answering(control_plane: Control, process: processes.Process, log: Path, beginning: int) -> None:
+    """Wait for the control plane. Raises `Failed` with its own words when it ends instead."""
     deadline = time.monotonic() + CONTROL_STARTS_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(NotRunning):
-            known = control_plane.get("events", limit=1)
-            return max((event["id"] for event in known), default=0) if _old(known) else 0
+        if control_plane.running():
+            return
         if not processes.alive(process):
             with log.open("rb") as file:
                 file.seek(beginning)
@@ -204,11 +215,6 @@ def _until_answering(control_plane: Control, process: processes.Process, log: Pa
             raise Failed(words.removeprefix("flyball: ") or "the control plane ended at once without a word")
         time.sleep(0.02)
     raise Failed(f"the control plane did not answer within {CONTROL_STARTS_S:g} s; its words are in {log}")
-
-
-def _old(events: list[dict[str, Any]]) -> bool:
-    """Whether the newest event is from before this start."""
-    return bool(events) and events[-1]["at"] < time.time() - CONTROL_STARTS_S
 
 
 def _events(control_plane: Control, *, after: int) -> Iterator[dict[str, Any] | None]:

@@ -50,7 +50,8 @@ def until_settled(
             if event["service"] in services:
                 if event["kind"] == "failed" and event["instance"]:
                     failing[event["service"]] = event["instance"]
-                if event["kind"] in ENDED_BADLY:
+                # A rollback by hand ends with this word too: there the release that went is not the wanted one.
+                if event["kind"] in ENDED_BADLY and services[event["service"]] in {None, event["release"]}:
                     return Outcome(event["reason"], last_lines(paths, event, failing.get(event["service"])))
         if all_in_service(describe(), services):
             return Outcome(None)

@@ -1,0 +1,34 @@
+"""Waiting for a rollout: which end is a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flyball.cli.waiting import until_settled
+from flyball.local.paths import StateDirectory
+
+
+def event(kind: str, release: int, reason: str = "why") -> dict[str, Any]:
+    return {"kind": kind, "service": "web", "release": release, "reason": reason, "instance": None}
+
+
+def settled_on(release: int) -> dict[str, Any]:
+    capacity = {"in_service": 1, "min": 1}
+    return {"services": [{"name": "web", "capacity": capacity, "release": release, "building": None, "rollout": None}]}
+
+
+def test_a_rollback_by_hand_is_no_failure(tmp_path: Path) -> None:
+    events = iter([event("rolled_back", 3, "release 1 serves again: by hand")])
+
+    outcome = until_settled(events, lambda: settled_on(1), StateDirectory(tmp_path), services={"web": 1})
+
+    assert outcome.failure is None
+
+
+def test_the_wanted_release_taken_back_is_one(tmp_path: Path) -> None:
+    events = iter([event("rolled_back", 3, "release 1 serves again: errors 4 % > 1 %")])
+
+    outcome = until_settled(events, lambda: settled_on(1), StateDirectory(tmp_path), services={"web": 3})
+
+    assert outcome.failure == "release 1 serves again: errors 4 % > 1 %"
