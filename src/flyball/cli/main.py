@@ -171,6 +171,30 @@ def releases(service: str | None = None, *, file: File = None, json: Json = Fals
 
 
 @app.command
+def plan(*, file: File = None, json: Json = False) -> int:
+    """Show what `flyball deploy` would change; exit 0 for nothing, 2 for something."""
+    from flyball.cli.plan import run
+
+    return run(file, json=json)
+
+
+@app.command
+def pipeline(number: int | None = None, *, follow: Follow = False, file: File = None, json: Json = False) -> int:
+    """Show what became of each `git push flyball`, or of one of them."""
+    from flyball.cli.pipeline import run
+
+    return run(file, number, follow=follow, json=json)
+
+
+@app.command(name="post-receive", show=False)
+def post_receive(file: Path, job: str) -> int:
+    """Tell a pusher how the push goes; git's hook calls it."""
+    from flyball.cli.pipeline import receive
+
+    return receive(file, job)
+
+
+@app.command
 def load(
     target: str | None = None,
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,43 +10,64 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.errors import Failed, FileError
+from flyball.local import git
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_file, load
 from .up import explain
 from .waiting import until_settled
 
 
 def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: str | None) -> int:
-    """Release the source as it lies (or from a directory, or of a git reference) and wait for the rollout."""
+    """Release the source as it lies (or from a directory, or of a git reference) and wait for the rollout.
+
+    Without a service: apply the whole file and release what has changed, by source or by settings.
+    """
     file = find_file(path)
+    app = load(file)
     control = Control(file)
-    names = [one["name"] for one in control.get("application")["services"]]
+    last = _newest(control)
+    if service is None and source is None and ref is None:
+        return _deploy_changed(control, after=last)
+    known = [one["name"] for one in control.get("application")["services"]]
+    names = [one.name for one in app.services]
     if service is not None and service not in names:
         raise FileError(f"there is no service {service!r}; there is: {', '.join(names)}")
     if source is not None and not source.is_dir():
         raise FileError(f"{source} is not a directory")
-    last = _newest(control)
-    released: list[str] = []
-    if source is None and ref is None and service is None:
-        released = control.post("file")["changed"]  # a changed file is a deploy too
     with tempfile.TemporaryDirectory(prefix="flyball-ref-") as checkout:
-        note = "deploy"
-        if ref is not None:
-            source, note = _checked_out(file.parent, ref, Path(checkout)), f"git {ref}"
-        given = None if source is None else str(source.resolve())
-        wanted = {
-            name: control.get("releases", service=name)[0]["release"]
-            if name in released
-            else _release_of(control.post(f"services/{name}/deploy", source=given, note=note))
-            for name in (names if service is None else [service])
-        }
+        tree = None if ref is None else _checked_out(file.parent, ref, Path(checkout))
+        wanted = {}
+        for name in [one for one in names if one in known] if service is None else [service]:
+            _say_applied(control.post("file", service=name))
+            given = source if tree is None else tree / app.service(name).source
+            note = "deploy" if ref is None else f"git {ref}"
+            place = None if given is None else str(given.resolve())
+            wanted[name] = _release_of(control.post(f"services/{name}/deploy", source=place, note=note))
     return _wait(control, wanted, after=last)
 
 
+def _deploy_changed(control: Control, *, after: int) -> int:
+    answer = control.post("file")
+    _say_applied(answer)
+    if answer["changed"]:
+        return _wait(control, answer["changed"], after=after)
+    if not answer["applied"]:
+        talk.say("nothing has changed; `flyball deploy SERVICE` makes a new release all the same")
+    return 0
+
+
+def _say_applied(answer: dict[str, Any]) -> None:
+    for change in answer["applied"]:
+        talk.say(change)
+
+
 def _release_of(events: list[dict[str, Any]]) -> int | None:
-    """The release that an intent set in motion."""
+    """The release that an intent set in motion. Raises Failed when it was refused."""
+    for event in events:
+        if event["kind"] == "refused":
+            raise Failed(event["reason"])
     return next((event["release"] for event in events if event["release"] is not None), None)
 
 
@@ -55,11 +75,8 @@ def rollback(path: Path | None, service: str, release: int | None) -> int:
     """Roll an earlier release out again and wait."""
     control = Control(find_file(path))
     last = _newest(control)
-    events = control.post(f"services/{service}/rollback", release=release)
-    for event in events:
-        if event["kind"] == "refused":
-            raise Failed(event["reason"])
-    return _wait(control, {service: release or _release_of(events)}, after=last)
+    going = _release_of(control.post(f"services/{service}/rollback", release=release))
+    return _wait(control, {service: release or going}, after=last)
 
 
 def releases(path: Path | None, service: str | None, *, json: bool) -> int:
@@ -101,14 +118,10 @@ def _wait(control: Control, services: Mapping[str, int | None], *, after: int) -
 
 
 def _checked_out(directory: Path, ref: str, into: Path) -> Path:
-    """The tree of a git reference, as the file's directory has it."""
+    """Where the file's directory is in the tree of a git reference."""
     try:
-        archive = subprocess.run(
-            ["git", "-C", str(directory), "archive", "--format=tar", ref], capture_output=True, check=True
-        )
-        subprocess.run(["tar", "-x", "-C", str(into)], input=archive.stdout, capture_output=True, check=True)
-    except FileNotFoundError as error:
-        raise Failed(f"{error.filename} is needed for --ref and is not installed") from error
-    except subprocess.CalledProcessError as error:
-        raise FileError(f"git reference {ref!r}: {error.stderr.decode(errors='replace').strip()}") from error
-    return into
+        top = git.run("rev-parse", "--show-toplevel", directory=directory)
+        git.export(Path(top), git.commit(directory, ref).id, into)
+    except Failed as error:
+        raise FileError(f"git reference {ref!r}: {error}") from error
+    return into / directory.resolve().relative_to(Path(top).resolve())

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ class _Screen:
         talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
         talk.say(f"  {'dashboard':<14} {control['dashboard']}")
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
+        if runtime.remote is not None:
+            talk.say(f"  {'deploy by':<14} {pushing(asdict(runtime.remote))}")
         if runtime.adopted:
             talk.say(f"  {'taken over':<14} {', '.join(runtime.adopted)}")
         talk.say("  Ctrl-C stops everything", "dim")
@@ -168,6 +171,8 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
         described = control_plane.get("application")
         talk.say(f"{app.name} serves on {described['url']}", "bold green")
         talk.say(f"dashboard {described['dashboard']}")
+        if described["push"] is not None:
+            talk.say(f"deploy by {pushing(described['push'])}")
         return 0
     explain(app.name, outcome)
     if fresh:
@@ -219,6 +224,12 @@ def _until_answering(control_plane: Control, process: processes.Process, log: Pa
 
 def _events(control_plane: Control, *, after: int) -> Iterator[dict[str, Any] | None]:
     return control_plane.stream(after=after)
+
+
+def pushing(remote: dict[str, Any]) -> str:
+    """How to push, and what there is to say of it."""
+    command = f"git push {remote['name'] or remote['url']} {remote['branch']}"
+    return f"{command} ({remote['note']})" if remote["note"] else command
 
 
 def explain(name: str, outcome: Outcome) -> None:

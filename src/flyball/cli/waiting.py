@@ -9,7 +9,7 @@ from typing import Any
 from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
-ENDED_BADLY = {"build_failed", "rollout_failed", "rolled_back"}
+ENDED_BADLY = {"build_failed", "rollout_failed"}
 LAST_LINES = 15
 
 
@@ -21,16 +21,33 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-def all_in_service(application: dict[str, Any], services: Mapping[str, int | None]) -> bool:
-    """Whether each service has its minimum in service, nothing under way, and the wanted release (None: any)."""
-    return all(
+@dataclass(slots=True)
+class _Watched:
+    """One service: the release that is wanted (None: any), and the event that said why it will not be."""
+
+    release: int | None
+    failing: str | None = None
+    ended: dict[str, Any] | None = None
+    why: str | None = None
+
+    def hear(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "failed" and event["instance"]:
+            self.failing = event["instance"]
+        # A rollback by hand ends a rollout too: there the release that fails is not the wanted one.
+        if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
+            self.ended = event
+            self.why = event["reason"]
+        elif event["kind"] == "rolled_back" and self.ended is not None:
+            self.why = event["reason"]
+
+
+def in_service(one: Mapping[str, Any], release: int | None) -> bool:
+    """Whether a service has its minimum in service, nothing under way, and the wanted release (None: any)."""
+    return (
         one["capacity"]["in_service"] >= one["capacity"]["min"]
         and one["release"] is not None
-        and services[one["name"]] in {None, one["release"]}
-        and one["building"] is None
-        and one["rollout"] is None
-        for one in application["services"]
-        if one["name"] in services
+        and release in {None, one["release"]}
+        and _quiet(one)
     )
 
 
@@ -42,24 +59,44 @@ def until_settled(
     services: Mapping[str, int | None],
     on_event: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Outcome:
-    """Follow events until the services are settled on the wanted releases or one of them ended badly."""
-    failing: dict[str, str] = {}
+    """Follow events until each service is in service with its wanted release, or has failed and gone back."""
+    watched = {name: _Watched(release) for name, release in services.items()}
     for event in events:
         if event is not None:
             on_event(event)
-            if event["service"] in services:
-                if event["kind"] == "failed" and event["instance"]:
-                    failing[event["service"]] = event["instance"]
-                # A rollback by hand ends with this word too: there the release that went is not the wanted one.
-                if event["kind"] in ENDED_BADLY and services[event["service"]] in {None, event["release"]}:
-                    return Outcome(event["reason"], last_lines(paths, event, failing.get(event["service"])))
-        if all_in_service(describe(), services):
-            return Outcome(None)
+            if event["service"] in watched:
+                watched[event["service"]].hear(event)
+        now = {one["name"]: one for one in describe()["services"]}
+        if all(_settled(one, now.get(name)) for name, one in watched.items()):
+            return _outcome(watched, paths)
     return Outcome("the control plane ended while this was waiting")
 
 
-def last_lines(paths: StateDirectory, event: dict[str, Any], instance: str | None) -> tuple[str, ...]:
+def last_lines(paths: StateDirectory, event: Mapping[str, Any], instance: str | None) -> tuple[str, ...]:
     """The last lines that explain a bad end: of the build, or of the instance that failed last."""
     name = f"build-{event['service']}-{event['release']}" if event["kind"] == "build_failed" else instance
     path = paths.logs / f"{name}.log"
     return tuple(logs.tail(path, LAST_LINES)) if name is not None and path.exists() else ()
+
+
+def _quiet(one: Mapping[str, Any]) -> bool:
+    return one["building"] is None and one["rollout"] is None
+
+
+def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
+    if now is None:
+        return True  # the file has it no more
+    if watched.ended is not None:
+        return now["rollout"] is None or now["rollout"]["phase"] == "stalled"
+    if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
+        watched.why = f"release {watched.release} was replaced by release {now['release']}"
+        return True
+    return in_service(now, watched.release)
+
+
+def _outcome(watched: Mapping[str, _Watched], paths: StateDirectory) -> Outcome:
+    failed = [one for one in watched.values() if one.why is not None]
+    if not failed:
+        return Outcome(None)
+    lines = [line for one in failed if one.ended for line in last_lines(paths, one.ended, one.failing)]
+    return Outcome("; ".join(one.why or "" for one in failed), tuple(lines))

@@ -45,7 +45,7 @@ class Applier:
         self._home = home
         self._paths = paths
         self._port = port
-        self._store_urls = store_urls
+        self.store_urls = store_urls
         self._instances = instances
         self._balancer = balancer
         self._built = built
@@ -119,7 +119,7 @@ class Applier:
             release=action.release,
             zone=action.zone if isinstance(action, Launch) else self.app.zones[0],
             url=self.url,
-            stores={self.app.store(name).variable: self._store_urls[name] for name in action.spec.stores},
+            stores={self.app.store(name).variable: self.store_urls[name] for name in action.spec.stores},
             own=dict(action.spec.environment),
             directory=directory,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,8 @@ from pydantic import BaseModel, Field
 
 from flyball.core.control.observation import Replace, Scale
 from flyball.core.errors import FlyballError
-from flyball.core.manifest import parse
 
-from . import logs
+from . import changes, logs, plan
 from .journal import Event
 from .runtime import Runtime
 
@@ -39,6 +39,12 @@ class DeployRequest(BaseModel):
 
     source: str | None = None
     note: str = ""
+
+
+class FileRequest(BaseModel):
+    """The one service whose part of the file is meant; all of it when absent."""
+
+    service: str | None = None
 
 
 class RollbackRequest(BaseModel):
@@ -88,6 +94,14 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
             raise HTTPException(404, f"there is no log {name!r}")
         return await asyncio.to_thread(logs.tail, path, lines)
 
+    @routes.get("/pipeline")
+    async def pipeline(job: str | None = None) -> list[dict[str, Any]]:
+        return [run.as_json() for run in runtime.pipeline.records.runs(job=job)]
+
+    @routes.get("/plan")
+    async def planned() -> dict[str, Any]:
+        return await changes.plan_of(runtime)
+
     _add_actions(routes, runtime)
     return routes
 
@@ -113,9 +127,19 @@ def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
         return told(await runtime.submit(Replace(instance=instance)))
 
     @routes.post("/file")
-    async def file() -> dict[str, Any]:
-        runtime.change(parse(runtime.file.read_text(encoding="utf-8"), filename=runtime.file.name))
-        return {"changed": await runtime.converge()}
+    async def file(wish: FileRequest | None = None) -> dict[str, Any]:
+        """Apply the file as it lies: the services that get a new release for it, and what else has changed."""
+        wanted, before = changes.read(runtime), runtime.app
+        service = None if wish is None else wish.service
+        app = wanted if service is None else changes.only(before, wanted, service)
+        await runtime.change(app)
+        changed = await runtime.converge(note="deploy", anew=True) if service is None else {}
+        return {"changed": changed, "applied": [one.text for one in plan.differences(before, app)]}
+
+    @routes.post("/pipeline")
+    async def notice() -> dict[str, Any]:
+        runtime.pipeline.notice()
+        return {}
 
     @routes.post("/down")
     async def down() -> dict[str, Any]:
@@ -138,6 +162,7 @@ def described(runtime: Runtime, control: dict[str, Any]) -> dict[str, Any]:
         "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
         "balancer": {"pid": None if balancer is None else balancer.pid},
         "stopping": runtime.stopping,
+        "push": None if runtime.remote is None else asdict(runtime.remote),
         "services": runtime.services(),
     }
 

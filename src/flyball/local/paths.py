@@ -54,6 +54,16 @@ class StateDirectory:
         return self.root / "processes"
 
     @property
+    def git(self) -> Path:
+        """Bare git repository that takes pushes."""
+        return self.root / "git"
+
+    @property
+    def spool(self) -> Path:
+        """Directory of pushes that wait for the pipeline, one file each."""
+        return self.root / "spool"
+
+    @property
     def lock(self) -> Path:
         """File locked by the one control plane of this application."""
         return self.root / "lock"

@@ -10,7 +10,6 @@ A build happens where it will be used, because virtual environments hold absolut
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
@@ -25,7 +24,7 @@ from filelock import AsyncFileLock
 
 from flyball.core.errors import Failed
 
-from . import logs, processes, source
+from . import commands, processes, source
 from .environments import build_environment
 
 BUILD_TIMEOUT_S = 15 * 60.0
@@ -196,42 +195,15 @@ def _prepare(work: _Work) -> bool:
 
 
 async def _run(work: _Work) -> str:
-    with work.log.open("ab") as output:
-        output.write(f"$ {work.command}\n".encode())
-        output.flush()
-        before = output.tell()
-        child = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            work.command or "",
-            cwd=work.app,
-            env=work.variables,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            process = processes.identify(child.pid)
-            if process is not None:
-                processes.save(work.home / "process.json", process)
-            async with asyncio.timeout(work.timeout_s):
-                code = await child.wait()
-        except TimeoutError:
-            return f"the build was stopped after {work.timeout_s:g} s"
-        finally:
-            await _end(child)
-        printed = output.seek(0, os.SEEK_END) > before
-    if code == 0:
-        return ""
-    return f"the build failed (exit code {code}): {logs.last_line(work.log) if printed else 'it printed nothing'}"
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the build, also what it started in the background."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
+    return await commands.run(
+        work.command or "",
+        what="the build",
+        directory=work.app,
+        environment=work.variables,
+        log=work.log,
+        timeout_s=work.timeout_s,
+        record=work.home / "process.json",
+    )
 
 
 async def _compile(work: _Work) -> None:
@@ -253,7 +225,7 @@ async def _compile(work: _Work) -> None:
     try:
         await child.wait()
     finally:
-        await _end(child)
+        await commands.end(child)
 
 
 def _freeze(work: _Work) -> None:

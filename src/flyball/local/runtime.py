@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,21 +19,24 @@ import structlog
 from filelock import FileLock, Timeout
 
 from flyball.core.control.observation import BuildSeen, Deploy, Intent, ReleaseSpec, Rollback, Shutdown
-from flyball.core.control.state import State
+from flyball.core.control.state import ReleaseStatus, State
 from flyball.core.control.step import begin
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
 
+from . import changes, git_remote, plan, processes, releases, view
 from . import limits as machine_limits
-from . import processes, releases, view
 from .apply import Applier
 from .balancer import Balancer
+from .git_remote import Remote
 from .history import History
 from .instances import Instances
 from .journal import Event, Journal
 from .loop import Clock, Loop
 from .observe import Observer
+from .passage import current
 from .paths import StateDirectory
+from .pipeline import Pipeline
 from .stores import Stores
 
 log = structlog.get_logger()
@@ -52,9 +56,11 @@ class Runtime:
         self.listeners: set[Listener] = set()
         self.adopted: list[str] = []
         self.stopping = False
+        self.remote: Remote | None = None
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
         self._asked_port = port
         self._lock: FileLock | None = None
+        self._converged = asyncio.Event()
 
     # Starting
 
@@ -66,6 +72,7 @@ class Runtime:
         self.paths.create()
         self._take_lock()
         self.journal = Journal(self.paths.journal)
+        self.app = changes.restored(self.journal, self.file, self.app)
         self.clock = Clock()
         self.limits = machine_limits.detect(
             application=self.paths.application_id(self.app.name), record=self.paths.limits_file
@@ -75,6 +82,7 @@ class Runtime:
         self.balancer = Balancer(self.paths, self.app.name, self.app.services, self.wake)
         self.observer = Observer(self.instances, self.balancer, self.limits)
         self.history = History(self.journal)
+        self.pipeline = Pipeline(self)
         state = self._restored()
         try:
             await self._bring_up(state)
@@ -111,8 +119,17 @@ class Runtime:
         self.applier.push(state)
         if not running:
             await self.balancer.start()
+        await self._prepare_pushes()
         await self.balancer.until_ready()
         self.journal.remember("port", str(self.port))
+
+    async def _prepare_pushes(self) -> None:
+        try:
+            self.remote = await asyncio.to_thread(
+                git_remote.prepare, self.paths, self.file, branch=self.app.pipeline.branch
+            )
+        except Failed as error:  # an application runs without git, too
+            log.warning("no git push", error=str(error))
 
     async def _undo_start(self) -> None:
         with contextlib.suppress(FlyballError, OSError):
@@ -183,6 +200,10 @@ class Runtime:
         """Address of the application."""
         return self.applier.url
 
+    def now(self) -> float:
+        """Seconds since the epoch, on the loop's clock."""
+        return self.clock.now()
+
     @property
     def state(self) -> State:
         """What the loop remembers now."""
@@ -199,12 +220,17 @@ class Runtime:
 
     async def run(self) -> None:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
-        keeper = asyncio.ensure_future(self._keep_house())
+        beside = [asyncio.ensure_future(work) for work in (self._keep_house(), self._take_pushes())]
         try:
             await self.loop.run(lambda state: state.shutting_down and not state.instances)
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            for work in beside:
+                work.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _take_pushes(self) -> None:
+        await self._converged.wait()  # else a push that waited would be compared to nothing
+        await self.pipeline.run()
 
     async def _keep_house(self) -> None:
         """Every few seconds: stores alive, logs within their bounds."""
@@ -222,22 +248,38 @@ class Runtime:
         for path in self.paths.logs.glob("*.log"):
             bound(path)
 
-    async def converge(self) -> list[str]:
-        """Ask for a release of every service whose source or settings differ from its newest one; their names."""
-        changed = []
+    async def converge(self, *, note: str = "up", anew: bool = False) -> dict[str, int | None]:
+        """Ask for a release of every service that differs from what runs; the releases made, by service.
+
+        Unless `anew`, what lies beside the file counts only when it has changed since it was last looked at: neither
+        a push from elsewhere nor a rollback is undone by the next `up`.
+        """
+        made: dict[str, int | None] = {}
         for service in self.app.services:
-            spec = await self._spec(service, self._source(service))
-            known = {one.name: one for one in self.state.services}.get(service.name)
-            newest = known.releases[-1].spec if known is not None and known.releases else None
-            if newest != spec:
-                await self.submit(Deploy(service=service.name, spec=spec, note="up"))
-                changed.append(service.name)
-        return changed
+            spec = await self.spec(service, self.source(service))
+            serving = current(self.state, service.name)
+            first = not any(one.name == service.name and one.releases for one in self.state.services)
+            looked_at = self._looked_at(service.name, spec)
+            if (serving is None or serving.spec != spec) and (first or anew or not looked_at):
+                events = await self.submit(Deploy(service=service.name, spec=spec, note=note))
+                made[service.name] = next((one.reason.release for one in events if one.reason.release), None)
+        self._converged.set()
+        return made
+
+    def _looked_at(self, service: str, spec: ReleaseSpec) -> bool:
+        """Whether this is what was beside the file the last time; remembers it."""
+        key, seen = f"beside:{service}", hashlib.sha256(repr(spec).encode()).hexdigest()
+        known = self.journal.fact(key) == seen
+        if not known:
+            self.journal.remember(key, seen)
+        return known
 
     async def deploy(self, name: str, *, source: Path | None = None, note: str = "") -> list[Event]:
         """Make a release of a service from a directory (the file's own by default) and begin to roll it out."""
         service = self._service(name)
-        spec = await self._spec(service, source or self._source(service))
+        spec = await self.spec(service, source or self.source(service))
+        if source is None:
+            self._looked_at(name, spec)
         return await self.submit(Deploy(service=name, spec=spec, note=note))
 
     async def rollback(self, name: str, release: int | None) -> list[Event]:
@@ -248,8 +290,14 @@ class Runtime:
         """Give an operator's intent to the loop; the events of the step that took it."""
         return await self.loop.submit(intent)
 
-    def change(self, app: Application) -> None:
-        """Go on with a changed file from the next step on."""
+    async def change(self, app: Application, *, pushed: bool = False) -> None:
+        """Go on with a changed file (beside us, or `pushed`) from the next step on.
+
+        Raises FileError for what cannot change while it runs.
+        """
+        plan.must_be_possible(self.app, app)
+        changes.remember(self.journal, self.file, app if pushed else None)
+        self.applier.store_urls = await self.stores.ensure(app, self.paths)
         self.app = self.loop.app = self.applier.app = app
         self.applier.push(self.state)
         self.wake()
@@ -261,10 +309,12 @@ class Runtime:
             names = ", ".join(one.name for one in self.app.services)
             raise Failed(f"there is no service {name!r}; there is: {names}") from error
 
-    def _source(self, service: Service) -> Path:
+    def source(self, service: Service) -> Path:
+        """Where the source of a service lies beside the file."""
         return (self.file.parent / service.source).resolve()
 
-    async def _spec(self, service: Service, source: Path) -> ReleaseSpec:
+    async def spec(self, service: Service, source: Path) -> ReleaseSpec:
+        """Keep a copy of the source and say what a release of it would be."""
         content = await asyncio.to_thread(
             releases.snapshot, source, self.paths.releases, built=service.build is not None
         )
@@ -279,13 +329,15 @@ class Runtime:
         )
 
     def _contents(self) -> set[str]:
-        """Sources that are still needed: of the last five releases of each service, and of what runs."""
+        """Sources that are needed: of the last five releases of each service, of what runs or may be gone back to."""
         running = {(one.service, one.release) for one in self.state.instances}
         return {
             release.spec.content
             for one in self.state.services
             for release in one.releases
-            if release in one.releases[-releases.KEPT :] or (one.name, release.number) in running
+            if release in one.releases[-releases.KEPT :]
+            or release.status is ReleaseStatus.COMPLETED
+            or (one.name, release.number) in running
         }
 
     # Telling
@@ -322,6 +374,7 @@ class Runtime:
         await self.instances.close()
         await self.balancer.close()
         self.limits.close()
+        self.pipeline.close()
         self.journal.close()
         if self._lock is not None:
             self._lock.release()

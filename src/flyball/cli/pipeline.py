@@ -1,0 +1,112 @@
+"""`flyball pipeline`: what became of each push; and what the pusher sees while it happens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flyball.core.errors import FileError, FlyballError
+
+from . import talk
+from .client import Control
+from .files import find_file
+
+LOOK_EVERY_S = 0.2
+TAKEN_UP_S = 15.0
+KEPT = "the push is kept and runs when `flyball up` comes back"
+
+
+def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> int:
+    """Show all pushes, or the stages and lines of one; with `follow` that one (the newest) until its end."""
+    control = Control(find_file(path))
+    runs = control.get("pipeline")
+    if number is not None or follow:
+        return _one(control, runs, number, follow=follow, json=json)
+    if json:
+        talk.emit(runs)
+        return 0
+    talk.table(("push", "status", "commit", "author", "began", "took", "stages", "subject"), map(_row, runs))
+    return 0
+
+
+def receive(file: Path, job: str) -> int:
+    """Stream a push's stages to git's client, which shows them as `remote:` lines. The push itself has succeeded."""
+    control = Control(file)
+    try:
+        control.post("pipeline")
+        failed = _stream(lambda: _of_job(control, job), _tell) == "failed"
+    except FlyballError:
+        _tell(f"the control plane is not running: {KEPT}")
+        return 0
+    if failed:
+        _tell("the commit is kept in the repository; push a better one")
+    return 0
+
+
+def _one(control: Control, runs: list[dict[str, Any]], number: int | None, *, follow: bool, json: bool) -> int:
+    run = next((one for one in runs if number in {None, one["number"]}), None)
+    if run is None:
+        raise FileError("there was no push yet" if number is None else f"there is no push {number}")
+    if follow and not json:
+        return 1 if _stream(lambda: _of_job(control, run["job"]), _print) == "failed" else 0
+    for latest in _until_over(control, run) if follow else iter([run]):
+        if json:
+            talk.emit(latest)
+        else:
+            for line in latest["lines"]:
+                _print(line)
+    return 0
+
+
+def _until_over(control: Control, run: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The run each time that it has changed, until it has ended."""
+    last: dict[str, Any] | None = None
+    while last is None or last["status"] == "running":
+        now = _of_job(control, run["job"]) or run
+        if now != last:
+            last = now
+            yield now
+        time.sleep(LOOK_EVERY_S)
+
+
+def _stream(look: Callable[[], dict[str, Any] | None], say: Callable[[str], None]) -> str:
+    """Say each line of a run as it comes; how it ended."""
+    said, waited_for = 0, False
+    deadline = time.monotonic() + TAKEN_UP_S
+    while True:
+        run = look()
+        if run is not None:
+            said = min(said, len(run["lines"]))  # fewer than before: it began again
+            for line in run["lines"][said:]:
+                say(line)
+            said = len(run["lines"])
+            if run["status"] != "running":
+                return str(run["status"])
+        elif time.monotonic() > deadline and not waited_for:
+            say("another push is on its way; this one waits for it")
+            waited_for = True
+        time.sleep(LOOK_EVERY_S)
+
+
+def _of_job(control: Control, job: str) -> dict[str, Any] | None:
+    found = control.get("pipeline", job=job)
+    return found[0] if found else None
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _print(line: str) -> None:
+    talk.console(sys.stdout).print(line, markup=False)
+
+
+def _row(run: dict[str, Any]) -> list[Any]:
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
+    took = None if run["ended_at"] is None else f"{run['ended_at'] - run['started_at']:.1f} s"
+    stages = " ".join(f"{one['name']}:{one['status']}" for one in run["stages"])
+    return [run["number"], run["status"], run["commit"][:7], run["author"], began, took, stages, run["subject"]]

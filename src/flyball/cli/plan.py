@@ -1,0 +1,40 @@
+"""`flyball plan`: what `flyball deploy` would change, without doing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import talk
+from .client import Control
+from .files import find_file, load
+
+CHANGES = 2
+
+
+def run(path: Path | None, *, json: bool) -> int:
+    """Compare the file and the source beside it with what runs; 0 when they are the same, 2 when not."""
+    file = find_file(path)
+    load(file)  # a wrong file is said here, with its own exit code
+    found = Control(file).get("plan")
+    if json:
+        talk.emit(found)
+    else:
+        _show(found)
+    return CHANGES if found["changed"] else 0
+
+
+def _show(found: dict[str, Any]) -> None:
+    if not found["changed"]:
+        talk.say("nothing would change")
+        return
+    rows = [[one["path"], talk.shown(one["from"]), talk.shown(one["to"]), one["effect"]] for one in found["changes"]]
+    rows += [
+        [f"services.{one['service']}.source", None, "changed", "new release"]
+        for one in found["services"]
+        if one["source_changed"]
+    ]
+    talk.table(("what", "now", "then", "takes"), rows)
+    released = [one["service"] for one in found["services"] if one["new_release"]]
+    if released:
+        talk.say(f"new releases: {', '.join(released)}")

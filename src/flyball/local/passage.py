@@ -1,0 +1,297 @@
+"""One push on its way through the stages: source, build, test, release, rollout. A failing stage ends it.
+
+Until the release stage nothing has changed for users. A push whose control plane died goes on where it was when it had
+made its releases, else from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import available_timezones
+
+from flyball.core.control.observation import Deploy, Intent, ReleaseSpec
+from flyball.core.control.state import Release, ReleaseStatus, RolloutPhase, ServiceState, State
+from flyball.core.errors import Failed, FlyballError
+from flyball.core.manifest import parse
+from flyball.core.model import Application, Service
+
+from . import git, git_remote, logs, plan, releases, trial
+from .journal import Event
+from .paths import StateDirectory
+from .pipeline_records import Records, Run, Stage, Status
+
+LAST_LINES = 15
+LOOK_EVERY_S = 0.1
+_SHOWN = {"failed", "in_service", "rollout_started", "rollout_progress", "rollout_failed", "rolled_back", "refused"}
+
+
+class Plane(Protocol):
+    """What the pipeline needs of the control plane."""
+
+    app: Application
+    paths: StateDirectory
+    file: Path
+    listeners: set[Callable[[Event], None]]
+
+    @property
+    def state(self) -> State:
+        """What the loop remembers now."""
+
+    @property
+    def url(self) -> str:
+        """Address of the application."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    async def spec(self, service: Service, source: Path) -> ReleaseSpec:
+        """Keep the source and say what a release of it would be."""
+
+    async def change(self, app: Application, *, pushed: bool = False) -> None:
+        """Go on with a changed file."""
+
+    async def submit(self, intent: Intent) -> list[Event]:
+        """Give an intent to the loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pushed:
+    """What the source stage found: the file, and the release that each changed service would get."""
+
+    app: Application
+    changed: Mapping[str, ReleaseSpec]
+
+
+class Passage:
+    """One run of the pipeline. Nothing else writes to its record."""
+
+    def __init__(self, plane: Plane, records: Records, run: Run) -> None:
+        self._plane = plane
+        self._records = records
+        self._run = run
+        self._scratch = plane.paths.root / "pipeline"
+
+    async def go(self) -> None:
+        """Take the push through all stages; how it ended stands in its record."""
+        run = self._run
+        try:
+            if not run.releases:
+                run.stages, run.lines = [], run.lines and ["the control plane ended; from the beginning"]
+                await self._to_releases()
+            await self._rollout()
+        except (FlyballError, OSError) as error:
+            run.status, run.message = Status.FAILED, str(error)
+            where = run.stages[-1].name if run.stages else "source"
+            last = f"pipeline {run.number} FAILED at {where} after {self._took():.1f} s; the running release stays"
+        else:
+            run.status = Status.SUCCEEDED
+            last = f"pipeline {run.number} succeeded after {self._took():.1f} s"
+        finally:
+            await asyncio.to_thread(trial.clear, self._scratch)
+        run.ended_at = self._plane.now()
+        self._say(last)
+
+    async def _to_releases(self) -> None:
+        await asyncio.to_thread(trial.clear, self._scratch)
+        self._scratch.mkdir(mode=0o700)
+        pushed = await self._source()
+        await self._build(pushed)
+        await self._test(pushed)
+        await self._release(pushed)
+
+    # Stages
+
+    async def _source(self) -> _Pushed:
+        async with self._stage("source") as stage:
+            run, repository, tree = self._run, self._plane.paths.git, self._scratch / "tree"
+            commit = await asyncio.to_thread(git.commit, repository, run.commit)
+            run.author, run.subject = commit.author, commit.subject
+            stage.message = f"{commit.short} {commit.subject} ({commit.author})"
+            tree.mkdir()
+            await asyncio.to_thread(git.export, repository, run.commit, tree)
+            home = tree / await asyncio.to_thread(git_remote.prefix, repository)
+            app = self._parse(home / self._plane.file.name, tree)
+            changed = {}
+            for service in app.services:
+                spec = await self._plane.spec(service, _inside(tree, home / service.source, service.name))
+                serving = current(self._plane.state, service.name)
+                if serving is None or serving.spec != spec:
+                    changed[service.name] = spec
+            return _Pushed(app=app, changed=changed)
+
+    def _parse(self, file: Path, tree: Path) -> Application:
+        name = str(file.relative_to(tree))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise Failed(f"the commit has no {name}") from error
+        except UnicodeDecodeError as error:
+            raise Failed(f"{name} is not UTF-8 text") from error
+        app = parse(text, filename=name, timezones=available_timezones())
+        plan.must_be_possible(self._plane.app, app)
+        return app
+
+    async def _build(self, pushed: _Pushed) -> None:
+        with_log = any(spec.build for spec in pushed.changed.values())
+        async with self._stage("build", skip=not pushed.changed, with_log=with_log) as stage:
+            for name, spec in pushed.changed.items():
+                result = await releases.build(
+                    spec.content,
+                    spec.build,
+                    releases=self._plane.paths.releases,
+                    environment=dict(spec.environment),
+                    log=self._log("build"),
+                )
+                if not result.succeeded:
+                    raise Failed(f"{name}: {result.message}")
+            stage.message = ", ".join(pushed.changed)
+
+    async def _test(self, pushed: _Pushed) -> None:
+        tested = [name for name in pushed.changed if pushed.app.service(name).test]
+        async with self._stage("test", skip=not tested, with_log=True) as stage:
+            for name in tested:
+                message = await trial.test(
+                    pushed.app.service(name),
+                    pushed.changed[name],
+                    app=pushed.app,
+                    paths=self._plane.paths,
+                    scratch=self._scratch / name,
+                    url=self._plane.url,
+                    log=self._log("test"),
+                )
+                if message:
+                    raise Failed(message)
+            stage.message = ", ".join(tested)
+
+    async def _release(self, pushed: _Pushed) -> None:
+        differences = plan.differences(self._plane.app, pushed.app)
+        async with self._stage("release", skip=not (pushed.changed or differences)) as stage:
+            await self._plane.change(pushed.app, pushed=True)
+            note = f"push {self._run.commit[:7]} by {self._run.author}"
+            for name, spec in pushed.changed.items():
+                events = await self._plane.submit(Deploy(service=name, spec=spec, note=note))
+                self._run.releases[name] = _number(events)
+            made = [f"{name} {number}" for name, number in self._run.releases.items()]
+            stage.message = ", ".join([*made, *(one.text for one in differences)])
+
+    async def _rollout(self) -> None:
+        wanted = self._run.releases
+        async with self._stage("rollout", skip=not wanted) as stage:
+            failing: dict[str, str] = {}
+
+            def listener(event: Event) -> None:
+                why = event.reason
+                if why.service in wanted and why.kind.value in _SHOWN:
+                    subject = f"{why.instance}: " if why.instance else ""
+                    self._say(f"    {why.service}: {subject}{why.text}")
+                if why.kind.value == "failed" and why.instance is not None:
+                    failing[why.service] = why.instance
+
+            self._plane.listeners.add(listener)
+            try:
+                for name, why in (await self._settled(wanted)).items():
+                    if why:
+                        stage.log = failing.get(name)
+                        raise Failed(f"{name}: {why}")
+            finally:
+                self._plane.listeners.discard(listener)
+            stage.message = ", ".join(f"{name} {number}" for name, number in wanted.items())
+
+    async def _settled(self, wanted: Mapping[str, int]) -> dict[str, str]:
+        """Wait until every service is settled; why each one failed, "" where it did not."""
+        while True:
+            found = {name: verdict(self._plane.state, name, number) for name, number in wanted.items()}
+            settled = {name: why for name, why in found.items() if why is not None}
+            if len(settled) == len(wanted):
+                return settled
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # Telling
+
+    @contextlib.asynccontextmanager
+    async def _stage(self, name: str, *, skip: bool = False, with_log: bool = False) -> AsyncIterator[Stage]:
+        stage = Stage(name=name, started_at=self._plane.now(), log=self._log(name).stem if with_log else None)
+        self._run.stages = [one for one in self._run.stages if one.name != name] + [stage]
+        self._records.save(self._run)
+        try:
+            yield stage
+        except (FlyballError, OSError) as error:
+            self._end(stage, Status.FAILED, str(error))
+            if stage.log is not None:
+                for line in logs.tail(self._plane.paths.logs / f"{stage.log}.log", LAST_LINES):
+                    self._say(f"    {line}")
+            raise
+        self._end(stage, Status.SKIPPED if skip else Status.SUCCEEDED, "nothing to do" if skip else stage.message)
+
+    def _end(self, stage: Stage, status: Status, message: str) -> None:
+        stage.ended_at, stage.status, stage.message = self._plane.now(), status, message
+        word = {Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}.get(status, "ok")
+        took = "" if status is Status.SKIPPED else f"{stage.ended_at - stage.started_at:.1f} s"
+        first, *rest = message.split("\n")
+        self._say(f"{stage.name:<9}{word:<8}{took:>7}  {first}", *(f"    {line}" for line in rest))
+
+    def _say(self, *lines: str) -> None:
+        self._run.lines.extend(lines)
+        self._records.save(self._run)
+
+    def _log(self, stage: str) -> Path:
+        return self._plane.paths.logs / f"pipeline-{self._run.number}-{stage}.log"
+
+    def _took(self) -> float:
+        return self._plane.now() - self._run.started_at
+
+
+def current(state: State, service: str) -> Release | None:
+    """The release that a service runs or is on its way to; None when it has none that works."""
+    known = next((one for one in state.services if one.name == service), None)
+    if known is None:
+        return None
+    building = [one for one in known.releases if one.status is ReleaseStatus.BUILDING]
+    if building:
+        return building[-1]
+    if known.rollout is not None:
+        stalled = known.rollout.phase is RolloutPhase.STALLED
+        return None if stalled else known.find_release(known.rollout.to_release)
+    return None if known.release is None else known.find_release(known.release)
+
+
+def verdict(state: State, service: str, number: int) -> str | None:
+    """How the rollout of a release ended: None while it is under way, "" when it serves, else why it does not."""
+    known = next((one for one in state.services if one.name == service), None)
+    release = None if known is None else known.find_release(number)
+    if known is None or release is None:
+        return f"release {number} is not known any more"
+    if release.status is ReleaseStatus.BUILD_FAILED:
+        return release.message
+    if release.status is ReleaseStatus.BUILDING or _under_way(known):
+        return None
+    if release.status is ReleaseStatus.FAILED:
+        return release.message
+    if release.status is ReleaseStatus.COMPLETED:
+        return "" if known.release == number else f"replaced by release {known.release}"
+    return None
+
+
+def _under_way(known: ServiceState) -> bool:
+    return known.rollout is not None and known.rollout.phase is not RolloutPhase.STALLED
+
+
+def _number(events: list[Event]) -> int:
+    for event in events:
+        if event.reason.kind.value == "refused":
+            raise Failed(event.reason.text)
+        if event.reason.kind.value == "release_created" and event.reason.release is not None:
+            return event.reason.release
+    raise Failed("the control plane is ending")
+
+
+def _inside(tree: Path, source: Path, service: str) -> Path:
+    found = source.resolve()
+    if not found.is_relative_to(tree.resolve()):
+        raise Failed(f"the source of {service} lies outside the repository")
+    return found
