@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from flyball.core.errors import Failed
 
@@ -46,8 +46,7 @@ def propose(
 ) -> Proposal:
     """Make a change set and wait until AWS knows what it would do. Raises Failed when AWS cannot tell."""
     cloudformation = account.clients("cloudformation", plan.region)
-    name = "flyball-" + hashlib.sha256(f"{plan.template}{sorted(values.items())}".encode()).hexdigest()[:16]
-    _forget(cloudformation, plan, name)
+    name = f"flyball-{uuid4().hex[:12]}"
     cloudformation.create_change_set(
         StackName=plan.name,
         ChangeSetName=name,
@@ -69,15 +68,6 @@ def propose(
         pause(POLL_S)
 
 
-def _forget(cloudformation: Any, plan: StackPlan, name: str) -> None:
-    """An older proposal of the same content, left by somebody who did not answer."""
-    try:
-        cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=name)
-    except cloudformation.exceptions.ClientError as unknown:
-        if "does not exist" not in str(unknown):
-            raise Failed(f"{plan.name}: {unknown}") from unknown
-
-
 def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, ...]:
     pages = cloudformation.get_paginator("describe_change_set").paginate(StackName=plan.name, ChangeSetName=name)
     found = [each["ResourceChange"] for page in pages for each in page["Changes"]]
@@ -93,9 +83,10 @@ def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, .
 
 
 def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool) -> None:
-    """Throw a proposal away, and the empty stack that a proposal for a new one leaves."""
+    """Throw a proposal away with its uploaded template, and the empty stack that a proposal for a new one leaves."""
     cloudformation = account.clients("cloudformation", plan.region)
     cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=proposal.name)
+    templates.tidy(account, plan)
     if new and stacks.status(account, plan) == "REVIEW_IN_PROGRESS":
         cloudformation.delete_stack(StackName=plan.name)
 

@@ -127,13 +127,19 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
     cloudformation = account.clients("cloudformation", plan.region)
     body = cloudformation.get_template(StackName=plan.name)["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
-    staying = {name for name, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"}
+    staying = {
+        name: resource for name, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"
+    }
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
+    found = [each for page in pages for each in page["StackResourceSummaries"] if each["LogicalResourceId"] in staying]
     return tuple(
-        Kept(kind=each["ResourceType"], physical=each["PhysicalResourceId"], region=plan.region)
-        for page in pages
-        for each in page["StackResourceSummaries"]
-        if each["LogicalResourceId"] in staying
+        Kept(
+            kind=each["ResourceType"],
+            # CloudFormation knows a source repository by its id, CodeCommit by its name.
+            physical=staying[each["LogicalResourceId"]]["Properties"].get("RepositoryName", each["PhysicalResourceId"]),
+            region=plan.region,
+        )
+        for each in found
     )
 
 
@@ -148,7 +154,7 @@ def erase(account: Account, resource: Kept) -> None:
         case "AWS::S3::Bucket":
             _erase_bucket(account.clients("s3", region), resource.physical)
         case "AWS::CodeCommit::Repository":
-            _erase_source(account.clients("codecommit", region), resource.physical)
+            account.clients("codecommit", region).delete_repository(repositoryName=resource.physical)
         case _:
             raise Failed(f"{resource.kind} {resource.physical}: delete it by hand")
 
@@ -160,11 +166,3 @@ def _erase_bucket(s3: Any, name: str) -> None:
         if keys:
             s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
     s3.delete_bucket(Bucket=name)
-
-
-def _erase_source(codecommit: Any, identity: str) -> None:
-    """CloudFormation knows a repository by its id, CodeCommit by its name."""
-    pages = codecommit.get_paginator("list_repositories").paginate()
-    for each in (each for page in pages for each in page["repositories"]):
-        if identity in {each["repositoryId"], each["repositoryName"]}:
-            codecommit.delete_repository(repositoryName=each["repositoryName"])
