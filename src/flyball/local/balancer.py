@@ -12,7 +12,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from flyball.core.errors import Failed
+import structlog
+
+from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
 
 from . import logs, processes
@@ -27,6 +29,11 @@ from .paths import StateDirectory
 
 START_TIMEOUT_S = 20.0
 RECORD = "balancer.json"
+MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
+LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
+LONGEST_PAUSE_S = 5.0
+
+log = structlog.get_logger()
 
 
 class Balancer:
@@ -39,6 +46,8 @@ class Balancer:
         self._watch: processes.Watch | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
+        self._started_at = 0.0
+        self._pause_s = 0.0
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._limits = connections(services, descriptors=self._descriptors)
@@ -87,10 +96,20 @@ class Balancer:
     def adopt(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
         loaded = processes.load(self._record)
-        if loaded is None or not processes.alive(loaded[0]):
+        if loaded is not None and processes.alive(loaded[0]):
+            self._guarded(loaded[0])
+            return True
+        # A control plane that was killed between starting and recording it: two cannot have the same port.
+        unrecorded = processes.carriers(MARK, self._marked())
+        if not unrecorded:
             return False
-        self._guarded(loaded[0])
+        process = unrecorded[0][0]
+        processes.save(self._record, process)
+        self._guarded(process)
         return True
+
+    def _marked(self) -> str:
+        return str(self._paths.root.resolve())
 
     async def start(self) -> None:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
@@ -102,7 +121,7 @@ class Balancer:
         self._admin_socket.unlink(missing_ok=True)
         process = await processes.spawn(
             envoy_process.command(bootstrap=bootstrap, log=self.log, concurrency=1),
-            environment={"PATH": "/usr/bin:/bin"},
+            environment={"PATH": "/usr/bin:/bin", MARK: self._marked()},
             directory=self._paths.root,
             log=self.log,
         )
@@ -127,6 +146,7 @@ class Balancer:
 
     def _guarded(self, process: processes.Process) -> None:
         self.process = process
+        self._started_at = asyncio.get_running_loop().time()
         self._watch = processes.Watch(process)
         self._guard = asyncio.ensure_future(self._until_exit(self._watch))
 
@@ -137,9 +157,20 @@ class Balancer:
             return
         self.restarts += 1
         self._wake()
-        if self.restarts > 1:
-            await asyncio.sleep(min(0.1 * 2**self.restarts, 5.0))  # a balancer that keeps dying must not spin
-        await self.start()
+        await self._start_again()
+
+    async def _start_again(self) -> None:
+        if asyncio.get_running_loop().time() - self._started_at > LASTED_S:
+            self._pause_s = 0.0
+        while True:
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s + 0.2, LONGEST_PAUSE_S)  # one that keeps dying must not spin
+            try:
+                await self.start()
+            except (FlyballError, OSError) as error:  # a full disk, above all: it may be free again in a moment
+                log.warning("the balancer cannot be started", error=str(error))
+            else:
+                return
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         """What the balancer says of every target; None while it does not answer."""

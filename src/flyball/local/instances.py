@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from flyball.core.control.actions import Launch
 from flyball.core.errors import FlyballError
 from flyball.core.model import Service, Size
@@ -21,6 +23,7 @@ from .limits import Limits
 from .paths import StateDirectory
 from .probe import probe
 
+log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
 OUT_OF_MEMORY = "out of memory"
 
@@ -98,12 +101,12 @@ class Instances:
                 log=self.log(running.id),
                 cgroup_procs=joins,
             )
-        except FlyballError as error:
+        except (FlyballError, OSError) as error:
             running.exited, running.exit_code, running.detail = True, 127, str(error)
             self._wake()
             return
-        self._save(running)
         self._watch(running)
+        self._save(running)
         if running.ending:
             self.terminate(running.id, force=True)
         await self._until_ready(running, service)
@@ -195,6 +198,13 @@ class Instances:
         return [one.id for one in self.running.values() if not one.exited]
 
     def _save(self, running: Running) -> None:
+        """Record it. On a full disk it runs and is watched without: the next control plane would end it."""
+        try:
+            self._write(running)
+        except OSError as error:
+            log.warning("an instance cannot be recorded", instance=running.id, error=str(error))
+
+    def _write(self, running: Running) -> None:
         assert running.process is not None
         processes.save(
             self._record(running.id),

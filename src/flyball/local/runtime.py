@@ -60,6 +60,7 @@ class Runtime:
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
         self._asked_port = port
         self._lock: FileLock | None = None
+        self._balancer_adopted = False
         self._converged = asyncio.Event()
 
     # Starting
@@ -91,7 +92,7 @@ class Runtime:
             raise
 
     async def _bring_up(self, state: State) -> None:
-        running = self.balancer.adopt()
+        running = self._balancer_adopted = self.balancer.adopt()
         self.port = self._choose_port(taken_over=running)
         self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
         self._end_strangers(state)
@@ -133,7 +134,7 @@ class Runtime:
 
     async def _undo_start(self) -> None:
         with contextlib.suppress(FlyballError, OSError):
-            if not self.adopted:
+            if not (self.adopted or self._balancer_adopted):  # what an earlier control plane left goes on serving
                 await self.balancer.stop()
                 await self.stores.stop()
             await self.leave()
@@ -187,7 +188,9 @@ class Runtime:
         for instance in self.adopted:
             if instance not in known:
                 self.instances.terminate(instance, force=True)
-        recorded = {one.process.pid for one in self.instances.running.values() if one.process is not None}
+        # Not those that have exited: what they left behind still holds their port.
+        alive = [one for one in self.instances.running.values() if not one.exited]
+        recorded = {one.process.pid for one in alive if one.process is not None}
         for orphan in processes.orphans(self.paths.application_id(self.app.name), recorded):
             watch = processes.Watch(orphan.process)
             watch.signal(9)
@@ -370,7 +373,8 @@ class Runtime:
     async def leave(self) -> None:
         """End the control plane and leave everything running, to be adopted by the next one."""
         self.closing.set()
-        await self.applier.close()
+        if hasattr(self, "applier"):  # not when the start failed early
+            await self.applier.close()
         await self.instances.close()
         await self.balancer.close()
         self.limits.close()
