@@ -1,0 +1,32 @@
+"""Every command of every page is run, in order, as a reader would type it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from page_runs import PageRun, pattern
+from pages import ROOT, blocks, pages
+
+RUN = [page for page in pages() if any(one.language == "sh" and one.key != "notest" for one in blocks(page))]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[PageRun]:
+    made = PageRun(tmp_path)
+    yield made
+    made.clean_up()
+
+
+@pytest.mark.live
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_do_what_it_says(page: Path, run: PageRun) -> None:
+    for block in blocks(page):
+        run.follow(block)
+
+
+def test_a_shown_line_matches_whatever_its_digits() -> None:
+    assert pattern("web-1  0.3 s ...") == r"web\-[\d.:-]+\s+[\d.:-]+\s+s\s+.*"

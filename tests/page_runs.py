@@ -1,0 +1,139 @@
+"""Runs the commands of a page as a reader would, in a place of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from acceptance.running import Running
+from flyball.local import processes
+from pages import ROOT, Block
+
+LEFT_BEHIND = shutil.ignore_patterns(".flyball", ".venv", "__pycache__")
+WITHIN_S = 60.0
+
+
+class PageRun:
+    """A directory like a checkout, with `apps` and `bin/flyball`, and a shell that goes from block to block.
+
+    Port 8080 of a page is a free one here, and 8443 another.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "checkout"
+        self._state = directory / "state"
+        self._ports = {"8080": processes.free_port(), "8443": processes.free_port()}
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._said = ""
+        self.home.mkdir()
+        self._state.mkdir()
+        shutil.copytree(ROOT / "apps", self.home / "apps", ignore=LEFT_BEHIND)
+        command = self.home / "bin" / "flyball"
+        command.parent.mkdir()
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flyball "$@"\n')
+        command.chmod(0o755)
+        (self._state / "cwd").write_text(str(self.home))
+        (self._state / "env").write_text(f'export PATH="{command.parent}:$PATH"\n')
+
+    def follow(self, block: Block) -> None:
+        """Do what one block asks for."""
+        if block.key == "file":
+            (self._here() / block.value).write_text(self._here_ported(block.body))
+        elif block.language == "sh" and block.key == "until":
+            self._start(block)
+        elif block.language == "sh" and block.key != "notest":
+            self._run(block)
+        elif block.language == "text" and block.key != "example":
+            self._compare(block)
+
+    def clean_up(self) -> None:
+        """Ctrl-C what was started, then stop every application that is left."""
+        for process in self._started:
+            self._interrupt(process)
+        for state in self.home.parent.rglob(".flyball"):
+            Running(state.parent).clean_up()
+
+    def _here(self) -> Path:
+        return Path((self._state / "cwd").read_text().strip())
+
+    def _here_ported(self, text: str) -> str:
+        for port, free in self._ports.items():
+            text = re.sub(rf"\b{port}\b", str(free), text)
+        return text
+
+    def _script(self, block: Block) -> str:
+        body = (
+            re.sub(r"\bflyball up\b", "flyball up --port 8080", block.body)
+            if "--port" not in block.body
+            else block.body
+        )
+        state = self._state
+        head = f"cd \"$(cat {state}/cwd)\"\n. {state}/env\ntrap 'pwd > {state}/cwd; export -p > {state}/env' EXIT\n"
+        return f"{head}set -e\n{self._here_ported(body)}"
+
+    def _popen(self, block: Block, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("wb") as out:
+            return subprocess.Popen(
+                ["bash", "-c", self._script(block)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "COLUMNS": "120"},
+            )
+
+    def _run(self, block: Block) -> None:
+        log = self._state / "out"
+        process = self._popen(block, log)
+        try:
+            process.wait(timeout=float(block.value.rstrip("s")) if block.key == "for" else WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._interrupt(process)
+            if block.key != "for":
+                pytest.fail(f"line {block.line}: still running after {WITHIN_S:g} s\n{block.body}{log.read_text()}")
+        self._said = log.read_text(errors="replace")
+        good = {0, 130, -signal.SIGINT} if block.key == "for" else {int(block.value) if block.key == "exit" else 0}
+        if process.returncode not in good:
+            pytest.fail(f"line {block.line}: ended with {process.returncode}\n{block.body}{self._said}")
+
+    def _start(self, block: Block) -> None:
+        log = self._state / f"started-{len(self._started)}"
+        self._started.append(self._popen(block, log))
+        deadline = time.monotonic() + WITHIN_S
+        while block.value not in log.read_text(errors="replace"):
+            if time.monotonic() > deadline or self._started[-1].poll() is not None:
+                pytest.fail(f"line {block.line}: never said {block.value!r}\n{block.body}{log.read_text()}")
+            time.sleep(0.1)
+        self._said = log.read_text(errors="replace")
+
+    @staticmethod
+    def _interrupt(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(timeout=WITHIN_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _compare(self, block: Block) -> None:
+        for line in block.body.splitlines():
+            if line.strip() and not re.search(pattern(line), self._said):
+                pytest.fail(f"line {block.line}: the page shows {line!r}, but what was said is\n{self._said}")
+
+
+def pattern(line: str) -> str:
+    """What a shown line must look like: any digits for digits, any space for space, anything for `...`."""
+    parts = re.split(r"(\.\.\.|\s+|\d[\d.:-]*)", line.strip())
+    return "".join(
+        ".*" if part == "..." else r"\s+" if part.isspace() else r"[\d.:-]+" if part[:1].isdigit() else re.escape(part)
+        for part in parts
+    )
