@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -71,7 +71,8 @@ class Guard:
 
     def _login(self, path: str) -> list[tuple[bytes, bytes]]:
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
-        return [(b"location", path.encode("latin-1")), (b"set-cookie", cookie.encode("latin-1"))]
+        here = "/" + path.lstrip("/\\")  # "//elsewhere" would lead to another machine
+        return [(b"location", quote(here).encode("ascii")), (b"set-cookie", cookie.encode("latin-1"))]
 
 
 def _with_security_headers(send: Send) -> Send:

@@ -14,6 +14,7 @@ from typing import Any
 from flyball.local import control_api
 from flyball.local.runtime import Runtime
 
+from . import api as dashboard_api
 from .guard import Guard
 
 
@@ -27,13 +28,14 @@ class Panel:
 
 
 def open_panel(runtime: Runtime, control: dict[str, Any]) -> Panel:
-    """Bind the dashboard's port (the one of last time where it is free) and put the guard before the control API."""
+    """Bind the dashboard's port (the one of last time where it is free); page and API stand behind the guard."""
     token = runtime.journal.fact("token") or secrets.token_urlsafe(24)
     runtime.journal.remember("token", token)
     listener = _bind(int(runtime.journal.fact("dashboard_port") or 0))
     port = listener.getsockname()[1]
     runtime.journal.remember("dashboard_port", str(port))
     api = control_api.create(runtime, control)
+    dashboard_api.add_to(api, runtime, control)
     return Panel(
         app=Guard(api, token=token, port=port), listener=listener, url=f"http://127.0.0.1:{port}/?token={token}"
     )

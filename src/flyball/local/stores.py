@@ -84,6 +84,11 @@ class Stores:
                 await _start(server)
                 log.info("store started again", store=server.name, port=server.port)
 
+    def redis_port(self, name: str) -> int | None:
+        """The port of the Redis server that keeps this store; None when it is no such store."""
+        server = self._servers.get(name)
+        return None if server is None else server.port
+
     async def check(self) -> dict[str, str | None]:
         """What is wrong with each store, or None."""
         found: dict[str, str | None] = {}

@@ -1,0 +1,122 @@
+"""What the page asks beside the control API: itself, the live stream, the past, logs, stores; and `/metrics`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+
+from flyball.core.model import StoreKind
+from flyball.local.runtime import Runtime
+
+from . import redis_view, topology
+from .feed import Feed
+from .past import Past
+from .prometheus import CONTENT_TYPE, Metrics
+
+STATIC = Path(__file__).parent / "static"
+POINTS = 720
+
+
+def add_to(api: FastAPI, runtime: Runtime, control: dict[str, Any]) -> None:
+    """Give the control API what the dashboard needs. `control` is what `control.json` holds."""
+    past = Past(runtime.paths.journal)
+    feed, metrics = Feed(runtime, control, past), Metrics(runtime, control)
+    api.include_router(_page(metrics))
+    api.include_router(_live(runtime, feed, past))
+    api.include_router(_stores(runtime))
+    api.mount("/static", StaticFiles(directory=STATIC))
+
+
+def _page(metrics: Metrics) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
+
+    @routes.get("/metrics", response_class=Response)
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return routes
+
+
+def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
+    routes = APIRouter(prefix="/api")
+
+    @routes.get("/live")
+    async def live(request: Request, after: int | None = None) -> StreamingResponse:
+        last = request.headers.get("last-event-id", "")
+        return StreamingResponse(feed.stream(int(last) if last.isdecimal() else after), media_type="text/event-stream")
+
+    @routes.get("/series")
+    async def series(
+        since: float,
+        until: float | None = None,
+        service: str | None = None,
+        points: Annotated[int, Query(ge=10, le=10_000)] = POINTS,
+    ) -> dict[str, Any]:
+        end = time.time() if until is None else until
+        return await past.series(since=since, until=end, service=service, points=points)
+
+    @routes.get("/decisions")
+    async def decisions(
+        before: int | None = None,
+        since: float = 0.0,
+        service: str | None = None,
+        kind: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
+    ) -> list[dict[str, Any]]:
+        return await past.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
+
+    @routes.get("/map")
+    async def the_map() -> dict[str, Any]:
+        return topology.topology(runtime.app, runtime.url)
+
+    @routes.get("/logs")
+    async def log_names() -> list[str]:
+        return sorted(path.stem for path in runtime.paths.logs.glob("*.log"))
+
+    return routes
+
+
+def _stores(runtime: Runtime) -> APIRouter:
+    routes = APIRouter(prefix="/api/stores")
+
+    def port_of(name: str) -> int:
+        port = runtime.stores.redis_port(name)
+        if port is None:
+            raise HTTPException(404, f"there is no redis store {name!r}")
+        return port
+
+    @routes.get("")
+    async def stores() -> list[dict[str, Any]]:
+        problems = await runtime.stores.check()
+        return [
+            {
+                "name": store.name,
+                "kind": store.kind.value,
+                "problem": problems.get(store.name),
+                "viewable": store.kind is StoreKind.REDIS,
+            }
+            for store in runtime.app.stores
+        ]
+
+    @routes.get("/{name}/keys")
+    async def keys(name: str, cursor: str = "0", pattern: str = "*") -> dict[str, Any]:
+        return await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern)
+
+    @routes.get("/{name}/value/{key}")
+    async def value(name: str, key: str) -> dict[str, Any]:
+        try:
+            exact = bytes.fromhex(key)
+        except ValueError as error:
+            raise HTTPException(404, "a key is named by its bytes in hexadecimal") from error
+        return await redis_view.value(port_of(name), exact)
+
+    return routes

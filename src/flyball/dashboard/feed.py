@@ -1,0 +1,139 @@
+"""The live stream: every decision at once, and once a second how everything is.
+
+Server-sent events. A `decision` has its number as id, so a browser that lost the stream asks for what it missed with
+`Last-Event-ID`. A `state` has none: the newest one says all. It is made once for all open pages, and only while there
+is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyball.core.errors import FlyballError
+from flyball.local.journal import Event
+from flyball.local.runtime import Runtime
+
+from .past import Past
+from .requests import RecentRequests
+from .snapshot import snapshot
+
+EVERY_S = 1.0
+SOON_S = 0.1  # after a decision, so that one state follows what one step decided
+DAY_S = 86_400.0
+COUNT_EVERY_S = 60.0
+MISSED = 1_000  # decisions told again to a page that comes back
+WAITING = 10_000  # decisions kept for a page that reads slowly
+RETRY_MS = 1_000
+_SCALINGS = frozenset({"scale_out", "scale_in"})
+
+
+@dataclass(slots=True, eq=False)
+class _Page:
+    """One open stream: what it has not been told yet."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=WAITING))
+    states_told: int = 0
+
+
+class Feed:
+    """Tells all open pages. `control` is what `control.json` holds."""
+
+    def __init__(self, runtime: Runtime, control: dict[str, Any], past: Past) -> None:
+        self._runtime = runtime
+        self._control = control
+        self._past = past
+        self._pages: set[_Page] = set()
+        self._dirty = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._state = ""
+        self._states = 0
+        self._scalings: Mapping[str, Mapping[str, int]] = {}
+        self._counted_at = 0.0
+        runtime.listeners.add(self._heard)
+
+    async def stream(self, after: int | None) -> AsyncIterator[str]:
+        """Server-sent events: the decisions since number `after` (None: only new ones), then whatever comes."""
+        page = _Page()
+        self._pages.add(page)
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._watch())
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            last = 0
+            for missed in [] if after is None else await self._past.events(after=after, limit=MISSED):
+                last = missed["id"]
+                yield _decision(missed)
+            while not self._runtime.closing.is_set() and not self._task.done():
+                for text in self._news(page, last):
+                    yield text
+                await page.wake.wait()
+                page.wake.clear()
+        finally:
+            self._pages.discard(page)
+
+    def _news(self, page: _Page, last: int) -> list[str]:
+        news = []
+        while page.decisions:
+            event = page.decisions.popleft()
+            if event.id == 0 or event.id > last:  # one that came while the old ones were read is among them
+                news.append(_decision(event.as_json()))
+        if page.states_told < self._states:
+            page.states_told = self._states
+            news.append(self._state)
+        return news
+
+    def _heard(self, event: Event) -> None:
+        if event.reason.kind.value in _SCALINGS:
+            self._counted_at = 0.0
+        for page in self._pages:
+            page.decisions.append(event)
+            page.wake.set()
+        self._dirty.set()
+
+    async def _watch(self) -> None:
+        """Make a state every second, sooner after decisions, until no page is left or the control plane ends."""
+        ending = asyncio.ensure_future(self._until_closing())
+        recent = RecentRequests(self._runtime.balancer.access_log)
+        try:
+            while self._pages and not self._runtime.closing.is_set():
+                self._dirty.clear()
+                await self._make_state(recent)
+                self._wake_all()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._dirty.wait(), EVERY_S)
+                    await asyncio.sleep(SOON_S)
+        finally:
+            ending.cancel()
+            self._wake_all()
+
+    async def _make_state(self, recent: RecentRequests) -> None:
+        now = self._runtime.clock.now()
+        p95_ms = await asyncio.to_thread(recent.read, now)
+        if now - self._counted_at > COUNT_EVERY_S:
+            self._counted_at = now
+            with contextlib.suppress(FlyballError):  # the page then shows the counts of before
+                self._scalings = await self._past.scalings(now - DAY_S)
+        state = snapshot(self._runtime, self._control, scalings=self._scalings, p95_ms=p95_ms, now=now)
+        self._state = f"event: state\ndata: {json.dumps(state, separators=(',', ':'))}\n\n"
+        self._states += 1
+
+    async def _until_closing(self) -> None:
+        await self._runtime.closing.wait()
+        self._dirty.set()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for page in self._pages:
+            page.wake.set()
+
+
+def _decision(event: dict[str, Any]) -> str:
+    number = f"id: {event['id']}\n" if event["id"] else ""  # not written down: nothing to ask for again
+    return f"{number}event: decision\ndata: {json.dumps(event)}\n\n"

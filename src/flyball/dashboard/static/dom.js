@@ -1,0 +1,92 @@
+// Elements and numbers. Text only ever becomes a text node: nothing that an application says is read as HTML.
+
+/** An element. `on…` are listeners, other attributes are set as they are; false, null and undefined are left out. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An SVG element. */
+export function s(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Change an element's text only where it differs, so that a screen reader and the layout have peace. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Keep one child per item, in order, by key. `make` gives an element, `fill` brings it up to date. */
+export function keyed(parent, items, key, make, fill) {
+  const known = parent.known ?? (parent.known = new Map());
+  const wanted = new Set();
+  let place = parent.firstChild;
+  for (const item of items) {
+    const name = key(item);
+    wanted.add(name);
+    let element = known.get(name);
+    if (!element) known.set(name, (element = make(item)));
+    if (element === place) place = place.nextSibling;
+    else parent.insertBefore(element, place);
+    fill(element, item);
+  }
+  for (const [name, element] of known) {
+    if (!wanted.has(name)) {
+      element.remove();
+      known.delete(name);
+    }
+  }
+}
+
+const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+/** A number with three digits that count: 0.12, 4.5, 83, 1,250. "–" for nothing. */
+export function number(value) {
+  if (value === null || value === undefined) return "–";
+  const size = Math.abs(value);
+  if (size >= 100 || Number.isInteger(value)) return grouped.format(value);
+  return value.toFixed(size >= 10 ? 1 : 2).replace(/\.?0+$/, "");
+}
+
+export const percent = (value) => (value === null || value === undefined ? "–" : `${number(Math.round(value))}%`);
+
+export function bytes(value) {
+  if (value === null || value === undefined) return "–";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = value < 1 ? 0 : Math.min(Math.floor(Math.log(value) / Math.log(1024)), 4);
+  return `${number(Math.round((value / 1024 ** power) * 10) / 10)} ${units[power]}`;
+}
+
+export function lasting(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+export const clock = (at) => CLOCK.format(at * 1000);
+
+/** Time of day, with the day where it is not today. */
+export function when(at) {
+  const date = new Date(at * 1000);
+  return date.toDateString() === new Date().toDateString() ? clock(at) : `${DAY.format(date)} ${clock(at)}`;
+}
+
+export const words = (name) => name.replaceAll("_", " ");
+
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;

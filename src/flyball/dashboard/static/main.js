@@ -1,0 +1,162 @@
+// The page: which service, which time range, and every part brought up to date by the live stream.
+
+import { h, keyed, lasting, say } from "./dom.js";
+import { Events } from "./events.js";
+import { Instances } from "./instances.js";
+import { Live } from "./live.js";
+import { Logs } from "./logs.js";
+import { RouteMap } from "./map.js";
+import { Rollouts } from "./rollouts.js";
+import { Stores } from "./stores.js";
+import { Tiles } from "./tiles.js";
+import { Traffic } from "./traffic.js";
+import { Why } from "./why.js";
+
+const RANGES = { "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 days": 604800 };
+const FRESH_MS = 60000; // longer ranges are read anew: their open minute is only a sample
+const SLOW_MS = 10000; // stores and names of logs are asked for this often
+
+const body = (id) => document.querySelector(`#${id} .body`);
+const shown = { service: null, range: 900, state: null, loaded: 0, downAt: null };
+const live = new Live();
+const logs = new Logs(body("logs"));
+const parts = {
+  tiles: new Tiles(document.getElementById("tiles")),
+  why: new Why(body("why")),
+  traffic: new Traffic(body("traffic")),
+  instances: new Instances(body("instances"), (name) => logs.show(name)),
+  rollouts: new Rollouts(body("rollouts"), (name) => logs.show(name)),
+  map: new RouteMap(body("map")),
+  events: new Events(body("events")),
+  stores: new Stores(body("stores")),
+};
+
+/** What can fail while the control plane is away is asked again when it is back. */
+const quietly = (work) => work.catch((error) => console.debug(error.message));
+
+function show() {
+  const { state, service, range } = shown;
+  if (state === null) return;
+  say(document.getElementById("name"), state.application);
+  document.title = `${state.application} – Flyball`;
+  const address = document.getElementById("address");
+  if (address.textContent !== state.url) {
+    address.href = state.url;
+    say(address, state.url);
+  }
+  chooseServices(state);
+  parts.tiles.show(state, service);
+  parts.why.show(state, service, range);
+  parts.traffic.show(state);
+  parts.instances.show(state, service);
+  parts.rollouts.show(state, service);
+  parts.map.show(state);
+  parts.events.choose(service);
+  notice(state);
+}
+
+function notice(state) {
+  const element = document.getElementById("notice");
+  const text = shown.downAt !== null
+    ? `The control plane has not answered for ${lasting((performance.now() - shown.downAt) / 1000)}. Instances and the balancer go on without it; what you see is from before. Start it again with: flyball up`
+    : state?.stopping ? "The application is being stopped."
+    : state?.control.journal_error ? `Going on without the journal: ${state.control.journal_error}` : "";
+  element.hidden = text === "";
+  say(element, text);
+}
+
+function chooseServices(state) {
+  const names = [null, ...state.services.map((one) => one.name)];
+  const field = document.getElementById("services");
+  field.hidden = names.length < 3;
+  if (!names.includes(shown.service)) shown.service = null;
+  radios(field, "service", names.map((name) => [name, name ?? "Whole application"]), shown.service, (name) => {
+    shown.service = name;
+    remember();
+    quietly(parts.traffic.load(name, shown.range, now()));
+    show();
+  });
+}
+
+function chooseRanges() {
+  radios(document.getElementById("ranges"), "range", Object.entries(RANGES).map(([text, seconds]) => [seconds, text]), shown.range, (seconds) => {
+    shown.range = seconds;
+    remember();
+    reload();
+  });
+}
+
+function radios(field, group, choices, chosen, choose) {
+  keyed(field, choices, ([value]) => String(value), ([value, text]) => {
+    const input = h("input", { type: "radio", name: group, value: String(value), onchange: () => choose(value) });
+    return h("label", {}, input, text);
+  }, (label, [value]) => {
+    label.firstChild.checked = value === chosen;
+  });
+}
+
+const now = () => shown.state?.at ?? Date.now() / 1000;
+
+function reload() {
+  shown.loaded = performance.now();
+  parts.why.load(shown.range, now());
+  quietly(parts.traffic.load(shown.service, shown.range, now()));
+}
+
+function reloadAll() {
+  reload();
+  for (const part of [parts.rollouts, parts.map, parts.stores, parts.events, logs]) quietly(part.load());
+}
+
+/** The choice stays in the address, for reloads and bookmarks. */
+function remember() {
+  const choice = new URLSearchParams({ ...(shown.service ? { service: shown.service } : {}), range: shown.range });
+  history.replaceState(null, "", `?${choice}${location.hash}`);
+}
+
+function recall() {
+  const choice = new URLSearchParams(location.search);
+  if (choice.has("service")) shown.service = choice.get("service");
+  if (Object.values(RANGES).includes(Number(choice.get("range")))) shown.range = Number(choice.get("range"));
+}
+
+function standing(word, text) {
+  const element = document.getElementById("live");
+  element.dataset.live = word;
+  document.body.dataset.live = word;
+  say(element, text);
+}
+
+live.addEventListener("state", ({ detail }) => {
+  const first = shown.state === null;
+  shown.state = detail;
+  show();
+  if (first) quietly(parts.traffic.load(shown.service, shown.range, now()));
+  if (shown.range > 3600 && performance.now() - shown.loaded > FRESH_MS) reload();
+});
+live.addEventListener("decision", ({ detail }) => {
+  if (!parts.events.decide(detail)) return;
+  parts.why.decide(detail);
+  parts.rollouts.decide(detail);
+  if (["launched", "release_created"].includes(detail.kind)) quietly(logs.load());
+});
+live.addEventListener("up", () => {
+  standing("yes", "live");
+  const back = shown.downAt !== null;
+  shown.downAt = null;
+  if (back) reloadAll();
+});
+live.addEventListener("down", () => {
+  standing("no", "reconnecting");
+  shown.downAt = performance.now();
+  notice(shown.state);
+});
+setInterval(() => shown.downAt !== null && notice(shown.state), 1000);
+setInterval(() => {
+  if (shown.downAt === null && document.visibilityState === "visible") quietly(parts.stores.load());
+}, SLOW_MS);
+
+recall();
+chooseRanges();
+for (const part of [parts.rollouts, parts.map, parts.stores, logs]) quietly(part.load());
+live.start(await parts.events.load().catch(() => 0));

@@ -1,0 +1,62 @@
+// The six tiles of a monitoring dashboard, in their order and words.
+
+import { h, number, percent, plural, say } from "./dom.js";
+import { chosen, health, together } from "./now.js";
+
+export class Tiles {
+  #parts = {};
+
+  constructor(root) {
+    const tile = (name, title, ...content) =>
+      h("article", { class: `tile ${name}`, id: `tile-${name}` }, h("h2", {}, title), ...content);
+    const part = (name, tag = "span", attributes = {}) => (this.#parts[name] = h(tag, attributes));
+    root.append(
+      tile("active", "Active Instances", part("active", "p", { class: "big" }), part("wanted", "p", { class: "small" })),
+      tile("count", "Request Count", part("count", "p", { class: "big" }), part("errors", "p", { class: "small" })),
+      tile(
+        "cpu", "CPU Utilization (%)",
+        h("p", { class: "metered" }, part("bar", "meter", { min: 0, max: 100, "aria-label": "CPU utilization" }), part("cpu", "b")),
+        part("memory", "p", { class: "small" }),
+      ),
+      tile("latency", "Request Latency (ms)", this.#percentiles(part), part("slow", "p", { class: "small" })),
+      tile("health", "Health Check Status", part("health", "p", { class: "big" }), part("unwell", "p", { class: "small" })),
+      tile("scaling", "Scaling Events (Last 24h)", part("out", "p"), part("in", "p")),
+    );
+  }
+
+  #percentiles(part) {
+    const one = (name) => h("span", {}, `${name}: `, part(name, "b"));
+    return h("p", { class: "three" }, one("p50"), one("p95"), one("p99"));
+  }
+
+  show(state, service) {
+    const now = together(chosen(state, service));
+    const well = health(now.instances);
+    const parts = this.#parts;
+    say(parts.active, number(now.in_service));
+    say(parts.wanted, `wanted ${number(now.desired)}, min ${number(now.min)}, max ${number(now.max)}`);
+    say(parts.count, `${number(Math.round(now.rps * 60))} req/min`);
+    say(parts.errors, now.eps > 0 ? `${number(now.eps * 60)} errors/min` : "no errors");
+    parts.errors.classList.toggle("bad", now.eps > 0);
+    parts.bar.value = Math.min(now.cpu ?? 0, 100);
+    say(parts.cpu, percent(now.cpu));
+    say(parts.memory, `of what is reserved; memory ${percent(now.memory)}`);
+    for (const name of ["p50", "p95", "p99"]) say(parts[name], now[name] === null ? "–" : `${number(now[name])}ms`);
+    say(parts.slow, now.p50 === null ? "no requests in the last second" : "requests of the last second");
+    const good = well.all > 0 && well.healthy === well.all;
+    say(parts.health, `Healthy: ${well.healthy}/${well.all}${good ? " ✓" : ""}`);
+    parts.health.classList.toggle("bad", well.unhealthy > 0 || well.healthy === 0);
+    say(parts.unwell, unwell(well));
+    say(parts.out, `Scale Out: ${plural(now.scale_out, "event")}`);
+    say(parts.in, `Scale In: ${plural(now.scale_in, "event")}`);
+  }
+}
+
+function unwell({ all, starting, unhealthy, leaving }) {
+  const parts = [];
+  if (unhealthy) parts.push(`${unhealthy} unhealthy`);
+  if (starting) parts.push(`${starting} starting`);
+  if (leaving) parts.push(`${leaving} leaving`);
+  if (parts.length) return parts.join(", ");
+  return all ? "all checks pass" : "no instance runs";
+}
