@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
+from flyball.cli import usage
 from flyball.core.errors import FileError, FlyballError
 
 # Verbs import what they need when they are called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -24,13 +25,21 @@ aws = App(name="aws", help="The same file on AWS: synthesize, compare, deploy.")
 app.command(aws)
 
 File = Annotated[Path | None, Parameter(name="--file", help="The flyball.toml, or its directory (found upwards).")]
+Place = Annotated[Path | None, Parameter(help="The flyball.toml, or its directory (found upwards).")]
+Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Data for programs, on stdout.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Go on as things happen.")]
-Example = Literal["visitor-board", "session-app", "forum"]
+Example = Annotated[
+    Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="A reference application to copy.")
+]
 
 
 @app.command
-def init(directory: Path = Path(), *, example: Example | None = None) -> int:
+def init(
+    directory: Annotated[Path, Parameter(help="Where to write; made when it is missing.")] = Path(),
+    *,
+    example: Example = None,
+) -> int:
     """Write a commented flyball.toml, or copy an example application."""
     from flyball.cli.init import run
 
@@ -38,7 +47,7 @@ def init(directory: Path = Path(), *, example: Example | None = None) -> int:
 
 
 @app.command
-def check(file: Path | None = None, *, json: Json = False) -> int:
+def check(file: Place = None, *, json: Json = False) -> int:
     """Find every mistake in the file, and warn of what AWS would do with it."""
     from flyball.cli.check import run
 
@@ -54,7 +63,7 @@ def schema() -> int:
 
 
 @app.command
-def config(file: Path | None = None, *, json: Json = False) -> int:
+def config(file: Place = None, *, json: Json = False) -> int:
     """Print everything resolved: the file with every default filled in."""
     from flyball.cli.config import run
 
@@ -63,7 +72,7 @@ def config(file: Path | None = None, *, json: Json = False) -> int:
 
 @app.command
 def up(
-    path: Path | None = None,
+    path: Place = None,
     *,
     detach: Annotated[bool, Parameter(name=["--detach", "-d"], negative="", help="Return once it serves.")] = False,
     port: Annotated[int | None, Parameter(help="Where the balancer listens on 127.0.0.1 (default 8080).")] = None,
@@ -100,10 +109,10 @@ def ps(*, file: File = None, json: Json = False) -> int:
 
 @app.command
 def logs(
-    service: str | None = None,
+    service: Annotated[str | None, Parameter(help="Only this service, or this instance.")] = None,
     *,
     follow: Follow = False,
-    lines: Annotated[int, Parameter(name=["--lines", "-n"])] = 100,
+    lines: Annotated[int, Parameter(name=["--lines", "-n"], help="The newest of each instance.")] = 100,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -115,7 +124,7 @@ def logs(
 
 @app.command
 def events(
-    service: str | None = None,
+    service: Only = None,
     *,
     follow: Follow = False,
     since: Annotated[str | None, Parameter(help="Only the last while, such as 10m.")] = None,
@@ -142,7 +151,7 @@ def scale(
 
 @app.command
 def deploy(
-    service: str | None = None,
+    service: Annotated[str | None, Parameter(help="One service; without it all of them, and the file.")] = None,
     *,
     source: Annotated[Path | None, Parameter(name="--from", help="Directory with the new source.")] = None,
     ref: Annotated[str | None, Parameter(help="Git reference to take the source from.")] = None,
@@ -155,7 +164,12 @@ def deploy(
 
 
 @app.command
-def rollback(service: str, release: int | None = None, *, file: File = None) -> int:
+def rollback(
+    service: Annotated[str, Parameter(help="The service that goes back.")],
+    release: Annotated[int | None, Parameter(help="Its number; by default the completed one before.")] = None,
+    *,
+    file: File = None,
+) -> int:
     """Roll an earlier release out again (the last completed one)."""
     from flyball.cli.releases import rollback
 
@@ -163,7 +177,7 @@ def rollback(service: str, release: int | None = None, *, file: File = None) -> 
 
 
 @app.command
-def releases(service: str | None = None, *, file: File = None, json: Json = False) -> int:
+def releases(service: Only = None, *, file: File = None, json: Json = False) -> int:
     """List releases."""
     from flyball.cli.releases import releases
 
@@ -196,23 +210,25 @@ def post_receive(file: Path, job: str) -> int:
 
 @app.command
 def load(
-    target: str | None = None,
+    target: Annotated[str | None, Parameter(help="A service or a URL; by default the application.")] = None,
     *,
-    rate: float | None = None,
+    rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
     lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
     stages: Annotated[str | None, Parameter(help="Rates one after another, such as 50:1m,400:3m.")] = None,
     trace: Annotated[Path | None, Parameter(help="A recording: CSV with one rate per row.")] = None,
-    speed: float = 1.0,
-    scale: float = 1.0,
-    path: str | None = None,
-    method: str = "GET",
-    header: Annotated[tuple[str, ...], Parameter(name=["--header", "-H"], help='"Name: value"')] = (),
+    speed: Annotated[float, Parameter(help="Play so many times as fast; rates stay.")] = 1.0,
+    scale: Annotated[float, Parameter(help="All rates times this.")] = 1.0,
+    path: Annotated[str | None, Parameter(help="The path; by default that of the target.")] = None,
+    method: Annotated[str, Parameter(help="The HTTP method.")] = "GET",
+    header: Annotated[
+        tuple[str, ...], Parameter(name=["--header", "-H"], negative="", help='"Name: value"; may be given again.')
+    ] = (),
     body: Annotated[str, Parameter(help="The body, or @FILE.")] = "",
     expect: Annotated[str | None, Parameter(help="Statuses that count as ok, such as 200,404.")] = None,
-    timeout: str = "60s",
+    timeout: Annotated[str, Parameter(help="An answer that takes longer fails.")] = "60s",
     requests: Annotated[int | None, Parameter(help="Stop after so many.")] = None,
     evenly: Annotated[bool, Parameter(negative="", help="Even gaps instead of Poisson arrivals.")] = False,
-    seed: int = 0,
+    seed: Annotated[int, Parameter(help="Another draw of the arrivals.")] = 0,
     allow_remote: Annotated[bool, Parameter(negative="", help="Let the target be another machine.")] = False,
     file: File = None,
     json: Json = False,
@@ -251,8 +267,8 @@ def open_(
 
 @app.command(name="exec")
 def exec_(
-    service: str,
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    service: Annotated[str, Parameter(help="A service or an instance.")],
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to run there.")],
     file: File = None,
 ) -> int:
     """Run a command in an instance's directory and environment."""
@@ -282,7 +298,7 @@ Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not 
 
 @aws.command(name="synth")
 def aws_synth(
-    path: Path | None = None, *, out: Annotated[Path, Parameter(help="Where the templates go.")] = Path("cdk.out")
+    path: Place = None, *, out: Annotated[Path, Parameter(help="Where the templates go.")] = Path("cdk.out")
 ) -> int:
     """Write the CloudFormation templates; needs neither network nor account."""
     from flyball.cli.aws import synth
@@ -291,7 +307,7 @@ def aws_synth(
 
 
 @aws.command(name="diff")
-def aws_diff(path: Path | None = None, *, json: Json = False) -> int:
+def aws_diff(path: Place = None, *, json: Json = False) -> int:
     """Show what a deployment would change."""
     from flyball.cli.aws import diff
 
@@ -299,7 +315,7 @@ def aws_diff(path: Path | None = None, *, json: Json = False) -> int:
 
 
 @aws.command(name="deploy")
-def aws_deploy(path: Path | None = None, *, yes: Yes = False) -> int:
+def aws_deploy(path: Place = None, *, yes: Yes = False) -> int:
     """Show the changes, ask, carry them out."""
     from flyball.cli.aws import deploy
 
@@ -308,7 +324,7 @@ def aws_deploy(path: Path | None = None, *, yes: Yes = False) -> int:
 
 @aws.command(name="destroy")
 def aws_destroy(
-    path: Path | None = None,
+    path: Place = None,
     *,
     yes: Yes = False,
     with_stores: Annotated[bool, Parameter(negative="", help="Also delete the data.")] = False,
@@ -333,8 +349,9 @@ def main() -> None:
 def outcome(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     try:
-        result = app(arguments, exit_on_error=False, print_error=True)
-    except CycloptsError:
+        result = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        sys.stderr.write(f"{usage.sentence(error)}\n")
         return FileError.exit_code
     except FlyballError as error:
         sys.stderr.write(f"{error}\n")

@@ -13,6 +13,8 @@ from .files import find_file
 
 def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
     """Set the desired capacity of services. Raises `Failed` when one is refused."""
+    if not wishes:
+        raise FileError("say how many, such as: flyball scale web=3")
     control = Control(find_file(path))
     known = [one["name"] for one in control.get("application")["services"]]
     refused = []
