@@ -29,6 +29,7 @@ class _Watched:
     failing: str | None = None
     ended: dict[str, Any] | None = None
     why: str | None = None
+    back: bool = False
 
     def hear(self, event: dict[str, Any]) -> None:
         if event["kind"] == "failed" and event["instance"]:
@@ -36,9 +37,9 @@ class _Watched:
         # A rollback by hand ends a rollout too: there the release that fails is not the wanted one.
         if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
             self.ended = event
-            self.why = event["reason"]
+            self.why, self.back = event["reason"], event["kind"] == "build_failed"
         elif event["kind"] == "rolled_back" and self.ended is not None:
-            self.why = event["reason"]
+            self.why, self.back = event["reason"], True
 
 
 def in_service(one: Mapping[str, Any], release: int | None) -> bool:
@@ -86,12 +87,12 @@ def _quiet(one: Mapping[str, Any]) -> bool:
 def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
     if now is None:
         return True  # the file has it no more
-    if watched.ended is not None:
-        return now["rollout"] is None or now["rollout"]["phase"] == "stalled"
+    if watched.ended is not None and (watched.back or (now["rollout"] or {}).get("phase") == "stalled"):
+        return True
     if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
         watched.why = f"release {watched.release} was replaced by release {now['release']}"
         return True
-    return in_service(now, watched.release)
+    return watched.ended is None and in_service(now, watched.release)
 
 
 def _outcome(watched: Mapping[str, _Watched], paths: StateDirectory) -> Outcome:
