@@ -78,6 +78,11 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
     async def the_map() -> dict[str, Any]:
         return topology.topology(runtime.app, runtime.url)
 
+    @routes.get("/pipeline/runs")
+    async def runs(limit: Annotated[int, Query(ge=1, le=50)] = 8) -> list[dict[str, Any]]:
+        found = [run.as_json() for run in runtime.pipeline.records.runs(limit=limit)]
+        return [{name: value for name, value in run.items() if name != "lines"} for run in found]
+
     @routes.get("/logs")
     async def log_names() -> list[str]:
         return sorted(path.stem for path in runtime.paths.logs.glob("*.log"))

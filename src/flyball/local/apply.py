@@ -122,6 +122,7 @@ class Applier:
             stores={self.app.store(name).variable: self.store_urls[name] for name in action.spec.stores},
             own=dict(action.spec.environment),
             directory=directory,
+            otlp=self.app.observe.otlp,
         )
 
     def _build(self, action: Build) -> None:

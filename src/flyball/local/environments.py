@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from flyball.core.errors import Failed
 
@@ -52,16 +53,19 @@ def environment(
     stores: Mapping[str, str],
     own: Mapping[str, str],
     directory: Path | None = None,
+    otlp: str | None = None,
     caller: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """The whole environment of an instance. `stores`: variable to URL. `own`: the file's variables.
 
-    `directory` is the release's: with it, programs of its own packages are found first on PATH.
+    `directory` is the release's: with it, programs of its own packages are found first on PATH. `otlp` is where an
+    OpenTelemetry SDK, if the program has one, sends its traces.
     """
     return {
         **_inherited(caller),
         "PATH": _path(caller, directory),
         "PYTHONUNBUFFERED": "1",  # else a program's last words stay in its buffer when it is killed
+        **({} if otlp is None else _telemetry(otlp, application, service, instance, release)),
         **own,
         **stores,
         "PORT": str(port),
@@ -73,6 +77,20 @@ def environment(
         "FLYBALL_SERVICE": service,
         "FLYBALL_URL": url,
         "FLYBALL_ZONE": zone,
+    }
+
+
+def _telemetry(endpoint: str, application: str, service: str, instance: str, release: int) -> dict[str, str]:
+    """What every OpenTelemetry SDK reads.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    attributes = {"service.namespace": application, "service.instance.id": instance, "service.version": str(release)}
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={quote(value)}" for name, value in attributes.items()),
     }
 
 

@@ -6,18 +6,20 @@ import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Logs } from "./logs.js";
 import { RouteMap } from "./map.js";
+import { Pipeline } from "./pipeline.js";
 import { Rollouts } from "./rollouts.js";
 import { Stores } from "./stores.js";
 import { Tiles } from "./tiles.js";
 import { Traffic } from "./traffic.js";
 import { Why } from "./why.js";
 
-const RANGES = { "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 days": 604800 };
+const RANGES = { "5 min": 300, "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 days": 604800 };
 const FRESH_MS = 60000; // longer ranges are read anew: their open minute is only a sample
-const SLOW_MS = 10000; // stores and names of logs are asked for this often
+const SLOW_MS = 10000; // stores and pushes are asked for this often
+const SOON_MS = 1000; // pushes, while one is on its way
 
 const body = (id) => document.querySelector(`#${id} .body`);
-const shown = { service: null, range: 900, state: null, loaded: 0, downAt: null };
+const shown = { service: null, range: 300, state: null, loaded: 0, downAt: null };
 const live = new Live();
 const logs = new Logs(body("logs"));
 const parts = {
@@ -26,6 +28,7 @@ const parts = {
   traffic: new Traffic(body("traffic")),
   instances: new Instances(body("instances"), (name) => logs.show(name)),
   rollouts: new Rollouts(body("rollouts"), (name) => logs.show(name)),
+  pipeline: new Pipeline(body("rollouts"), (name) => logs.show(name)),
   map: new RouteMap(body("map")),
   events: new Events(body("events")),
   stores: new Stores(body("stores")),
@@ -105,7 +108,7 @@ function reload() {
 
 function reloadAll() {
   reload();
-  for (const part of [parts.rollouts, parts.map, parts.stores, parts.events, logs]) quietly(part.load());
+  for (const part of [parts.rollouts, parts.pipeline, parts.map, parts.stores, parts.events, logs]) quietly(part.load());
 }
 
 /** The choice stays in the address, for reloads and bookmarks. */
@@ -152,11 +155,13 @@ live.addEventListener("down", () => {
   notice(shown.state);
 });
 setInterval(() => shown.downAt !== null && notice(shown.state), 1000);
+const awake = () => shown.downAt === null && document.visibilityState === "visible";
 setInterval(() => {
-  if (shown.downAt === null && document.visibilityState === "visible") quietly(parts.stores.load());
+  if (awake()) for (const part of [parts.stores, parts.pipeline]) quietly(part.load());
 }, SLOW_MS);
+setInterval(() => awake() && parts.pipeline.busy && quietly(parts.pipeline.load()), SOON_MS);
 
 recall();
 chooseRanges();
-for (const part of [parts.rollouts, parts.map, parts.stores, logs]) quietly(part.load());
+for (const part of [parts.rollouts, parts.pipeline, parts.map, parts.stores, logs]) quietly(part.load());
 live.start(await parts.events.load().catch(() => 0));
