@@ -13,7 +13,7 @@ from flyball.core.model import Service
 from .commands import start_script
 
 PYTHON = "3.11.14"
-UV = "0.9.9"
+UV = "0.13.8"
 BASE = f"public.ecr.aws/docker/library/python:{PYTHON}-slim-bookworm"
 USER = 10001
 
@@ -33,7 +33,9 @@ ENV UV_COMPILE_BYTECODE=1 \\
 RUN pip install --no-cache-dir uv=={UV}
 WORKDIR /application
 COPY {source} ./
-{build}RUN printf '%s\\n' \\
+{build}# The start script's variables are for the instance, not for this build.
+# hadolint ignore=SC2016
+RUN printf '%s\\n' \\
 {start}    > /start && chmod 0555 /start
 
 FROM {BASE}

@@ -186,7 +186,7 @@ def _ready(service: Service) -> str:
     """Healthy by its own check: join the balancer. Else the hook gives the machine up and another is started."""
     return f"""\
 PORT=$(sed -n 's/^PORT="\\(.*\\)"$/\1/p' /etc/instance.env)
-for attempt in $(seq {READY_WITHIN_S // 5}); do
+for _ in $(seq {READY_WITHIN_S // 5}); do
   if curl --silent --fail --output /dev/null "http://127.0.0.1:$PORT{service.health.path}"; then
     aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \\
       --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"

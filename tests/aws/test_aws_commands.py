@@ -1,0 +1,132 @@
+"""The start script does what `flyball up` does with a command line; without CDK."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aws import applications
+from flyball.aws import buildspec, image
+from flyball.aws.commands import PLACEHOLDER, VARIABLE, shell_words, start_script
+from flyball.aws.cron import aws_cron
+
+ENVIRONMENT = {"PORT": "80", "NAME": 'a "b" $c'}
+WORDS = ("serve", "--port", "$PORT", "${NAME}", "*", ";", "&& rm", "`id`", "$(id)", "\\", "'", '"$PORT"', "a=$PORT/x")
+
+
+def read_by_sh(line: str) -> list[str]:
+    """The words that `sh` hands to a program."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"printf '%s\\0' {line}"], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split("\0")[:-1]
+
+
+def read_by_flyball(run: str) -> list[str]:
+    """The words that `flyball up` hands to the program: split, variables filled in, nothing else."""
+
+    def fill(word: str) -> str:
+        return VARIABLE.sub(lambda found: ENVIRONMENT.get(found.group().strip("${}"), ""), word)
+
+    return [fill(word) for word in shlex.split(run)]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "serve --port $PORT",
+        "serve --bind 0.0.0.0:${PORT}",
+        "serve 'two words' --name=$NAME",
+        "serve * ? ; && || > out",
+        "serve \"$(id)\" `id` '$(id)'",
+        "serve \\$PORT",
+        "serve ''",
+    ],
+)
+def test_sh_hands_on_the_same_words(run: str):
+    assert read_by_sh(shell_words(run)) == read_by_flyball(run)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6))
+def test_sh_hands_on_the_same_words_whatever_they_are(words: list[str]):
+    run = " ".join(shlex.quote(word) for word in words)
+    assert read_by_sh(shell_words(run)) == read_by_flyball(run)
+
+
+def test_the_script_becomes_the_program():
+    script = start_script(applications.visitor_board().services[0])
+    assert script.splitlines()[0] == "#!/bin/sh"
+    assert script.splitlines()[-1] == 'exec granian --interface wsgi --port "$PORT" board:app'
+
+
+def test_the_placeholder_is_python():
+    compile(PLACEHOLDER, "placeholder", "exec")
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("0 8 * * *", "0 8 * * ? *"),
+        ("*/15 8-18 * * 1-5", "*/15 8-18 ? * MON,TUE,WED,THU,FRI *"),
+        ("0 0 1 1 *", "0 0 1 1 ? *"),
+        ("0 9 * * 0", "0 9 ? * SUN *"),
+        ("0 9 * * 7", "0 9 ? * SUN *"),
+        ("0 9 * * 5-7", "0 9 ? * FRI,SAT,SUN *"),
+        ("0 9 * * mon,wed", "0 9 ? * MON,WED *"),
+        ("0 9 * * */2", "0 9 ? * SUN,TUE,THU,SAT *"),
+        ("0 9 * * fri-mon", "0 9 ? * FRI,SAT,SUN,MON *"),
+    ],
+)
+def test_cron_in_awss_words(cron: str, expected: str):
+    assert aws_cron(cron) == expected
+
+
+@pytest.mark.parametrize("cron", ["0 9 1 * 1", "0 9 * *", "0 9 * * * *"])
+def test_what_aws_cannot_say_is_refused(cron: str):
+    with pytest.raises(ValueError, match=r"fields|combine"):
+        aws_cron(cron)
+
+
+def test_dockerfile_is_two_stages_pinned_and_nobody():
+    lines = image.dockerfile(applications.forum().services[0]).splitlines()
+    bases = [line for line in lines if line.startswith("FROM ")]
+    assert len(bases) == 2
+    assert all(f":{image.PYTHON}-slim-bookworm" in base for base in bases)
+    assert "USER 10001:10001" in lines
+    assert 'ENTRYPOINT ["/start"]' in lines
+    assert "RUN uv venv && uv pip install -r requirements.txt" in lines
+    assert 'VOLUME ["/tmp"]' in lines
+
+
+def test_the_images_start_script_is_the_start_script(tmp_path):
+    service = replace(applications.forum().services[0], run="sh -c 'echo it'\\''s $PORT' \"a\\\\b\"")
+    text = image.dockerfile(service)
+    command = text[text.index("RUN printf ") + 4 : text.index(" > /start")].replace("\\\n", " ")
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == start_script(service)
+
+
+def test_build_and_test_run_before_anything_is_stored():
+    app = applications.forum()
+    services = tuple(replace(service, test="pytest -q") for service in app.services)
+    text = buildspec.for_images(replace(app, services=services), {s.name: [("us-east-1", "1/r")] for s in services})
+    assert text.index("pytest -q") < text.index("docker build") < text.index("docker push")
+
+
+def test_a_commit_gives_one_release_however_often_it_is_built():
+    app = applications.forum()
+    text = buildspec.for_images(app, {s.name: [("us-east-1", "host/forum/x")] for s in app.services})
+    assert 'RELEASE="$(printf %.12s "$CODEBUILD_RESOLVED_SOURCE_VERSION")"' in text
+    assert text.index("describe-images") < text.index("docker build")
+
+
+def test_archives_leave_the_git_directory_and_environments_out():
+    text = buildspec.for_archives(applications.visitor_board(), [("eu-north-1", "bucket")])
+    assert "--exclude=./.git --exclude=./.venv" in text
+    assert '"s3://bucket/web/$RELEASE.tar.gz"' in text
