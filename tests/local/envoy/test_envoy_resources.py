@@ -20,8 +20,11 @@ from flyball.core.model import (
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.bootstrap import bootstrap
 from flyball.local.envoy.endpoints import Endpoint
+from flyball.local.envoy.refusals import refusals
 from flyball.local.envoy.resources import files
 from local.envoy.envoy_rig import application, service
+
+FIRST_RULE = len(refusals())
 
 
 def endpoint(number=1, **fields):
@@ -118,13 +121,13 @@ def test_what_loses_requests_when_it_is_missing():
     (limits,) = found["circuit_breakers"]["thresholds"]
     assert min(limits.values()) >= 10_000
     assert found["outlier_detection"]["split_external_local_origin_errors"] is True
-    for route in routes(application())[1:3]:
+    for route in routes(application())[FIRST_RULE : FIRST_RULE + 2]:
         (predicate,) = route["route"]["retry_policy"]["retry_host_predicate"]
         assert predicate["name"].endswith("previous_hosts")
 
 
 def test_only_requests_that_change_nothing_are_sent_again_after_a_reset():
-    safe, other = routes(application())[1:3]
+    safe, other = routes(application())[FIRST_RULE : FIRST_RULE + 2]
     assert safe["match"]["headers"][0]["string_match"]["safe_regex"]["regex"] == "GET|HEAD|OPTIONS"
     assert safe["route"]["retry_policy"]["retry_on"].split(",")[-1] == "reset"
     assert "headers" not in other["match"]
@@ -160,21 +163,21 @@ def test_filters_stand_there_only_when_asked_for():
 
 def test_a_sticky_service_among_weighted_ones_has_its_cookie_on_its_own_share():
     app = application(service("old", balancing=Balancing(stickiness=Stickiness(duration_s=5.4))), service("new"))
-    shares = routes(app)[1]["route"]["weighted_clusters"]["clusters"]
+    shares = routes(app)[FIRST_RULE]["route"]["weighted_clusters"]["clusters"]
     assert [(share["name"], "typed_per_filter_config" in share) for share in shares] == [("old", True), ("new", False)]
     assert '"name": "AWSALB", "path": "/", "ttl": "5s"' in json.dumps(shares[0])
 
 
 def test_a_rule_whose_weights_are_all_zero_answers_503():
     app = application(service(routes=(Route(condition=Condition(), weight=0),)))
-    assert routes(app)[1]["direct_response"] == {"status": 503}
+    assert routes(app)[FIRST_RULE]["direct_response"] == {"status": 503}
 
 
 def test_idle_timeout_governs_and_nothing_else():
     found = manager(application(idle_timeout_s=12.5))
     assert found["stream_idle_timeout"] == "12.5s"
     assert found["common_http_protocol_options"]["idle_timeout"] == "12.5s"
-    assert {route["route"]["timeout"] for route in routes(application())[1:3]} == {"0s"}
+    assert {route["route"]["timeout"] for route in routes(application())[FIRST_RULE : FIRST_RULE + 2]} == {"0s"}
 
 
 def test_literal_text_in_redirects_and_content_types_is_not_a_format():

@@ -9,6 +9,9 @@ from .types import Json, extension, file_source
 LISTENERS_FILE = "lds.json"
 CLUSTERS_FILE = "cds.json"
 
+_STRICT = ("envoy.reloadable_features.strict_chunk_parsing",)
+"""Off in Envoy 1.40: without it, bytes that a chunk has beyond its size are skipped instead of refused."""
+
 
 def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connections = Connections()) -> Json:
     """Envoy's bootstrap. The admin interface is a Unix socket of the same user only (mode 0600)."""
@@ -19,6 +22,7 @@ def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connectio
             "lds_config": file_source(directory, LISTENERS_FILE),
             "cds_config": file_source(directory, CLUSTERS_FILE),
         },
+        "layered_runtime": {"layers": [{"name": "strict", "static_layer": dict.fromkeys(_STRICT, True)}]},
         # Nothing takes statistics but the admin interface, so no timer needs to sum them up.
         "stats_flush_on_admin": True,
         "stats_config": {

@@ -12,18 +12,16 @@ from . import stickiness
 from .endpoints import taking
 from .matches import route_match
 from .redirects import fixed_response, redirect, response_header
+from .refusals import refusals
 from .types import Json, extension, seconds, typed
 
 ROUTES = "routes"
 INSTANCE_HEADER = "x-flyball-instance"
 
-# A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path.
-_CLIMBS = r".*(/|\\|%2[fF]|%5[cC])(\.|%2[eE]){2}((/|\\|;|%2[fF]|%5[cC]|%3[bB]).*)?"
-
 
 def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
     """All rules; the last answers 404. `port` and `secure` say how the listener is reached, for redirects."""
-    routes = [_refuse_climbing()]
+    routes = refusals()
     for rule in rules_in_order(app):
         routes.extend(_routes(app, rule, port=port, secure=secure))
     routes.append(_nothing_here())
@@ -33,7 +31,7 @@ def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
         virtual_hosts=[{"name": "all", "domains": ["*"], "routes": routes}],
         response_headers_to_add=[response_header(INSTANCE_HEADER, "%UPSTREAM_HOST_NAME%")],
         request_headers_to_add=[_client_address()],
-        request_headers_to_remove=["x-envoy-external-address"],
+        request_headers_to_remove=["x-envoy-external-address", INSTANCE_HEADER],
     )
 
 
@@ -110,10 +108,6 @@ def _behaviour(*, repeatable: bool) -> Json:
 def _client_address() -> Json:
     address = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
     return {"header": address, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
-
-
-def _refuse_climbing() -> Json:
-    return {"match": {"safe_regex": {"regex": _CLIMBS}}, "direct_response": {"status": 400}}
 
 
 def _nothing_here() -> Json:

@@ -1,0 +1,36 @@
+"""Requests that no rule ever sees: what could lead past a rule, what HTTP forbids, and what AWS's balancer refuses too.
+
+Requests that are malformed as such (two lengths, bad chunks, odd request lines) are refused by Envoy's parser.
+"""
+
+from __future__ import annotations
+
+from .types import Json
+
+# A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path.
+_CLIMBS = r".*(/|\\|%2[fF]|%5[cC])(\.|%2[eE]){2}((/|\\|;|%2[fF]|%5[cC]|%3[bB]).*)?"
+
+# None, or several, which Envoy joins by commas: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+_NOT_ONE_HOST = "|.*,.*"
+
+
+def refusals() -> list[Json]:
+    """Routes that come before all rules.
+
+    405 for TRACE as on AWS; 403 for CONNECT, which asks for a tunnel that no application here has.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-405-issues
+    """
+    return [
+        _refuse({"connect_matcher": {}}, 403),
+        _refuse({"prefix": "/", "headers": [_header(":method", "TRACE")]}, 405),
+        _refuse({"prefix": "/", "headers": [_header(":authority", _NOT_ONE_HOST)]}, 400),
+        _refuse({"safe_regex": {"regex": _CLIMBS}}, 400),
+    ]
+
+
+def _refuse(match: Json, status: int) -> Json:
+    return {"match": match, "direct_response": {"status": status}}
+
+
+def _header(name: str, regex: str) -> Json:
+    return {"name": name, "string_match": {"safe_regex": {"regex": regex}}}
