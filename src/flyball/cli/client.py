@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flyball.core.errors import Failed, NotRunning
+from flyball.core.errors import Failed, FileError, NotRunning
 from flyball.local.paths import StateDirectory
 
 
@@ -65,14 +65,20 @@ class Control:
             return False
         return True
 
-    def _ask(self, method: str, path: str, body: str | None) -> Any:
-        connection, response = self._send(method, path, body, 300)
+    def _ask(self, method: str, path: str, content: str | None) -> Any:
+        connection, response = self._send(method, path, content, 300)
         try:
-            answer = json.loads(response.read() or b"null")
+            body = response.read()
         finally:
             connection.close()
+        try:
+            answer = json.loads(body or b"null")
+        except ValueError as error:  # it failed in a way that nobody foresaw, or while it was ending
+            words = body.decode(errors="replace")
+            raise Failed(f"the control plane answered {response.status}: {words}; see its log") from error
         if response.status >= 400:
-            raise Failed(_sentence(answer))
+            code = answer.get("exit_code") if isinstance(answer, dict) else None
+            raise FileError(_sentence(answer)) if code == FileError.exit_code else Failed(_sentence(answer))
         return answer
 
     def _send(

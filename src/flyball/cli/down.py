@@ -39,7 +39,10 @@ def _anything_runs(paths: StateDirectory) -> bool:
 
 def _stop_leftovers(file: Path) -> int:
     app = load(file)
-    return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file)))
+    balancer = processes.load(StateDirectory(file.parent / ".flyball").processes / "balancer.json")
+    # A balancer that is gone is started once more to drain; its old port may be somebody else's by now.
+    port = None if balancer is not None and processes.alive(balancer[0]) else processes.free_port()
+    return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file, port=port)))
 
 
 async def _taken_over_and_stopped(runtime: Runtime) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from flyball.local.paths import StateDirectory
 from . import talk
 from .files import find_file
 
-NOT_INSTANCES = ("access", "control", "envoy", "build-", "store-", "pipeline-")
+# An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
+INSTANCE = re.compile(r"(?!(build|pipeline)-.+-\d+$).+-\d+")
 LOOK_FOR_NEW_S = 0.5
 
 
@@ -37,7 +39,7 @@ def run(path: Path | None, *, service: str | None, follow: bool, lines: int, jso
 
 def of_instances(directory: Path, service: str | None) -> list[Path]:
     """Logs of instances (of one service), in the order of their numbers."""
-    found = [log for log in directory.glob("*.log") if not log.stem.startswith(NOT_INSTANCES)]
+    found = [log for log in directory.glob("*.log") if INSTANCE.fullmatch(log.stem)]
     mine = [log for log in found if service is None or service in {log.stem, log.stem.rpartition("-")[0]}]
     return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
 

@@ -38,6 +38,8 @@ def exec_(path: Path | None, service: str, command: list[str]) -> int:
         raise Failed(f"{instance['id']} cannot be looked into: {error}") from error
     pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0") if "=" in entry)
     environment = {name: value for name, _, value in pairs}
+    # By this one a control plane that comes back knows processes that were left behind, and ends them: not this one.
+    environment.pop("FLYBALL_APPLICATION_ID", None)
     try:
         return subprocess.run(command, cwd=directory, env=environment, check=False).returncode
     except OSError as error:

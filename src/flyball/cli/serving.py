@@ -95,7 +95,7 @@ async def serve(
     try:
         async with served(runtime) as control:
             on_started(runtime, control)
-            await runtime.converge()
+            await _converged(runtime, work)
             beside = asyncio.ensure_future(watcher(runtime)) if watcher is not None else None
             code = await ending.until_over(work, beside)
     finally:
@@ -106,6 +106,17 @@ async def serve(
         else:
             await runtime.leave()
     return code
+
+
+async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
+    """Release what the source calls for. Without a usable source nothing that was just started stays behind."""
+    try:
+        await runtime.converge()
+    except (FlyballError, OSError):
+        if not runtime.adopted:
+            await runtime.stop()
+            await work
+        raise
 
 
 class _Ending:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.control.state import Lifecycle
-from flyball.core.errors import Failed, FlyballError
+from flyball.core.errors import Failed, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.local import logs, processes
 from flyball.local.journal import Event, Journal
@@ -24,7 +24,7 @@ from . import talk
 from .client import Control
 from .files import find_file, load
 from .serving import serve
-from .waiting import ENDED_BADLY, Outcome, last_lines, until_settled
+from .waiting import ENDED_BADLY, GONE, Outcome, last_lines, until_settled
 
 CONTROL_STARTS_S = 30.0
 
@@ -174,6 +174,9 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
         if described["push"] is not None:
             talk.say(f"deploy by {pushing(described['push'])}")
         return 0
+    if outcome.failure == GONE:
+        until_gone(control_plane, process)
+        raise Failed(f"{app.name}: {outcome.failure}: {_words(log, beginning).rpartition(chr(10))[2]}")
     explain(app.name, outcome)
     if fresh:
         with contextlib.suppress(FlyballError):
@@ -211,15 +214,19 @@ def _until_answering(control_plane: Control, process: processes.Process, log: Pa
     """Wait for the control plane. Raises `Failed` with its own words when it ends instead."""
     deadline = time.monotonic() + CONTROL_STARTS_S
     while time.monotonic() < deadline:
-        if control_plane.running():
-            return
+        with contextlib.suppress(NotRunning):  # another `up` may have been quicker: its answer is not ours
+            if control_plane.get("application")["control"]["pid"] == process.pid:
+                return
         if not processes.alive(process):
-            with log.open("rb") as file:
-                file.seek(beginning)
-                words = file.read().decode(errors="replace").replace("\0", "").strip()
-            raise Failed(words.removeprefix("flyball: ") or "the control plane ended at once without a word")
+            raise Failed(_words(log, beginning) or "the control plane ended at once without a word")
         time.sleep(0.02)
     raise Failed(f"the control plane did not answer within {CONTROL_STARTS_S:g} s; its words are in {log}")
+
+
+def _words(log: Path, beginning: int) -> str:
+    with log.open("rb") as file:
+        file.seek(beginning)
+        return file.read().decode(errors="replace").replace("\0", "").strip()
 
 
 def _events(control_plane: Control, *, after: int) -> Iterator[dict[str, Any] | None]:

@@ -10,7 +10,10 @@ from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
 ENDED_BADLY = {"build_failed", "rollout_failed"}
+GONE = "the control plane ended while this was waiting"
 LAST_LINES = 15
+GIVE_UP = 4
+"""Failed instances in a row of a service that no rollout judges and that has none in service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,15 @@ class _Watched:
     ended: dict[str, Any] | None = None
     why: str | None = None
     back: bool = False
+    failures: int = 0
+    last_failure: dict[str, Any] | None = None
 
     def hear(self, event: dict[str, Any]) -> None:
         if event["kind"] == "failed" and event["instance"]:
-            self.failing = event["instance"]
+            self.failing, self.last_failure = event["instance"], event
+            self.failures += 1
+        elif event["kind"] == "in_service":
+            self.failures = 0
         # A rollback by hand ends a rollout too: there the release that fails is not the wanted one.
         if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
             self.ended = event
@@ -70,7 +78,7 @@ def until_settled(
         now = {one["name"]: one for one in describe()["services"]}
         if all(_settled(one, now.get(name)) for name, one in watched.items()):
             return _outcome(watched, paths)
-    return Outcome("the control plane ended while this was waiting")
+    return Outcome(GONE)
 
 
 def last_lines(paths: StateDirectory, event: Mapping[str, Any], instance: str | None) -> tuple[str, ...]:
@@ -87,12 +95,25 @@ def _quiet(one: Mapping[str, Any]) -> bool:
 def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
     if now is None:
         return True  # the file has it no more
+    if _hopeless(watched, now):
+        return True
     if watched.ended is not None and (watched.back or (now["rollout"] or {}).get("phase") == "stalled"):
         return True
     if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
         watched.why = f"release {watched.release} was replaced by release {now['release']}"
         return True
     return watched.ended is None and in_service(now, watched.release)
+
+
+def _hopeless(watched: _Watched, now: Mapping[str, Any]) -> bool:
+    """Whether it fails for ever: no rollout judges a release that was fine once, nor the one that is gone back to."""
+    judged = now["rollout"] is not None and now["rollout"]["phase"] == "running"
+    last = watched.last_failure
+    if last is None or watched.failures < GIVE_UP or judged or now["capacity"]["in_service"] > 0:
+        return False
+    watched.ended = watched.ended or last
+    watched.why = f"{watched.failures} instances failed one after another, the last: {last['reason']}"
+    return True
 
 
 def _outcome(watched: Mapping[str, _Watched], paths: StateDirectory) -> Outcome:

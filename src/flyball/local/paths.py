@@ -132,7 +132,8 @@ class StateDirectory:
 
 
 def _hash(root: Path) -> str:
-    return hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:10]
+    # Resolved: through a link it is the same application, with the same processes and cgroups.
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:10]
 
 
 def _short_directory(root: Path) -> Path:
