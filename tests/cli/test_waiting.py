@@ -27,7 +27,8 @@ def test_a_rollback_by_hand_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_the_wanted_release_taken_back_is_one(tmp_path: Path) -> None:
-    events = iter([event("rolled_back", 3, "release 1 serves again: errors 4 % > 1 %")])
+    taken_back = event("rolled_back", 3, "release 1 serves again: errors 4 % > 1 %")
+    events = iter([event("rollout_failed", 3), taken_back])
 
     outcome = until_settled(events, lambda: settled_on(1), StateDirectory(tmp_path), services={"web": 3})
 

@@ -193,7 +193,13 @@ def plan(*, file: File = None, json: Json = False) -> int:
 
 
 @app.command
-def pipeline(number: int | None = None, *, follow: Follow = False, file: File = None, json: Json = False) -> int:
+def pipeline(
+    number: Annotated[int | None, Parameter(help="One push; without it all of them.")] = None,
+    *,
+    follow: Follow = False,
+    file: File = None,
+    json: Json = False,
+) -> int:
     """Show what became of each `git push flyball`, or of one of them."""
     from flyball.cli.pipeline import run
 
