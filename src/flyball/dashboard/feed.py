@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from flyball.core.errors import FlyballError
 from flyball.local.journal import Event
 from flyball.local.runtime import Runtime
@@ -31,6 +33,9 @@ MISSED = 1_000  # decisions told again to a page that comes back
 WAITING = 10_000  # decisions kept for a page that reads slowly
 RETRY_MS = 1_000
 _SCALINGS = frozenset({"scale_out", "scale_in"})
+
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +69,7 @@ class Feed:
         self._pages.add(page)
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._watch())
+            self._task.add_done_callback(_report)
         try:
             yield f"retry: {RETRY_MS}\n\n"
             last = 0
@@ -132,6 +138,12 @@ class Feed:
     def _wake_all(self) -> None:
         for page in self._pages:
             page.wake.set()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Say why the states ended; the pages connect again by themselves."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("no state for the dashboard", error=repr(error))
 
 
 def _decision(event: dict[str, Any]) -> str:
