@@ -154,6 +154,8 @@ class Runtime:
         state = self.journal.restore()
         if state is None:
             return begin(self.app, now=now)
+        # Grace periods count from now: nobody has told the balancer of new instances, or heard it, meanwhile.
+        state = replace(state, balancer_since=None)
         if not state.shutting_down:
             return state
         capacities = {one.name: one.capacity for one in self.app.services}
@@ -349,7 +351,7 @@ class Runtime:
         for event in events:
             for listener in list(self.listeners):
                 listener(event)
-        if sampled:
+        if sampled and self.loop.journal_error is None:
             self.history.record(self.services(), now=self.clock.now())
 
     def services(self) -> list[dict[str, Any]]:
