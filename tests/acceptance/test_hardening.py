@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +103,35 @@ def test_an_application_that_fails_after_it_was_taken_over(place: Callable[..., 
 
     assert done.returncode == 1
     assert "it is not there" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny disk needs root")
+def test_a_disk_that_fills_up_while_it_runs(place: Callable[..., Running]) -> None:
+    running = place(files=FILES)
+    running.paths.root.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", running.paths.root], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a tiny disk cannot be mounted here")
+    try:
+        running.up()
+        before = running.ps()
+        filler = running.paths.root / "filler"
+        fill(filler)
+        os.kill(before["services"][0]["instances"][0]["pid"], signal.SIGKILL)
+        os.kill(before["balancer"]["pid"], signal.SIGKILL)
+        running.until(lambda: running.ps()["control"]["journal_error"] is not None, within_s=20, what="no room")
+        filler.unlink()
+        running.until(lambda: running.service()["capacity"]["in_service"] == 1, within_s=40, what="room again")
+
+        assert running.ps()["control"]["pid"] == before["control"]["pid"]
+        assert len(envoys(running)) == 1
+        running.flyball("down")
+    finally:
+        subprocess.run(["umount", "-l", running.paths.root], check=True)
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))

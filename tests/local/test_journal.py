@@ -128,3 +128,14 @@ def test_a_state_of_another_shape_is_refused(journal: Journal) -> None:
 
     with pytest.raises(Failed, match="cannot read"):
         journal.restore()
+
+
+def test_a_damaged_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    journal._db.execute("DROP TABLE facts")
+    journal._db.execute("DROP TABLE state")
+
+    for question in (lambda: journal.fact("port"), lambda: journal.remember("port", "1"), journal.restore):
+        with pytest.raises(Failed, match="no such table"):
+            question()
+    journal.close()

@@ -20,7 +20,7 @@ from flyball.local.journal import Event, Journal
 from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 
-from . import talk
+from . import control_log, talk
 from .client import Control
 from .files import find_file, load
 from .serving import serve
@@ -33,12 +33,15 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
     """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
     file = find_file(path)
     app = load(file)
+    if not detach:
+        control_log.prepare()
     return _detached(app, file, port) if detach else _foreground(app, file, port)
 
 
 def control(file: Path, port: int | None) -> int:
     """The control plane behind `up -d`: no terminal, decisions go to its log."""
     app = load(file)
+    control_log.prepare()
     runtime = Runtime(app, file=file, port=port)
     return asyncio.run(
         serve(

@@ -104,8 +104,8 @@ class Balancer:
         if not unrecorded:
             return False
         process = unrecorded[0][0]
-        processes.save(self._record, process)
         self._guarded(process)
+        self._save(process)
         return True
 
     def _marked(self) -> str:
@@ -126,8 +126,14 @@ class Balancer:
             log=self.log,
         )
         self._raise_limit(process.pid)
-        processes.save(self._record, process)
         self._guarded(process)
+        self._save(process)
+
+    def _save(self, process: processes.Process) -> None:
+        try:
+            processes.save(self._record, process)
+        except OSError as error:  # it serves all the same, and is known by its mark
+            log.warning("the balancer cannot be recorded", error=str(error))
 
     def _raise_limit(self, pid: int) -> None:
         if hasattr(resource, "prlimit"):

@@ -9,6 +9,7 @@ Shapes: `steps.observation`, `steps.state` and `state.state` are zlib-compressed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -111,29 +112,41 @@ class Journal:
                 self._db.close()
             raise Failed(f"the journal {path} cannot be written: {error}") from error
 
+    @contextlib.contextmanager
+    def _failing(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise Failed(f"the journal {self.path} cannot be {done}: {error}") from error
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def fact(self, key: str) -> str | None:
         """A remembered fact about the application here, such as the listener's port."""
-        row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        with self._failing("read"):
+            row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def remember(self, key: str, value: str) -> None:
         """Keep a fact until it is overwritten."""
-        with self._db:
+        with self._failing("written"), self._db:
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
 
     def restore(self) -> State | None:
         """The state after the last recorded step. Raises `Failed` when it was written by a program that differs."""
-        row = self._db.execute("SELECT state FROM state").fetchone()
+        with self._failing("read"):
+            row = self._db.execute("SELECT state FROM state").fetchone()
         if row is None:
             return None
         try:
             return STATE.validate_json(zlib.decompress(row[0]))
         except (ValueError, zlib.error) as error:
-            raise Failed(f"the journal {self.path} holds a state this version cannot read: {error}") from error
+            raise Failed(
+                f"the journal {self.path} holds a state that this version cannot read; move it away to start afresh"
+                f" (instances that run are ended, data and sources are kept): {error}"
+            ) from error
 
     def record(self, app: Application, before: State, seen: Observation, step: Step, *, now: float) -> list[Event]:
         """Write one step in one transaction; answer its reasons as numbered events."""
@@ -226,7 +239,7 @@ class Journal:
     def record_history(self, at: float, rows: Iterable[tuple[str, dict[str, Any]]], *, resolution: int = 1) -> None:
         """Keep what services, by name, did in the `resolution` seconds that ended at `at`."""
         values = [(resolution, at, service, json.dumps(data, separators=(",", ":"))) for service, data in rows]
-        with self._db:
+        with self._failing("written"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
 
     def history(

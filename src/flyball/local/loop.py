@@ -89,7 +89,7 @@ class Loop:
             sampled = await self._wait()
             try:
                 await self._once(sampled=sampled)
-            except FlyballError as error:
+            except (FlyballError, OSError) as error:  # a full disk is told in a line
                 log.warning("step failed", error=str(error))
             except Exception:  # the driver's one broad except: the next observation shows what failed
                 log.exception("step failed")
@@ -131,8 +131,6 @@ class Loop:
             # Written down before it is carried out: after a crash in between, the next step asks for the same again.
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state = done.state
-            self._apply(done)
-            self._observer.forget_gone()
         except BaseException as error:
             for _, answer in intents:
                 if not answer.done():
@@ -141,7 +139,11 @@ class Loop:
         for _, answer in intents:
             if not answer.done():
                 answer.set_result(events)
-        self._publish(events, sampled)
+        try:
+            self._apply(done)
+            self._observer.forget_gone()
+        finally:  # what was decided is told, also when it could not be carried out: it will be asked for again
+            self._publish(events, sampled)
 
     def _write(self, before: State, seen: Observation, done: Step, now: float) -> list[Event]:
         try:
