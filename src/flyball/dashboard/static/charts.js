@@ -41,9 +41,9 @@ export class Chart {
   columns = { at: [] };
   marks = [];
 
-  constructor(root, { title, series, height = 150, sync = null, unit = "", least = null }) {
+  constructor(root, { title, series, height = 150, sync = null, unit = "", least = null, whole = false }) {
     this.#series = series;
-    this.#options = { title, height, sync, unit, least };
+    this.#options = { title, height, sync, unit, least, whole };
     const head = h("tr", {}, h("th", { scope: "col" }, "time"), ...series.map((one) => h("th", { scope: "col" }, one.label)));
     const area = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` });
     area.append(h("table", {}, h("thead", {}, head), this.#body));
@@ -108,7 +108,7 @@ export class Chart {
   }
 
   #make() {
-    const { height, sync, least } = this.#options;
+    const { height, sync, least, whole } = this.#options;
     const axis = { stroke: () => paint("--muted"), grid: { stroke: () => paint("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const options = {
       width: this.#width(), height, legend: { show: false }, padding: [14, 8, 0, 0],
@@ -116,7 +116,7 @@ export class Chart {
       scales: { x: { time: true, auto: false, range: () => this.#span }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max((high ?? 0) * 1.08, least ?? 0, 0.01)] } },
       axes: [
         { ...axis, size: 24, space: 74, values: (_, splits, __, ___, step) => splits.map((at) => stamp(at, step)) },
-        { ...axis, size: 46, space: 28, values: (_, splits) => splits.map((value) => number(value)) },
+        { ...axis, size: 46, space: 28, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {}), values: (_, splits) => splits.map((value) => number(value)) },
       ],
       series: [{}, ...this.#series.map((one) => this.#line(one))],
       hooks: { draw: [(plot) => this.#drawMarks(plot)], setCursor: [(plot) => this.#values(plot.cursor.idx ?? null)] },

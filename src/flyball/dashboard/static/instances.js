@@ -51,7 +51,7 @@ export class Instances {
 
   #row({ id }) {
     const cell = (attributes = {}) => h("td", attributes);
-    const bar = h("meter", { min: 0, max: 100, "aria-label": `CPU of ${id}` });
+    const bar = h("meter", { min: 0, max: 100, high: 85, optimum: 0, "aria-label": `CPU of ${id}` });
     const log = h("button", { type: "button", class: "small", "aria-label": `Log of ${id}`, onclick: () => this.showLog(id) }, "Log");
     const drain = h("button", { type: "button", class: "small", "aria-label": `Drain ${id}` }, "Drain");
     drain.addEventListener("click", () => this.#drain(id));

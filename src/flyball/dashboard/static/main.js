@@ -1,6 +1,6 @@
 // The page: which service, which time range, and every part brought up to date by the live stream.
 
-import { h, keyed, lasting, say } from "./dom.js";
+import { clock, h, keyed, say } from "./dom.js";
 import { Events } from "./events.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
@@ -61,7 +61,7 @@ function show() {
 function notice(state) {
   const element = document.getElementById("notice");
   const text = shown.downAt !== null
-    ? `The control plane has not answered for ${lasting((performance.now() - shown.downAt) / 1000)}. Instances and the balancer go on without it; what you see is from before. Start it again with: flyball up`
+    ? `The control plane does not answer since ${clock(shown.downAt)}. Instances and the balancer go on without it; what you see is from before. Start it again with: flyball up`
     : state?.stopping ? "The application is being stopped."
     : state?.control.journal_error ? `Going on without the journal: ${state.control.journal_error}` : "";
   element.hidden = text === "";
@@ -151,10 +151,9 @@ live.addEventListener("up", () => {
 });
 live.addEventListener("down", () => {
   standing("no", "reconnecting");
-  shown.downAt = performance.now();
+  shown.downAt = Date.now() / 1000;
   notice(shown.state);
 });
-setInterval(() => shown.downAt !== null && notice(shown.state), 1000);
 const awake = () => shown.downAt === null && document.visibilityState === "visible";
 setInterval(() => {
   if (awake()) for (const part of [parts.stores, parts.pipeline]) quietly(part.load());

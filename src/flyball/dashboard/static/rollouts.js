@@ -107,9 +107,7 @@ function showProgress(root, { rollout, instances, capacity }, at) {
     `Minimum healthy: ${rules.minimum_healthy}`, `Maximum running: ${rules.maximum}`, `Traffic to the new release: ${rollout.percent} %`,
     rules.rollback ? "Rolls back by itself" : "Rollback is off",
   ];
-  keyed(root.querySelector(".gates"), gates, (_, i) => i, () => h("li"), () => {});
-  const items = [...root.querySelector(".gates").children];
-  gates.forEach((text, position) => items[position] && say(items[position], text));
+  keyed(root.querySelector(".gates"), [...gates.keys()], (position) => position, () => h("li"), (item, position) => say(item, gates[position]));
 }
 
 /** Source, build and rollout of a release, as far as they went. */

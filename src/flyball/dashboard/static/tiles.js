@@ -15,7 +15,7 @@ export class Tiles {
       tile("count", "Request Count", part("count", "p", { class: "big" }), part("errors", "p", { class: "small" })),
       tile(
         "cpu", "CPU Utilization (%)",
-        h("p", { class: "metered" }, part("bar", "meter", { min: 0, max: 100, "aria-label": "CPU utilization" }), part("cpu", "b")),
+        h("p", { class: "metered" }, part("bar", "meter", { min: 0, max: 100, high: 85, optimum: 0, "aria-label": "CPU utilization" }), part("cpu", "b")),
         part("memory", "p", { class: "small" }),
       ),
       tile("latency", "Request Latency (ms)", this.#percentiles(part), part("slow", "p", { class: "small" })),

@@ -138,7 +138,7 @@ class Panel {
     const sync = `why-${this.name}`;
     this.#charts = [
       new Chart(this.plots, { title: `${this.name}: ${NAMES[this.#metric]}${unit ? ` (${unit.trim()})` : ""}`, unit: short(this.#metric), height: 170, sync, series: [{ key: "value", label: NAMES[this.#metric], colour: "--s1" }, ...lines] }),
-      new Chart(this.plots, { title: `${this.name}: instances`, height: 130, sync, least: 2, series: [
+      new Chart(this.plots, { title: `${this.name}: instances`, height: 130, sync, least: 2, whole: true, series: [
         { key: "in_service", label: "in service", colour: "--s3", stepped: true, fill: true }, { key: "desired", label: "wanted", colour: "--s2", dash: [6, 4], stepped: true }] }),
     ];
   }
