@@ -1,6 +1,7 @@
 """Bounded logs: nothing is lost, readers go on where they were."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -142,3 +143,18 @@ def test_punching_holes_behind_a_live_writer_loses_no_line(tmp_path: Path) -> No
     assert kept[1:] == [f"line {number:06d}" for number in range(200_000 - len(kept) + 1, 200_000)]
     assert punched > 0
     assert used(path) <= 200_000
+
+
+def test_old_logs_of_what_has_ended_go(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        path = tmp_path / f"web-{number}.log"
+        path.write_text("words\n")
+        os.utime(path, (number, number))
+    for name in ("access", "control", "store-cache1"):
+        (tmp_path / f"{name}.log").write_text("words\n")
+        os.utime(tmp_path / f"{name}.log", (0, 0))
+
+    assert logs.collect(tmp_path, keep={"web-1"}, newest=2) == ["web-2", "web-3"]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [
+        "access", "control", "store-cache1", "web-1", "web-4", "web-5",
+    ]  # fmt: skip

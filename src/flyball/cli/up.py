@@ -27,6 +27,7 @@ from .serving import serve
 from .waiting import ENDED_BADLY, GONE, Outcome, last_lines, until_settled
 
 CONTROL_STARTS_S = 30.0
+LAST_WORDS_S = 2.0
 
 
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
@@ -108,6 +109,9 @@ class _Screen:
             self._follow(event.reason.instance, from_end=False)
         if event.reason.kind.value == "failed" and event.reason.instance is not None:
             self._failing[event.reason.service] = event.reason.instance
+        if event.reason.kind.value in {"failed", "terminated"} and event.reason.instance is not None:
+            # Its last words are read by then; looking for more would never end.
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, event.reason.instance)
         if said["kind"] in ENDED_BADLY and not self._served(said["service"]) and self._failure is not None:
             lines = last_lines(self._runtime.paths, said, self._failing.get(said["service"]))
             if not self._failure.done():
@@ -129,6 +133,10 @@ class _Screen:
     def _follow(self, instance: str, *, from_end: bool) -> None:
         if instance not in self._followed:
             self._followed[instance] = asyncio.ensure_future(self._print(instance, from_end=from_end))
+
+    def _unfollow(self, instance: str) -> None:
+        if instance in self._followed and instance not in self._runtime.instances.running:
+            self._followed[instance].cancel()
 
     async def _print(self, instance: str, *, from_end: bool) -> None:
         path = self._runtime.paths.logs / f"{instance}.log"

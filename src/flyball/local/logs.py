@@ -8,16 +8,18 @@ where it stopped. A hole reads as NULs; no reader here shows them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 CAP_BYTES = 10_000_000
+KEPT = 100  # logs of what has ended: an instance that crashes every minute must not fill the disk
 LONGEST_LINE = 1 << 20
 _BLOCK = 1 << 16
 _LOOK_EVERY_S = 0.1
@@ -37,6 +39,22 @@ def bound(path: Path, cap_bytes: int = CAP_BYTES) -> bool:
         return until > 0 and _punch(path, until)
     except FileNotFoundError:
         return False
+
+
+def collect(directory: Path, keep: Container[str], newest: int = KEPT) -> list[str]:
+    """Delete the logs of instances and builds that have ended, but for the `newest`; the names (stems) deleted.
+
+    `keep` names those that are still written. Logs of stores and of Flyball itself stay.
+    """
+    ended = []
+    for path in directory.glob("*-*[0-9].log"):
+        if path.stem not in keep and not path.stem.startswith("store-"):
+            with contextlib.suppress(FileNotFoundError):
+                ended.append((path.stat().st_mtime, path))
+    gone = [path for _, path in sorted(ended)[: max(len(ended) - newest, 0)]]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return [path.stem for path in gone]
 
 
 def tail(path: Path, lines: int) -> list[str]:

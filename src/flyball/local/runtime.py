@@ -248,8 +248,9 @@ class Runtime:
                 log.warning("housekeeping", error=str(error))
 
     def _bound_logs(self) -> None:
-        from .logs import bound  # noqa: PLC0415
+        from .logs import bound, collect  # noqa: PLC0415
 
+        collect(self.paths.logs, keep=set(self.instances.running))
         for path in self.paths.logs.glob("*.log"):
             bound(path)
 
