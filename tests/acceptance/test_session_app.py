@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from acceptance.asking import Answer, ask
-from acceptance.running import Running
+from acceptance.running import Running, result_of
 from flyball.local import processes
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
@@ -65,6 +65,19 @@ def test_one_session_is_counted_exactly_by_ten_instances(app: Running) -> None:
 
     assert sorted(answer.json()["views"] for answer in answers) == list(range(2, 1002))
     assert len({answer.instance for answer in answers}) == 10
+
+
+def test_a_rollout_under_200_views_a_second_loses_and_repeats_none(app: Running) -> None:
+    visitor = session_of(ask(app.ps()["url"], "/session"))
+    cookie = f"Cookie: {visitor['Cookie']}"
+    load = app.load("app", "--path", "/session", "-H", cookie, "--rate", "200", "--for", "15s")
+    app.until(lambda: app.service()["metrics"]["requests_per_second"] > 100, within_s=15, what="load")
+    (app.directory / "VERSION").write_text("2")
+    app.flyball("deploy", "app")
+    result = result_of(load)
+
+    assert (result["failed"], app.service()["release"]) == (0, 2)
+    assert ask(app.ps()["url"], "/session", headers=visitor).json()["views"] == result["sent"] + 2
 
 
 def blocks() -> Iterator[bytes]:
