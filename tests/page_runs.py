@@ -35,7 +35,8 @@ class PageRun:
         self._said = ""
         self.home.mkdir()
         self._state.mkdir()
-        shutil.copytree(ROOT / "apps", self.home / "apps", ignore=LEFT_BEHIND)
+        for folder in ("apps", "docs"):
+            shutil.copytree(ROOT / folder, self.home / folder, ignore=LEFT_BEHIND)
         command = self.home / "bin" / "flyball"
         command.parent.mkdir()
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flyball "$@"\n')
@@ -70,11 +71,10 @@ class PageRun:
         return text
 
     def _script(self, block: Block) -> str:
-        body = (
-            re.sub(r"\bflyball up\b", "flyball up --port 8080", block.body)
-            if "--port" not in block.body
-            else block.body
-        )
+        body = block.body
+        if "--port" not in body:
+            port = "8443" if "8443" in body else "8080"
+            body = re.sub(r"\bflyball up\b", f"flyball up --port {port}", body)
         state = self._state
         head = f"cd \"$(cat {state}/cwd)\"\n. {state}/env\ntrap 'pwd > {state}/cwd; export -p > {state}/env' EXIT\n"
         return f"{head}set -e\n{self._here_ported(body)}"
