@@ -1,7 +1,8 @@
 """A directory of source code: what of it belongs to a release, its fingerprint, a copy of it.
 
 What tools make from the source is left out, wherever it lies: version control, `.flyball`, virtual environments,
-bytecode, caches of common tools, and node_modules where a build will make it anew.
+bytecode, caches of common tools, and node_modules where a build will make it anew. So is flyball.toml: what it says of
+an instance is part of the release anyway, and a new route must not restart one.
 Of links only those that stay inside the tree are taken; sockets, pipes and devices are left out.
 """
 
@@ -19,7 +20,8 @@ from flyball.core.errors import FileError
 LEFT_OUT = frozenset(
     {
         ".DS_Store", ".eggs", ".flyball", ".git", ".hg", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".nox",
-        ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__",
+        ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__", "flyball.schema.json",
+        "flyball.toml",
     }
 )  # fmt: skip
 LEFT_OUT_ENDINGS = (".pyc", ".pyo")
