@@ -64,6 +64,13 @@ def test_start_time():
     assert "unbuilt" in done.stdout
 
 
+def test_forum():
+    need("wrk")
+    done = benchmark("forum", "cpu", "--runs", "1", "--seconds", "1", "--rate", "50")
+    assert done.returncode == 0, done.stderr
+    assert "read one" in done.stdout
+
+
 def test_a_missing_program_is_named_with_its_package():
     done = benchmark("balancer", "bare", environment={"PATH": ""})
     assert done.returncode != 0
