@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from acceptance.running import Running
 from acceptance.small import bounds_held, file, kinds, load, server
+from flyball.local import git
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -198,3 +201,36 @@ def test_the_next_up_finishes_a_rollback_whose_control_plane_was_killed(small: C
     assert running.service()["release"] == 1
     assert get(running) == (200, "one")
     bounds_held(running, desired=3)
+
+
+def test_sources_from_elsewhere_releases_and_the_way_back(small: Callable[..., Running], tmp_path: Path) -> None:
+    running = small(instances="1")
+    for arguments in (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "1"),
+    ):
+        git.run(*arguments, directory=running.directory)
+    put(running, server("two"))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "server.py").write_text(server("three"))
+
+    running.flyball("deploy", "web", "--from", str(other))
+    assert get(running) == (200, "three")
+    running.flyball("deploy", "web", "--ref", "HEAD")
+    assert get(running) == (200, "one")
+    running.flyball("deploy")
+    assert get(running) == (200, "two")
+    running.flyball("rollback", "web", "2")
+    assert get(running) == (200, "three")
+    assert running.flyball("deploy", "web", "--ref", "nothing", check=False).returncode == 2
+    assert running.flyball("rollback", "web", "9", check=False).returncode == 1
+
+    found = json.loads(running.flyball("releases", "--json").stdout)
+    assert [(one["release"], one["status"], one["current"]) for one in found] == [
+        (4, "completed", False), (3, "completed", False), (2, "completed", True), (1, "completed", False),
+    ]  # fmt: skip
+    assert [one["note"] for one in found] == ["deploy", "git HEAD", "deploy", "up"]
+    # Equal sources are one: release 3 is release 1's.
+    assert len(list((running.paths.releases / "content").iterdir())) == 3

@@ -304,7 +304,10 @@ class Runtime:
         plan.must_be_possible(self.app, app)
         changes.remember(self.journal, self.file, app if pushed else None)
         self.applier.store_urls = await self.stores.ensure(app, self.paths)
-        self.app = self.loop.app = self.applier.app = app
+        branch, self.app = self.app.pipeline.branch, app
+        self.loop.app = self.applier.app = app
+        if app.pipeline.branch != branch:
+            await self._prepare_pushes()
         self.applier.push(self.state)
         self.wake()
 
