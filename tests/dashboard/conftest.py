@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from builders import application, service, tracking
 from dashboard.pretend import PretendRuntime
@@ -21,8 +22,17 @@ def app():
     )
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser():
+    """One browser for the tests of a file."""
+    from dashboard.browsing import launched
+
+    async with launched() as started:
+        yield started
+
+
 @pytest.fixture
-async def runtime(app, tmp_path: Path):
+def runtime(app, tmp_path: Path):
     made = PretendRuntime(app, tmp_path)
     yield made
     made.close()

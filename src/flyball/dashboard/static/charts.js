@@ -35,7 +35,7 @@ export class Chart {
   #table;
   #series;
   #options;
-  #summed = 0;
+  #summed = -Infinity;
   #span = [0, 1];
   #observe;
   columns = { at: [] };
@@ -65,6 +65,7 @@ export class Chart {
 
   /** Show columns ({at, ...}) between two times. */
   set(columns, from, to) {
+    if (columns.at !== this.columns.at) this.#summed = -Infinity; // other data, not one second more
     this.columns = columns;
     this.#span = [from, to];
     if (!this.#plot) {
@@ -174,7 +175,7 @@ export class Chart {
   }
 
   #tell() {
-    if (performance.now() - this.#summed < SUMMARY_MS && this.#holder.hasAttribute("aria-label")) return;
+    if (performance.now() - this.#summed < SUMMARY_MS) return;
     this.#summed = performance.now();
     const parts = this.#series.filter((one) => !one.faint).map((one) => {
       const values = (this.columns[one.key] ?? []).filter((value) => value !== null && value !== undefined);

@@ -14,7 +14,7 @@ export class Instances {
     this.showLog = showLog;
     this.scales = h("div", { class: "scales" });
     const head = h("tr", {}, ...HEADS.map((name) => h("th", { scope: "col", class: NUMBERS.has(name) ? "number" : null }, name || h("span", { class: "unseen" }, "Orders"))));
-    const area = h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Instances" });
+    const area = h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Instances in a table" });
     area.append(h("table", { class: "dense" }, h("thead", {}, head), this.#rows));
     this.none = h("p", { class: "quiet", hidden: true }, "No instance runs.");
     root.append(this.scales, area, this.none);

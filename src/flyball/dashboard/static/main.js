@@ -41,7 +41,7 @@ function show() {
   const { state, service, range } = shown;
   if (state === null) return;
   say(document.getElementById("name"), state.application);
-  document.title = `${state.application} – Flyball`;
+  document.title = `${state.application} - Flyball`;
   const address = document.getElementById("address");
   if (address.textContent !== state.url) {
     address.href = state.url;

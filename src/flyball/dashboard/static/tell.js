@@ -15,15 +15,22 @@ export function tell(text, bad = false) {
   fading = setTimeout(() => say(told, ""), bad ? 15000 : 6000);
 }
 
+let answer = () => {};
+
+dialog.addEventListener("close", () => {
+  if (!dialog.open) answer(dialog.returnValue === "yes"); // open: the next question came before this event
+});
+
 /** Whether the user wants it. */
 export function ask(title, text, yes) {
+  answer(false);
   say(document.getElementById("ask-title"), title);
   say(document.getElementById("ask-text"), text);
   say(document.getElementById("ask-yes"), yes);
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    answer = resolve;
   });
 }
 

@@ -1,0 +1,296 @@
+"""The page in a real browser, over states that the test arranges."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from builders import application, service, tracking
+from dashboard.browsing import browsing, needs_chromium, opened
+from dashboard.pretend import EVIL, STATES, PretendRuntime, calm, made, served, serving, start
+from flyball.core.control.observation import Replace, Scale
+from flyball.core.control.reasons import ReasonKind
+from flyball.core.control.state import ReleaseStatus
+
+axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
+pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+
+TILES = [
+    "Active Instances",
+    "Request Count",
+    "CPU Utilization (%)",
+    "Request Latency (ms)",
+    "Health Check Status",
+    "Scaling Events (Last 24h)",
+]
+
+
+async def text_of(page, selector: str) -> str:
+    return " ".join((await page.locator(selector).inner_text()).split())
+
+
+async def within(seconds: float, holds) -> float:
+    """Wait until the answer of a question is true; how long it took."""
+    began = time.monotonic()
+    while not await holds():
+        assert time.monotonic() - began < seconds
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def test_the_tiles_come_first_in_their_order_and_words(browser, runtime):
+    calm(runtime)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+
+        assert await page.locator("#tiles h2").all_inner_texts() == TILES
+        assert (await text_of(page, "#tile-active")).startswith("Active Instances 3 wanted 3, min 1, max 10")
+        assert "3,420 req/min" in await text_of(page, "#tile-count")
+        assert "38%" in await text_of(page, "#tile-cpu")
+        assert "p50: 3.1ms p95: 9ms p99: 14.2ms" in await text_of(page, "#tile-latency")
+        assert "Healthy: 3/3 ✓" in await text_of(page, "#tile-health")
+        assert "Scale Out: 2 events Scale In: 1 event" in await text_of(page, "#tile-scaling")
+        assert page.url.endswith("/"), "the token leaves the address bar"
+        assert page.faults == []
+
+
+@pytest.mark.parametrize("state", [*STATES, "gone"])
+async def test_every_state_is_accessible_fits_and_makes_no_error(browser, runtime, state):
+    STATES.get(state, calm)(runtime)
+    (runtime.paths.logs / "web-1.log").write_text(f"listening\n{EVIL}\n")
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.locator("#node-listener").wait_for()
+        if state == "gone":
+            await panel.end()
+            await page.locator("#notice").get_by_text("does not answer since").wait_for()
+            page.faults.clear()  # a browser reports every connection that is refused
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            found = await axe.Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+        for width in (360, 1600):
+            await page.set_viewport_size({"width": width, "height": 900})
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.title() != "owned"
+        assert [fault for fault in page.faults if "ERR_CONNECTION" not in fault] == []
+
+
+async def test_a_decision_and_its_sentence_appear_at_once(browser, runtime):
+    calm(runtime)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.locator("#why-web .decisions li").first.wait_for()
+        sentence = "cpu 91 % > 50 % for 3 of 3 points"
+
+        runtime.say(ReasonKind.SCALE_OUT, sentence, before=3, after=6)
+        runtime.change(desired=6)
+        first = page.locator("#why-web .decisions li").first
+        took = await within(2, lambda: first.filter(has_text=sentence).is_visible())
+
+        assert took < 1
+        assert "▲ scale out 3 → 6" in await first.inner_text()
+        await page.locator("#events li").first.filter(has_text=sentence).wait_for()
+        await page.locator("#tile-scaling").get_by_text("Scale Out: 3 events").wait_for()
+        await page.locator("#tile-active").get_by_text("wanted 6").wait_for()
+        runtime.say(ReasonKind.HELD, "scale-in held: rollout of release 7 is running")
+        await first.get_by_text("scale-in held: rollout of release 7 is running").wait_for()
+
+
+async def test_everything_is_done_by_keyboard_alone(browser, runtime):
+    calm(runtime)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.locator("#instance-web-2").wait_for()
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.className") == "skip"
+        await _tab_to(page, "#wish-web")
+        await page.keyboard.type("5")
+        await page.keyboard.press("Enter")
+        await page.locator("#told").get_by_text("asked for Scale").wait_for()
+        await _tab_to(page, "#instance-web-2 button:last-child")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("dialog").get_by_text("Drain web-2?").wait_for()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await page.locator("#told").get_by_text("asked for Replace").wait_for()
+
+        assert runtime.submitted == [Scale(service="web", desired=5), Replace(instance="web-2")]
+
+
+async def _tab_to(page, selector: str) -> None:
+    for _ in range(200):
+        await page.keyboard.press("Tab")
+        if await page.locator(selector).evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"{selector} is not reached by Tab")
+
+
+async def test_rollback_and_deploy_ask_first(browser, runtime):
+    calm(runtime)
+    runtime.change(release=2, releases=(made(1), made(2), made(3, ReleaseStatus.FAILED)))
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        assert not await page.get_by_role("button", name="Roll web back to release 2").is_visible()
+        assert not await page.get_by_role("button", name="Roll web back to release 3").is_visible()
+        await page.get_by_role("button", name="Roll web back to release 1").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        assert runtime.submitted == []
+        await page.get_by_role("button", name="Roll web back to release 1").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+        await page.locator("#told").get_by_text("rollback to release 1").wait_for()
+        await page.get_by_role("button", name="Deploy web").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Deploy").click()
+        await page.locator("#told").get_by_text("Nothing has changed").wait_for()
+
+        assert runtime.submitted == [("rollback", "web", 1), ("deploy", "web", None)]
+
+
+async def test_nothing_that_an_application_says_is_read_as_html(browser, runtime):
+    calm(runtime)
+    (runtime.paths.logs / "web-1.log").write_text(f"listening\n{EVIL}\n")
+    runtime.say(ReasonKind.FAILED, f"web-9 exited with 1: {EVIL}", instance="web-9")
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.get_by_role("button", name="Log of web-1").click()
+        await page.locator("#logs pre").get_by_text(EVIL).wait_for()
+        await page.locator("#events").get_by_text(EVIL).wait_for()
+
+        assert await page.locator("main script, main img").count() == 0
+        assert await page.title() == "shop - Flyball"
+        assert page.faults == []
+
+
+async def test_it_comes_back_by_itself_and_has_missed_nothing(browser, runtime):
+    calm(runtime)
+    async with browsing(browser) as page:
+        panel = await start(runtime)
+        await opened(page, panel.url)
+        assert await panel.end() < 2
+        await page.locator("#live[data-live=no]").wait_for()
+        runtime.closing = asyncio.Event()
+        runtime.listeners.clear()
+        runtime.say(ReasonKind.SCALE_OUT, "while nobody looked", before=3, after=4)
+
+        again = await start(runtime)
+
+        await page.locator("#live[data-live=yes]").wait_for()
+        await page.locator("#why-web .decisions li").filter(has_text="while nobody looked").wait_for()
+        await page.locator("#why-web .decisions li").filter(has_text="cpu 83 %").wait_for()
+        assert await page.locator("#events li").filter(has_text="while nobody looked").count() == 1
+        assert await page.locator("#notice").is_hidden()
+        await again.end()
+
+
+async def test_other_sites_pages_get_nowhere(browser, runtime):
+    """A page of another port of this machine is the same site to a browser, so the cookie goes along: still refused."""
+    calm(runtime)
+
+    async def other_site(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        page = b"<!doctype html><title>evil</title><form method=post></form>"
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n%s" % (len(page), page))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(other_site, "127.0.0.1", 0)
+    evil = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        home = panel.url.partition("?")[0]
+        await page.goto(evil)
+        tried = await page.evaluate(
+            """async (home) => {
+                const body = new Blob(['{"desired": 9}'], {type: "text/plain"});
+                const options = {method: "POST", mode: "no-cors", credentials: "include", body};
+                const act = fetch(home + "api/services/web/scale", options);
+                const read = fetch(home + "api/application", {credentials: "include"}).then((a) => a.text());
+                const tried = await Promise.allSettled([act, read]);
+                return tried.map((one) => one.status === "fulfilled" && one.value.length > 0);
+            }""",
+            home,
+        )
+        assert tried[1] is False
+        await page.evaluate(
+            "home => { document.forms[0].action = home + 'api/down'; document.forms[0].submit(); }", home
+        )
+        await page.get_by_text("Another site's page may not do this.").wait_for()
+
+        assert runtime.submitted == []
+        assert not runtime.stopping
+
+
+async def test_one_service_or_the_whole_application(browser, tmp_path):
+    runtime = PretendRuntime(
+        application(*(service(name, scaling=tracking()) for name in ("users", "threads", "posts"))), tmp_path
+    )
+    for position, name in enumerate(("users", "threads", "posts"), 1):
+        runtime.run(serving(position, service=name), name=name)
+    runtime.past(200)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.locator("#tile-active .big").get_by_text("6", exact=True).wait_for()
+        assert await page.locator(".why:visible").count() == 3
+        await page.get_by_role("radio", name="posts").check()
+        await page.locator("#tile-active .big").get_by_text("3", exact=True).wait_for()
+        assert await page.locator(".why:visible").count() == 1
+        await page.get_by_role("radio", name="24 h").check()
+        await page.reload()
+        await page.locator("#tile-active .big").get_by_text("3", exact=True).wait_for()
+        assert await page.get_by_role("radio", name="24 h").is_checked()
+        await page.locator("#traffic details").first.locator("summary").click()
+        assert page.faults == []
+    runtime.close()
+
+
+async def test_charts_say_in_words_and_tables_what_they_show(browser, runtime):
+    calm(runtime)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        chart = page.get_by_role("img", name="web: CPU (%)")
+        await chart.wait_for()
+        assert "between 25 and 65 %" in await chart.get_attribute("aria-label")
+        await page.locator("#why-web details").first.locator("summary").click()
+        rows = page.locator("#why-web details").first.locator("tbody tr")
+        await rows.first.wait_for()
+        assert 20 < await rows.count() <= 61
+
+
+async def test_a_hundred_instances_and_a_day_of_history(browser, runtime):
+    now = runtime.clock.now()
+    for number in range(400):
+        runtime.say(ReasonKind.HELD, f"scale-in held: cooldown, {number} s left", at=now - 80_000 + number)
+    runtime.run(serving(100))
+    runtime.past(290, minutes=24 * 60)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.goto(panel.url.partition("?")[0] + "?range=86400")
+        await page.locator("#instance-web-100").wait_for()
+        painted = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        await within(5, lambda: page.get_by_role("img", name="web: instances").locator("canvas").is_visible())
+        used = [await _events(page, runtime) for _ in range(3)]
+
+        assert painted < 1000
+        assert used[-1] - used[1] < 1, used
+        assert await page.locator("*").count() < 6000
+
+
+async def _events(page, runtime) -> float:
+    """Three hundred decisions; the browser's memory after them, in MB, garbage collected."""
+    for number in range(300):
+        runtime.say(ReasonKind.HELD, f"scale-in held: cooldown, {number} s left")
+    await page.locator("#events li").first.filter(has_text="299 s left").wait_for()
+    return await page.evaluate("gc(), performance.memory.usedJSHeapSize / 1e6")
+
+
+async def test_streams_do_not_hold_up_the_end(browser, runtime):
+    calm(runtime)
+    async with served(runtime) as panel, browsing(browser) as page, browsing(browser) as second:
+        await opened(page, panel.url)
+        await opened(second, panel.url)
+
+        assert await panel.end() < 2
