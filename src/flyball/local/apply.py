@@ -13,6 +13,7 @@ from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
+from flyball.core.model.stores import variable
 
 from . import environments, releases
 from .balancer import Balancer
@@ -25,7 +26,8 @@ from .paths import StateDirectory
 class Applier:
     """Builds releases, launches and ends instances, tells the balancer. `home` is the directory of the file.
 
-    `built` hears the end of every build; `store_urls` maps a store's name to its URL here.
+    `built` hears the end of every build; `store_urls` maps a store's name to its URL here, also of stores that only an
+    older release uses.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class Applier:
     def apply(self, step: Step) -> None:
         """Tell the balancer first, so that nothing ends while it may still get requests; then the rest."""
         self.push(step.state)
-        for action in step.actions:
+        # What ends comes first: a launch that cannot be done must not keep anything alive.
+        for action in sorted(step.actions, key=lambda action: not isinstance(action, Terminate)):
             match action:
                 case Build():
                     self._build(action)
@@ -119,7 +122,7 @@ class Applier:
             release=action.release,
             zone=action.zone if isinstance(action, Launch) else self.app.zones[0],
             url=self.url,
-            stores={self.app.store(name).variable: self.store_urls[name] for name in action.spec.stores},
+            stores={variable(name): self.store_urls[name] for name in action.spec.stores},
             own=dict(action.spec.environment),
             directory=directory,
             otlp=self.app.observe.otlp,

@@ -30,14 +30,18 @@ log = structlog.get_logger()
 
 
 class Clock:
-    """Wall seconds that never jump: the wall clock at the start, the monotonic clock from then on."""
+    """Wall seconds that never jump: the wall clock at the start, the machine's time since boot from then on.
+
+    Time since boot goes on while a laptop sleeps, where the system has it.
+    """
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+        self._since = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        self._offset = time.time() - time.clock_gettime(self._since)
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return time.monotonic() + self._offset
+        return time.clock_gettime(self._since) + self._offset
 
 
 class Loop:

@@ -29,6 +29,11 @@ class KeyField:
     type: KeyType = KeyType.STRING
 
 
+def variable(store: str) -> str:
+    """Name of the environment variable that carries a store's URL."""
+    return store.upper().replace("-", "_") + "_URL"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """`key` is for tables only. `replicas` (redis on AWS) beside the primary; `archive_after_s` (bucket) to Glacier."""
@@ -42,4 +47,4 @@ class Store:
     @property
     def variable(self) -> str:
         """Name of the environment variable that carries the store's URL, such as `MESSAGES_URL`."""
-        return self.name.upper().replace("-", "_") + "_URL"
+        return variable(self.name)
