@@ -118,3 +118,9 @@ def result_of(load: subprocess.Popen[str], *, timeout_s: float = 180.0) -> dict[
         return dict(json.loads(out))
     except ValueError:
         pytest.fail(f"the load gave no result (exit {load.returncode}): {out}{talk}")
+
+
+def stopped(load: subprocess.Popen[str]) -> dict[str, Any]:
+    """The JSON of a load that is told to end now; requests that are under way then count neither way."""
+    load.send_signal(signal.SIGINT)
+    return result_of(load)

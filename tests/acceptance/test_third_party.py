@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.asking import ask
-from acceptance.running import Running, result_of
+from acceptance.running import Running, stopped
 from flyball.local import processes
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
@@ -87,14 +87,15 @@ def test_a_published_program_is_served_scaled_and_rolled_out(
     url = running.ps()["url"]
     assert b"apple" in ask(url, path).body
 
-    load = running.load("web", "--path", path, "--rate", "20", "--for", "12s")
+    load = running.load("web", "--path", path, "--rate", "20", "--for", "120s")
     running.flyball("scale", "web=3", "--hold", "60s")
     running.until(lambda: running.service()["capacity"]["in_service"] == 3, within_s=30, what="three in service")
     write(running.directory, "pear")
     running.flyball("deploy", "web")
-    result = result_of(load)
+    running.until(lambda: len(running.service()["instances"]) == 3, within_s=30, what="the old ones gone")
+    result = stopped(load)
 
     assert result["failed"] == 0
-    assert len(result["by_instance"]) >= 4  # the three, and some of the new release at least
+    assert set(result["by_instance"]) == {f"web-{number}" for number in range(1, 7)}  # three of each release
     assert b"pear" in ask(url, path).body
     assert running.service()["release"] == 2
