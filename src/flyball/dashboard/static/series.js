@@ -5,6 +5,7 @@ import { together } from "./now.js";
 
 const COLUMNS = ["rps", "eps", "cpu", "memory", "p50", "p95", "p99", "desired", "in_service"];
 const POINTS = 1440;
+const SHORTEST = 60; // seconds that a chart shows at least
 
 /** The columns of one service, or of all (null), over the last `range` seconds. */
 export class Series {
@@ -25,6 +26,12 @@ export class Series {
     this.step = step;
     this.columns = columns;
     this.#open = null;
+  }
+
+  /** Where charts begin: `range` ago, or, while there is less to show, with the first datapoint. */
+  from(now) {
+    const first = this.columns.at[0] ?? now;
+    return Math.max(now - this.range, Math.min(first, now - SHORTEST));
   }
 
   /** One more second. */

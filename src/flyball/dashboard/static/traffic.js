@@ -32,6 +32,6 @@ export class Traffic {
   }
 
   #draw(now) {
-    for (const chart of this.#charts) chart.set(this.#series.columns, now - this.#series.range, now);
+    for (const chart of this.#charts) chart.set(this.#series.columns, this.#series.from(now), now);
   }
 }

@@ -146,13 +146,14 @@ class Panel {
   #limits = [];
 
   #draw(now) {
-    if (!this.#charts.length || !this.range) return;
+    if (!this.#charts.length || !this.#series.range) return;
     const { columns } = this.#series;
     const metric = { at: columns.at, value: measured(columns, this.#metric) };
     for (const { key, value } of this.#limits) metric[key] = columns.at.map(() => value);
     for (const chart of this.#charts) chart.marks = this.#decisions;
-    this.#charts[0].set(metric, now - this.range, now);
-    this.#charts[1].set(columns, now - this.range, now);
+    const from = this.#series.from(now);
+    this.#charts[0].set(metric, from, now);
+    this.#charts[1].set(columns, from, now);
   }
 
   #list() {
