@@ -258,13 +258,14 @@ class Runtime:
         """Ask for a release of every service that differs from what runs; the releases made, by service.
 
         Unless `anew`, what lies beside the file counts only when it has changed since it was last looked at: neither
-        a push from elsewhere nor a rollback is undone by the next `up`.
+        a push from elsewhere nor a rollback is undone by the next `up`. Until a release has served, each `up` tries.
         """
         made: dict[str, int | None] = {}
         for service in self.app.services:
             spec = await self.spec(service, self.source(service))
             serving = current(self.state, service.name)
-            first = not any(one.name == service.name and one.releases for one in self.state.services)
+            known = next((one.releases for one in self.state.services if one.name == service.name), ())
+            first = all(one.status in {ReleaseStatus.FAILED, ReleaseStatus.BUILD_FAILED} for one in known)
             looked_at = self._looked_at(service.name, spec)
             if (serving is None or serving.spec != spec) and (first or anew or not looked_at):
                 events = await self.submit(Deploy(service=service.name, spec=spec, note=note))
