@@ -17,8 +17,8 @@ from flyball.core.control.state import Release, ReleaseStatus, Rollout, RolloutP
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.local import git, git_remote, plan, releases, spool
-from flyball.local.journal import Event
+from flyball.local import changes, git, git_remote, plan, releases, spool
+from flyball.local.journal import Event, Journal
 from flyball.local.passage import current, verdict
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import Pipeline
@@ -394,3 +394,29 @@ def test_a_port_cannot_change_while_it_is_listened_on() -> None:
 
 def test_equal_files_have_no_differences() -> None:
     assert plan.differences(parse(FILE), parse(FILE)) == ()
+
+
+def test_a_pushed_file_outlives_the_control_plane_until_the_one_beside_changes(tmp_path: Path) -> None:
+    file, journal = tmp_path / "flyball.toml", Journal(tmp_path / "journal.db")
+    file.write_text(FILE)
+    beside, pushed = parse(FILE), parse(FILE + "instances = 3\n")
+    assert changes.restored(journal, file, beside) == beside
+    changes.remember(journal, file, pushed)
+    assert changes.restored(journal, file, beside) == pushed
+    file.write_text(FILE + "# changed\n")
+    assert changes.restored(journal, file, beside) == beside
+    file.write_text(FILE)
+    changes.remember(journal, file, None)
+    assert changes.restored(journal, file, beside) == beside
+    journal.close()
+
+
+def test_one_service_of_a_changed_file_is_applied_alone() -> None:
+    more = "[services.more]\nrun = 'x'\n"
+    running, wanted = parse(FILE + more), parse(FILE + "instances = 3\n" + more.replace("'x'", "'y'"))
+    found = changes.only(running, wanted, "more")
+    assert found.service("web") == running.service("web")
+    assert found.service("more").run == "y"
+    assert [one.name for one in changes.only(parse(FILE), wanted, "more").services] == ["web", "more"]
+    with pytest.raises(Failed, match="has no service 'more' any more"):
+        changes.only(running, parse(FILE), "more")
