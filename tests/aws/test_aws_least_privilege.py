@@ -6,22 +6,16 @@ proof of AWS's own evaluation, but a wrong resource or a missing action shows.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import random
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app_servers import serving
 from aws import applications
 from aws.conftest import Synth
+from aws.programs import MINISTACK, program
 from aws.template import Stack, text
 
 pytestmark = [pytest.mark.synth, pytest.mark.live]
@@ -34,51 +28,19 @@ ANYBODY = {
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ministack that asks for permission, on a loopback port."""
-    program = Path(sys.executable).parent / "ministack"
-    if not program.exists() or importlib.util.find_spec("boto3") is None:
-        pytest.skip("ministack is not installed")
     directory = tmp_path_factory.mktemp("ministack")
-    port = _free_port()
-    environment = {
-        **os.environ,
+    env = {
         "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": "PORT",
+        "HOME": str(directory),
         "IOT_MTLS_ENABLED": "false",
-        "SFTP_PORT": str(_free_port()),
     }
-    with (directory / "log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen([str(program)], env=environment, cwd=directory, stdout=log, stderr=log)
-        try:
-            _wait_for(port, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _free_port() -> int:
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port")
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "ministack ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("ministack did not listen within a minute")
+    command = [program(pytestconfig, MINISTACK, "ministack")]
+    with serving(command, env=env, cwd=directory, log=directory / "log", ready="/") as server:
+        yield server.url
 
 
 class Account:

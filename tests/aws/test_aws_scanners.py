@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from aws import accepted, applications
 from aws.conftest import Synth
+from aws.programs import CHECKOV, program
 from flyball.core.model import Application
 
 pytestmark = pytest.mark.synth
@@ -27,10 +26,8 @@ APPLICATIONS = (
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "aws.md"
 
 
-def test_checkov(synth: Synth, tmp_path: Path):
-    checkov = os.environ.get("FLYBALL_CHECKOV") or shutil.which("checkov")
-    if checkov is None:
-        pytest.skip("checkov is not installed (it needs an environment of its own; name it in FLYBALL_CHECKOV)")
+def test_checkov(pytestconfig: pytest.Config, synth: Synth, tmp_path: Path):
+    checkov = str(program(pytestconfig, CHECKOV, "checkov"))
     for app in APPLICATIONS:
         for name, stack in synth(app).items():
             path = tmp_path / f"{name}.template.json"

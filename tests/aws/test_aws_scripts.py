@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from aws import applications
 from aws.conftest import Synth
+from aws.programs import HADOLINT, SHELLCHECK, program
 from aws.template import Stack, text
 from flyball.aws import image
 
 pytestmark = pytest.mark.synth
 REFERENCE = re.compile(r"<([A-Za-z][A-Za-z0-9:.]*)>")
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def scripts(stack: Stack) -> dict[str, str]:
@@ -52,8 +44,8 @@ def scripts(stack: Stack) -> dict[str, str]:
     ],
     ids=lambda app: app.name,
 )
-def test_shellcheck_is_content(synth: Synth, tmp_path: Path, app):
-    shellcheck = program("shellcheck")
+def test_shellcheck_is_content(pytestconfig: pytest.Config, synth: Synth, tmp_path: Path, app):
+    shellcheck = program(pytestconfig, SHELLCHECK, "shellcheck")
     for stack in synth(app).values():
         for name, script in scripts(stack).items():
             path = tmp_path / name
@@ -68,10 +60,12 @@ def test_shellcheck_is_content(synth: Synth, tmp_path: Path, app):
 
 
 @pytest.mark.parametrize("service", applications.forum().services, ids=lambda service: service.name)
-def test_hadolint_is_content(tmp_path: Path, service):
+def test_hadolint_is_content(pytestconfig: pytest.Config, tmp_path: Path, service):
     path = tmp_path / "Dockerfile"
     path.write_text(image.dockerfile(service), encoding="utf-8")
-    done = subprocess.run([program("hadolint"), str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program(pytestconfig, HADOLINT, "hadolint"), str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
