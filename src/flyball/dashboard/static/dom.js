@@ -49,6 +49,19 @@ export function keyed(parent, items, key, make, fill) {
   }
 }
 
+/** A function that does the work once, before the next picture is drawn, however often it is called until then. */
+export function soon(work) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      work();
+    });
+  };
+}
+
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /** A number with three digits that count: 0.12, 4.5, 83, 1,250. "–" for nothing. */

@@ -1,6 +1,6 @@
 // Every decision and refusal, newest first, with filters.
 
-import { h, keyed, say, when, words } from "./dom.js";
+import { h, keyed, say, soon, when, words } from "./dom.js";
 import { get } from "./live.js";
 
 const KEPT = 1000;
@@ -53,9 +53,11 @@ export class Events {
     if (event.id && event.id <= (this.#events.at(-1)?.id ?? 0)) return false;
     this.#events.push(event);
     if (this.#events.length > KEPT) this.#events.splice(0, this.#events.length - KEPT);
-    this.#draw();
+    this.#drawSoon();
     return true;
   }
+
+  #drawSoon = soon(() => this.#draw());
 
   choose(service) {
     if (service === this.#service) return;

@@ -1,6 +1,6 @@
 // The page: which service, which time range, and every part brought up to date by the live stream.
 
-import { clock, h, keyed, say } from "./dom.js";
+import { clock, h, keyed, say, soon } from "./dom.js";
 import { Events } from "./events.js";
 import { Instances } from "./instances.js";
 import { Live } from "./live.js";
@@ -130,6 +130,8 @@ function standing(word, text) {
   say(element, text);
 }
 
+const newLogs = soon(() => quietly(logs.load()));
+
 live.addEventListener("state", ({ detail }) => {
   const first = shown.state === null;
   shown.state = detail;
@@ -141,7 +143,7 @@ live.addEventListener("decision", ({ detail }) => {
   if (!parts.events.decide(detail)) return;
   parts.why.decide(detail);
   parts.rollouts.decide(detail);
-  if (["launched", "release_created"].includes(detail.kind)) quietly(logs.load());
+  if (["launched", "release_created"].includes(detail.kind)) newLogs();
 });
 live.addEventListener("up", () => {
   standing("yes", "live");

@@ -1,7 +1,7 @@
 // Why it scaled: each service's metric against its thresholds, what was wanted and what there was, and every decision.
 
 import { Chart, MARKS } from "./charts.js";
-import { h, keyed, number, say, when } from "./dom.js";
+import { h, keyed, number, say, soon, when } from "./dom.js";
 import { get } from "./live.js";
 import { Series } from "./series.js";
 
@@ -85,9 +85,13 @@ class Panel {
   decide(event) {
     this.#decisions.push(event);
     if (this.#decisions.length > LOADED) this.#decisions.shift();
-    this.#list();
-    if (this.last) this.#draw(Math.max(this.last.at, event.at));
+    this.#drawSoon();
   }
+
+  #drawSoon = soon(() => {
+    this.#list();
+    if (this.last) this.#draw(Math.max(this.last.at, this.#decisions.at(-1)?.at ?? 0));
+  });
 
   /** Go on measuring while another service is shown. */
   keep(service, at) {
