@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 TOGETHER = {"acceptance", "aws", "bench"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         parts = item.path.relative_to(TESTS).parts
