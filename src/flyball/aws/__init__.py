@@ -19,7 +19,7 @@ __all__ = ["synth"]
 
 
 def synth(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
-    """Write the CloudFormation templates, Dockerfiles and build specifications of the application into `out`.
+    """Write the CloudFormation templates of the application, and on Fargate its Dockerfiles, into `out`.
 
     `source` is the directory of the file, for paths that the file names. The same application gives the same bytes.
     Needs no network, no account and no bootstrap. Raises FileError for what AWS would refuse, Failed without the extra.

@@ -155,6 +155,7 @@ cat > /etc/systemd/system/instance.service <<'END_OF_UNIT'
 Description=an instance of {service.name}
 After=network-online.target
 Wants=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 User=instance

@@ -22,7 +22,7 @@ from aws_cdk import aws_wafv2 as wafv2
 from flyball.core.model import RateLimit, Service, StoreKind
 
 from .network import Network
-from .site import Site, logical
+from .site import Site, logical, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
@@ -253,7 +253,7 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
     )
-    source = f"arn:aws:cloudtrail:{site.region}:{cdk.Aws.ACCOUNT_ID}:trail/{site.name('trail')}"
+    source = trail_arn(site.app, site.region)
     for action, resource, more in (
         ("s3:GetBucketAcl", logs_bucket.bucket_arn, {}),
         (

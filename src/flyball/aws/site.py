@@ -12,7 +12,7 @@ from flyball.core.model import Application, Aws, Compute, Service
 
 from .names import logical
 
-__all__ = ["Site", "bucket_name", "instance_service", "logical", "open_site"]
+__all__ = ["Site", "bucket_name", "instance_service", "logical", "open_site", "trail_arn"]
 
 FARGATE_PORT = 3000
 """The port of a task, as the seed draws it: "allow 3000 from the balancer only"."""
@@ -63,6 +63,11 @@ def bucket_name(app: Application, purpose: str, region: str) -> str:
     return f"{app.name}-{purpose}-{cdk.Aws.ACCOUNT_ID}-{region}"
 
 
+def trail_arn(app: Application, region: str) -> str:
+    """The ARN of the application's trail, which its bucket and key have to know before it is made."""
+    return f"arn:aws:cloudtrail:{region}:{cdk.Aws.ACCOUNT_ID}:trail/{app.name}-trail"
+
+
 def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
     """An empty stack for one region, with its key and the parameter that tells the first deployment from later ones."""
     stack = cdk.Stack(
@@ -106,14 +111,13 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
-        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
     )
     trail = iam.PolicyStatement(
         sid="TrailMayEncrypt",
         principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
         actions=["kms:GenerateDataKey", "kms:DescribeKey"],
         resources=["*"],
-        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+        conditions={"StringEquals": {"aws:SourceArn": trail_arn(app, region)}},
     )
     document = iam.PolicyDocument(statements=[owner, logs, notices, trail])
     return kms.CfnKey(
