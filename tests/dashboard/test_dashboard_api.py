@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +22,8 @@ from flyball.dashboard.past import Past
 from flyball.dashboard.requests import RecentRequests
 from flyball.local import control_api
 
+ROOT = Path(__file__).parents[2]
+METRIC = re.compile(r"flyball_\w+")
 CONTROL = {"pid": 1, "url": "http://127.0.0.1:8080", "dashboard": "http://127.0.0.1:1/?token=secret"}
 
 
@@ -278,3 +282,27 @@ async def test_many_instances_make_a_state_of_some_kilobytes(runtime):
     assert len(state["services"][0]["instances"]) == 100
     assert len(json.dumps(state)) < 60_000
     await listening.stream.aclose()
+
+
+async def test_grafana_asks_for_what_there_is(api, runtime):
+    overloaded(runtime)
+    text = (await ask(api, "GET", "/metrics")).text
+    names = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+    grafana = json.loads((ROOT / "docs" / "reference" / "grafana.json").read_text())
+
+    asked = {
+        name for panel in grafana["panels"] for target in panel["targets"] for name in METRIC.findall(target["expr"])
+    }
+
+    assert len(asked) >= 8
+    assert asked <= names
+
+
+async def test_the_reference_lists_every_metric(api, runtime):
+    rolling(runtime)
+    text = (await ask(api, "GET", "/metrics")).text
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+
+    for family in text_string_to_metric_families(text):
+        short = family.name.removeprefix("flyball_capacity")
+        assert f"`{family.name}" in page or f"`{short}`" in page, family.name
