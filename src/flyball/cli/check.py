@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flyball.aws import parity, rules
 from flyball.core.manifest import ManifestError, ParityWarning, warnings
+from flyball.core.model import Application
 
 from . import talk
 from .files import find_file, load
@@ -22,7 +24,8 @@ def run(path: Path | None, *, json: bool = False) -> int:
             raise
         talk.emit(_answer(file, errors=[asdict(complaint) for complaint in wrong.complaints]))
         return wrong.exit_code
-    found = warnings(app)
+    lint = warnings(app)
+    found = (*lint, *_elsewhere(app, told={warning.path for warning in lint}))
     if json:
         talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
         return 0
@@ -35,6 +38,20 @@ def run(path: Path | None, *, json: bool = False) -> int:
         f"{stores} store{'s' * (stores != 1)}{count}"
     )
     return 0
+
+
+def _elsewhere(app: Application, *, told: set[str]) -> tuple[ParityWarning, ...]:
+    """What a world cannot honour, and what AWS would refuse; `told` are the places that were warned of already."""
+    found = [ParityWarning(path="here", message=line) for line in not_here(app)]
+    if app.aws is not None:
+        on_aws = (*parity.unhonoured(app, parity.world_on_aws(app)), *rules.refusals(app))
+        found += [ParityWarning(path="on AWS", message=line) for line in on_aws if line.partition(":")[0] not in told]
+    return tuple(found)
+
+
+def not_here(app: Application) -> list[str]:
+    """Every value of the file that this machine does not honour, with the reason; `[aws]` speaks of AWS alone."""
+    return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
 
 
 def _answer(file: Path, **found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 
 from . import control_log, talk
+from .check import not_here
 from .client import Control
 from .files import find_file, load
 from .serving import serve
@@ -34,6 +35,8 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
     """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
     file = find_file(path)
     app = load(file)
+    for line in not_here(app):
+        talk.say(f"not here: {line}", "yellow")
     if not detach:
         control_log.prepare()
     return _detached(app, file, port) if detach else _foreground(app, file, port)

@@ -28,6 +28,7 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("deploy = { minimum_healthy = 100, maximum = 100 }", "services.web.deploy.maximum",
          "a rollout would wait for ever"),
         ("deploy.maximum = '100%'", "services.web.deploy.maximum", "a rollout would wait for ever"),
+        ("deploy = { strategy = 'blue_green', maximum = 150 }", "services.web.deploy.maximum", "no room for a whole second set"),
         ("deploy = { bake = '1m', rollback.within = '2m' }", "services.web.deploy.rollback.within",
          "the same as `bake`"),
         ("deploy.circuit_breaker = { failures = 3, bounded = true }", "services.web.deploy.circuit_breaker.bounded",

@@ -29,8 +29,8 @@ ROWS = (
     ),
     on_aws(
         "Observe.otlp",
-        local=yes("the balancer's traces"),
-        aws=no("the balancer on AWS sends no traces; let the application's own SDK send them"),
+        local=yes("OTEL variables of every instance"),
+        aws=no("not set there; name the collector in `env`"),
     ),
     on_aws(
         "Observe.log_retention_days",

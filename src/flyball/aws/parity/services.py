@@ -7,7 +7,7 @@ from .row import by_compute, no, on_aws, yes
 PARTS = yes("its parts below")
 LOOP = yes("the control loop")
 MACHINE_IS_THE_SIZE = no("an instance is a whole machine there; `aws.machine` says its size")
-NO_FORECAST = no("a forecast needs a day of history; here the simulator shows what more capacity would do")
+NO_FORECAST = no("a forecast needs days of history; target tracking, steps and schedules scale here")
 ECS_SCHEDULE = yes("ScheduledActions of the ScalableTarget")
 GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
 ROLLING_ONLY = no("an Auto Scaling group rolls only; synthesis stops at other strategies")

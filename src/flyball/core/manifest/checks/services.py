@@ -102,6 +102,12 @@ def _rollout(at: Path, service: ServiceTable) -> Iterator[Fault]:
             "a rollout would wait for ever",
             hint="raise maximum or lower minimum_healthy",
         )
+    if rules.strategy is Strategy.BLUE_GREEN and rules.maximum_percent < 200:
+        yield Fault(
+            path=(*path, "maximum"),
+            message=f"{rules.maximum_percent}% leaves no room for a whole second set of instances beside the first",
+            hint='blue_green needs "200%"',
+        )
     rollback = deploy.rollback
     if rollback is not None and rollback.within is not None and deploy.bake not in {None, rollback.within}:
         yield Fault(path=(*path, "rollback", "within"), message="is the same as `bake`, but has another value")
