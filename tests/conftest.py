@@ -14,9 +14,8 @@ TESTS = Path(__file__).parent
 TOGETHER = {"acceptance", "aws", "bench"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        parts = item.path.relative_to(TESTS).parts
-        group = parts[0] if parts[0] in TOGETHER else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group("acceptance" if group == "bench" else group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Name the group of each test as it is found: xdist looks for the names right after."""
+    parts = item.path.relative_to(TESTS).parts
+    group = parts[0] if parts[0] in TOGETHER else "/".join(parts)
+    item.add_marker(pytest.mark.xdist_group("acceptance" if group == "bench" else group))
