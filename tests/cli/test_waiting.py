@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flyball.cli.waiting import until_settled
+from flyball.cli.waiting import GONE, until_settled
+from flyball.core.errors import NotRunning
 from flyball.local.paths import StateDirectory
 
 
@@ -33,3 +34,12 @@ def test_the_wanted_release_taken_back_is_one(tmp_path: Path) -> None:
     outcome = until_settled(events, lambda: settled_on(1), StateDirectory(tmp_path), services={"web": 3})
 
     assert outcome.failure == "release 1 serves again: errors 4 % > 1 %"
+
+
+def test_a_control_plane_that_ends_between_event_and_question_is_gone(tmp_path: Path) -> None:
+    def gone() -> dict[str, Any]:
+        raise NotRunning
+
+    outcome = until_settled(iter([event("held", 1)]), gone, StateDirectory(tmp_path), services={"web": None})
+
+    assert outcome.failure == GONE

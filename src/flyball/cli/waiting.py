@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flyball.core.errors import NotRunning
 from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
@@ -70,14 +72,15 @@ def until_settled(
 ) -> Outcome:
     """Follow events until each service is in service with its wanted release, or has failed and gone back."""
     watched = {name: _Watched(release) for name, release in services.items()}
-    for event in events:
-        if event is not None:
-            on_event(event)
-            if event["service"] in watched:
-                watched[event["service"]].hear(event)
-        now = {one["name"]: one for one in describe()["services"]}
-        if all(_settled(one, now.get(name)) for name, one in watched.items()):
-            return _outcome(watched, paths)
+    with contextlib.suppress(NotRunning):  # it may end between an event and the question about it
+        for event in events:
+            if event is not None:
+                on_event(event)
+                if event["service"] in watched:
+                    watched[event["service"]].hear(event)
+            now = {one["name"]: one for one in describe()["services"]}
+            if all(_settled(one, now.get(name)) for name, one in watched.items()):
+                return _outcome(watched, paths)
     return Outcome(GONE)
 
 
