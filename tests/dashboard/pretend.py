@@ -145,6 +145,19 @@ class PretendRuntime:
         self.journal.record_history(round(self.clock.now(), 2), rows)
 
 
+class OneRedis:
+    """Stores of which one is this server."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def redis_port(self, name):
+        return self._port if name == "sessions" else None
+
+    async def check(self):
+        return {"sessions": None}
+
+
 def measured(position: int, *, cpu: float = 40.0, rps: float = 20.0, errors: float = 0.0) -> Measured:
     spread = 1 + (position % 5 - 2) / 20
     return Measured(

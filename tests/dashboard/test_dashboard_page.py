@@ -7,12 +7,15 @@ import time
 
 import pytest
 
+from app_servers import redis_server
 from builders import application, service, tracking
 from dashboard.browsing import browsing, needs_chromium, opened
-from dashboard.pretend import EVIL, STATES, PretendRuntime, calm, made, served, serving, start
+from dashboard.pretend import EVIL, STATES, OneRedis, PretendRuntime, calm, made, served, serving, start
 from flyball.core.control.observation import Replace, Scale
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
+from flyball.core.model import Store, StoreKind
+from flyball.dashboard import redis_view
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -285,6 +288,28 @@ async def _events(page, runtime) -> float:
         runtime.say(ReasonKind.HELD, f"scale-in held: cooldown, {number} s left")
     await page.locator("#events li").first.filter(has_text="299 s left").wait_for()
     return await page.evaluate("gc(), performance.memory.usedJSHeapSize / 1e6")
+
+
+@pytest.mark.live
+async def test_what_lies_in_redis_is_seen_and_stays_text(browser, tmp_path):
+    runtime = PretendRuntime(application(service(), stores=(Store(name="sessions", kind=StoreKind.REDIS),)), tmp_path)
+    with redis_server(tmp_path) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        async with redis_view.Connection(port) as redis:
+            await redis.ask((b"SET", EVIL.encode(), EVIL.encode(), b"EX", b"90"), (b"RPUSH", b"list", b"one", b"two"))
+        runtime.stores = OneRedis(port)
+        async with served(runtime) as panel, browsing(browser) as page:
+            await opened(page, panel.url)
+            await page.get_by_text("Look into sessions (read-only)").click()
+            await page.get_by_role("button", name=EVIL).click()
+            await page.locator("#stores pre").get_by_text(EVIL).wait_for()
+            await page.locator("#stores tbody tr").filter(has_text="1 min").wait_for()
+            await page.get_by_role("button", name="list").click()
+            await page.locator("#stores").get_by_text("list: list, 2 items").wait_for()
+            assert (await axe.Axe().run(page)).violations_count == 0
+            assert await page.title() == "shop - Flyball"
+            assert page.faults == []
+    runtime.close()
 
 
 async def test_streams_do_not_hold_up_the_end(browser, runtime):

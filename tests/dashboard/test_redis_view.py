@@ -9,7 +9,7 @@ import pytest
 from app_servers import redis_server
 from builders import application, service
 from dashboard.asking import ask
-from dashboard.pretend import PretendRuntime
+from dashboard.pretend import OneRedis, PretendRuntime
 from flyball.core.errors import Failed
 from flyball.core.model import Store, StoreKind
 from flyball.dashboard import api as dashboard_api
@@ -28,19 +28,6 @@ def redis_port(tmp_path):
 async def told(port: int, *commands: tuple[bytes, ...]) -> list:
     async with redis_view.Connection(port) as redis:
         return await redis.ask(*commands)
-
-
-class OneRedis:
-    """Stores of which one is this server."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def redis_port(self, name):
-        return self._port if name == "sessions" else None
-
-    async def check(self):
-        return {"sessions": None}
 
 
 @pytest.fixture
