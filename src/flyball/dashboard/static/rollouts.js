@@ -63,6 +63,7 @@ export class Rollouts {
     progress.hidden = service.rollout === null;
     if (service.rollout) showProgress(progress, service, at);
     const releases = this.#releases.filter((one) => one.service === service.name).slice(0, SHOWN);
+    card.querySelector(".scroll").hidden = releases.length === 0;
     keyed(card.querySelector("tbody"), releases, (one) => one.release, (one) => this.#row(one), (row, one) => fillRow(row, one, service));
   }
 
@@ -86,6 +87,7 @@ export class Rollouts {
 }
 
 function standing({ release, building, rollout }) {
+  if (rollout === null && release === null && building === null) return "No release yet.";
   if (rollout === null) return building === null ? `Release ${release ?? "–"} serves.` : `Release ${building} is being built; release ${release ?? "–"} serves.`;
   const way = rollout.from === null ? `first release, ${rollout.to}` : `from release ${rollout.from} to ${rollout.to}`;
   return { running: `Rollout ${way}.`, baking: `Rollout ${way}: all instances are new, alarms are watched.`, rolling_back: `Rolling back ${way}: ${rollout.why}.`, stalled: `Rollout ${way} has stalled: ${rollout.why}.` }[rollout.phase] ?? words(rollout.phase);
