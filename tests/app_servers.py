@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from flyball.local.processes import free_port
+
 APPS = Path(__file__).parent.parent / "apps"
 AWS_LIKE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-north-1"}
 """Credentials as the emulated services accept them."""
@@ -49,18 +51,6 @@ def environment(config: pytest.Config, requirements: str) -> Path:
             subprocess.run(command, input=requirements, text=True, check=True)
             (place / "complete").touch()
     return place / "bin"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago, below the range from which the kernel gives ports to clients."""
-    for port in range(20000 + os.getpid() % 10000, 32768):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port between 20000 and 32768")
 
 
 @contextmanager

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flyball.core.errors import Failed
 
 TIMEOUT_S = 300.0
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +56,20 @@ def export(repository: Path, reference: str, into: Path) -> None:
         archive.seek(0)
         try:
             with tarfile.open(fileobj=archive) as tar:
-                if hasattr(tarfile, "data_filter"):  # Python 3.11.4; before it the names alone were safe, by git's care
-                    tar.extractall(into, filter="data")
-                else:
-                    tar.extractall(into)  # noqa: S202
+                _refuse_ways_out(tar)
+                tar.extractall(into, **_FILTER)  # noqa: S202 - git names nothing outside, and links were looked at
         except (tarfile.TarError, OSError) as error:
             raise Failed(f"the tree of {reference} cannot be unpacked: {error}") from error
+
+
+def _refuse_ways_out(tar: tarfile.TarFile) -> None:
+    """Raise TarError for a link that leads out of the tree. Python has a filter for that only since 3.11.4."""
+    for member in tar:
+        if member.issym() or member.islnk():
+            beside = posixpath.dirname(member.name) if member.issym() else ""
+            target = posixpath.normpath(posixpath.join(beside, member.linkname))
+            if posixpath.isabs(target) or target.split("/")[0] == "..":
+                raise tarfile.TarError(f"{member.name} leads to {member.linkname}, out of the tree")
 
 
 def environment() -> dict[str, str]:

@@ -71,7 +71,7 @@ def dynamodb(pytestconfig, tmp_path_factory):
     with aws_like(pytestconfig, tmp_path_factory.mktemp("dynamodb")) as server:
         yield server.url
     for name in AWS_LIKE:
-        del os.environ[name]
+        os.environ.pop(name, None)
 
 
 @pytest.fixture

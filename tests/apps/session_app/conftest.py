@@ -36,7 +36,7 @@ def bucket(s3: str, tmp_path: Path) -> Iterator[str]:
     client.close()
     yield f"s3://{name}?region={AWS_LIKE['AWS_DEFAULT_REGION']}&endpoint={s3}"
     for variable in AWS_LIKE:
-        del os.environ[variable]
+        os.environ.pop(variable, None)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def store(url: str) -> Iterator[Store]:
     yield store
     store.close()
     for name in AWS_LIKE:
-        del os.environ[name]
+        os.environ.pop(name, None)
 
 
 def message(number: int) -> Message:

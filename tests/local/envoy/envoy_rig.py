@@ -1,6 +1,7 @@
 """A real Envoy fed by our files, and small instances that say what they were asked."""
 
 import asyncio
+import secrets
 import socket
 import subprocess
 from collections import Counter
@@ -31,7 +32,8 @@ def application(*services: Service, **listener) -> Application:
 
 def bound() -> socket.socket:
     """A listening socket on a port of ours, below the range from which the kernel gives ports to clients."""
-    for port in range(21000, 32768):
+    first = 21000 + secrets.randbelow(5000)  # two test processes at once must not take turns on one port
+    for port in range(first, 32768):
         held = socket.socket()
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -41,7 +43,7 @@ def bound() -> socket.socket:
             held.close()
             continue
         return held
-    raise RuntimeError("no free port between 21000 and 32768")
+    raise RuntimeError("no free port below 32768")
 
 
 async def until(condition, *, deadline_s: float = DEADLINE_S):

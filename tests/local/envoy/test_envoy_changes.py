@@ -357,16 +357,16 @@ async def test_a_port_in_use_is_not_ready_and_the_log_says_why(envoy, tmp_path):
 
 
 async def test_the_access_log_is_opened_anew(envoy, instances, client):
+    async def written(path):
+        return envoy.access_log.exists() and path in envoy.access_log.read_text()
+
     await envoy.start(application(), web=[await instances("web-1")])
     await client.get("/before")
+    await until(lambda: written("/before"))
     old = envoy.access_log.rename(envoy.directory / "access.1")
     await envoy.admin.reopen_logs()
     await client.get("/after")
-
-    async def written():
-        return envoy.access_log.exists() and "/after" in envoy.access_log.read_text()
-
-    await until(written)
+    await until(lambda: written("/after"))
     assert "/before" in old.read_text()
 
 
