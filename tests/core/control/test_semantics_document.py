@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 FACTS = Path(__file__).parent / "facts"
+BALANCER = ROOT / "tests" / "local" / "envoy" / "test_facts_balancer.py"
 DOCUMENT = ROOT / "docs" / "reference" / "semantics.md"
 CONTROL = "src/flyball/core/control"
 WHERE = {
@@ -31,12 +32,21 @@ WHERE = {
     47: "reconcile.py",
     50: "placement.py",
 }
+ENVOY = "src/flyball/local/envoy"
+WHERE_ENVOY = {
+    **dict.fromkeys((24, 27, 29, 30), "clusters.py"),
+    31: "stickiness.py",
+    32: "routes.py",
+    33: "listener.py",
+    34: "endpoints.py",
+}
 HEAD = """# What AWS does, and where Flyball does it
 
 The governor copies CloudWatch alarms, Application Auto Scaling, EC2 Auto Scaling, ECS deployments and ALB targets.
 Each row is a fact about AWS, the page that says so, the module that implements it, and the test that shows it.
 The module's docstring says where Flyball differs on purpose.
-Numbers that are missing here concern the balancer or AWS alone: check defaults, slow start, routing, rebalancing.
+Numbers that are missing here concern AWS alone: its rebalancing between zones, its names for the states of a task,
+instance refresh, processes that can be suspended.
 This page is made from the tests; `python tests/core/control/test_semantics_document.py` writes it again.
 
 | fact | source | module | test |
@@ -47,7 +57,7 @@ This page is made from the tests; `python tests/core/control/test_semantics_docu
 def facts() -> list[tuple[int, str, str, str, str]]:
     """Number, sentence, source, test's name and file of every fact test."""
     found = []
-    for path in sorted(FACTS.glob("test_facts_*.py")):
+    for path in [*sorted(FACTS.glob("test_facts_*.py")), BALANCER]:
         for node in ast.parse(path.read_text()).body:
             number = re.match(r"test_fact_(\d+)_", getattr(node, "name", ""))
             if isinstance(node, ast.FunctionDef) and number:
@@ -56,10 +66,15 @@ def facts() -> list[tuple[int, str, str, str, str]]:
     return sorted(found)
 
 
+def module(number: int, file: str) -> str:
+    """Where a fact is implemented: in the governor, or in what feeds the balancer."""
+    return f"{ENVOY}/{WHERE_ENVOY[number]}" if file == BALANCER.name else f"{CONTROL}/{WHERE[number]}"
+
+
 def written() -> str:
     """The document."""
     rows = [
-        f"| {number}. {sentence} | [page]({source}) | `{CONTROL}/{WHERE[number]}` | `{file}::{name}` |"
+        f"| {number}. {sentence} | [page]({source}) | `{module(number, file)}` | `{file}::{name}` |"
         for number, sentence, source, name, file in facts()
     ]
     return HEAD + "\n".join(rows) + "\n"
@@ -70,15 +85,15 @@ def test_the_document_is_up_to_date():
 
 
 def test_every_fact_names_its_source_and_an_existing_module():
-    for number, sentence, source, name, _ in facts():
+    for number, sentence, source, name, file in facts():
         assert source.startswith("https://"), name
         assert sentence.endswith("."), name
-        assert (ROOT / CONTROL / WHERE[number]).is_file()
+        assert (ROOT / module(number, file)).is_file()
 
 
 def test_no_fact_that_the_loop_covers_is_without_a_test():
-    covered = {number for number, *_ in facts()}
-    assert covered == set(WHERE)
+    covered = {(number, file == BALANCER.name) for number, *_, file in facts()}
+    assert covered == {(number, False) for number in WHERE} | {(number, True) for number in WHERE_ENVOY}
 
 
 if __name__ == "__main__":
