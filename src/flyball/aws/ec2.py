@@ -24,6 +24,7 @@ from .balancer import Balancer
 from .metrics import MEMORY_NAMESPACE
 from .names import release_parameter
 from .network import Network
+from .observe import log_group
 from .scaling.group import warmup_s
 from .site import Site, instance_service, logical
 from .stores import StoreThere
@@ -58,8 +59,8 @@ def build(
     """A service with its role, launch template and Auto Scaling group; `releases` is the bucket of archives."""
     used = [stores[name] for name in service.stores]
     group_name = site.name(service.name)
-    log_group = _log_group(site, service)
-    role = _role(site, service, used, log_group=log_group, releases=releases, group_name=group_name)
+    group_of_logs = log_group(site, service)
+    role = _role(site, service, used, log_group=group_of_logs, releases=releases, group_name=group_name)
     environment = {
         **instance_service(site, service),
         "AWS_REGION": site.region,
@@ -78,20 +79,8 @@ def build(
     )
     template = _launch_template(site, service, role, group=group, script=script)
     made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
-    made.node.add_dependency(role.node.find_child("DefaultPolicy"), log_group)
+    made.node.add_dependency(role.node.find_child("DefaultPolicy"), group_of_logs)
     return Ec2Service(service=service, group_name=made.ref, resource=made, template=template, role=role)
-
-
-def _log_group(site: Site, service: Service) -> logs.CfnLogGroup:
-    group = logs.CfnLogGroup(
-        site.stack,
-        logical(service.name, "LogGroup"),
-        log_group_name=f"/flyball/{site.app.name}/{service.name}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    return group
 
 
 def _role(

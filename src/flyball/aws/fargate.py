@@ -24,6 +24,7 @@ from .image import BASE, USER
 from .metrics import resolution_s
 from .names import image_parameter
 from .network import Network
+from .observe import log_group
 from .site import Site, instance_service, logical
 from .stores import StoreThere
 
@@ -76,7 +77,7 @@ def build(
     """A service with its repository, roles, task definition and rollout rules."""
     used = [stores[name] for name in service.stores]
     repository = _repository(site, service)
-    group_of_logs = _log_group(site, service)
+    group_of_logs = log_group(site, service)
     execution = _execution_role(site, service, repository, group_of_logs, used)
     role = iam.Role(
         site.stack,
@@ -141,18 +142,6 @@ def _repository(site: Site, service: Service) -> ecr.CfnRepository:
     )
     repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
     return repository
-
-
-def _log_group(site: Site, service: Service) -> logs.CfnLogGroup:
-    group = logs.CfnLogGroup(
-        site.stack,
-        logical(service.name, "LogGroup"),
-        log_group_name=f"/flyball/{site.app.name}/{service.name}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    return group
 
 
 def _execution_role(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 
-from flyball.core.model import Comparison, Metric
+from flyball.core.model import Comparison, Metric, Service
 
 from .metrics import AWS_PERIOD_S, Watched, alarm, source
 from .site import Site, logical
@@ -174,3 +176,16 @@ def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[s
 def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, Any]:
     properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
+
+
+def log_group(site: Site, service: Service) -> logs.CfnLogGroup:
+    """Where a service's instances write: encrypted, kept as long as the file says."""
+    group = logs.CfnLogGroup(
+        site.stack,
+        logical(service.name, "LogGroup"),
+        log_group_name=f"/flyball/{site.app.name}/{service.name}",
+        kms_key_id=site.key.attr_arn,
+        retention_in_days=site.app.observe.log_retention_days,
+    )
+    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    return group

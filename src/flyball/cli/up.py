@@ -175,7 +175,7 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     process = asyncio.run(_spawn(file, port, log))
     _until_answering(control_plane, process, log, beginning)
     outcome = until_settled(
-        _events(control_plane, after=last),
+        control_plane.stream(after=last),
         lambda: dict(control_plane.get("application")),
         paths,
         services={one.name: None for one in app.services},
@@ -241,10 +241,6 @@ def _words(log: Path, beginning: int) -> str:
     with log.open("rb") as file:
         file.seek(beginning)
         return file.read().decode(errors="replace").replace("\0", "").strip()
-
-
-def _events(control_plane: Control, *, after: int) -> Iterator[dict[str, Any] | None]:
-    return control_plane.stream(after=after)
 
 
 def pushing(remote: dict[str, Any]) -> str:

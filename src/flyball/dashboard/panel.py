@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.local import control_api
+from flyball.local.processes import free_port
 from flyball.local.runtime import Runtime
 
 from . import api as dashboard_api
@@ -42,8 +43,6 @@ def open_panel(runtime: Runtime, control: dict[str, Any]) -> Panel:
 
 
 def _bind(last: int) -> socket.socket:
-    from flyball.local.processes import free_port  # noqa: PLC0415
-
     for port in [*([last] if last else []), free_port(), free_port(), free_port()]:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -36,7 +36,7 @@ class Route:
     """A listener rule that sends to this service. Two services with equal conditions share it by `weight` (0 to 999).
 
     `priority` 1 to 50000 as written in the file, or None: then it is ordered by how exact it is
-    (`Application.rules_in_order`).
+    (`rules.rules_in_order`).
     """
 
     condition: Condition
