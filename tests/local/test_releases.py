@@ -237,6 +237,19 @@ async def test_equal_builds_at_once_run_once(build, tmp_path: Path) -> None:
 
 
 @pytest.mark.live
+async def test_collect_leaves_a_build_that_is_under_way_alone(build, kept: Path) -> None:
+    building = asyncio.create_task(build("sleep 0.5; echo done > made"))
+    async with asyncio.timeout(10):
+        while not (found := list(kept.glob("builds/*/process.json"))):
+            await asyncio.sleep(0.01)
+    (found[0].parent / "content").write_text("")  # as it is in the moment before it is written
+    await asyncio.to_thread(releases.collect, kept, ())
+    result = await building
+    assert result.succeeded, result.message
+    assert (result.directory / "made").read_text() == "done\n"
+
+
+@pytest.mark.live
 async def test_a_virtual_environment_works_where_it_was_made_and_uv_is_there(build, app: Path) -> None:
     result = await build("uv venv -q && .venv/bin/python -c 'import sys; print(sys.prefix)' > prefix")
     assert result.succeeded, result.message

@@ -30,7 +30,7 @@ class Cursors:
     async def make(self, scope: str, position: str) -> str:
         """A cursor for what comes behind `position` in the list `scope`."""
         mac = _mac(await self._load(), scope, position)
-        return urlsafe_b64encode(mac + position.encode()).rstrip(b"=").decode()
+        return _text(mac + position.encode())
 
     async def read(self, scope: str, cursor: str) -> str | None:
         """The position, or None when `cursor` was not made for this list."""
@@ -38,6 +38,8 @@ class Cursors:
             raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
             mac, position = raw[:_MAC_BYTES], raw[_MAC_BYTES:].decode()
         except ValueError:
+            return None
+        if _text(raw) != cursor:  # base64 has several texts for the same bytes: only ours is a cursor
             return None
         return position if hmac.compare_digest(mac, _mac(await self._load(), scope, position)) else None
 
@@ -56,6 +58,10 @@ async def _shared_key(store: Store) -> bytes:
         item = await store.get(_PK, _SK)
     assert item is not None
     return bytes.fromhex(msgspec.json.decode(item.body, type=str))
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _mac(key: bytes, scope: str, position: str) -> bytes:

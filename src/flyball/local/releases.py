@@ -20,7 +20,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import AsyncFileLock
+from filelock import AsyncFileLock, FileLock, Timeout
 
 from flyball.core.errors import Failed
 
@@ -133,14 +133,24 @@ def collect(releases: Path, keep: Collection[str]) -> list[str]:
     for leftover in found:
         if leftover.name.startswith(".new-") and time.time() - leftover.stat().st_mtime > BUILD_TIMEOUT_S:
             shutil.rmtree(leftover, ignore_errors=True)
-    for home in sorted((releases / "builds").glob("*/content")):
-        if home.read_text(encoding="ascii") not in staying:
-            shutil.rmtree(home.parent, ignore_errors=True)
-            home.parent.with_name(f"{home.parent.name}.lock").unlink(missing_ok=True)
+    for home in sorted(path.parent for path in (releases / "builds").glob("*/content")):
+        _collect_build(home, staying)
     gone = [name for name in finished if name not in staying]
     for name in gone:
         shutil.rmtree(kept / name, ignore_errors=True)
     return gone
+
+
+def _collect_build(home: Path, staying: Collection[str]) -> None:
+    lock = FileLock(f"{home}.lock", blocking=False)
+    try:
+        with lock:
+            content = home / "content"
+            if content.exists() and content.read_text(encoding="ascii") not in staying:
+                shutil.rmtree(home, ignore_errors=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout:
+        return  # it is being built just now
 
 
 def _build_directory(content: str, command: str | None, releases: Path) -> Path:
