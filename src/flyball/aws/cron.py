@@ -6,7 +6,7 @@ be `?`. https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-
 
 from __future__ import annotations
 
-DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+from flyball.core.model.cron import DAYS
 
 
 def aws_cron(cron: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyball.core.manifest import cron, units
+from flyball.core.manifest import units
 from flyball.core.model import Comparison, Metric
 
 
@@ -86,32 +86,3 @@ def test_values_are_named_as_they_are_written():
     assert shown == ["true", "false", "5", "1.5", "'a'", "a table", "a list", "'" + "x" * 56 + "..."]
     assert units.size_text(0) == "0B"
     assert units.threshold_text(Metric.REQUESTS, 100.0) == "100"
-
-
-@pytest.mark.parametrize(
-    "text", ["* * * * *", "0 8 * * MON-FRI", "*/5 0-6/2 1,15 jan-mar 0", "59 23 31 12 7", "5/10 * * * *"]
-)
-def test_schedules(text: str):
-    cron.check(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("* * * *", "must have five fields"),
-        ("60 * * * *", "the minute '60' is not within 0 to 59"),
-        ("* 24 * * *", "the hour"),
-        ("* * 0 * *", "the day of the month"),
-        ("* * * 13 *", "the month"),
-        ("* * * * 8", "the day of the week"),
-        ("* * * * mon-xyz", "the day of the week"),
-        ("* * * * fri-mon", "the day of the week"),
-        ("*/0 * * * *", "the minute"),
-        ("*/00 * * * *", "the minute"),
-        ("1,,2 * * * *", "the minute"),
-        ("*-5 * * * *", "the minute"),
-    ],
-)
-def test_what_is_no_schedule(text: str, words: str):
-    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
-        cron.check(text)

@@ -140,6 +140,8 @@ def at(text: str) -> float:
         ("0 8 * * *", "Europe/Stockholm", "2026-11-20T07:00"),
         ("*/15 * * * *", "UTC", "2026-11-20T11:45"),
         ("30 9-11/2 * * 1-5", "UTC", "2026-11-20T11:30"),
+        ("0 8 * nov-dec MON-FRI", "UTC", "2026-11-20T08:00"),
+        ("0 8 * * SAT,SUN", "UTC", None),
         ("5/20 8,9 20 11 *", "UTC", "2026-11-20T09:45"),
         ("0 6 1 * 5", "UTC", "2026-11-20T06:00"),
         ("0 6 1 * *", "UTC", None),
@@ -204,10 +206,10 @@ def test_fact_22_the_later_of_two_wins_and_the_file_wins_over_both():
 @pytest.mark.parametrize(
     ("action", "problem"),
     [
-        (ScheduledAction(cron="0 8 * *"), "needs five fields"),
+        (ScheduledAction(cron="0 8 * *"), "must have five fields"),
         (ScheduledAction(cron="61 8 * * *"), "is not within 0 to 59"),
         (ScheduledAction(cron="0 8-6 * * *"), "is not within 0 to 23"),
-        (ScheduledAction(cron="x 8 * * *"), "is not a number, range or list"),
+        (ScheduledAction(cron="x 8 * * *"), "is not within 0 to 59"),
         (ScheduledAction(cron="*/0 8 * * *"), "is not within"),
         (ScheduledAction(cron="0 8 * * *", timezone="Mars/Base"), "there is no time zone 'Mars/Base'"),
         (ScheduledAction(at=30.0, min=9, max=3), "min 9 above max 3"),

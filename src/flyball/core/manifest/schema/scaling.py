@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from flyball.core.manifest import cron, units
+from flyball.core.manifest import units
 from flyball.core.model import (
     AdjustmentType,
     Comparison,
@@ -19,6 +19,7 @@ from flyball.core.model import (
     StepAdjustment,
     StepScaling,
     TargetTracking,
+    cron,
 )
 
 from .base import Duration, OneOrMany, Shorthand, Table, key, required, span, text_of
@@ -235,7 +236,7 @@ def _moment(value: Any) -> Any:
 
 
 def _five_fields(value: str) -> str:
-    cron.check(value)
+    cron.parse(value)
     return value
 
 
