@@ -136,6 +136,7 @@ class Loop:
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state = done.state
         except BaseException as error:
+            self._builds = [*builds, *self._builds]  # nobody builds them again, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)

@@ -1,0 +1,71 @@
+"""The loop between the core and the machine: what it was told is not lost when a look at the machine fails."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from builders import application, service
+from flyball.core.control.observation import BuildSeen, Observation, Scale
+from flyball.core.control.step import begin
+from flyball.local.journal import Journal
+from flyball.local.loop import Clock, Loop
+
+
+class Blind:
+    """An observer that cannot look the first time; `builds` are those that it could tell of."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.builds: list[BuildSeen] = []
+
+    async def observe(self, *, builds, intents, sampled, now) -> Observation:
+        self.looks += 1
+        if self.looks == 1:
+            raise OSError("no look")
+        self.builds += builds
+        return Observation(builds=tuple(builds), intents=tuple(intents), sampled=sampled)
+
+    def forget_gone(self) -> None:
+        """Nothing is kept."""
+
+
+@pytest.fixture
+def journal(tmp_path: Path):
+    made = Journal(tmp_path / "journal.db")
+    yield made
+    made.close()
+
+
+def looking(observer: Blind, journal: Journal) -> Loop:
+    app, clock = application(service()), Clock()
+    return Loop(
+        app,
+        begin(app, now=clock.now()),
+        journal=journal,
+        observer=observer,
+        apply=lambda _step: None,
+        publish=lambda _events, _sampled: None,
+        clock=clock,
+    )
+
+
+async def test_a_build_that_ended_while_the_look_failed_is_told_the_next_time(journal: Journal):
+    observer = Blind()
+    loop = looking(observer, journal)
+    built = BuildSeen(service="web", release=1, succeeded=True)
+    loop.built(built)
+    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 2), 10)
+    assert observer.builds == [built]
+
+
+async def test_an_intent_is_answered_with_what_went_wrong(journal: Journal):
+    observer = Blind()
+    loop = looking(observer, journal)
+    answer = asyncio.ensure_future(loop.submit(Scale(service="web", desired=1)))
+    await asyncio.sleep(0)  # the intent waits for the first step
+    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 1), 10)
+    with pytest.raises(OSError, match="no look"):
+        await asyncio.wait_for(answer, 10)
