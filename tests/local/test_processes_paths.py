@@ -62,6 +62,17 @@ def test_the_socket_directory_is_recorded_so_that_another_tmpdir_finds_it(tmp_pa
     assert state.sockets == elsewhere
 
 
+def test_what_is_written_already_is_left_alone_while_another_command_may_read_it(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
+    state.create()
+    written = [state.root / name for name in (".gitignore", "sockets", "version")]
+    for file in written:
+        os.utime(file, (0, 0))
+    state.create()
+    assert [file.stat().st_mtime for file in written] == [0, 0, 0]
+    assert {file.name for file in state.root.iterdir() if file.is_file()} == {".gitignore", "sockets", "version"}
+
+
 def test_a_socket_directory_that_somebody_else_made_is_refused(tmp_path: Path, state_in) -> None:
     state = state_in(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
     state.sockets.symlink_to(tmp_path)

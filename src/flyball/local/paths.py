@@ -106,12 +106,12 @@ class StateDirectory:
         for directory in (self.root, self.xds, self.logs, self.releases, self.stores, self.processes):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
+        _keep(self.root / ".gitignore", "*\n")
         sockets = self.sockets
         _make_private(sockets)
         if sockets.parent != self.root.absolute():
-            (self.root / "sockets").write_text(str(sockets), encoding="utf-8")
-        (self.root / "version").write_text(f"{VERSION}\n", encoding="utf-8")
+            _keep(self.root / "sockets", str(sockets))
+        _keep(self.root / "version", f"{VERSION}\n")
 
     def check_version(self) -> None:
         """Raise FileError unless this directory is absent, new, or written in a format that this version reads."""
@@ -129,6 +129,14 @@ class StateDirectory:
                 f"{self.root} was written by a newer flyball (format {text}, this one reads {VERSION}): "
                 "use that version, or move the directory away to start afresh"
             )
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write what is not there yet; by rename, for another command may read it at this moment."""
+    if not (file.exists() and file.read_text(encoding="utf-8") == text):
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
 
 
 def _hash(root: Path) -> str:

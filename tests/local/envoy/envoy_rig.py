@@ -16,7 +16,7 @@ from flyball.local.envoy import bootstrap, files, process, resources
 from flyball.local.envoy.admin import Admin, TargetStats
 from flyball.local.envoy.endpoints import Endpoint
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def service(name: str = "web", *paths: str, **fields) -> Service:
