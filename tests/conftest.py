@@ -6,12 +6,21 @@ server or a synthesized template, stay together in the other.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
 TOGETHER = {"acceptance", "aws", "bench"}
+
+
+def pytest_configure() -> None:
+    """What the tests start shall end on Ctrl-C also when a script started the tests in its background.
+
+    A shell makes such a job ignore SIGINT, and every program inherits that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
