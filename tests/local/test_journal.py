@@ -134,8 +134,26 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     journal._db.execute("DROP TABLE facts")
     journal._db.execute("DROP TABLE state")
+    for table in ("steps", "events", "history"):
+        journal._db.execute(f"DROP TABLE {table}")
 
-    for question in (lambda: journal.fact("port"), lambda: journal.remember("port", "1"), journal.restore):
+    for question in (
+        lambda: journal.fact("port"),
+        lambda: journal.remember("port", "1"),
+        journal.restore,
+        journal.events,
+        lambda: list(journal.steps()),
+        lambda: journal.history(since=0, until=1),
+        lambda: recorded(journal),
+    ):
         with pytest.raises(Failed, match="no such table"):
             question()
     journal.close()
+
+
+def test_a_step_of_another_shape_is_told_in_a_sentence(journal: Journal) -> None:
+    recorded(journal)
+    journal._db.execute("UPDATE steps SET observation = x'00'")
+
+    with pytest.raises(Failed, match="a step that this version cannot read"):
+        list(journal.steps())

@@ -92,6 +92,15 @@ class Recorded:
     actions: str
 
 
+@contextlib.contextmanager
+def failing(path: Path, done: str) -> Iterator[None]:
+    """Errors of the database inside the block are `Failed`; `done` is what cannot be done to it: "read", "written"."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Failed(f"the journal {path} cannot be {done}: {error}") from error
+
+
 class Journal:
     """One application's journal. Not shared between threads. Errors of the disk surface as `Failed`."""
 
@@ -112,31 +121,24 @@ class Journal:
                 self._db.close()
             raise Failed(f"the journal {path} cannot be written: {error}") from error
 
-    @contextlib.contextmanager
-    def _failing(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise Failed(f"the journal {self.path} cannot be {done}: {error}") from error
-
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def fact(self, key: str) -> str | None:
         """A remembered fact about the application here, such as the listener's port."""
-        with self._failing("read"):
+        with failing(self.path, "read"):
             row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def remember(self, key: str, value: str) -> None:
         """Keep a fact until it is overwritten."""
-        with self._failing("written"), self._db:
+        with failing(self.path, "written"), self._db:
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
 
     def restore(self) -> State | None:
         """The state after the last recorded step. Raises `Failed` when it was written by a program that differs."""
-        with self._failing("read"):
+        with failing(self.path, "read"):
             row = self._db.execute("SELECT state FROM state").fetchone()
         if row is None:
             return None
@@ -150,14 +152,11 @@ class Journal:
 
     def record(self, app: Application, before: State, seen: Observation, step: Step, *, now: float) -> list[Event]:
         """Write one step in one transaction; answer its reasons as numbered events."""
-        try:
-            with self._db:
-                self._record_step(app, before, seen, step, now)
-                state = zlib.compress(STATE.dump_json(step.state), 1)
-                self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, state))
-                return [self._record_event(reason, now) for reason in step.reasons]
-        except sqlite3.Error as error:
-            raise Failed(f"the journal {self.path} cannot be written: {error}") from error
+        with failing(self.path, "written"), self._db:
+            self._record_step(app, before, seen, step, now)
+            state = zlib.compress(STATE.dump_json(step.state), 1)
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, state))
+            return [self._record_event(reason, now) for reason in step.reasons]
 
     def _record_step(self, app: Application, before: State, seen: Observation, step: Step, now: float) -> None:
         snapshot = None
@@ -208,15 +207,25 @@ class Journal:
         self, *, after: int = 0, since: float = 0.0, service: str | None = None, limit: int = 100_000
     ) -> list[Event]:
         """The newest `limit` events with a number above `after` and not before `since`, oldest first."""
-        rows = self._db.execute(
-            "SELECT id, at, service, kind, before, after, reason, instance, release FROM events"
-            " WHERE id > ? AND at >= ? AND (? IS NULL OR service IN (?, '')) ORDER BY id DESC LIMIT ?",
-            (after, since, service, service, limit),
-        ).fetchall()
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT id, at, service, kind, before, after, reason, instance, release FROM events"
+                " WHERE id > ? AND at >= ? AND (? IS NULL OR service IN (?, '')) ORDER BY id DESC LIMIT ?",
+                (after, since, service, service, limit),
+            ).fetchall()
         return [_event(row) for row in reversed(rows)]
 
     def steps(self) -> Iterator[Recorded]:
-        """Recorded steps from the oldest one that has a snapshot of the state before it."""
+        """Recorded steps from the oldest one that has a snapshot of the state before it. Raises `Failed`, also on one
+        that was written by a program that differs.
+        """
+        try:
+            with failing(self.path, "read"):
+                yield from self._steps()
+        except (ValueError, zlib.error) as error:
+            raise Failed(f"the journal {self.path} holds a step that this version cannot read: {error}") from error
+
+    def _steps(self) -> Iterator[Recorded]:
         first = self._db.execute("SELECT min(id) FROM steps WHERE state IS NOT NULL").fetchone()[0]
         applications = {
             number: APPLICATION.validate_json(text)
@@ -239,18 +248,19 @@ class Journal:
     def record_history(self, at: float, rows: Iterable[tuple[str, dict[str, Any]]], *, resolution: int = 1) -> None:
         """Keep what services, by name, did in the `resolution` seconds that ended at `at`."""
         values = [(resolution, at, service, json.dumps(data, separators=(",", ":"))) for service, data in rows]
-        with self._failing("written"), self._db:
+        with failing(self.path, "written"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
 
     def history(
         self, *, since: float, until: float, resolution: int = 1, service: str | None = None
     ) -> list[dict[str, Any]]:
         """What was kept, oldest first: `{"at", "service", ...}`."""
-        rows = self._db.execute(
-            "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
-            " AND (? IS NULL OR service = ?) ORDER BY at, service",
-            (resolution, since, until, service, service),
-        )
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
+                " AND (? IS NULL OR service = ?) ORDER BY at, service",
+                (resolution, since, until, service, service),
+            ).fetchall()
         return [{"at": at, "service": name, **json.loads(data)} for at, name, data in rows]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flyball.core.errors import Failed
+from .journal import failing
 
 KEPT = 50
 SCHEMA = "CREATE TABLE IF NOT EXISTS pipeline (number INTEGER PRIMARY KEY, job TEXT NOT NULL, run TEXT NOT NULL)"
@@ -68,12 +68,10 @@ class Records:
 
     def __init__(self, journal: Path) -> None:
         self._path = journal
-        try:
+        with failing(journal, "written"):
             self._db = sqlite3.connect(journal, timeout=10.0)
             with self._db:
                 self._db.execute(SCHEMA)
-        except sqlite3.Error as error:
-            raise Failed(f"the journal {journal} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -81,27 +79,26 @@ class Records:
 
     def begin(self, job: str, commit: str, *, now: float) -> Run:
         """The run of a job: a new one, or the one that a control plane which died had begun."""
-        row = self._db.execute("SELECT run FROM pipeline WHERE job = ?", (job,)).fetchone()
+        with failing(self._path, "read"):
+            row = self._db.execute("SELECT run FROM pipeline WHERE job = ?", (job,)).fetchone()
+            number = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM pipeline").fetchone()[0]
         if row is not None:
             return RUN.validate_json(row[0])
-        number = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM pipeline").fetchone()[0]
         run = Run(number=number, job=job, commit=commit, started_at=now)
         self.save(run)
         return run
 
     def save(self, run: Run) -> None:
         """Write a run down; the oldest are forgotten."""
-        try:
-            with self._db:
-                row = (run.number, run.job, RUN.dump_json(run).decode())
-                self._db.execute("INSERT OR REPLACE INTO pipeline VALUES (?, ?, ?)", row)
-                self._db.execute("DELETE FROM pipeline WHERE number <= ?", (run.number - KEPT,))
-        except sqlite3.Error as error:
-            raise Failed(f"the journal {self._path} cannot be written: {error}") from error
+        row = (run.number, run.job, RUN.dump_json(run).decode())
+        with failing(self._path, "written"), self._db:
+            self._db.execute("INSERT OR REPLACE INTO pipeline VALUES (?, ?, ?)", row)
+            self._db.execute("DELETE FROM pipeline WHERE number <= ?", (run.number - KEPT,))
 
     def runs(self, *, job: str | None = None, limit: int = KEPT) -> list[Run]:
         """The newest runs first, or the one of a job."""
-        rows = self._db.execute(
-            "SELECT run FROM pipeline WHERE ? IS NULL OR job = ? ORDER BY number DESC LIMIT ?", (job, job, limit)
-        )
+        with failing(self._path, "read"):
+            rows = self._db.execute(
+                "SELECT run FROM pipeline WHERE ? IS NULL OR job = ? ORDER BY number DESC LIMIT ?", (job, job, limit)
+            ).fetchall()
         return [RUN.validate_json(text) for (text,) in rows]
