@@ -133,7 +133,7 @@ async def _answer(name: str, request: Request, uploads: Uploads) -> Response:
     for _ in range(5):
         known = await uploads.find(name)
         caching = {"etag": known.e_tag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
-        if known.e_tag and known.e_tag in request.headers.get("if-none-match", ""):
+        if _has_it(request, known):
             return Response(status_code=304, headers=caching)
         try:
             part = asked_part(_range(request, known), known.size)
@@ -163,6 +163,12 @@ def _about(name: str, content: Content) -> dict[str, str]:
         # Whatever it is, it may not act as a page of this site.
         "content-security-policy": "sandbox; default-src 'none'",
     }
+
+
+def _has_it(request: Request, known: Upload) -> bool:
+    """Whether If-None-Match names this state of the file, or any (RFC 9110, section 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return "*" in tags or (known.e_tag != "" and known.e_tag in tags)
 
 
 def _range(request: Request, known: Upload) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 
@@ -69,8 +69,7 @@ async def form_file(content_type: str, body: AsyncIterator[bytes]) -> FormFile:
     if kind != b"multipart/form-data" or not boundary:
         raise BadForm("Send the file as multipart/form-data, or its bytes with PUT.")
     parts = _Parts()
-    callbacks = {name: getattr(parts, name) for name in dir(parts) if name.startswith("on_")}
-    parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type, unused-ignore]
+    parser = _parser(boundary, parts)
     async for piece in body:
         _write(parser, piece)
         if parts.headers is not None:
@@ -99,8 +98,16 @@ async def _rest(parser: MultipartParser, parts: _Parts, body: AsyncIterator[byte
         _write(parser, piece)
 
 
+def _parser(boundary: bytes, parts: _Parts) -> MultipartParser:
+    callbacks = {name: getattr(parts, name) for name in dir(parts) if name.startswith("on_")}
+    try:
+        return MultipartParser(boundary, callbacks)  # type: ignore[arg-type, unused-ignore]
+    except FormParserError as error:
+        raise BadForm(f"The form cannot be read: {error}") from error
+
+
 def _write(parser: MultipartParser, piece: bytes) -> None:
     try:
         parser.write(piece)
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise BadForm(f"The form cannot be read: {error}") from error

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import jinja2
 from fastapi import Request
@@ -75,7 +75,12 @@ def is_cross_site(request: Request) -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     source = request.headers.get("origin") or request.headers.get("referer")
-    return source is not None and urlsplit(source).netloc.lower() != request.headers.get("host", "").lower()
+    return source is not None and _host_of(source) != request.headers.get("host", "").lower()
+
+
+def _host_of(address: str) -> str:
+    """Host and port as written. Not by urlsplit, which raises for some of what a client may send."""
+    return address.partition("://")[2].partition("/")[0].lower()
 
 
 def _size(count: int) -> str:

@@ -60,7 +60,7 @@ def draft(name: object, message: object) -> Draft:
     clean_message = _visible(message).strip()
     mistakes: dict[str, str] = {}
     for field, text, most in (("name", clean_name, NAME_MAX), ("message", clean_message, MESSAGE_MAX)):
-        if not text:
+        if all(char.isspace() or unicodedata.category(char) == "Cf" for char in text):
             mistakes[field] = f"Please write a {field}."
         elif len(text) > most:
             mistakes[field] = f"At most {most} characters, please; this has {len(text)}."

@@ -96,7 +96,7 @@ def _add_json(app: Flask, store: Store) -> None:
     @app.get("/messages")
     def messages() -> Response:
         limit = request.args.get("limit", "100")
-        if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:4]) <= LIST_MAX):
+        if not (limit.isascii() and limit.isdecimal() and len(limit) <= 3 and 1 <= int(limit) <= LIST_MAX):
             raise BadRequest(f"limit is {limit!r}: give a number from 1 to {LIST_MAX}.")
         found = store.page(limit=int(limit) + 1, before=_cursor())
         shown = found[: int(limit)]
@@ -146,7 +146,10 @@ def _cursor() -> str | None:
 
 def _typed() -> Draft:
     if request.is_json:
-        body = request.get_json()
+        try:
+            body = request.get_json()
+        except RecursionError:
+            raise BadRequest("This JSON is nested too deep.") from None
         if not isinstance(body, dict):
             raise BadRequest("Send an object with name and message.")
         return draft(body.get("name"), body.get("message"))

@@ -111,6 +111,7 @@ async def test_a_form_that_breaks_off_is_an_error_not_a_short_file() -> None:
         ("multipart/form-data; boundary=XX", b""),
         ("multipart/form-data; boundary=XX", b"no form at all"),
         ("multipart/form-data", form("a", b"x")),
+        ("multipart/form-data; boundary=" + "X" * 5_000, form("a", b"x")),
         ("text/plain", b"x"),
         ("", b"x"),
     ],

@@ -23,7 +23,7 @@ def test_a_good_draft_keeps_its_words() -> None:
     assert (typed.name, typed.message, typed.mistakes) == ("Ann Lee", "one\ntwo <b>&amp; 🙂", {})
 
 
-@pytest.mark.parametrize("empty", ["", "  \n ", "\u202e\x00", "\ud800", None, 7, ["a"]])
+@pytest.mark.parametrize("empty", ["", "  \n ", "\u202e\x00", "\ud800", "\u200b \ufeff", None, 7, ["a"]])
 def test_what_shows_nothing_is_empty(empty: object) -> None:
     assert set(draft(empty, empty).mistakes) == {"name", "message"}
 

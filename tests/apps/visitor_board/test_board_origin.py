@@ -15,6 +15,8 @@ from visitor_board.origin import is_cross_site
         ({"Origin": "http://board.example:8080"}, True),
         ({"Origin": "http://evil.example"}, True),
         ({"Origin": "null"}, True),
+        ({"Origin": "http://[board.example"}, True),
+        ({"Origin": "board.example"}, True),
         ({"Referer": "http://board.example/?before=x"}, False),
         ({"Referer": "http://board.example.evil.example/"}, True),
     ],

@@ -99,7 +99,7 @@ def test_the_list_is_paged(client: FlaskClient) -> None:
     assert second["next"] is None
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "201", "x", "", "1e3", "²", "9" * 99])
+@pytest.mark.parametrize("limit", ["0", "-1", "201", "x", "", "1e3", "²", "9" * 99, "0100" + "0" * 30])
 def test_a_bad_limit_is_refused(client: FlaskClient, limit: str) -> None:
     assert client.get("/messages", query_string={"limit": limit}).status_code == 400
 
@@ -128,6 +128,7 @@ def test_odd_requests_are_refused_with_their_status(client: FlaskClient) -> None
     assert client.post("/messages", data=b"x", content_type="text/plain").status_code == 415
     assert client.post("/messages", data=b"{", content_type="application/json").status_code == 400
     assert client.post("/messages", json=[1]).status_code == 400
+    assert client.post("/messages", data=b"[" * 9_000, content_type="application/json").status_code == 400
     assert client.post("/messages", data={"name": "a", "message": "b" * BODY_MAX}).status_code == 413
 
 
