@@ -271,6 +271,7 @@ async def test_made_up_instance_names_do_not_fill_the_memory():
     [
         ({"url": "ftp://127.0.0.1/"}, "is not an http"),
         ({"url": "127.0.0.1:80"}, "is not an http"),
+        ({"url": "http://[::1/"}, "is not an http"),
         ({"url": "http://127.0.0.1/a b"}, "must escape"),
         ({"url": "http://127.0.0.1/", "method": "GET /"}, "is not an HTTP method"),
         ({"url": "http://127.0.0.1/", "timeout_s": 0}, "timeout is more than 0"),

@@ -35,8 +35,7 @@ class Plan:
     allow_remote: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_web_address(self.url):
             raise FileError(f'"{self.url}" is not an http:// or https:// address')
         if not self.method.isascii() or not self.method.isalpha():
             raise FileError(f'"{self.method}" is not an HTTP method')
@@ -69,3 +68,11 @@ class Plan:
         lines += [f"{name}: {value}" for name, value in own if name.lower() not in given]
         lines += [f"{name}: {value}" for name, value in self.headers]
         return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + self.body
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half of the brackets of an IPv6 address
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
