@@ -5,6 +5,8 @@ import { clock, h, keyed, number, s, say, when } from "./dom.js";
 const uPlot = globalThis.uPlot;
 const SUMMARY_MS = 5000;
 const TABLE_ROWS = 60;
+const HALF_LABEL = 24; // pixels
+const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]; // seconds between labels
 const all = new Set();
 
 const probe = document.body.appendChild(h("span", { hidden: true }));
@@ -116,7 +118,7 @@ export class Chart {
       cursor: { drag: { setScale: false, x: false, y: false }, points: { size: 6 }, ...(sync ? { sync: { key: sync, setSeries: false } } : {}) },
       scales: { x: { time: true, auto: false, range: () => this.#span }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max((high ?? 0) * 1.08, least ?? 0, 0.01)] } },
       axes: [
-        { ...axis, size: 24, space: 74, values: (_, splits, __, ___, step) => splits.map((at) => stamp(at, step)) },
+        { ...axis, size: 24, space: 74, incrs: STEPS, values: (plot, splits, _, __, step) => splits.map((at) => (this.#clipped(at, plot.width) ? "" : stamp(at, step))) },
         { ...axis, size: 46, space: 28, ...(whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {}), values: (_, splits) => splits.map((value) => number(value)) },
       ],
       series: [{}, ...this.#series.map((one) => this.#line(one))],
@@ -124,6 +126,12 @@ export class Chart {
     };
     this.#plot = new uPlot(options, this.#data(), this.#holder);
     this.#scale();
+  }
+
+  /** Whether the middle of a time's label is so near to the right edge that half of it would be cut. */
+  #clipped(at, width) {
+    const [from, to] = this.#span;
+    return (width * (to - at)) / (to - from) < HALF_LABEL;
   }
 
   #line({ colour: name, dash, stepped, fill, faint }) {
@@ -209,6 +217,7 @@ export const MARKS = {
   rollout_started: { sign: "R", colour: "--hand", word: "rollout" },
   rolled_back: { sign: "R", colour: "--bad", word: "rolled back" },
   rollout_failed: { sign: "R", colour: "--bad", word: "rollout failed" },
+  rollback_failed: { sign: "R", colour: "--bad", word: "rollback failed" },
 };
 
 function stamp(at, step) {

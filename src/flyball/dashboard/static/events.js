@@ -12,8 +12,8 @@ const GROUPS = {
   "Scaled out or in": ["scale_out", "scale_in", "scaled_by_hand"],
   "Held": ["held", "refused"],
   "Instances": ["launched", "in_service", "unhealthy", "draining", "terminated", "failed"],
-  "Releases and rollouts": ["release_created", "build_completed", "build_failed", "rollout_started", "rollout_progress", "rollout_completed", "rollout_failed", "rolled_back"],
-  "Trouble": ["unhealthy", "failed", "build_failed", "rollout_failed", "rolled_back", "refused"],
+  "Releases and rollouts": ["release_created", "build_completed", "build_failed", "rollout_started", "rollout_progress", "rollout_completed", "rollout_failed", "rolled_back", "rollback_failed"],
+  "Trouble": ["unhealthy", "failed", "build_failed", "rollout_failed", "rolled_back", "rollback_failed", "refused"],
 };
 
 export class Events {

@@ -5,7 +5,7 @@ import { get } from "./live.js";
 import { chosen } from "./now.js";
 import { ask, order, tell } from "./tell.js";
 
-const ABOUT = /^(release_|build_|rollout_|rolled_back)/;
+const ABOUT = /^(release_|build_|rollout_|rollback_|rolled_back)/;
 const SHOWN = 8;
 
 export class Rollouts {
@@ -90,7 +90,7 @@ function standing({ release, building, rollout }) {
   if (rollout === null && release === null && building === null) return "No release yet.";
   if (rollout === null) return building === null ? `Release ${release ?? "–"} serves.` : `Release ${building} is being built; release ${release ?? "–"} serves.`;
   const way = rollout.from === null ? `first release, ${rollout.to}` : `from release ${rollout.from} to ${rollout.to}`;
-  return { running: `Rollout ${way}.`, baking: `Rollout ${way}: all instances are new, alarms are watched.`, rolling_back: `Rolling back ${way}: ${rollout.why}.`, stalled: `Rollout ${way} has stalled: ${rollout.why}.` }[rollout.phase] ?? words(rollout.phase);
+  return { running: `Rollout ${way}.`, baking: `Rollout ${way}: all instances are new, alarms are watched.`, rolling_back: `Rolling back ${way}: ${rollout.why}.`, stalled: `Rollout ${way} has stalled: ${rollout.why}.`, rollback_failed: `Rollback ${way} has failed: ${rollout.why}.` }[rollout.phase] ?? words(rollout.phase);
 }
 
 /** Old and new instances as counts and bars, and the gates. */

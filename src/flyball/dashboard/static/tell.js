@@ -41,6 +41,6 @@ export async function order(path, body, done) {
     const sentences = Array.isArray(events) ? events.map((event) => event.reason) : [];
     tell(sentences.length ? sentences.slice(0, 3).join("; ") : done);
   } catch (error) {
-    tell(`Refused: ${error.message}`, true);
+    tell(error instanceof TypeError ? "The control plane does not answer." : `Refused: ${error.message}`, true);
   }
 }
