@@ -244,6 +244,34 @@ cache = 5
     ]
 
 
+def test_a_mistake_does_not_hide_those_beside_it():
+    text = """
+name = "app"
+[services.web]
+run = "x"
+scale = { target = { cpu = 500, memory = "x" }, out = { when = "cpus > 5", add = 1 }, period = "soon" }
+[services.api]
+run = "y"
+scale = { out = { when = "cpu > 50%" }, period = "soon" }
+"""
+    assert [complaint.path for complaint in complaints(text)] == [
+        "services.web.scale.target.cpu",
+        "services.web.scale.target.memory",
+        "services.web.scale.out.when",
+        "services.web.scale.period",
+        "services.api.scale.out",
+        "services.api.scale.period",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"), [("tabel", "did you mean 'table'?"), ("Redis", "did you mean 'redis'?"), ("x", ""), (5, "")]
+)
+def test_a_kind_of_store_that_does_not_exist(kind: object, hint: str):
+    text = f"name = 'a'\nservices.web.run = 'x'\nstores.s = {{ kind = {kind!r}, key = {{ id = 'string' }} }}"
+    assert [(one.path, one.hint) for one in complaints(text)] == [("stores.s.kind", hint)]
+
+
 FIELDS = [
     (at, table, field.alias or name) for at, table in tables(FileTable) for name, field in table.model_fields.items()
 ]

@@ -19,7 +19,7 @@ from .checks import Fault, faults
 from .complaints import Complaint, ManifestError
 from .places import Path, Places, read
 from .schema import FileTable
-from .wording import sentence, table_at, unknown_key
+from .wording import meant, sentence, table_at, unknown_key
 
 # What stands in for a key that must be there, while the rest of the file is checked.
 _STAND_INS: dict[str, Any] = {
@@ -45,11 +45,10 @@ def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[st
     # A table that lacks a key may have it misspelt.
     misspelt = {_path(data, error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"}
     complaints = [_complaint(data, error, places) for error in errors]
-    complaints += [
-        _placed(fault, data, places)
-        for fault in faults(file, timezones)
-        if not _follows(fault, broken) and _home(data, fault.path) not in misspelt
-    ]
+    for fault in faults(file, timezones):
+        home = _home(data, fault.path)
+        if home not in misspelt and not _follows(home, fault, broken):
+            complaints.append(places.complaint(home, fault.message, hint=fault.hint, on_key=fault.on_key))
     if complaints:
         raise ManifestError(sorted(set(complaints), key=_order), text, filename)
     return file.resolve()
@@ -72,11 +71,8 @@ def _complaint(data: dict[str, Any], error: ErrorDetails, places: Places) -> Com
     if kind == "extra_forbidden":
         message, hint = unknown_key(table_at(path[:-1]), str(path[-1]))
         return places.complaint(path, message, hint=hint, on_key=True)
-    return places.complaint(path, sentence(error), on_key=kind == "missing" or error["loc"][-1] == "[key]")
-
-
-def _placed(fault: Fault, data: dict[str, Any], places: Places) -> Complaint:
-    return places.complaint(_home(data, fault.path), fault.message, hint=fault.hint, on_key=fault.on_key)
+    on_key = kind == "missing" or error["loc"][-1] == "[key]"
+    return places.complaint(path, sentence(error), hint=meant(error), on_key=on_key)
 
 
 def _home(data: dict[str, Any], path: Path) -> Path:
@@ -111,8 +107,10 @@ def _path(data: Any, loc: Sequence[str | int]) -> Path:
     return tuple(path)
 
 
-def _follows(fault: Fault, broken: list[Path]) -> bool:
-    looked_at = (fault.path[:3], *fault.also)
+def _follows(home: Path, fault: Fault, broken: list[Path]) -> bool:
+    """Whether something is broken where the fault was found: in the table that lacks a key, or beside a value."""
+    table = home if fault.on_key else home[:-1]
+    looked_at = (home[: max(3, len(table))], *fault.also)
     return any(one[: len(other)] == other[: len(one)] for one in looked_at for other in broken)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -56,6 +57,15 @@ def sentence(error: ErrorDetails) -> str:
         return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, found {found}"
     limits = {name: units.number_text(held) if isinstance(held, float) else held for name, held in context.items()}
     return f"{_WORDS.get(kind, error['msg']).format(**limits)}, found {found}"
+
+
+def meant(error: ErrorDetails) -> str:
+    """The hint where what was found is nearly one of the words allowed there, else ""."""
+    if error["type"] != "enum" or not isinstance(error["input"], str):
+        return ""
+    allowed = re.findall("'([^']+)'", error["ctx"]["expected"])
+    close = get_close_matches(error["input"].lower(), allowed, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
 
 
 def unknown_key(table: type[Table], key: str) -> tuple[str, str]:

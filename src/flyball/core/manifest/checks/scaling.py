@@ -51,13 +51,8 @@ def scaling_faults(name: str, service: ServiceTable, timezones: Collection[str] 
 
 
 def _targets(at: Path, targets: TargetsTable, routed: bool) -> Iterator[Fault]:
-    for metric, target in targets.metrics():
-        if metric is Metric.REQUESTS:
-            if not routed:
-                yield _unrouted((*at, metric))
-        elif not 1 <= target.value <= 100:
-            found = units.number_text(target.value)
-            yield Fault(path=(*at, metric), message=f"must be 1% to 100%, found {found}%")
+    if targets.requests is not None and not routed:
+        yield _unrouted((*at, Metric.REQUESTS))
 
 
 def _unrouted(path: Path) -> Fault:

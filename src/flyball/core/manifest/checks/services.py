@@ -110,7 +110,11 @@ def _rollout(at: Path, service: ServiceTable) -> Iterator[Fault]:
         )
     rollback = deploy.rollback
     if rollback is not None and rollback.within is not None and deploy.bake not in {None, rollback.within}:
-        yield Fault(path=(*path, "rollback", "within"), message="is the same as `bake`, but has another value")
+        yield Fault(
+            path=(*path, "rollback", "within"),
+            message="is the same as `bake`, but has another value",
+            also=((*path, "bake"),),
+        )
     breaker = deploy.circuit_breaker
     if breaker is not None and breaker.bounded is not None and isinstance(breaker.failures, int):
         yield Fault(

@@ -24,7 +24,12 @@ def store_faults(file: FileTable) -> Iterator[Fault]:
 def _store(at: Path, store: StoreTable) -> Iterator[Fault]:
     for key, kind in _KIND_OF_KEY.items():
         if getattr(store, key) is not None and store.kind is not kind:
-            yield Fault(path=(*at, key), message=f"is for kind `{kind}`, not `{store.kind}`", on_key=True)
+            yield Fault(
+                path=(*at, key),
+                message=f"is for kind `{kind}`, not `{store.kind}`",
+                on_key=True,
+                also=((*at, "kind"),),
+            )
     if store.kind is StoreKind.TABLE and store.key is None:
         yield Fault(path=at, message="a table needs a key", hint='such as key = { id = "string" }', on_key=True)
     if store.archive_after is not None and store.archive_after % 86400:

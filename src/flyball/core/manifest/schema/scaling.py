@@ -93,11 +93,21 @@ class TargetTable(Table):
     )
 
 
+def _one_to_hundred(target: TargetTable) -> TargetTable:
+    if not 1 <= target.value <= 100:
+        raise ValueError(f"must be 1% to 100%, found {units.number_text(target.value)}%")
+    return target
+
+
 class TargetsTable(Table):
     """Target tracking: keep the average of a metric at its target value."""
 
-    cpu: TargetTable | None = key("percent of the reserved processor share, 1 to 100")
-    memory: TargetTable | None = key("percent of the memory limit, 1 to 100")
+    cpu: Annotated[TargetTable, AfterValidator(_one_to_hundred)] | None = key(
+        "percent of the reserved processor share, 1 to 100"
+    )
+    memory: Annotated[TargetTable, AfterValidator(_one_to_hundred)] | None = key(
+        "percent of the memory limit, 1 to 100"
+    )
     requests: TargetTable | None = key("requests per instance and minute")
     unsuited: ClassVar[dict[str, str]] = _UNSUITED
 
