@@ -74,7 +74,7 @@ async def serving(answer: Answer | bytes, tls: SSLContext | None = None) -> Asyn
         await until(lambda: server.open == 0)
 
 
-async def until(true: Callable[[], bool], within_s: float = 5.0) -> None:
+async def until(true: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait for something; fails after `within_s`."""
     async with asyncio.timeout(within_s):
         while not true():

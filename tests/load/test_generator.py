@@ -10,6 +10,8 @@ import pytest
 from flyball.core.arrivals import parse_stages
 from flyball.core.errors import FileError
 from flyball.load import Plan, Progress, run
+from flyball.load.address import look_up
+from flyball.load.client import Client
 from flyball.load.meter import STARVED, Meter
 from load.scripted_server import OK, bound, plan, serving, until
 
@@ -34,13 +36,27 @@ def replying(data):
     return reply
 
 
+async def one_by_one(chosen, count, *, each_closed=False):
+    """Send requests, each after the answer to the one before, and after the server has let go of its connection."""
+    meter = Meter(expect=None)
+    client = Client(chosen, look_up(chosen.url, allow_remote=False), meter, limit=1)
+    began = asyncio.get_running_loop().time()
+    for _ in range(count):
+        client.send(asyncio.get_running_loop().time())
+        await client.settled()
+        if each_closed:
+            await until(lambda: client.connections == 0)
+    await client.close()
+    return meter.result(duration_s=asyncio.get_running_loop().time() - began, seed=0, stopped=False)
+
+
 async def test_every_request_is_sent_and_answered_once(ok_server):
     result = await run(plan(ok_server.url, rate=200, duration_s=1))
     assert (result.sent, result.ok, result.failed) == (200, 200, 0)
     assert len(ok_server.requests) == 200
     assert result.by_status == {"200": 200}
     assert result.by_instance == {"web-1": 200}
-    assert result.duration_s == pytest.approx(1, abs=0.5)
+    assert result.duration_s > 0.99
 
 
 async def test_a_freeze_is_felt_by_every_request_that_was_due_in_it():
@@ -84,7 +100,7 @@ def test_a_plan_is_the_same_each_time_and_another_with_another_seed():
 
 
 async def test_an_idle_connection_is_used_again(ok_server):
-    await run(plan(ok_server.url, rate=40))
+    await one_by_one(plan(ok_server.url), 20)
     assert ok_server.accepted == 1
 
 
@@ -92,11 +108,10 @@ async def test_connections_that_the_server_closes_while_idle_fail_nothing():
     async def once_then_leave(reader, writer):
         writer.write(OK)
         await writer.drain()
-        await asyncio.sleep(0.05)
         return False
 
     async with serving(once_then_leave) as server:
-        result = await run(plan(server.url, rate=5, duration_s=1))
+        result = await one_by_one(plan(server.url), 5, each_closed=True)
     assert (result.ok, result.failed) == (5, 0)
     assert server.accepted == 5
 
@@ -149,12 +164,12 @@ async def test_a_request_without_an_answer_times_out_and_is_timed():
         result = await run(plan(server.url, rate=50, duration_s=0.2, timeout_s=0.2))
     assert result.failures["timed out"].count == result.failed == 10
     assert result.failures["timed out"].example == "no answer within 0.2 s"
-    assert result.latency_ms.p50 == pytest.approx(250, abs=200)
+    assert result.latency_ms.p50 > 199
 
 
 async def test_only_so_many_requests_may_be_unanswered():
     async with serving(deaf) as server:
-        result = await run(plan(server.url, rate=100, duration_s=0.5, timeout_s=1.0, max_outstanding=8))
+        result = await run(plan(server.url, rate=1000, duration_s=0.05, timeout_s=2.0, max_outstanding=8))
         assert server.most_open == 8
     assert (result.sent, result.not_sent, result.failed, result.ok) == (8, 42, 50, 0)
     assert result.failures["not sent"].example == "8 requests were unanswered already"
@@ -198,7 +213,7 @@ async def test_every_way_to_end_an_answer_is_understood(answer):
 
 async def test_an_answer_to_head_has_no_body_though_it_announces_one():
     async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n") as server:
-        result = await run(plan(server.url, method="HEAD", rate=50, duration_s=0.2))
+        result = await one_by_one(plan(server.url, method="HEAD"), 10)
     assert (result.ok, result.failed, server.accepted) == (10, 0, 1)
 
 
@@ -234,9 +249,9 @@ async def test_stopping_leaves_what_was_on_its_way_out_of_the_count():
 
 async def test_progress_is_told_once_a_second(ok_server):
     told: list[Progress] = []
-    await run(plan(ok_server.url, rate=100, duration_s=2.3), on_progress=told.append)
-    assert len(told) in {1, 2}  # a busy machine may miss one
-    assert told[0].rate == pytest.approx(100, rel=0.5)
+    result = await run(plan(ok_server.url, rate=100, duration_s=2.3), on_progress=told.append)
+    assert 1 <= len(told) <= result.duration_s  # a busy machine may miss one
+    assert told[0].rate == pytest.approx(100, rel=0.9)
     assert told[-1].ok >= told[0].ok
     assert all(set(each.by_instance) == {"web-1"} for each in told)
     assert sum(each.by_instance["web-1"] for each in told) == told[-1].ok  # each second's alone
@@ -342,7 +357,7 @@ async def test_unasked_bytes_from_an_idle_server_fail_nothing():
         return True
 
     async with serving(chatty) as server:
-        result = await run(plan(server.url, rate=5, duration_s=1))
+        result = await one_by_one(plan(server.url), 5, each_closed=True)
     assert (result.ok, result.failed) == (5, 0)
 
 

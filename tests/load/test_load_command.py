@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def test_a_calm_load_prints_a_summary_and_returns_0(url, capsys):
     code = run(url, resolve=nowhere, rate=50, lasting="1200ms", evenly=True)
     printed = capsys.readouterr()
     assert ended_well(code, printed)
-    assert "sent 60 in 1.2 s" in printed.out
+    assert re.search(r"^sent 60 in \d+\.\d s ", printed.out)
     assert "ok 60  failed 0" in printed.out
     assert "latency, from when due" in printed.out
     assert "web-2                            60  100%" in printed.out
@@ -177,7 +178,7 @@ def test_ctrl_c_prints_what_was_measured_and_returns_130(url):
     try:
         assert process.stderr.readline().strip()  # the first line of progress
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
