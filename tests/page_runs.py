@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.running import Running
-from flyball.local import processes
+from flyball.local.ports import free_port
 from pages import ROOT, Block
 
 LEFT_BEHIND = shutil.ignore_patterns(".flyball", ".venv", "__pycache__")
@@ -30,7 +30,7 @@ class PageRun:
     def __init__(self, directory: Path) -> None:
         self.home = directory / "checkout"
         self._state = directory / "state"
-        self._ports = {"8080": processes.free_port(), "8443": processes.free_port()}
+        self._ports = {"8080": free_port(), "8443": free_port()}
         self._started: list[subprocess.Popen[bytes]] = []
         self._said = ""
         self.home.mkdir()

@@ -17,6 +17,7 @@ import pytest
 
 from flyball.local import processes
 from flyball.local.paths import StateDirectory
+from flyball.local.ports import free_port
 
 
 class Running:
@@ -54,7 +55,7 @@ class Running:
 
     def up(self, *arguments: str) -> None:
         """Start it behind a port that was free a moment ago."""
-        self.flyball("up", "-d", "--port", str(processes.free_port()), *arguments)
+        self.flyball("up", "-d", "--port", str(free_port()), *arguments)
 
     def ps(self) -> dict[str, Any]:
         """What `flyball ps --json` says."""

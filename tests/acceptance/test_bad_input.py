@@ -14,6 +14,7 @@ import pytest
 
 from acceptance.running import Running
 from flyball.local import processes
+from flyball.local.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -46,7 +47,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 
 def refused(running: Running, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return running.flyball("up", "-d", "--port", str(processes.free_port()), *arguments, check=False)
+    return running.flyball("up", "-d", "--port", str(free_port()), *arguments, check=False)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_program_that_fails_its_health_path(place: Callable[..., Running]) -> 
 def test_a_port_in_use(place: Callable[..., Running]) -> None:
     running = place(files={"flyball.toml": file(), "server.py": SERVER})
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", processes.free_port()))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         done = running.flyball("up", "-d", "--port", str(taken.getsockname()[1]), check=False)
 

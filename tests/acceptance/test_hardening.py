@@ -15,6 +15,7 @@ import pytest
 
 from acceptance.running import Running
 from flyball.local import processes
+from flyball.local.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
@@ -35,7 +36,7 @@ def test_a_refused_takeover_leaves_the_balancer_alone(place: Callable[..., Runni
     running.up()
     before = envoys(running)
     running.kill_control_plane()
-    done = running.flyball("up", "--port", str(processes.free_port()), check=False)
+    done = running.flyball("up", "--port", str(free_port()), check=False)
 
     assert done.returncode == 1
     assert "is running on port" in done.stderr
@@ -47,7 +48,7 @@ def test_a_refused_takeover_leaves_the_balancer_alone(place: Callable[..., Runni
 
 def test_a_balancer_that_was_never_recorded_is_taken_over(place: Callable[..., Running]) -> None:
     running = place(files=FILES)
-    port = str(processes.free_port())
+    port = str(free_port())
     running.flyball("up", "-d", "--port", port)
     before = envoys(running)
     running.kill_control_plane()
@@ -61,7 +62,7 @@ def test_a_balancer_that_was_never_recorded_is_taken_over(place: Callable[..., R
 def test_an_unusable_source_leaves_nothing_running(place: Callable[..., Running]) -> None:
     running = place(files=FILES)
     (running.directory / "out").symlink_to("/etc/hostname")
-    done = running.flyball("up", "-d", "--port", str(processes.free_port()), check=False)
+    done = running.flyball("up", "-d", "--port", str(free_port()), check=False)
 
     assert done.returncode == 1
     assert "out of the source" in done.stderr
@@ -70,7 +71,7 @@ def test_an_unusable_source_leaves_nothing_running(place: Callable[..., Running]
 
 def test_down_without_control_plane_and_balancer_needs_no_port(place: Callable[..., Running]) -> None:
     running = place(files=FILES)
-    port = processes.free_port()
+    port = free_port()
     running.flyball("up", "-d", "--port", str(port))
     running.directory.joinpath("flyball.toml").write_text(FILE + f"[listener]\nport = {port}\n")
     instance = processes.identify(next(iter(running.pids().values())))

@@ -13,7 +13,7 @@ import pytest
 
 from acceptance.asking import ask
 from acceptance.running import Running, stopped
-from flyball.local import processes
+from flyball.local.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
@@ -59,7 +59,7 @@ def page(directory: Path, fruit: str) -> None:
 
 
 def up(running: Running) -> None:
-    done = running.flyball("up", "-d", "--port", str(processes.free_port()), check=False)
+    done = running.flyball("up", "-d", "--port", str(free_port()), check=False)
     if done.returncode != 0 and (why := UNREACHABLE.search(done.stderr)):
         pytest.skip(f"the package registry cannot be reached ({why[0]})")
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from flyball.core.model import Application, KeyField, KeyType, Service, Store, S
 from flyball.local import processes, stores
 from flyball.local.paths import StateDirectory
 from flyball.local.stores import Stores
+from flyball.local.watch import Watch
 
 MESSAGES = Store(
     name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted", type=KeyType.NUMBER))
@@ -48,7 +49,7 @@ async def opened(paths: StateDirectory) -> AsyncIterator[Callable[[], Stores]]:
     process = stores.unrecorded(paths.stores / "sessions")
     if process is not None:
         os.kill(process.pid, signal.SIGKILL)
-        watch = processes.Watch(process)
+        watch = Watch(process)
         await asyncio.wait_for(watch.wait(), 10)
         watch.close()
 
@@ -76,7 +77,7 @@ def pid_of(paths: StateDirectory) -> int:
 async def killed(paths: StateDirectory) -> None:
     loaded = processes.load(paths.processes / "store-sessions.json")
     assert loaded is not None
-    watch = processes.Watch(loaded[0])
+    watch = Watch(loaded[0])
     watch.signal(signal.SIGKILL)
     await asyncio.wait_for(watch.wait(), 10)
     watch.close()

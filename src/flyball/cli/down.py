@@ -8,6 +8,7 @@ from pathlib import Path
 from flyball.core.errors import NotRunning
 from flyball.local import processes
 from flyball.local.paths import StateDirectory
+from flyball.local.ports import free_port
 from flyball.local.runtime import Runtime
 
 from . import talk
@@ -41,7 +42,7 @@ def _stop_leftovers(file: Path) -> int:
     app = load(file)
     balancer = processes.load(StateDirectory(file.parent / ".flyball").processes / "balancer.json")
     # A balancer that is gone is started once more to drain; its old port may be somebody else's by now.
-    port = None if balancer is not None and processes.alive(balancer[0]) else processes.free_port()
+    port = None if balancer is not None and processes.alive(balancer[0]) else free_port()
     return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file, port=port)))
 
 

@@ -26,6 +26,7 @@ from .envoy.admin import Admin, TargetStats
 from .envoy.connections import connections
 from .envoy.endpoints import Endpoint
 from .paths import StateDirectory
+from .watch import Watch
 
 START_TIMEOUT_S = 20.0
 RECORD = "balancer.json"
@@ -43,7 +44,7 @@ class Balancer:
         self._paths = paths
         self._name = name
         self._wake = wake
-        self._watch: processes.Watch | None = None
+        self._watch: Watch | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
         self._started_at = 0.0
@@ -153,10 +154,10 @@ class Balancer:
     def _guarded(self, process: processes.Process) -> None:
         self.process = process
         self._started_at = asyncio.get_running_loop().time()
-        self._watch = processes.Watch(process)
+        self._watch = Watch(process)
         self._guard = asyncio.ensure_future(self._until_exit(self._watch))
 
-    async def _until_exit(self, watch: processes.Watch) -> None:
+    async def _until_exit(self, watch: Watch) -> None:
         await watch.wait()
         watch.close()
         if self._stopping:

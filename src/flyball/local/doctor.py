@@ -20,9 +20,10 @@ import uv
 
 from flyball.core.errors import Failed
 
-from . import processes, stores
+from . import stores
 from .envoy import process as envoy
 from .limits import detect
+from .ports import PORTS, free_port
 
 PYTHON = (3, 11)
 DISK_BYTES = 1_000_000_000
@@ -111,16 +112,16 @@ def ports(outgoing: Path) -> Check:
     """Whether there are ports for instances that outgoing connections do not take."""
     remedy = "sysctl -w net.ipv4.ip_local_port_range='32768 60999'"
     try:
-        port = processes.free_port()
+        port = free_port()
     except Failed as error:
         return Check("ports", False, str(error), "stop what listens there")
     if outgoing.exists():
         first = int(outgoing.read_text(encoding="ascii").split()[0])
-        if first < processes.PORTS.stop:
+        if first < PORTS.stop:
             words = f"outgoing connections use ports from {first} on and may take those of instances"
             return Check("ports", False, words, remedy)
-    last = processes.PORTS.stop - 1
-    return Check("ports", True, f"{processes.PORTS.start} to {last} on 127.0.0.1, {port} is free", remedy)
+    last = PORTS.stop - 1
+    return Check("ports", True, f"{PORTS.start} to {last} on 127.0.0.1, {port} is free", remedy)
 
 
 def open_files(soft: int, hard: int) -> Check:

@@ -21,7 +21,9 @@ from flyball.core.model import Service, Size
 from . import environments, logs, processes
 from .limits import Limits
 from .paths import StateDirectory
+from .ports import free_port
 from .probe import probe
+from .watch import Watch
 
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
@@ -42,7 +44,7 @@ class Running:
     started_at: float
     directory: str
     process: processes.Process | None = None
-    watch: processes.Watch | None = None
+    watch: Watch | None = None
     ready: bool = False
     exited: bool = False
     exit_code: int | None = None
@@ -74,7 +76,7 @@ class Instances:
         """Start an instance unless it is known already. `environment` is asked with the port chosen for it."""
         if action.instance in self.running:
             return
-        port = processes.free_port({one.port for one in self.running.values()})
+        port = free_port({one.port for one in self.running.values()})
         running = Running(
             id=action.instance,
             service=action.service,
@@ -131,7 +133,7 @@ class Instances:
 
     def _watch(self, running: Running) -> None:
         assert running.process is not None
-        running.watch = processes.Watch(running.process)
+        running.watch = Watch(running.process)
         self._task(running, self._until_exit(running))
 
     async def _until_exit(self, running: Running) -> None:

@@ -14,7 +14,6 @@ import hashlib
 import os
 import secrets
 import shutil
-import signal
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from flyball.core.errors import Failed
 
 from . import commands, processes, source
 from .environments import build_environment
+from .watch import end_group
 
 BUILD_TIMEOUT_S = 15 * 60.0
 KEPT = 5
@@ -192,9 +192,7 @@ def _prepare(work: _Work) -> bool:
         raise Failed(f"the source {work.content[:12]} is not kept here any more: deploy it again")
     left = processes.load(work.home / "process.json")
     if left is not None:  # of a control plane that was killed while it built
-        watch = processes.Watch(left[0])
-        watch.signal_group(signal.SIGKILL)
-        watch.close()
+        end_group(left[0])
     if work.home.exists():
         shutil.rmtree(work.home)
     work.home.mkdir()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import socket
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,9 @@ from .observe import Observer
 from .passage import current
 from .paths import StateDirectory
 from .pipeline import Pipeline
+from .ports import can_listen
 from .stores import Stores
+from .watch import Watch
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -176,12 +178,8 @@ class Runtime:
                 raise Failed(f"{self.app.name} is running on port {remembered}; `flyball down` first to change it")
             return int(remembered)
         port = self.app.listener.port if self._asked_port is None else self._asked_port
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise Failed(f"port {port} is in use; choose another with --port") from error
+        if not can_listen(port):
+            raise Failed(f"port {port} is in use; choose another with --port")
         return port
 
     def _end_strangers(self, state: State) -> None:
@@ -194,8 +192,8 @@ class Runtime:
         alive = [one for one in self.instances.running.values() if not one.exited]
         recorded = {one.process.pid for one in alive if one.process is not None}
         for orphan in processes.orphans(self.paths.application_id(self.app.name), recorded):
-            watch = processes.Watch(orphan.process)
-            watch.signal(9)
+            watch = Watch(orphan)
+            watch.signal(signal.SIGKILL)
             watch.close()
 
     # Running

@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +28,9 @@ from flyball.core.model import Application, Store, StoreKind
 
 from . import logs, processes
 from .paths import StateDirectory
-from .processes import Process, Watch
+from .ports import can_listen, free_port
+from .processes import Process
+from .watch import Watch
 
 log = structlog.get_logger()
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
@@ -181,8 +182,8 @@ async def _take_over_or_start(name: str, paths: StateDirectory) -> _Redis:
         await _until_ready(server)
     else:
         await _end_unrecorded(directory)
-        if not _free(port):
-            server.port = processes.free_port()
+        if not port or not can_listen(port):
+            server.port = free_port()
         await _start(server)
     return server
 
@@ -202,18 +203,6 @@ def unrecorded(directory: Path) -> Process | None:
         return process if process and Path(psutil.Process(pid).cwd()) == directory else None
     except (OSError, ValueError, psutil.Error):
         return None
-
-
-def _free(port: int) -> bool:
-    if not port:
-        return False
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 async def _start(server: _Redis) -> None:
@@ -282,7 +271,8 @@ async def _stop(process: Process) -> None:
     try:
         watch.signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(watch.wait(), STOP_TIMEOUT_S)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await watch.wait()
         except TimeoutError:
             watch.signal(signal.SIGKILL)
             await watch.wait()

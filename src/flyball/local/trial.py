@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from flyball.core.model import Application, Service
 
 from . import commands, environments, processes, releases
 from .paths import StateDirectory
+from .ports import free_port
 from .stores import Stores
+from .watch import end_group
 
 TEST_TIMEOUT_S = 15 * 60.0
 
@@ -36,7 +37,7 @@ async def test(
         needed = replace(app, stores=tuple(app.store(name) for name in spec.stores))
         urls = await stores.ensure(needed, own)
         instance = environments.environment(
-            port=processes.free_port(),
+            port=free_port(),
             instance=f"{service.name}-0",
             application=app.name,
             application_id=f"{paths.application_id(app.name)}-test",
@@ -67,9 +68,7 @@ def clear(scratch: Path) -> None:
     for record in scratch.glob("*/state/processes/*.json"):
         loaded = processes.load(record)
         if loaded is not None:
-            watch = processes.Watch(loaded[0])
-            watch.signal_group(signal.SIGKILL)
-            watch.close()
+            end_group(loaded[0])
     shutil.rmtree(scratch, ignore_errors=True)
 
 
