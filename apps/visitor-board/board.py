@@ -20,3 +20,5 @@ _visits = Visits(_store)
 _visits.start_flushing()
 
 app = create_app(_store, _visits, instance=instance_name(os.environ))
+
+print(f"ready; messages are kept in {os.environ['MESSAGES_URL'].partition('?')[0]}", flush=True)
