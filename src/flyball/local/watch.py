@@ -12,7 +12,6 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Callable
 
 from .processes import Process, alive, boot_id, is_zombie, started_at, stat
 
@@ -25,21 +24,16 @@ _PIDFD_INFO = struct.Struct("=QQ11Ii")
 
 
 class Watch:
-    """Sees the end of one process and signals it safely. Close it; it holds a descriptor.
+    """Sees the end of one process and signals it safely. Close it; it holds a descriptor."""
 
-    `on_exit` is called once, in the running event loop, as soon as the process has ended (also when it already had).
-    """
-
-    def __init__(self, process: Process, on_exit: Callable[[], None] | None = None) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self._descriptor = _open_pidfd(process)
         self._ended = self._descriptor is None and not alive(process)
         self._code: int | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._end = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        if on_exit is not None:
-            self._notify(on_exit)
 
     @property
     def exited(self) -> bool:
@@ -50,9 +44,15 @@ class Watch:
 
     async def wait(self) -> None:
         """Return when the process has ended."""
-        ended = asyncio.Event()
-        self._notify(ended.set)
-        await ended.wait()
+        if self.exited:
+            return
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            if self._descriptor is not None:
+                self._loop.add_reader(self._descriptor, self._see_end)
+            else:
+                self._look()
+        await self._end.wait()
 
     def signal(self, number: int) -> bool:
         """Send a signal to this very process. False when it has ended."""
@@ -89,23 +89,9 @@ class Watch:
     def close(self) -> None:
         """Stop watching. The process is left alone."""
         self._stop_waiting()
-        self._callbacks.clear()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    def _notify(self, callback: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        if self.exited:
-            loop.call_soon(callback)
-            return
-        self._callbacks.append(callback)
-        if self._loop is None:
-            self._loop = loop
-            if self._descriptor is not None:
-                loop.add_reader(self._descriptor, self._see_end)
-            else:
-                self._look()
 
     def _look(self) -> None:
         assert self._loop is not None
@@ -116,12 +102,8 @@ class Watch:
         self._ended = True
         if self._code is None:
             self._code = self._read_code()
-        loop, callbacks = self._loop, self._callbacks
         self._stop_waiting()
-        self._callbacks = []
-        for callback in callbacks:
-            if loop is not None:
-                loop.call_soon(callback)
+        self._end.set()
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
