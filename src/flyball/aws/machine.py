@@ -45,9 +45,10 @@ def user_data(
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
         _agent(service, log_group),
+        _LOG_ROTATION,
         _release(service, releases),
         _unit(service),
-        _ready(service),
+        _ready(service, environment["PORT"]),
     )
     return "\n".join(parts)
 
@@ -63,7 +64,7 @@ _HEADER = """\
 #!/bin/bash
 set -euo pipefail
 umask 022
-dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent
+dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent logrotate
 {python} -m venv /opt/uv
 /opt/uv/bin/pip install --quiet uv=={uv}
 ln --symbolic --force /opt/uv/bin/uv /usr/local/bin/uv
@@ -120,6 +121,19 @@ cat > /etc/agent.json <<'END_OF_AGENT'
 END_OF_AGENT
 /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/etc/agent.json
 """
+
+
+_LOG_ROTATION = """\
+cat > /etc/logrotate.d/instance <<'END_OF_ROTATION'
+/var/log/instance.log {
+  daily
+  rotate 3
+  missingok
+  copytruncate
+}
+END_OF_ROTATION
+"""
+"""The log is CloudWatch's; what stays on the machine must not fill its disk."""
 
 
 def _release(service: Service, releases: str) -> str:
@@ -183,12 +197,12 @@ systemctl enable --now instance.service
 """
 
 
-def _ready(service: Service) -> str:
+def _ready(service: Service, port: str) -> str:
     """Healthy by its own check: join the balancer. Else the hook gives the machine up and another is started."""
+    url = shlex.quote(f"http://127.0.0.1:{port}{service.health.path}")
     return f"""\
-PORT=$(sed -n 's/^PORT="\\(.*\\)"$/\1/p' /etc/instance.env)
 for _ in $(seq {READY_WITHIN_S // 5}); do
-  if curl --silent --fail --output /dev/null "http://127.0.0.1:$PORT{service.health.path}"; then
+  if curl --silent --fail --max-time {round(service.health.timeout_s)} --output /dev/null {url}; then
     aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \\
       --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
     exit 0
