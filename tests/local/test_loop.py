@@ -57,7 +57,7 @@ async def test_a_build_that_ended_while_the_look_failed_is_told_the_next_time(jo
     loop = looking(observer, journal)
     built = BuildSeen(service="web", release=1, succeeded=True)
     loop.built(built)
-    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 2), 10)
+    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 2), 60)
     assert observer.builds == [built]
 
 
@@ -66,6 +66,29 @@ async def test_an_intent_is_answered_with_what_went_wrong(journal: Journal):
     loop = looking(observer, journal)
     answer = asyncio.ensure_future(loop.submit(Scale(service="web", desired=1)))
     await asyncio.sleep(0)  # the intent waits for the first step
-    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 1), 10)
+    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 1), 60)
     with pytest.raises(OSError, match="no look"):
-        await asyncio.wait_for(answer, 10)
+        await asyncio.wait_for(answer, 60)
+
+
+async def test_a_loop_that_is_cancelled_in_the_moment_in_which_it_is_woken_ends(journal: Journal):
+    observer = Blind()
+    loop = looking(observer, journal)
+    running = asyncio.ensure_future(loop.run(lambda _state: False))
+    while observer.looks < 2:
+        await asyncio.sleep(0.01)
+    loop.wake()
+    await asyncio.sleep(0)  # whoever waits for the wake is told of it next
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=5)
+    running.cancel()
+    assert done == {running}
+
+
+async def test_an_intent_that_comes_when_the_loop_ends_is_answered_all_the_same(journal: Journal):
+    loop = looking(Blind(), journal)
+    waiting = asyncio.ensure_future(loop.submit(Scale(service="web", desired=1)))
+    await asyncio.sleep(0)
+    await loop.run(lambda _state: True)
+    assert await asyncio.wait_for(waiting, 60) == []
+    assert await asyncio.wait_for(loop.submit(Scale(service="web", desired=1)), 60) == []

@@ -113,7 +113,8 @@ class Feed:
                 await self._make_state(recent)
                 self._wake_all()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._dirty.wait(), EVERY_S)
+                    async with asyncio.timeout(EVERY_S):
+                        await self._dirty.wait()
                     await asyncio.sleep(SOON_S)
         finally:
             ending.cancel()

@@ -107,7 +107,8 @@ class Client:
             connection.abort()
         self._all_gone.clear()
         if self._open:
-            await asyncio.wait_for(self._all_gone.wait(), _CLOSE_S)
+            async with asyncio.timeout(_CLOSE_S):
+                await self._all_gone.wait()
 
     def answered(self, exchange: Exchange, status: int, instance: str) -> None:
         """Hear a connection: the whole answer is here."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -25,13 +26,19 @@ from .journal import Event
 from .runtime import Runtime
 
 STREAM_QUEUE = 1000
+LARGEST = 2**63 - 1  # what the journal can write down
+
+Moment = Annotated[float, Query(ge=-1e16, le=1e16, allow_inf_nan=False)]
+"""Seconds since the epoch."""
+Number = Annotated[int, Query(ge=0, le=LARGEST)]
+"""Of an event."""
 
 
 class ScaleRequest(BaseModel):
     """Desired capacity in instances, and for how many seconds policies keep their hands off."""
 
     desired: int = Field(ge=0)
-    hold_s: float = Field(default=0.0, ge=0.0)
+    hold_s: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
 
 
 class DeployRequest(BaseModel):
@@ -50,7 +57,7 @@ class FileRequest(BaseModel):
 class RollbackRequest(BaseModel):
     """The release to go back to; the last completed one when absent."""
 
-    release: int | None = None
+    release: int | None = Field(default=None, ge=0, le=LARGEST)
 
 
 def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
@@ -63,8 +70,8 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
 
     @routes.get("/events")
     async def events(
-        after: int = 0,
-        since: float = 0.0,
+        after: Number = 0,
+        since: Moment = 0.0,
         service: str | None = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
     ) -> list[dict[str, Any]]:
@@ -72,14 +79,12 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
         return [event.as_json() for event in found]
 
     @routes.get("/stream")
-    async def stream(request: Request, after: int | None = None) -> StreamingResponse:
-        last = request.headers.get("last-event-id")
-        start = int(last) if last is not None and last.isdecimal() else after
-        return StreamingResponse(event_stream(runtime, start), media_type="text/event-stream")
+    async def stream(request: Request, after: Number | None = None) -> StreamingResponse:
+        return StreamingResponse(event_stream(runtime, last_heard(request, after)), media_type="text/event-stream")
 
     @routes.get("/history")
     async def history(
-        since: float, until: float = 1e12, resolution: int = 1, service: str | None = None
+        since: Moment, until: Moment = 1e12, resolution: Number = 1, service: str | None = None
     ) -> list[dict[str, Any]]:
         return runtime.journal.history(since=since, until=until, resolution=resolution, service=service)
 
@@ -185,6 +190,12 @@ def described_releases(runtime: Runtime, service: str | None) -> list[dict[str, 
     ]
 
 
+def last_heard(request: Request, after: int | None) -> int | None:
+    """The number of the last event that a client has: what it says when it comes back, else `after`."""
+    last = request.headers.get("last-event-id", "")
+    return int(last) if last.isdecimal() and len(last) < len(str(LARGEST)) else after
+
+
 async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str]:
     """Server-sent events: those since `after` (None: only new ones), then each as it happens, and a beat a second."""
     queue: asyncio.Queue[Event] = asyncio.Queue(STREAM_QUEUE)
@@ -201,7 +212,8 @@ async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str
             yield as_sse(event)
         while not runtime.closing.is_set():
             try:
-                event = await asyncio.wait_for(queue.get(), 1.0)
+                async with asyncio.timeout(1.0):
+                    event = await queue.get()
             except TimeoutError:
                 yield ": beat\n\n"
                 continue
@@ -224,5 +236,10 @@ def create(runtime: Runtime, control: dict[str, Any]) -> FastAPI:
     @api.exception_handler(FlyballError)
     async def failed(_: Request, error: FlyballError) -> JSONResponse:
         return JSONResponse({"detail": str(error), "exit_code": error.exit_code}, status_code=409)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        mistakes = (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return JSONResponse({"detail": "; ".join(mistakes)}, status_code=422)
 
     return api

@@ -69,6 +69,7 @@ class Loop:
         self._wake = asyncio.Event()
         self._builds: list[BuildSeen] = []
         self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
+        self._ended = False
         self._next_tick = clock.now()
 
     def wake(self) -> None:
@@ -81,7 +82,12 @@ class Loop:
         self.wake()
 
     async def submit(self, intent: Intent) -> list[Event]:
-        """Give an operator's intent to the next step; the events of that step, once they are written down."""
+        """Give an operator's intent to the next step; the events of that step, once they are written down.
+
+        None when the loop has ended: nobody will take it.
+        """
+        if self._ended:
+            return []
         answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         self._intents.append((intent, answer))
         self.wake()
@@ -89,14 +95,22 @@ class Loop:
 
     async def run(self, until: Callable[[State], bool]) -> None:
         """Step until `until` holds for the state."""
-        while not until(self.state):
-            sampled = await self._wait()
-            try:
-                await self._once(sampled=sampled)
-            except (FlyballError, OSError) as error:  # a full disk is told in a line
-                log.warning("step failed", error=str(error))
-            except Exception:  # the driver's one broad except: the next observation shows what failed
-                log.exception("step failed")
+        try:
+            while not until(self.state):
+                await self._step(sampled=await self._wait())
+        finally:
+            self._ended = True
+            for _, answer in self._intents:
+                if not answer.done():
+                    answer.set_result([])
+
+    async def _step(self, *, sampled: bool) -> None:
+        try:
+            await self._once(sampled=sampled)
+        except (FlyballError, OSError) as error:  # a full disk is told in a line
+            log.warning("step failed", error=str(error))
+        except Exception:  # the driver's one broad except: the next observation shows what failed
+            log.exception("step failed")
 
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
@@ -105,7 +119,8 @@ class Loop:
             if self._changing():
                 timeout_s = min(timeout_s, POLL_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
+                    await self._wake.wait()
         self._wake.clear()
         now = self._clock.now()
         if now < self._next_tick:

@@ -44,7 +44,8 @@ class Pipeline:
             except (FlyballError, OSError) as error:
                 log.warning("pipeline", error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._noticed.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._noticed.wait()
 
     async def _next(self) -> bool:
         """Take the newest push that waits; whether there was one."""

@@ -8,7 +8,8 @@ import asyncio
 async def probe(port: int, path: str, *, timeout_s: float) -> int | str:
     """The status that `path` answers with on 127.0.0.1:`port`, or a few words why there is none."""
     try:
-        return await asyncio.wait_for(_status(port, path), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await _status(port, path)
     except TimeoutError:
         return f"no answer on {path} within {timeout_s:g} s"
     except ConnectionRefusedError:
