@@ -116,6 +116,8 @@ async def test_last_event_id_is_understood(api, runtime):
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert f"id: {event.id}\nevent: decision" in answer.text
+    for odd in ("9" * 5_000, "²", "-1", ""):
+        assert (await ask(api, "GET", "/api/live", last_event_id=odd.encode().decode("latin-1"))).status == 200
 
 
 async def test_series_are_columns_of_what_was(api, runtime):
@@ -220,6 +222,33 @@ async def test_pushes_are_listed_without_their_output(api, runtime):
 
     assert found["commit"] == "abc1234"
     assert "lines" not in found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "series?since=nan",
+        "series?since=-inf",
+        "series?since=0&until=1e300",
+        f"decisions?before={10**20}",
+        f"events?after={10**20}",
+        f"history?since=0&resolution={10**20}",
+        f"live?after={10**20}",
+        f"stream?after={10**20}",
+    ],
+)
+async def test_moments_and_numbers_beyond_the_journal_are_refused(api, query):
+    assert (await ask(api, "GET", f"/api/{query}")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("verb", "wish"), [("scale", {"desired": 2, "hold_s": float("inf")}), ("rollback", {"release": 10**20})]
+)
+async def test_orders_that_cannot_be_written_down_are_refused(api, verb, wish):
+    answer = await ask(api, "POST", f"/api/services/web/{verb}", body=wish)
+
+    assert answer.status == 422
+    assert answer.json["detail"].startswith(f"{list(wish)[-1]}: Input should be ")
 
 
 async def test_drain_names_an_instance_that_is_there(api, runtime):

@@ -101,7 +101,4 @@ class Control:
 
 
 def _sentence(answer: Any) -> str:
-    detail = answer.get("detail") if isinstance(answer, dict) else answer
-    if isinstance(detail, list):
-        return "; ".join(f"{'.'.join(map(str, one.get('loc', ())[1:]))}: {one.get('msg')}" for one in detail)
-    return str(detail)
+    return str(answer.get("detail") if isinstance(answer, dict) else answer)

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from flyball.core.model import StoreKind
+from flyball.local.control_api import Moment, Number, last_heard
 from flyball.local.runtime import Runtime
 
 from . import redis_view, topology
@@ -50,14 +51,13 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
     routes = APIRouter(prefix="/api")
 
     @routes.get("/live")
-    async def live(request: Request, after: int | None = None) -> StreamingResponse:
-        last = request.headers.get("last-event-id", "")
-        return StreamingResponse(feed.stream(int(last) if last.isdecimal() else after), media_type="text/event-stream")
+    async def live(request: Request, after: Number | None = None) -> StreamingResponse:
+        return StreamingResponse(feed.stream(last_heard(request, after)), media_type="text/event-stream")
 
     @routes.get("/series")
     async def series(
-        since: float,
-        until: float | None = None,
+        since: Moment,
+        until: Moment | None = None,
         service: str | None = None,
         points: Annotated[int, Query(ge=10, le=10_000)] = POINTS,
     ) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
 
     @routes.get("/decisions")
     async def decisions(
-        before: int | None = None,
-        since: float = 0.0,
+        before: Number | None = None,
+        since: Moment = 0.0,
         service: str | None = None,
         kind: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 200,

@@ -76,8 +76,7 @@ async function answer(response) {
   if (response.ok) return response.json();
   const said = await response.text();
   try {
-    const { detail } = JSON.parse(said);
-    throw new Error(typeof detail === "string" ? detail : detail.map((one) => one.msg).join("; "));
+    throw new Error(JSON.parse(said).detail);
   } catch (error) {
     throw error instanceof SyntaxError ? new Error(said) : error;
   }
