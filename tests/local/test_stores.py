@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import psutil
 import pytest
 
 from flyball.core.errors import Failed
@@ -142,6 +143,20 @@ async def test_a_killed_redis_comes_back_with_its_port_and_its_data(paths: State
     await store.stop()
     assert not processes.alive(processes.Process(first, 0, ""))
     assert await store.check() == {}
+
+
+@pytest.mark.live
+async def test_a_file_that_is_applied_while_a_server_comes_back_starts_no_second_one(
+    paths: StateDirectory, opened
+) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    await killed(paths)
+    _, urls = await asyncio.gather(store.keep(), store.ensure(application(SESSIONS), paths))
+    assert urls == {"sessions": url}
+    assert ask(url, "PING") == "+PONG"
+    servers = [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(paths.stores / "sessions")]
+    assert servers == [pid_of(paths)]
 
 
 @pytest.mark.live

@@ -64,26 +64,29 @@ class Stores:
     """All stores of one application."""
 
     def __init__(self) -> None:
+        self._changing = asyncio.Lock()  # two that start the same server would write the same data
         self._servers: dict[str, _Redis] = {}
         self._files: dict[str, tuple[StoreKind, Path]] = {}
 
     async def ensure(self, app: Application, paths: StateDirectory) -> dict[str, str]:
         """Make every store of the file ready and return its URL by name. Raises Failed when one cannot be."""
         urls = {}
-        for store in app.stores:
-            try:
-                urls[store.name] = await self._ready(store, paths)
-            except (OSError, sqlite3.Error) as error:
-                raise Failed(f"the store {store.name} cannot be made in {paths.stores}: {error}") from error
+        async with self._changing:
+            for store in app.stores:
+                try:
+                    urls[store.name] = await self._ready(store, paths)
+                except (OSError, sqlite3.Error) as error:
+                    raise Failed(f"the store {store.name} cannot be made in {paths.stores}: {error}") from error
         return urls
 
     async def keep(self) -> None:
         """Start every Redis server again that has died. Raises Failed when one does not come up."""
-        for server in self._servers.values():
-            if not processes.alive(server.process):
-                log.warning("store died", store=server.name, last=logs.last_line(server.log))
-                await _start(server)
-                log.info("store started again", store=server.name, port=server.port)
+        async with self._changing:
+            for server in self._servers.values():
+                if not processes.alive(server.process):
+                    log.warning("store died", store=server.name, last=logs.last_line(server.log))
+                    await _start(server)
+                    log.info("store started again", store=server.name, port=server.port)
 
     def redis_port(self, name: str) -> int | None:
         """The port of the Redis server that keeps this store; None when it is no such store."""
@@ -93,18 +96,19 @@ class Stores:
     async def check(self) -> dict[str, str | None]:
         """What is wrong with each store, or None."""
         found: dict[str, str | None] = {}
-        for name, (kind, path) in self._files.items():
+        for name, (kind, path) in list(self._files.items()):
             found[name] = await asyncio.to_thread(_file_problem, kind, path)
-        for name, server in self._servers.items():
+        for name, server in list(self._servers.items()):
             found[name] = await _redis_problem(server)
         return found
 
     async def stop(self) -> None:
         """Stop every server; its data and its port stay."""
-        servers = list(self._servers.values())
-        self._servers.clear()
-        self._files.clear()
-        await asyncio.gather(*(_stop(server.process) for server in servers))
+        async with self._changing:
+            servers = list(self._servers.values())
+            self._servers.clear()
+            self._files.clear()
+            await asyncio.gather(*(_stop(server.process) for server in servers))
 
     async def _ready(self, store: Store, paths: StateDirectory) -> str:
         match store.kind:
