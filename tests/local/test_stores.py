@@ -47,12 +47,18 @@ async def opened(paths: StateDirectory) -> AsyncIterator[Callable[[], Stores]]:
     """Make Stores; whatever they started has ended after the test."""
 
     yield Stores
-    process = stores.unrecorded(paths.stores / "sessions")
-    if process is not None:
-        os.kill(process.pid, signal.SIGKILL)
+    for process in servers(paths):
         watch = Watch(process)
+        watch.signal(signal.SIGKILL)
         await asyncio.wait_for(watch.wait(), 10)
         watch.close()
+
+
+def servers(paths: StateDirectory) -> list[processes.Process]:
+    """Every process that runs in the directory of the store."""
+    directory = str(paths.stores / "sessions")
+    found = [processes.identify(one.pid) for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == directory]
+    return [process for process in found if process is not None]
 
 
 def port_of(url: str) -> int:
@@ -155,8 +161,7 @@ async def test_a_file_that_is_applied_while_a_server_comes_back_starts_no_second
     _, urls = await asyncio.gather(store.keep(), store.ensure(application(SESSIONS), paths))
     assert urls == {"sessions": url}
     assert ask(url, "PING") == "+PONG"
-    servers = [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(paths.stores / "sessions")]
-    assert servers == [pid_of(paths)]
+    assert [process.pid for process in servers(paths)] == [pid_of(paths)]
 
 
 @pytest.mark.live
