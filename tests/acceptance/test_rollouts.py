@@ -203,6 +203,32 @@ def test_the_next_up_finishes_a_rollback_whose_control_plane_was_killed(small: C
     bounds_held(running, desired=3)
 
 
+def test_a_rollback_to_a_release_that_is_broken_by_now_goes_back_to_what_served(
+    small: Callable[..., Running], tmp_path: Path
+) -> None:
+    expired = tmp_path / "expired"
+    check = (
+        f"import pathlib, sys\nif pathlib.Path({str(expired)!r}).exists():\n    sys.exit('fatal: its key expired')\n"
+    )
+    running = small(check + server("one"))
+    put(running, server("two"))
+    running.flyball("deploy")
+    expired.touch()
+    with load(running) as result:
+        done = running.flyball("rollback", "web", "1", check=False)
+        running.until(lambda: running.service()["rollout"] is None, within_s=20, what="release 2 serves again")
+
+    assert done.returncode == 1
+    assert "rollback to release 1 failed: " in done.stderr
+    assert "failed instances (limit 3)" in done.stderr
+    assert any(line.strip() == "fatal: its key expired" for line in done.stderr.splitlines()), done.stderr
+    assert result["failed"] == 0, result
+    assert running.service()["release"] == 2
+    assert get(running) == (200, "two")
+    bounds_held(running, desired=3)
+    assert running.flyball("replay").returncode == 0
+
+
 def test_sources_from_elsewhere_releases_and_the_way_back(small: Callable[..., Running], tmp_path: Path) -> None:
     running = small(instances="1")
     for arguments in (

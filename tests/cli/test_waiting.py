@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flyball.cli.waiting import GONE, until_settled
 from flyball.core.errors import NotRunning
 from flyball.local.paths import StateDirectory
@@ -14,9 +16,11 @@ def event(kind: str, release: int, reason: str = "why") -> dict[str, Any]:
     return {"kind": kind, "service": "web", "release": release, "reason": reason, "instance": None}
 
 
-def settled_on(release: int) -> dict[str, Any]:
+def settled_on(release: int, phase: str | None = None) -> dict[str, Any]:
     capacity = {"in_service": 1, "min": 1}
-    return {"services": [{"name": "web", "capacity": capacity, "release": release, "building": None, "rollout": None}]}
+    rollout = None if phase is None else {"phase": phase}
+    service = {"name": "web", "capacity": capacity, "release": release, "building": None, "rollout": rollout}
+    return {"services": [service]}
 
 
 def test_a_rollback_by_hand_is_no_failure(tmp_path: Path) -> None:
@@ -34,6 +38,34 @@ def test_the_wanted_release_taken_back_is_one(tmp_path: Path) -> None:
     outcome = until_settled(events, lambda: settled_on(1), StateDirectory(tmp_path), services={"web": 3})
 
     assert outcome.failure == "release 1 serves again: errors 4 % > 1 %"
+
+
+def test_a_rollback_by_hand_that_was_taken_back_is_one(tmp_path: Path) -> None:
+    failed = event("rollback_failed", 1, "rollback to release 1 failed: boom")
+
+    outcome = until_settled(iter([failed]), lambda: settled_on(2), StateDirectory(tmp_path), services={"web": 1})
+
+    assert outcome.failure == "rollback to release 1 failed: boom"
+
+
+def test_a_rollback_that_failed_too_ends_the_wait(tmp_path: Path) -> None:
+    events = iter([event("rollout_failed", 2), event("rollback_failed", 1, "rollback to release 1 failed: boom")])
+    phases = iter(["rolling_back", "rollback_failed"])
+
+    outcome = until_settled(events, lambda: settled_on(1, next(phases)), StateDirectory(tmp_path), services={"web": 2})
+
+    assert outcome.failure == "rollback to release 1 failed: boom"
+
+
+@pytest.mark.parametrize("phase", ["stalled", "rollback_failed"])
+def test_up_does_not_wait_for_a_rollout_that_was_given_up(tmp_path: Path, phase: str) -> None:
+    events: list[dict[str, Any] | None] = [None]
+
+    outcome = until_settled(
+        iter(events), lambda: settled_on(1, phase), StateDirectory(tmp_path), services={"web": None}
+    )
+
+    assert outcome.failure is None
 
 
 def test_a_control_plane_that_ends_between_event_and_question_is_gone(tmp_path: Path) -> None:

@@ -356,6 +356,7 @@ DONE, LOST, MADE = ReleaseStatus.COMPLETED, ReleaseStatus.FAILED, ReleaseStatus.
         (web(release=1, r1=DONE, r2=LOST, rollout=going(1, RolloutPhase.ROLLING_BACK)), None, 1),
         (web(release=1, r1=DONE, r2=LOST), "why", 1),
         (web(release=1, r1=DONE, r2=LOST, rollout=going(2, RolloutPhase.STALLED)), "why", None),
+        (web(release=2, r1=LOST, r2=LOST, rollout=going(1, RolloutPhase.ROLLBACK_FAILED)), "why", None),
         (web(release=2, r1=DONE, r2=DONE), "", 2),
         (web(release=3, r2=DONE, r3=DONE), "replaced by release 3", 3),
         (web(release=3, r3=DONE), "release 2 is not known any more", 3),

@@ -211,6 +211,36 @@ def test_minimum_and_maximum_hold_in_a_rollout_that_began_healthy(desired, low, 
 
 
 @brief
+@given(
+    st.integers(1, 9),
+    st.sampled_from([(0, 100), (50, 100), (75, 150), (100, 125), (100, 200)]),
+    st.sampled_from([Behaviour(exit_s=0.5), Behaviour(listens=False), Behaviour(answers=False)]),
+    st.booleans(),
+)
+def test_a_rollback_by_hand_to_a_broken_release_ends_where_it_began(desired, percents, bad, rollback):
+    low, high = percents
+    room = math.ceil(100 + 100 / desired)
+    rules = deployment(minimum_healthy_percent=low, maximum_percent=max(high, room), rollback=rollback)
+    web = service(low=desired, high=20, deployment=rules, health=HealthCheck(grace_s=4.0))
+    world = PretendWorld(app=application(web))
+    for _ in range(2):
+        world.intents.append(Deploy(service="web", spec=SPEC))
+        world.run_until(world.now + 160.0)
+    assert world.state.service("web").release == 2
+    world.behaviours[1] = bad
+    world.intents.append(Rollback(service="web", release=1))
+    began = world.now
+    world.run_until(began + 120.0)
+    after = world.state.service("web")
+    assert after.release == 2
+    assert after.rollout is None if rollback else after.rollout.given_up
+    assert {one.release for one in world.state.instances} == {2}
+    assert sum(1 for one in world.state.instances if one.healthy) == desired
+    assert all(one.healthy >= math.ceil(desired * low / 100) for one in world.moments if one.now >= began)
+    assert [one.kind for _, one in world.log].count(ReasonKind.ROLLBACK_FAILED) == 1
+
+
+@brief
 @given(applications(), histories)
 def test_nothing_is_terminated_before_its_drain_has_ended(app, history):
     before: dict[str, Lifecycle] = {}

@@ -22,6 +22,7 @@ KIND_STYLES = {
     "unhealthy": "red",
     "rolled_back": "bold red",
     "rollout_failed": "bold red",
+    "rollback_failed": "bold red",
     "build_failed": "bold red",
     "refused": "red",
     "rollout_completed": "bold green",

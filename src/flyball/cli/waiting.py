@@ -11,7 +11,9 @@ from flyball.core.errors import NotRunning
 from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
-ENDED_BADLY = {"build_failed", "rollout_failed"}
+ENDED_BADLY = {"build_failed", "rollout_failed", "rollback_failed"}
+GIVEN_UP = {"stalled", "rollback_failed"}
+"""Phases of a rollout that goes nowhere any more."""
 GONE = "the control plane ended while this was waiting"
 LAST_LINES = 15
 GIVE_UP = 4
@@ -48,12 +50,15 @@ class _Watched:
         if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
             self.ended = event
             self.why, self.back = event["reason"], event["kind"] == "build_failed"
-        elif event["kind"] == "rolled_back" and self.ended is not None:
-            self.why, self.back = event["reason"], True
+        elif event["kind"] in {"rolled_back", "rollback_failed"} and self.ended is not None:
+            self.why, self.back = event["reason"], event["kind"] == "rolled_back"
 
 
 def in_service(one: Mapping[str, Any], release: int | None) -> bool:
-    """Whether a service has its minimum in service, nothing under way, and the wanted release (None: any)."""
+    """Whether a service has its minimum in service, nothing under way, and the wanted release (None: any).
+
+    A rollout that was given up is not under way: what serves beside it goes on.
+    """
     return (
         one["capacity"]["in_service"] >= one["capacity"]["min"]
         and one["release"] is not None
@@ -92,7 +97,11 @@ def last_lines(paths: StateDirectory, event: Mapping[str, Any], instance: str | 
 
 
 def _quiet(one: Mapping[str, Any]) -> bool:
-    return one["building"] is None and one["rollout"] is None
+    return one["building"] is None and (one["rollout"] is None or _given_up(one))
+
+
+def _given_up(one: Mapping[str, Any]) -> bool:
+    return one["rollout"] is not None and one["rollout"]["phase"] in GIVEN_UP
 
 
 def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
@@ -100,10 +109,10 @@ def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
         return True  # the file has it no more
     if _hopeless(watched, now):
         return True
-    if watched.ended is not None and (watched.back or (now["rollout"] or {}).get("phase") == "stalled"):
+    if watched.ended is not None and (watched.back or _given_up(now)):
         return True
     if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
-        watched.why = f"release {watched.release} was replaced by release {now['release']}"
+        watched.why = watched.why or f"release {watched.release} was replaced by release {now['release']}"
         return True
     return watched.ended is None and in_service(now, watched.release)
 

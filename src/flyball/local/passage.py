@@ -15,7 +15,7 @@ from typing import Protocol
 from zoneinfo import available_timezones
 
 from flyball.core.control.observation import Deploy, Intent, ReleaseSpec
-from flyball.core.control.state import Release, ReleaseStatus, RolloutPhase, ServiceState, State
+from flyball.core.control.state import Release, ReleaseStatus, ServiceState, State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
@@ -27,7 +27,10 @@ from .pipeline_records import Records, Run, Stage, Status
 
 LAST_LINES = 15
 LOOK_EVERY_S = 0.1
-_SHOWN = {"failed", "in_service", "rollout_started", "rollout_progress", "rollout_failed", "rolled_back", "refused"}
+_SHOWN = {
+    *("failed", "in_service", "refused"),
+    *("rollout_started", "rollout_progress", "rollout_failed", "rolled_back", "rollback_failed"),
+}
 
 
 class Plane(Protocol):
@@ -255,8 +258,7 @@ def current(state: State, service: str) -> Release | None:
     if building:
         return building[-1]
     if known.rollout is not None:
-        stalled = known.rollout.phase is RolloutPhase.STALLED
-        return None if stalled else known.find_release(known.rollout.to_release)
+        return None if known.rollout.given_up else known.find_release(known.rollout.to_release)
     return None if known.release is None else known.find_release(known.release)
 
 
@@ -278,7 +280,7 @@ def verdict(state: State, service: str, number: int) -> str | None:
 
 
 def _under_way(known: ServiceState) -> bool:
-    return known.rollout is not None and known.rollout.phase is not RolloutPhase.STALLED
+    return known.rollout is not None and not known.rollout.given_up
 
 
 def _number(events: list[Event]) -> int:

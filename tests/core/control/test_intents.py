@@ -106,7 +106,7 @@ def test_a_rollback_goes_to_the_last_completed_before_the_current():
 def test_a_rollback_goes_only_to_a_completed_release():
     before = state(instance(1, release=2), releases=history(FAILED, COMPLETED), release=2)
     assert refusals(asked(Rollback(service="web", release=1), before)) == [
-        "release 1 has never completed a rollout (failed)"
+        "release 1 has not completed its rollout (failed)"
     ]
 
 

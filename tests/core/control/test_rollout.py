@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from builders import (
     SPEC,
     application,
@@ -15,12 +17,13 @@ from builders import (
     state,
     tracking,
 )
+from flyball.core.control.alarms import Alarm, AlarmState
 from flyball.core.control.observation import Deploy, Replace, Rollback
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.scaling.cooldown import is_warming
 from flyball.core.control.state import ReleaseStatus, RolloutPhase
 from flyball.core.control.step import step
-from flyball.core.model import HealthCheck, Strategy
+from flyball.core.model import HealthCheck, Metric, RolloutAlarm, Strategy
 from scenarios.pretend import Behaviour, PretendWorld
 
 
@@ -148,3 +151,82 @@ def test_a_stuck_rollout_is_said_once():
     made.run_until(120.0)
     stuck = [at for at, reason in made.log if reason.text.startswith("rollout of release 2 is stuck")]
     assert stuck == [41.0]
+
+
+def going_back(bad: Behaviour, **rules) -> PretendWorld:
+    """Releases 1 and 2 have served; release 1, which would do this now, is rolled back to by hand."""
+    made = world(Behaviour(), **rules)
+    made.run_until(120.0)
+    made.behaviours[1] = bad
+    made.intents.append(Rollback(service="web", release=1))
+    return made
+
+
+def test_a_rollback_by_hand_to_a_broken_release_goes_back_to_what_served():
+    made = going_back(Behaviour(answers=False))
+    made.run_until(150.0)
+    web = made.state.service("web")
+    assert (web.release, web.rollout, web.find_release(1).status) == (2, None, ReleaseStatus.FAILED)
+    assert len(said(made, ReasonKind.ROLLBACK_FAILED)) == 1
+    assert {one.id for one in made.state.instances} == {"web-3", "web-4"}
+
+
+def test_a_release_rolled_back_to_by_hand_that_crashes_soon_is_taken_back():
+    made = going_back(Behaviour(crash_healthy_s=10.0))
+    made.run_until(170.0)
+    first, second = said(made, ReasonKind.ROLLED_BACK)
+    (failed,) = said(made, ReasonKind.ROLLBACK_FAILED)
+    assert first < failed < second
+    assert made.state.service("web").release == 2
+
+
+def test_with_rollback_off_a_failed_rollback_by_hand_leaves_what_serves():
+    made = going_back(Behaviour(exit_s=0.5), rollback=False)
+    made.run_until(150.0)
+    web = made.state.service("web")
+    assert (web.release, web.rollout.phase) == (2, RolloutPhase.ROLLBACK_FAILED)
+    assert [one.release for one in made.state.instances] == [2, 2]
+
+
+def test_a_rollback_by_hand_in_the_middle_of_a_rollout_goes_back_to_what_served():
+    made = going_back(Behaviour(exit_s=0.5))
+    made.run_until(150.0)
+    made.behaviours[3] = Behaviour(start_s=60.0)
+    made.state = replace(made.state, services=(with_release_1_completed(made),))
+    made.intents.append(Deploy(service="web", spec=SPEC))
+    made.run_until(152.0)
+    made.intents.append(Rollback(service="web", release=1))
+    made.run_until(180.0)
+    assert made.state.service("web").release == 2
+    assert {one.release for one in made.state.instances if one.staying} == {2}
+
+
+def with_release_1_completed(made: PretendWorld):
+    web = made.state.service("web")
+    completed = replace(web.find_release(1), status=ReleaseStatus.COMPLETED)
+    return replace(web, releases=(completed, *web.releases[1:]))
+
+
+def test_a_rollback_that_came_by_itself_fails_for_good_and_completes_when_it_recovers():
+    made = world(Behaviour(exit_s=0.5), minimum_healthy_percent=0, maximum_percent=100)
+    made.behaviours[1] = Behaviour(exit_s=0.5)
+    made.run_until(60.0)
+    web = made.state.service("web")
+    assert (web.release, web.rollout.phase) == (1, RolloutPhase.ROLLBACK_FAILED)
+    assert "release 1 is not rolled back: there is nothing better, release 2 failed before" in [
+        reason.text for _, reason in made.log if reason.kind is ReasonKind.REFUSED
+    ]
+    made.behaviours[1] = Behaviour()
+    made.run_until(180.0)
+    web = made.state.service("web")
+    assert (web.rollout, web.find_release(1).status) == (None, ReleaseStatus.COMPLETED)
+
+
+def test_alarms_do_not_judge_a_rollback():
+    rules = deployment(alarms=(RolloutAlarm(metric=Metric.ERRORS, threshold=10, duration_s=1),))
+    old, new = instance(1, release=2), launching(2)
+    going = rollout(to=1, from_=2, phase=RolloutPhase.ROLLING_BACK)
+    alarms = (Alarm(name="rollout 0", state=AlarmState.ALARM),)
+    before = state(old, new, desired=1, releases=(release(1), release(2)), release=2, rollout=going, alarms=alarms)
+    made = step(application(service(deployment=rules)), before, seen(old), now=1.0)
+    assert made.state.service("web").rollout.phase is RolloutPhase.ROLLING_BACK

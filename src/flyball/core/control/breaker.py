@@ -39,9 +39,11 @@ def threshold(breaker: CircuitBreaker, desired: int) -> int:
     return min(max(share, BOUNDS[0]), BOUNDS[1])
 
 
-def tripped(breaker: CircuitBreaker | None, rollout: Rollout, desired: int) -> bool:
-    """Whether the rollout has failed by now."""
-    return breaker is not None and rollout.failures >= threshold(breaker, desired)
+def tripped(breaker: CircuitBreaker | None, rollout: Rollout, desired: int) -> str:
+    """Why the rollout has failed by now, "" when it has not."""
+    if breaker is None or rollout.failures < (limit := threshold(breaker, desired)):
+        return ""
+    return f"{rollout.failures} failed instances (limit {limit}), the last: {rollout.failure}"
 
 
 def count(turn: Turn, instance: Instance, failure: str) -> None:

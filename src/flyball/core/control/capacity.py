@@ -19,7 +19,7 @@ from .pacing import Bounds
 from .reasons import ReasonKind
 from .scaling import cooldown, decide, policy_alarms, schedule
 from .scaling.proposal import Counts
-from .state import Instance, Lifecycle, RolloutPhase
+from .state import Instance, Lifecycle
 from .turn import Turn
 from .windows import Sample, record, shaped
 
@@ -143,7 +143,7 @@ def _decide(turn: Turn) -> None:
     state, scaling = turn.state, turn.service.scaling
     bounds = bounds_of(turn)
     rollout = state.rollout
-    moving = rollout is not None and rollout.phase is not RolloutPhase.STALLED
+    moving = rollout is not None and not rollout.given_up
     situation = decide.Situation(
         scaling=scaling,
         min=bounds.min,

@@ -96,7 +96,7 @@ def _roll_back(turn: Turn, intent: Rollback) -> None:
     if number is None or leaving is None or refusal:
         turn.say(ReasonKind.REFUSED, refusal, release=intent.release)
         return
-    if running is not None and running.phase is not RolloutPhase.ROLLING_BACK:
+    if running is not None and running.phase in (RolloutPhase.RUNNING, RolloutPhase.BAKING):
         text = f"rollout of release {leaving} ended by hand"
         turn.say(ReasonKind.ROLLOUT_FAILED, text, release=leaving)
         releases.fail(turn, leaving, "rolled back by hand")
@@ -117,8 +117,6 @@ def _refusal(turn: Turn, number: int | None, leaving: int | None) -> str:
     release = turn.state.find_release(number)
     if release is None:
         return f"release {number} is not known (any more)"
-    if number == leaving:
-        return f"release {number} already serves"
     if release.status is not ReleaseStatus.COMPLETED:
-        return f"release {number} has never completed a rollout ({release.status})"
-    return ""
+        return f"release {number} has not completed its rollout ({release.status})"
+    return f"release {number} already serves" if number == leaving else ""

@@ -27,6 +27,7 @@ class ReasonKind(StrEnum):
     ROLLOUT_COMPLETED = "rollout_completed"
     ROLLOUT_FAILED = "rollout_failed"
     ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
     REFUSED = "refused"
 
 

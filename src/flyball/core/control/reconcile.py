@@ -30,7 +30,7 @@ from .exchange import Wanted, plan
 from .placement import zones_for
 from .reasons import ReasonKind
 from .scaling.proposal import Hold
-from .state import Instance, RolloutPhase
+from .state import Instance
 from .turn import Turn
 
 AT_ONCE = 0.1
@@ -64,7 +64,7 @@ def _wanted(turn: Turn) -> Wanted | None:
     rules = turn.service.deployment
     lower = math.ceil(desired * rules.minimum_healthy_percent / 100)
     upper = math.floor(desired * rules.maximum_percent / 100)
-    if rollout is not None and not (rollout.phase is RolloutPhase.STALLED and rollout.from_release is not None):
+    if rollout is not None and not (rollout.given_up and rollout.from_release is not None):
         return Wanted(
             release=rollout.to_release,
             desired=desired,
@@ -85,7 +85,7 @@ def _wanted(turn: Turn) -> Wanted | None:
 
 def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instance]]:
     rollout = turn.state.rollout
-    any_release = rollout is not None and rollout.phase is RolloutPhase.STALLED
+    any_release = rollout is not None and rollout.given_up
     at_once = max(1, math.floor(wanted.desired * AT_ONCE))
     new: list[Instance] = []
     old: list[Instance] = []

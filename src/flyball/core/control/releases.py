@@ -84,11 +84,11 @@ def mark(turn: Turn, number: int, status: ReleaseStatus, message: str = "") -> N
 
 
 def home(turn: Turn, rollout: Rollout) -> int | None:
-    """The release that a failed rollout goes back to: where it came from, else the last completed one."""
+    """The release that a failed rollout goes back to: where it came from, the one that served, the last completed."""
     completed = [one.number for one in turn.state.releases if one.status is ReleaseStatus.COMPLETED]
-    if rollout.from_release in completed:
-        return rollout.from_release
-    return max((number for number in completed if number != rollout.to_release), default=None)
+    known = [number for number in completed if number != rollout.to_release]
+    served = next((one for one in (rollout.from_release, turn.state.release) if one in known), None)
+    return max(known, default=None) if served is None else served
 
 
 def forget(turn: Turn) -> None:

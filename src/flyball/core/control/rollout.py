@@ -3,10 +3,11 @@
 Rule: a rollout runs, bakes for `bake_s` with alarms and failures watched, then completes: its release serves. It fails
 when the circuit breaker trips or a rollout alarm breaches that was not in alarm at its start. A failed one is rolled
 back to the last completed release, as a rollout of its own under the same percentages; without such a release, or with
-rollback off, it stalls. A very first release that stalled keeps trying at the back-off's pace and completes when it
-recovers. Canary and linear shift traffic in steps (`traffic.py`); blue/green starts a full set that gets no traffic,
-gives it all at once, and keeps the old set beside it, out of traffic, while it bakes. Scale-in is held while a rollout
-runs.
+rollback off, it stalls. The breaker fails a rollback too: from one asked for by hand it goes back to what served
+before, one that came by itself has failed for good. What serves stays then, what is missing is started at the
+back-off's pace. Such a rollback, and a very first release that stalled, complete when they recover. Canary and linear
+shift traffic in steps (`traffic.py`); blue/green starts a full set that gets no traffic, gives it all at once, and
+keeps the old set beside it, out of traffic, while it bakes. Scale-in is held while a rollout runs.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
@@ -23,14 +24,13 @@ from dataclasses import replace
 from flyball.core.model import Strategy
 
 from . import breaker, lifecycle, releases, traffic
-from .alarms import AlarmState
 from .pacing import Backoff
 from .reasons import ReasonKind
 from .scaling import policy_alarms
 from .state import ReleaseStatus, Rollout, RolloutPhase
 from .turn import Turn
 
-_WATCHED = (RolloutPhase.RUNNING, RolloutPhase.BAKING)
+_ALARMED = (RolloutPhase.RUNNING, RolloutPhase.BAKING)  # going back, what is measured is of the release that is left
 
 
 def start(turn: Turn, number: int) -> None:
@@ -78,7 +78,7 @@ def advance(turn: Turn) -> None:
     if rollout is None:
         _watch_finished(turn)
         return
-    why = _failure(turn, rollout) if rollout.phase in _WATCHED else ""
+    why = "" if rollout.given_up else _failure(turn, rollout)
     if why:
         _take_back(turn, rollout, why)
         return
@@ -93,35 +93,33 @@ def advance(turn: Turn) -> None:
 
 
 def _failure(turn: Turn, rollout: Rollout) -> str:
-    rules = turn.service.deployment
-    if rules.circuit_breaker and breaker.tripped(rules.circuit_breaker, rollout, turn.state.desired):
-        limit = breaker.threshold(rules.circuit_breaker, turn.state.desired)
-        return f"{rollout.failures} failed instances (limit {limit}), the last: {rollout.failure}"
-    for position, text in _in_alarm(turn).items():
-        if position not in rollout.ignored_alarms:
-            return text
-    return ""
+    tripped = breaker.tripped(turn.service.deployment.circuit_breaker, rollout, turn.state.desired)
+    if tripped or rollout.phase not in _ALARMED:
+        return tripped
+    return next((text for position, text in _in_alarm(turn).items() if position not in rollout.ignored_alarms), "")
 
 
 def _in_alarm(turn: Turn) -> dict[int, str]:
-    states = {alarm.name: alarm.state for alarm in turn.state.alarms}
-    found = {}
-    for position, alarm in enumerate(policy_alarms.rollout(turn.service)):
-        if states.get(alarm.name) is AlarmState.ALARM:
-            found[position] = alarm.text(turn.state.windows.latest(alarm.metric) or 0.0)
-    return found
+    return policy_alarms.in_alarm(turn.service, turn.state.alarms, turn.state.windows)
 
 
 def _take_back(turn: Turn, rollout: Rollout, why: str) -> None:
-    number = rollout.to_release
-    turn.say(ReasonKind.ROLLOUT_FAILED, f"rollout of release {number} failed: {why}", release=number)
+    number, back = rollout.to_release, rollout.phase is RolloutPhase.ROLLING_BACK
+    kind = ReasonKind.ROLLBACK_FAILED if back else ReasonKind.ROLLOUT_FAILED
+    turn.say(kind, f"{'rollback to' if back else 'rollout of'} release {number} failed: {why}", release=number)
     releases.mark(turn, number, ReleaseStatus.FAILED, why)
-    target = releases.home(turn, rollout) if turn.service.deployment.rollback else None
-    if target is not None:
+    target = releases.home(turn, rollout)
+    if back and not rollout.by_hand:
+        cause = f"there is nothing better, release {rollout.from_release} failed before"
+    elif not turn.service.deployment.rollback:
+        cause = "rollback is off"
+    elif target is None:
+        cause = "no completed release to go back to"
+    else:
         go_back(turn, target, leaving=number, why=why, by_hand=False)
         return
-    turn.set_rollout(replace(rollout, phase=RolloutPhase.STALLED, why=why, phase_started_at=turn.now))
-    cause = "no completed release to go back to" if turn.service.deployment.rollback else "rollback is off"
+    phase = RolloutPhase.ROLLBACK_FAILED if back else RolloutPhase.STALLED
+    turn.set_rollout(replace(rollout, phase=phase, why=why, phase_started_at=turn.now))
     turn.say(ReasonKind.REFUSED, f"release {number} is not rolled back: {cause}", release=number)
 
 
@@ -144,11 +142,11 @@ def _shift_traffic(turn: Turn, rollout: Rollout) -> Rollout:
 
 def _progress(turn: Turn, rollout: Rollout) -> Rollout:
     up = sum(1 for one in turn.of_release(rollout.to_release) if one.healthy)
-    if up != rollout.in_service:
-        text = f"{up} of {turn.state.desired} instances of release {rollout.to_release} are in service"
-        turn.say(ReasonKind.ROLLOUT_PROGRESS, text, release=rollout.to_release)
-        return replace(rollout, in_service=up)
-    return rollout
+    if up == rollout.in_service:
+        return rollout
+    text = f"{up} of {turn.state.desired} instances of release {rollout.to_release} are in service"
+    turn.say(ReasonKind.ROLLOUT_PROGRESS, text, release=rollout.to_release)
+    return replace(rollout, in_service=up)
 
 
 def _exchanged(turn: Turn, rollout: Rollout) -> bool:
@@ -171,13 +169,14 @@ def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
 
 
 def _finish(turn: Turn, rollout: Rollout) -> None:
-    number, back = rollout.to_release, rollout.phase is RolloutPhase.ROLLING_BACK
+    number, back = rollout.to_release, rollout.phase in (RolloutPhase.ROLLING_BACK, RolloutPhase.ROLLBACK_FAILED)
     if rollout.strategy is Strategy.BLUE_GREEN:
         for instance in turn.staying():
             if instance.release != number:  # at once, or the old set would be let in again for a moment
                 lifecycle.leave(turn, instance, f"replaced by release {number}")
     releases.mark(turn, number, ReleaseStatus.COMPLETED)
-    finished = None if back or rollout.from_release is None else replace(rollout, phase_started_at=turn.now)
+    watched = rollout.by_hand if back else rollout.from_release is not None
+    finished = replace(rollout, phase_started_at=turn.now) if watched else None
     turn.state = replace(turn.state, release=number, rollout=None, finished=finished)
     took = f"{turn.now - rollout.started_at:.1f} s after"
     if back:
@@ -193,5 +192,5 @@ def _watch_finished(turn: Turn) -> None:
         return
     if turn.now - finished.phase_started_at > breaker.YOUNG_S:
         turn.state = replace(turn.state, finished=None)
-    elif rules.rollback and breaker.tripped(rules.circuit_breaker, finished, turn.state.desired):
-        _take_back(turn, finished, _failure(turn, finished))
+    elif rules.rollback and (why := breaker.tripped(rules.circuit_breaker, finished, turn.state.desired)):
+        _take_back(turn, finished, why)

@@ -89,12 +89,14 @@ class RolloutPhase(StrEnum):
     """running: instances are being exchanged. baking: all are new, alarms are watched. rolling_back: going home.
 
     stalled: it failed and there is nowhere to go back to (or rollback is off); the next deploy or rollback ends it.
+    rollback_failed: going home failed too; it ends like a stalled one, or when the release serves after all.
     """
 
     RUNNING = "running"
     BAKING = "baking"
     ROLLING_BACK = "rolling_back"
     STALLED = "stalled"
+    ROLLBACK_FAILED = "rollback_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,11 @@ class Rollout:
     failure: str = ""
     ignored_alarms: tuple[int, ...] = ()
     in_service: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Nothing is exchanged any more: what serves stays, whichever release it is of."""
+        return self.phase in (RolloutPhase.STALLED, RolloutPhase.ROLLBACK_FAILED)
 
     @property
     def parks_old(self) -> bool:

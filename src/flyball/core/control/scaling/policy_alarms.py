@@ -36,6 +36,16 @@ def rollout(service: Service) -> list[Threshold]:
     return found
 
 
+def in_alarm(service: Service, alarms: tuple[Alarm, ...], windows: Windows) -> dict[int, str]:
+    """The rollout alarms that are in alarm, by their position in the file, each with its sentence."""
+    states = {alarm.name: alarm.state for alarm in alarms}
+    return {
+        position: alarm.text(windows.latest(alarm.metric) or 0.0)
+        for position, alarm in enumerate(rollout(service))
+        if states.get(alarm.name) is AlarmState.ALARM
+    }
+
+
 def thresholds(service: Service) -> list[Threshold]:
     """Every alarm of the service."""
     scaling = service.scaling
