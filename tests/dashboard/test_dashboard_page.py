@@ -16,6 +16,7 @@ from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.model import Store, StoreKind
 from flyball.dashboard import redis_view
+from flyball.local.pipeline_records import Stage, Status
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -151,6 +152,32 @@ async def test_rollback_and_deploy_ask_first(browser, runtime):
         await page.locator("#told").get_by_text("Nothing has changed").wait_for()
 
         assert runtime.submitted == [("rollback", "web", 1), ("deploy", "web", None)]
+
+
+async def test_a_push_is_told_stage_by_stage(browser, runtime):
+    calm(runtime)
+    records = runtime.pipeline.records
+    run = records.begin("job", "abc1234def", now=runtime.clock.now())
+    skipped = Stage(name="test", started_at=1.0, ended_at=1.0, status=Status.SKIPPED, log="pipeline-1-test")
+    rollout = Stage(name="rollout", started_at=1.0)
+    run.stages += [skipped, rollout]
+    records.save(run)
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        stages = page.locator("#pipeline .stages")
+        await stages.get_by_text("▸ rollout", exact=True).wait_for()
+        assert "test skipped" in await stages.inner_text()
+        assert await stages.get_by_role("button").count() == 0
+
+        why = "web: 3 failed instances"
+        rollout.status, rollout.ended_at, rollout.message, rollout.log = Status.FAILED, 3.0, why, "web-9"
+        run.status, run.ended_at, run.message = Status.FAILED, run.started_at + 2, why
+        records.save(run)
+
+        await stages.get_by_text(f"✕ rollout in 2.0 s: {why}").wait_for()
+        assert await page.locator("#pipeline").get_by_text(why).count() == 1, "it is said once"
+        await stages.get_by_role("button", name="Log of rollout").click()
+        await page.locator("#logs pre").get_by_text("there is no log").wait_for()
 
 
 async def test_nothing_that_an_application_says_is_read_as_html(browser, runtime):

@@ -4,7 +4,7 @@ import { bytes, h, keyed, lasting, number, percent, say, words } from "./dom.js"
 import { chosen } from "./now.js";
 import { ask, order } from "./tell.js";
 
-const HEADS = ["Instance", "State", "Health", "Release", "Zone", "Port", "CPU of its share", "Memory", "Req/s", "p95", "In flight", "Up", ""];
+const HEADS = ["Instance", "State", "Health check", "Release", "Zone", "Port", "CPU of its share", "Memory", "Req/s", "p95", "In flight", "Up", ""];
 const NUMBERS = new Set(["Release", "Port", "Memory", "Req/s", "p95", "In flight", "Up"]);
 
 export class Instances {
@@ -86,10 +86,10 @@ function fill(row, one) {
   orders.lastChild.disabled = one.lifecycle === "draining" || one.lifecycle === "terminating";
 }
 
-/** What the last check said. */
+/** What the last check said, and how old that is at most. */
 function check(one) {
   if (one.lifecycle === "launching") return one.detail ? `starting: ${one.detail}` : "starting";
-  if (one.health === "healthy") return `${one.check.path} passes`;
+  if (one.health === "healthy") return `${one.check.path} passes, every ${number(one.check.interval_s)} s`;
   if (one.health === "unhealthy") {
     const since = one.unhealthy_since === null ? "" : ` for ${lasting(one.at - one.unhealthy_since)}`;
     return `${one.check.path} fails${since}`;

@@ -34,8 +34,8 @@ export class Logs {
     const names = (await get("/api/logs")).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     const chosen = this.name.value;
     keyed(this.name, names, (name) => name, (name) => h("option", { value: name }, name), () => {});
-    const first = names.find((name) => !/^(access|envoy|control|build-|store-)/.test(name)) ?? names[0];
-    this.name.value = names.includes(chosen) && chosen ? chosen : first ?? "";
+    const newest = names.findLast((name) => !/^(access|envoy|control|build-|store-)/.test(name)) ?? names[0];
+    this.name.value = names.includes(chosen) && chosen ? chosen : newest ?? "";
   }
 
   /** Go to the log of that name. */

@@ -29,20 +29,23 @@ export class Pipeline {
       item.dataset.status = run.status;
       say(item.children[0], `${SIGNS[run.status] ?? ""} push ${run.number}, ${run.commit.slice(0, 7)} ${run.subject}${run.author ? ` by ${run.author}` : ""}, ${when(run.started_at)}: ${run.status}${took(run)}`);
       keyed(item.children[1], run.stages, (stage) => `${stage.name} ${stage.started_at}`, (stage) => this.#stage(stage), fill);
-      say(item.children[2], run.message);
+      say(item.children[2], run.stages.some(({ message }) => message === run.message) ? "" : run.message);
     });
   }
 
-  #stage({ name, log }) {
+  #stage({ name }) {
     const item = h("li", {}, h("span"));
-    if (log) item.append(h("button", { type: "button", class: "small", "aria-label": `Log of ${name}`, onclick: () => this.showLog(log) }, "Log"));
+    item.append(h("button", { type: "button", class: "small", "aria-label": `Log of ${name}`, onclick: () => this.showLog(item.dataset.log) }, "Log"));
     return item;
   }
 }
 
 function fill(item, stage) {
   item.dataset.status = stage.status;
-  say(item.firstChild, `${SIGNS[stage.status] ?? ""} ${stage.name}${took(stage)}${stage.status === "failed" && stage.message ? `: ${stage.message}` : ""}`);
+  const skipped = stage.status === "skipped";
+  item.dataset.log = stage.log ?? "";
+  item.lastChild.hidden = skipped || !stage.log; // a rollout has one once an instance has failed
+  say(item.firstChild, `${SIGNS[stage.status] ?? ""} ${stage.name}${skipped ? " skipped" : took(stage)}${stage.status === "failed" && stage.message ? `: ${stage.message}` : ""}`);
 }
 
 function took({ started_at: began, ended_at: ended }) {

@@ -42,7 +42,7 @@ export class Tiles {
     say(parts.cpu, percent(now.cpu));
     say(parts.memory, `of what is reserved; memory ${percent(now.memory)}`);
     for (const name of ["p50", "p95", "p99"]) say(parts[name], now[name] === null ? "–" : `${number(Math.round(now[name] * 10) / 10)}ms`);
-    say(parts.slow, now.p50 === null ? "no requests in the last second" : "requests of the last second");
+    say(parts.slow, now.p50 === null ? "no requests just now" : "of the last second");
     const good = well.all > 0 && well.healthy === well.all;
     say(parts.health, `Healthy: ${well.healthy}/${well.all}${good ? " ✓" : ""}`);
     parts.health.classList.toggle("bad", well.unhealthy > 0 || well.healthy === 0);
