@@ -41,6 +41,14 @@ def test_path_based_routing(forum: Stack, service: str, priority: int):
     assert rule["Priority"] == priority
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_tasks_start_when_all_ways_out_are_open(forum: Stack, service: str):
+    waits = set(forum.resources[f"{service.capitalize()}Service"]["DependsOn"])
+    routes = {f"Private{zone}{part}" for zone in "AB" for part in ("DefaultRoute", "Association")}
+    endpoints = {f"{name}Endpoint" for name in ("S3", "Dynamodb", "EcrApi", "EcrDkr", "Logs")}
+    assert routes | endpoints | {"PublicDefaultRoute", "CapacityProviders"} <= waits
+
+
 def test_unknown_path_is_404(forum: Stack):
     answer = forum.one("ElasticLoadBalancingV2::Listener")["DefaultActions"][0]["FixedResponseConfig"]
     assert answer["StatusCode"] == "404"

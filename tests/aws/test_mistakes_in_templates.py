@@ -31,6 +31,14 @@ def _deadlock(resources: Resources) -> None:
     resources["PostsService"]["Properties"]["DeploymentConfiguration"].update(MaximumPercent=100)
 
 
+def _apostrophe(resources: Resources) -> None:
+    resources["PostsGroup"]["Properties"]["SecurityGroupEgress"][0]["Description"] = "the world's end"
+
+
+def _at_once(name: str) -> Callable[[Resources], None]:
+    return lambda resources: resources[name].pop("DependsOn")
+
+
 IN_FORUM = (
     ("target group of instances for tasks", _change("PostsTargetGroup", TargetType="instance"), "addresses only"),
     ("target group without a type", _remove("PostsTargetGroup", "TargetType"), "addresses only"),
@@ -41,6 +49,11 @@ IN_FORUM = (
     ("minimum healthy is maximum", _deadlock, "rollouts would hang"),
     ("min above max", _change("PostsScalableTarget", MinCapacity=11), "min is above max"),
     ("logs without an execution role", _remove("PostsTask", "ExecutionRoleArn"), "no task would start"),
+    ("a sign that EC2 does not take", _apostrophe, "takes in no description"),
+    ("NAT before the gateway", _at_once("NatA"), "NatA: does not wait for the internet gateway"),
+    ("an address before the gateway", _at_once("NatBAddress"), "NatBAddress: does not wait"),
+    ("the balancer before the gateway", _at_once("Balancer"), "Balancer: does not wait"),
+    ("tasks before their rights", _at_once("PostsService"), "PostsService: does not wait for PostsTaskRole"),
     ("a priority twice", _change("PostsRule2", Priority=1), "PriorityInUse"),
 )
 IN_SESSION_APP = (

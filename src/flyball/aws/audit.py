@@ -13,6 +13,7 @@ from typing import Any
 
 Properties = Mapping[str, Any]
 Resources = Mapping[str, Mapping[str, Any]]
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 CACHE_NODE = re.compile(r"cache\.(t3|t4g|m5|m6g|m7g|r5|r6g|r6gd|r7g|c7gn)\.(micro|small|medium|large|\d*xlarge)")
 
 
@@ -124,6 +125,35 @@ def _overlapping_priorities(resources: Resources) -> Iterator[str]:
         seen[key] = name
 
 
+def _descriptions(resources: Resources) -> Iterator[str]:
+    for name, group in of_type(resources, "AWS::EC2::SecurityGroup"):
+        rules = (*group.get("SecurityGroupIngress", ()), *group.get("SecurityGroupEgress", ()))
+        for text in (group.get("GroupDescription", ""), *(rule.get("Description", "") for rule in rules)):
+            if not DESCRIPTION.fullmatch(text):
+                yield f"{name}: {text!r} has a sign that EC2 takes in no description; the group would not be made"
+
+
+def _gateway_first(resources: Resources) -> Iterator[str]:
+    attached = {name for name, _ in of_type(resources, "AWS::EC2::VPCGatewayAttachment")}
+    needy = [name for kind in ("EIP", "NatGateway") for name, _ in of_type(resources, f"AWS::EC2::{kind}")]
+    for name, balancer in of_type(resources, "AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        needy += [name] if balancer.get("Scheme") == "internet-facing" else []
+    for name in needy:
+        if not attached & _waited_for(resources, name):
+            yield f"{name}: does not wait for the internet gateway; AWS would say that the network has none"
+
+
+def _roles_first(resources: Resources) -> Iterator[str]:
+    for name, service in of_type(resources, "AWS::ECS::Service"):
+        task = resources.get(_referred(service.get("TaskDefinition")) or "", {}).get("Properties", {})
+        roles = {_flat(task.get(key)) for key in ("ExecutionRoleArn", "TaskRoleArn")}
+        waited = _waited_for(resources, name)
+        for policy, rights in of_type(resources, "AWS::IAM::Policy"):
+            given = {_flat({"Fn::GetAtt": [_referred(role), "Arn"]}) for role in rights.get("Roles", ())}
+            if given & roles and policy not in waited:
+                yield f"{name}: does not wait for {policy}; its first tasks would be refused and the rollout taken back"
+
+
 CHECKS: tuple[Callable[[Resources], Iterator[str]], ...] = (
     _failover_alone,
     _target_type,
@@ -136,7 +166,22 @@ CHECKS: tuple[Callable[[Resources], Iterator[str]], ...] = (
     _log_role,
     _believes_balancer,
     _overlapping_priorities,
+    _descriptions,
+    _gateway_first,
+    _roles_first,
 )
+
+
+def _waited_for(resources: Resources, name: str) -> set[str]:
+    """Everything that `name` waits for by DependsOn, near or far."""
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        named = resources[ahead.pop()].get("DependsOn", ())
+        new = set([named] if isinstance(named, str) else named) - found
+        found |= new
+        ahead += new
+    return found
 
 
 def _referred(value: Any) -> str | None:

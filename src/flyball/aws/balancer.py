@@ -134,7 +134,7 @@ def _load_balancer(site: Site, network: Network, *, group: str, logs: s3.Bucket)
         ],
     )
     assert logs.policy is not None
-    balancer.node.add_dependency(logs.policy)
+    balancer.node.add_dependency(logs.policy, network.gateway)
     return balancer
 
 

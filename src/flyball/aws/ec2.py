@@ -79,7 +79,7 @@ def build(
     )
     template = _launch_template(site, service, role, group=group, script=script)
     made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
-    made.node.add_dependency(role.node.find_child("DefaultPolicy"), group_of_logs)
+    made.node.add_dependency(role.node.find_child("DefaultPolicy"), group_of_logs, *network.ways_out)
     return Ec2Service(service=service, group_name=made.ref, resource=made, template=template, role=role)
 
 

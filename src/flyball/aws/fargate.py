@@ -30,6 +30,7 @@ from .stores import StoreThere
 
 MIB = 1024 * 1024
 PLATFORM = "1.4.0"
+PROVIDERS = "CapacityProviders"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def cluster(site: Site) -> ecs.CfnCluster:
     )
     ecs.CfnClusterCapacityProviderAssociations(
         site.stack,
-        "CapacityProviders",
+        PROVIDERS,
         cluster=made.ref,
         capacity_providers=["FARGATE", "FARGATE_SPOT"],
         default_capacity_provider_strategy=[],
@@ -104,8 +105,14 @@ def build(
         volumes=[ecs.CfnTaskDefinition.VolumeProperty(name="tmp")],
         container_definitions=[_container(site, service, used, group_of_logs, balancer)],
     )
-    made = _service(
-        site, network, service, inside=inside, task=task, group=group, balancer=balancer, alarms=alarm_names
+    traffic = rollout.traffic_role(site, service, balancer)
+    joined = [rollout.load_balancer(site, service, balancer, traffic)] if service.routes else []
+    made = _service(site, network, service, inside=inside, task=task, group=group, joined=joined, alarms=alarm_names)
+    rights = [each.node.try_find_child("DefaultPolicy") for each in (execution, role, traffic) if each is not None]
+    unnamed = 0 if traffic is None else 1  # a pair's rule is named, and so waited for
+    rules = balancer.rules.get(service.name, ())[unnamed:]
+    made.node.add_dependency(
+        *(each for each in rights if each is not None), *rules, *network.ways_out, site.stack.node.find_child(PROVIDERS)
     )
     return FargateService(
         service=service,
@@ -227,14 +234,13 @@ def _service(
     inside: ecs.CfnCluster,
     task: ecs.CfnTaskDefinition,
     group: str,
-    balancer: Balancer,
+    joined: list[ecs.CfnService.LoadBalancerProperty],
     alarms: list[str],
 ) -> ecs.CfnService:
     made = ecs.CfnService
     start = service.capacity.min if service.capacity.desired is None else service.capacity.desired
     spot = _spot_strategy(site, service)
-    routed = bool(service.routes)
-    result = made(
+    return made(
         site.stack,
         logical(service.name, "Service"),
         cluster=inside.ref,
@@ -248,22 +254,18 @@ def _service(
         deployment_controller=made.DeploymentControllerProperty(type="ECS"),
         deployment_configuration=rollout.ecs_configuration(service, alarms),
         availability_zone_rebalancing="ENABLED" if service.deployment.maximum_percent > 100 else "DISABLED",
-        health_check_grace_period_seconds=round(service.health.grace_s) if routed else None,
+        health_check_grace_period_seconds=round(service.health.grace_s) if joined else None,
         enable_ecs_managed_tags=True,
         enable_execute_command=False,
         propagate_tags="SERVICE",
         monitoring=_monitoring(service),
-        load_balancers=[rollout.load_balancer(site, service, balancer)] if routed else [],
+        load_balancers=joined,
         network_configuration=made.NetworkConfigurationProperty(
             awsvpc_configuration=made.AwsVpcConfigurationProperty(
                 assign_public_ip="DISABLED", subnets=list(network.private), security_groups=[group]
             )
         ),
     )
-    unnamed = 0 if service.name not in balancer.standby_groups else 1  # a pair's rule is named, and so waited for
-    for rule in balancer.rules.get(service.name, ())[unnamed:]:
-        result.node.add_dependency(rule)
-    return result
 
 
 def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:

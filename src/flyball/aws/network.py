@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/vpc-example-private-subnets-nat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -20,12 +20,18 @@ from .site import Site, logical
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Ids that the other parts refer to; subnets in the order of the zones."""
+    """Ids that the other parts refer to; subnets in the order of the zones.
+
+    `gateway` is the way in from the internet, which a balancer needs; `ways_out` is all that an instance needs to fetch
+    what it runs. CloudFormation makes what does not refer to each other in any order, so both must be waited for.
+    """
 
     vpc: str
     public: tuple[str, ...]
     private: tuple[str, ...]
     private_routes: tuple[str, ...]
+    gateway: cdk.CfnResource
+    ways_out: tuple[cdk.CfnResource, ...]
 
 
 def build(site: Site) -> Network:
@@ -40,26 +46,39 @@ def build(site: Site) -> Network:
         instance_tenancy="default",
         tags=_named(site.name("vpc")),
     )
-    public_routes = _public_way_out(site, vpc)
+    public_routes, gateway = _public_way_out(site, vpc)
     public: list[str] = []
     private: list[str] = []
     private_routes: list[str] = []
+    ways_out: list[cdk.CfnResource] = [gateway]
     for index, zone in enumerate(site.app.zones):
         outside = _subnet(site, vpc, "Public", zone, index=index, cidr=plan.public_subnets[index])
         inside = _subnet(site, vpc, "Private", zone, index=index, cidr=plan.private_subnets[index])
-        ec2.CfnSubnetRouteTableAssociation(
+        associated = ec2.CfnSubnetRouteTableAssociation(
             stack, logical("Public", zone, "Association"), route_table_id=public_routes, subnet_id=outside.ref
         )
-        private_routes.append(_private_way_out(site, vpc, zone, outside=outside, inside=inside))
+        routes, *way_out = _private_way_out(site, vpc, zone, outside=outside, inside=inside, gateway=gateway)
+        private_routes.append(routes.ref)
+        ways_out += [associated, *way_out]
         public.append(outside.ref)
         private.append(inside.ref)
     _flow_log(site, vpc)
-    return Network(vpc=vpc.ref, public=tuple(public), private=tuple(private), private_routes=tuple(private_routes))
+    return Network(
+        vpc=vpc.ref,
+        public=tuple(public),
+        private=tuple(private),
+        private_routes=tuple(private_routes),
+        gateway=gateway,
+        ways_out=tuple(ways_out),
+    )
 
 
-def endpoints(site: Site, network: Network, *, group: str) -> None:
-    """Ways to AWS's services that do not cross the internet; `group` is the security group of the interface ones."""
-    for service in ("s3", "dynamodb"):
+def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
+    """The network with ways to AWS's services that do not cross the internet.
+
+    `group` is the security group of the interface endpoints.
+    """
+    gateways = [
         ec2.CfnVPCEndpoint(
             site.stack,
             logical(service, "Endpoint"),
@@ -68,8 +87,9 @@ def endpoints(site: Site, network: Network, *, group: str) -> None:
             vpc_endpoint_type="Gateway",
             route_table_ids=list(network.private_routes),
         )
-    interfaces = ("ecr.api", "ecr.dkr", "logs") if site.on_fargate else ("logs",)
-    for service in interfaces:
+        for service in ("s3", "dynamodb")
+    ]
+    interfaces = [
         ec2.CfnVPCEndpoint(
             site.stack,
             logical(*service.split("."), "Endpoint"),
@@ -80,6 +100,9 @@ def endpoints(site: Site, network: Network, *, group: str) -> None:
             subnet_ids=list(network.private),
             security_group_ids=[group],
         )
+        for service in (("ecr.api", "ecr.dkr", "logs") if site.on_fargate else ("logs",))
+    ]
+    return replace(network, ways_out=(*network.ways_out, *gateways, *interfaces))
 
 
 def _named(name: str) -> list[cdk.CfnTag]:
@@ -98,7 +121,8 @@ def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, index: int, ci
     )
 
 
-def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> str:
+def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> tuple[str, ec2.CfnRoute]:
+    """The public route table and its route to the internet, which is there once the gateway is attached."""
     gateway = ec2.CfnInternetGateway(site.stack, "InternetGateway", tags=_named(site.name("internet")))
     attached = ec2.CfnVPCGatewayAttachment(
         site.stack, "InternetGatewayAttachment", vpc_id=vpc.ref, internet_gateway_id=gateway.ref
@@ -112,10 +136,19 @@ def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> str:
         gateway_id=gateway.ref,
     )
     route.node.add_dependency(attached)
-    return str(table.ref)
+    return str(table.ref), route
 
 
-def _private_way_out(site: Site, vpc: ec2.CfnVPC, zone: str, *, outside: ec2.CfnSubnet, inside: ec2.CfnSubnet) -> str:
+def _private_way_out(
+    site: Site,
+    vpc: ec2.CfnVPC,
+    zone: str,
+    *,
+    outside: ec2.CfnSubnet,
+    inside: ec2.CfnSubnet,
+    gateway: cdk.CfnResource,
+) -> tuple[ec2.CfnRouteTable, ec2.CfnRoute, ec2.CfnSubnetRouteTableAssociation]:
+    """Route table, default route and association of a private subnet; addresses and NAT need the gateway first."""
     stack = site.stack
     address = ec2.CfnEIP(stack, logical("Nat", zone, "Address"), domain="vpc", tags=_named(site.name("nat", zone)))
     nat = ec2.CfnNatGateway(
@@ -126,20 +159,22 @@ def _private_way_out(site: Site, vpc: ec2.CfnVPC, zone: str, *, outside: ec2.Cfn
         subnet_id=outside.ref,
         tags=_named(site.name("nat", zone)),
     )
+    for needy in (address, nat):
+        needy.node.add_dependency(gateway)
     table = ec2.CfnRouteTable(
         stack, logical("Private", zone, "Routes"), vpc_id=vpc.ref, tags=_named(site.name("private", zone))
     )
-    ec2.CfnRoute(
+    route = ec2.CfnRoute(
         stack,
         logical("Private", zone, "DefaultRoute"),
         route_table_id=table.ref,
         destination_cidr_block="0.0.0.0/0",
         nat_gateway_id=nat.ref,
     )
-    ec2.CfnSubnetRouteTableAssociation(
+    associated = ec2.CfnSubnetRouteTableAssociation(
         stack, logical("Private", zone, "Association"), route_table_id=table.ref, subnet_id=inside.ref
     )
-    return str(table.ref)
+    return table, route, associated
 
 
 def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:
@@ -165,7 +200,7 @@ def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:
         resource_type="VPC",
         traffic_type="ALL",
         log_destination_type="cloud-watch-logs",
-        log_destination=group.attr_arn,
+        log_group_name=group.ref,
         deliver_logs_permission_arn=role.role_arn,
         max_aggregation_interval=600,
     )

@@ -65,16 +65,17 @@ def _breaker(service: Service) -> ecs.CfnService.DeploymentCircuitBreakerPropert
     )
 
 
-def load_balancer(site: Site, service: Service, balancer: Balancer) -> ecs.CfnService.LoadBalancerProperty:
-    """How the service is joined to the balancer; with a second target group where traffic moves by weight."""
+def load_balancer(
+    site: Site, service: Service, balancer: Balancer, traffic: iam.Role | None
+) -> ecs.CfnService.LoadBalancerProperty:
+    """How the service is joined to the balancer; `traffic` moves its weights between two target groups."""
     made = ecs.CfnService
-    standby = balancer.standby_groups.get(service.name)
     advanced = None
-    if standby is not None:
+    if traffic is not None:
         advanced = made.AdvancedConfigurationProperty(
-            alternate_target_group_arn=standby.ref,
+            alternate_target_group_arn=balancer.standby_groups[service.name].ref,
             production_listener_rule=balancer.rules[service.name][0].ref,
-            role_arn=_traffic_role(site, service, balancer).role_arn,
+            role_arn=traffic.role_arn,
         )
     return made.LoadBalancerProperty(
         container_name=service.name,
@@ -84,8 +85,13 @@ def load_balancer(site: Site, service: Service, balancer: Balancer) -> ecs.CfnSe
     )
 
 
-def _traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role:
-    """ECS moves the weights of this service's rule and the targets of its two groups, nothing else."""
+def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role | None:
+    """ECS moves the weights of this service's rule and the targets of its two groups, nothing else.
+
+    None for a rolling deployment, which has one group.
+    """
+    if service.name not in balancer.standby_groups:
+        return None
     role = iam.Role(
         site.stack,
         logical(service.name, "TrafficRole"),

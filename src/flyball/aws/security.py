@@ -74,7 +74,7 @@ def _balancer_group(site: Site, network: Network) -> str:
 def _service_group(site: Site, network: Network, service: Service, *, balancer: str) -> str:
     egress = [
         _open(443, WORLD, "AWS services and packages"),
-        _open(80, WORLD, "the balancer's own address"),
+        _open(80, WORLD, "the balancer at its public address"),
     ]
     if _uses_redis(site, service):
         cidrs = site.aws.network.private_subnets[: len(site.app.zones)]

@@ -89,7 +89,7 @@ def fill(site: Site) -> None:
     """Everything of one region."""
     net = network.build(site)
     groups = security.groups(site, net)
-    network.endpoints(site, net, group=groups.endpoints)
+    net = network.with_endpoints(site, net, group=groups.endpoints)
     logs = balancer.logs_bucket(site)
     entry = balancer.build(site, net, group=groups.balancer, logs=logs)
     there = stores.build(site, net, redis_group=groups.redis, logs_bucket=logs)
