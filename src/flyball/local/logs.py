@@ -57,6 +57,13 @@ def collect(directory: Path, keep: Container[str], newest: int = KEPT) -> list[s
     return [path.stem for path in gone]
 
 
+def keep_within_bounds(directory: Path, *, keep: Container[str]) -> None:
+    """Delete old logs (see `collect`) and give the oldest part of long ones back (see `bound`)."""
+    collect(directory, keep)
+    for path in directory.glob("*.log"):
+        bound(path)
+
+
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines, at most `lines` of them; none when there is no such file."""
     if lines <= 0:

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from flyball.core.control.observation import BuildSeen, Deploy, Intent, ReleaseSpec, Rollback, Shutdown
 from flyball.core.control.state import ReleaseStatus, State
-from flyball.core.control.step import begin
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
 
-from . import changes, git_remote, plan, processes, releases, view
+from . import changes, git_remote, logs, plan, takeover, view
 from . import limits as machine_limits
 from .apply import Applier
 from .balancer import Balancer
@@ -37,9 +33,8 @@ from .observe import Observer
 from .passage import current
 from .paths import StateDirectory
 from .pipeline import Pipeline
-from .ports import can_listen
+from .specs import Specs, needed
 from .stores import Stores
-from .watch import Watch
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -73,7 +68,7 @@ class Runtime:
         Raises `Failed` (or a `FileError`) and leaves nothing new behind when that is not possible.
         """
         self.paths.create()
-        self._take_lock()
+        self._lock = takeover.locked(self.paths.lock, self.app.name)
         self.journal = Journal(self.paths.journal)
         self.app = changes.restored(self.journal, self.file, self.app)
         self.clock = Clock()
@@ -86,7 +81,8 @@ class Runtime:
         self.observer = Observer(self.instances, self.balancer, self.limits)
         self.history = History(self.journal)
         self.pipeline = Pipeline(self)
-        state = self._restored()
+        state = takeover.restored(self.journal, self.app, now=self.clock.now())
+        self.specs = Specs(self.file.parent, self.paths.releases, self.journal)
         try:
             await self._bring_up(state)
         except BaseException:
@@ -95,9 +91,9 @@ class Runtime:
 
     async def _bring_up(self, state: State) -> None:
         running = self._balancer_adopted = self.balancer.adopt()
-        self.port = self._choose_port(taken_over=running)
+        self.port = takeover.port(self.journal, self.app, asked=self._asked_port, taken_over=running)
         self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
-        self._end_strangers(state)
+        takeover.end_strangers(self.instances, state, application_id=self.paths.application_id(self.app.name))
         self.limits.cleanup(keep=set(self.instances.running))
         self.applier = Applier(
             self.app,
@@ -140,61 +136,6 @@ class Runtime:
                 await self.balancer.stop()
                 await self.stores.stop()
             await self.leave()
-
-    def _take_lock(self) -> None:
-        self._lock = FileLock(str(self.paths.lock))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise Failed(
-                f"{self.app.name} is running already here; see it with `flyball ps`, change it with `flyball deploy`,"
-                " stop it with `flyball down`"
-            ) from error
-
-    def _restored(self) -> State:
-        now = self.clock.now()
-        state = self.journal.restore()
-        if state is None:
-            return begin(self.app, now=now)
-        # Grace periods count from now: nobody has told the balancer of new instances, or heard it, meanwhile.
-        state = replace(state, balancer_since=None)
-        if not state.shutting_down:
-            return state
-        capacities = {one.name: one.capacity for one in self.app.services}
-        return replace(
-            state,
-            shutting_down=False,
-            services=tuple(
-                replace(one, desired=capacities[one.name].desired or capacities[one.name].min, held_until=None)
-                for one in state.services
-                if one.name in capacities
-            ),
-        )
-
-    def _choose_port(self, *, taken_over: bool) -> int:
-        remembered = self.journal.fact("port")
-        if taken_over and remembered is not None:
-            if self._asked_port not in {None, int(remembered)}:
-                raise Failed(f"{self.app.name} is running on port {remembered}; `flyball down` first to change it")
-            return int(remembered)
-        port = self.app.listener.port if self._asked_port is None else self._asked_port
-        if not can_listen(port):
-            raise Failed(f"port {port} is in use; choose another with --port")
-        return port
-
-    def _end_strangers(self, state: State) -> None:
-        """End instances that run but were never written down: the control plane died while it launched them."""
-        known = {one.id for one in state.instances}
-        for instance in self.adopted:
-            if instance not in known:
-                self.instances.terminate(instance, force=True)
-        # Not those that have exited: what they left behind still holds their port.
-        alive = [one for one in self.instances.running.values() if not one.exited]
-        recorded = {one.process.pid for one in alive if one.process is not None}
-        for orphan in processes.orphans(self.paths.application_id(self.app.name), recorded):
-            watch = Watch(orphan)
-            watch.signal(signal.SIGKILL)
-            watch.close()
 
     # Running
 
@@ -241,16 +182,9 @@ class Runtime:
             await asyncio.sleep(2.0)
             try:
                 await self.stores.keep()
-                await asyncio.to_thread(self._bound_logs)
+                await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
             except (FlyballError, OSError) as error:
                 log.warning("housekeeping", error=str(error))
-
-    def _bound_logs(self) -> None:
-        from .logs import bound, collect  # noqa: PLC0415
-
-        collect(self.paths.logs, keep=set(self.instances.running))
-        for path in self.paths.logs.glob("*.log"):
-            bound(path)
 
     async def converge(self, *, note: str = "up", anew: bool = False) -> dict[str, int | None]:
         """Ask for a release of every service that differs from what runs; the releases made, by service.
@@ -264,27 +198,19 @@ class Runtime:
             serving = current(self.state, service.name)
             known = next((one.releases for one in self.state.services if one.name == service.name), ())
             first = all(one.status in {ReleaseStatus.FAILED, ReleaseStatus.BUILD_FAILED} for one in known)
-            looked_at = self._looked_at(service.name, spec)
+            looked_at = self.specs.looked_at(service.name, spec)
             if (serving is None or serving.spec != spec) and (first or anew or not looked_at):
                 events = await self.submit(Deploy(service=service.name, spec=spec, note=note))
                 made[service.name] = next((one.reason.release for one in events if one.reason.release), None)
         self._converged.set()
         return made
 
-    def _looked_at(self, service: str, spec: ReleaseSpec) -> bool:
-        """Whether this is what was beside the file the last time; remembers it."""
-        key, seen = f"beside:{service}", hashlib.sha256(repr(spec).encode()).hexdigest()
-        known = self.journal.fact(key) == seen
-        if not known:
-            self.journal.remember(key, seen)
-        return known
-
     async def deploy(self, name: str, *, source: Path | None = None, note: str = "") -> list[Event]:
         """Make a release of a service from a directory (the file's own by default) and begin to roll it out."""
         service = self._service(name)
         spec = await self.spec(service, source or self.source(service))
         if source is None:
-            self._looked_at(name, spec)
+            self.specs.looked_at(name, spec)
         return await self.submit(Deploy(service=name, spec=spec, note=note))
 
     async def rollback(self, name: str, release: int | None) -> list[Event]:
@@ -319,34 +245,11 @@ class Runtime:
 
     def source(self, service: Service) -> Path:
         """Where the source of a service lies beside the file."""
-        return (self.file.parent / service.source).resolve()
+        return self.specs.source(service)
 
     async def spec(self, service: Service, source: Path) -> ReleaseSpec:
         """Keep a copy of the source and say what a release of it would be."""
-        content = await asyncio.to_thread(
-            releases.snapshot, source, self.paths.releases, built=service.build is not None
-        )
-        await asyncio.to_thread(releases.collect, self.paths.releases, self._contents() | {content})
-        return ReleaseSpec(
-            content=content,
-            run=service.run,
-            build=service.build,
-            size=service.size,
-            environment=service.environment,
-            stores=service.stores,
-        )
-
-    def _contents(self) -> set[str]:
-        """Sources that are needed: of the last five releases of each service, of what runs or may be gone back to."""
-        running = {(one.service, one.release) for one in self.state.instances}
-        return {
-            release.spec.content
-            for one in self.state.services
-            for release in one.releases
-            if release in one.releases[-releases.KEPT :]
-            or release.status is ReleaseStatus.COMPLETED
-            or (one.name, release.number) in running
-        }
+        return await self.specs.make(service, source, needed=lambda: needed(self.state))
 
     # Telling
 
