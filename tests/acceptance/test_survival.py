@@ -48,7 +48,6 @@ def test_killed_instances_are_replaced_and_no_get_fails(board: Running) -> None:
     result = result_of(load)
 
     assert result["failed"] == 0
-    assert result["valid"]
     assert not set(before) & set(board.pids())
     failed = [event for event in board.events() if event["kind"] == "failed"]
     assert {event["instance"] for event in failed} == {"web-1", "web-2", "web-3"}
