@@ -41,7 +41,7 @@ class Listening:
         self.feed = Feed(runtime, CONTROL, Past(runtime.paths.journal))
         self.stream = self.feed.stream(after)
 
-    async def until(self, word: str, within_s: float = 5.0):
+    async def until(self, word: str, within_s: float = 30.0):
         """The next piece that has this word: its id and its data."""
         async with asyncio.timeout(within_s):
             async for piece in self.stream:
@@ -63,11 +63,9 @@ async def test_the_stream_tells_a_state_and_then_decisions_at_once(runtime):
     assert "dashboard" not in state
 
     event = runtime.say(ReasonKind.SCALE_OUT, "cpu 90 % > 50 % for 3 of 3 points", before=3, after=6)
-    number, decision = await listening.until("event: decision", within_s=0.5)
 
-    assert number == str(event.id)
-    assert decision == event.as_json()
-    _, state = await listening.until("event: state", within_s=1.5)
+    assert await anext(listening.stream) == f"id: {event.id}\nevent: decision\ndata: {json.dumps(event.as_json())}\n\n"
+    _, state = await listening.until("event: state")
     assert state["services"][0]["scalings"]["scale_out"] == 3
     await listening.stream.aclose()
 
@@ -93,7 +91,7 @@ async def test_streams_end_when_the_control_plane_does(runtime):
 
     runtime.closing.set()
 
-    await asyncio.wait_for(asyncio.gather(*reading), 1.0)
+    await asyncio.wait_for(asyncio.gather(*reading), 10.0)
 
 
 async def _to_the_end(stream):
@@ -105,7 +103,7 @@ async def test_states_are_made_only_while_somebody_looks(runtime):
     listening = Listening(runtime)
     await listening.until("event: state")
     await listening.stream.aclose()
-    await asyncio.wait_for(listening.feed._task, 3.0)
+    await asyncio.wait_for(listening.feed._task, 30.0)
 
 
 async def test_last_event_id_is_understood(api, runtime):
