@@ -4,7 +4,7 @@ python -m benchmarks.scale_out
 
 Capacity is measured first: what one instance answers in a closed loop. "react" is the time from the first overloaded
 second to the first new instance in service (three datapoints of a second, and the start); "most" the largest number
-in service; "failed" counts requests that got no answer or a status of 500 and above.
+in service; "failed" counts requests that got no answer, or one of 400 and above.
 """
 
 from __future__ import annotations
