@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flyball.cli import check, config, init, schema
-from flyball.cli.files import find_file, load
+from flyball.cli.files import find_file, find_running, load
 from flyball.cli.main import outcome
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import ManifestError, json_schema, warnings
@@ -20,6 +20,19 @@ def written(directory: Path, text: str = VISITOR_BOARD) -> Path:
     file = directory / "flyball.toml"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def test_what_runs_is_found_without_its_file(tmp_path: Path):
+    file = written(tmp_path)
+    inner = tmp_path / "inner"
+    (inner / ".flyball").mkdir(parents=True)
+    with chdir(inner):
+        assert find_running(None) == file
+        (inner / ".flyball" / "journal.db").touch()
+        assert find_running(None) == inner / "flyball.toml"
+    assert find_running(inner) == find_running(inner / "flyball.toml") == inner / "flyball.toml"
+    with pytest.raises(FileError, match=r"there is no file .*other\.toml"):
+        find_running(inner / "other.toml")
 
 
 def test_the_file_is_found_upwards(tmp_path: Path):

@@ -45,6 +45,15 @@ def test_the_last_state_comes_back_exactly(journal: Journal) -> None:
     later.close()
 
 
+def test_the_application_of_the_last_step_is_known(journal: Journal) -> None:
+    assert journal.application() is None
+    recorded(journal)
+    assert journal.application() == APP
+    journal._db.execute("UPDATE applications SET application = '{}'")
+    with pytest.raises(Failed, match="an application that this version cannot read"):
+        journal.application()
+
+
 def test_an_empty_journal_has_no_state(journal: Journal) -> None:
     assert journal.restore() is None
 

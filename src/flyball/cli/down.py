@@ -11,36 +11,34 @@ from flyball.local.paths import StateDirectory
 from flyball.local.ports import free_port
 from flyball.local.runtime import Runtime
 
-from . import talk
+from . import leftovers, talk
 from .client import Control
-from .files import find_file, load
+from .files import find_running, load
 from .up import until_gone
 
 
 def run(path: Path | None) -> int:
-    """Stop the application. When its control plane is gone, one is started for the purpose."""
-    file = find_file(path)
+    """Stop the application as it runs, whatever its file says by now.
+
+    When its control plane is gone, one is started for the purpose.
+    """
+    file = find_running(path)
     control = Control(file)
     try:
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not _anything_runs(control.paths):
+        if not leftovers.any_alive(control.paths):
             raise
-        return _stop_leftovers(file)
+        return _stop_leftovers(file, control.paths)
     control.post("down")
     until_gone(control, process)
     talk.say("stopped; the data is kept")
     return 0
 
 
-def _anything_runs(paths: StateDirectory) -> bool:
-    loaded = [processes.load(path) for path in paths.processes.glob("*.json")] if paths.processes.exists() else []
-    return any(one is not None and processes.alive(one[0]) for one in loaded)
-
-
-def _stop_leftovers(file: Path) -> int:
-    app = load(file)
-    balancer = processes.load(StateDirectory(file.parent / ".flyball").processes / "balancer.json")
+def _stop_leftovers(file: Path, paths: StateDirectory) -> int:
+    app = leftovers.application(paths) or load(file)
+    balancer = processes.load(paths.processes / "balancer.json")
     # A balancer that is gone is started once more to drain; its old port may be somebody else's by now.
     port = None if balancer is not None and processes.alive(balancer[0]) else free_port()
     return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file, port=port)))

@@ -13,12 +13,12 @@ from flyball.local.journal import Journal
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_running
 
 
 def run(path: Path | None, *, since_s: float | None, service: str | None, follow: bool, json: bool) -> int:
     """Print events, oldest first; with `follow`, go on as they happen. Past events can be read when nothing runs."""
-    control = Control(find_file(path))
+    control = Control(find_running(path))
     since = 0.0 if since_s is None else time.time() - since_s
     last = 0
     for event in _past(control, since=since, service=service):

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyball.core.errors import FileError
+from flyball.local.paths import NAME as STATE
+from flyball.local.paths import StateDirectory
 
 if TYPE_CHECKING:
     from flyball.core.model import Application
@@ -25,6 +27,19 @@ def find_file(path: Path | None) -> Path:
         if (directory / NAME).is_file():
             return directory / NAME
     raise FileError(f"there is no {NAME} in {here} or above it; write one with: flyball init")
+
+
+def find_running(path: Path | None) -> Path:
+    """As `find_file`, but the file may be gone: what runs here is known by its state directory. Raises FileError."""
+    if path is None:
+        here = Path.cwd()
+        directories: tuple[Path, ...] = (here, *here.parents)
+    else:
+        directories = (path.absolute(),) if path.is_dir() else (path.absolute().parent,) if path.name == NAME else ()
+    for directory in directories:
+        if (directory / NAME).is_file() or StateDirectory(directory / STATE).journal.is_file():
+            return directory / NAME
+    return find_file(path)
 
 
 def read_text(file: Path) -> str:

@@ -13,7 +13,7 @@ from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
 from . import talk
-from .files import find_file
+from .files import find_running
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
 INSTANCE = re.compile(r"(?!(build|pipeline)-.+-\d+$).+-\d+")
@@ -22,7 +22,7 @@ LOOK_FOR_NEW_S = 0.5
 
 def run(path: Path | None, *, service: str | None, follow: bool, lines: int, json: bool) -> int:
     """Print the last lines of every instance's log; with `follow`, go on, also with instances that start later."""
-    paths = StateDirectory(find_file(path).parent / ".flyball")
+    paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.logs.exists():
         raise NotRunning
     found = of_instances(paths.logs, service)

@@ -12,12 +12,12 @@ from flyball.core.errors import Failed, FileError, NotRunning
 
 from . import talk
 from .client import Control
-from .files import find_file, load
+from .files import find_file, find_running, load
 
 
 def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
     """Open the application, or its dashboard, in a browser; with `show`, only print the address."""
-    described = Control(find_file(path)).get("application")
+    described = Control(find_running(path)).get("application")
     address = described["dashboard"] if dashboard else described["url"]
     sys.stdout.write(f"{address}\n")
     if not show and not webbrowser.open(address):
@@ -29,7 +29,7 @@ def exec_(path: Path | None, service: str, command: list[str]) -> int:
     """Run a command where an instance of the service runs: its directory, its environment. Its exit code is ours."""
     if not command:
         raise FileError("no command was given, such as: flyball exec web ls -la")
-    described = Control(find_file(path)).get("application")
+    described = Control(find_running(path)).get("application")
     instance = _instance_of(described["services"], service)
     try:
         directory = Path(f"/proc/{instance['pid']}/cwd").readlink()

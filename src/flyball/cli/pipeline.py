@@ -12,7 +12,7 @@ from flyball.core.errors import FileError, FlyballError
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_running
 
 LOOK_EVERY_S = 0.2
 TAKEN_UP_S = 15.0
@@ -21,7 +21,7 @@ KEPT = "the push is kept and runs when `flyball up` comes back"
 
 def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> int:
     """Show all pushes, or the stages and lines of one; with `follow` that one (the newest) until its end."""
-    control = Control(find_file(path))
+    control = Control(find_running(path))
     runs = control.get("pipeline")
     if number is not None or follow:
         return _one(control, runs, number, follow=follow, json=json)

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_running
 
 SERVICE_HEADERS = ("service", "release", "min", "desired", "max", "in service", "rps", "cpu %", "p50", "p95", "p99")
 INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "port", "cpu %", "memory", "rps", "up")
@@ -17,7 +17,7 @@ INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "po
 
 def run(path: Path | None, *, json: bool) -> int:
     """Print the application as it is."""
-    described = Control(find_file(path)).get("application")
+    described = Control(find_running(path)).get("application")
     if json:
         talk.emit(described)
         return 0

@@ -14,7 +14,7 @@ from flyball.local import git
 
 from . import talk
 from .client import Control
-from .files import find_file, load
+from .files import find_file, find_running, load
 from .up import explain
 from .waiting import until_settled
 
@@ -73,7 +73,7 @@ def _release_of(events: list[dict[str, Any]]) -> int | None:
 
 def rollback(path: Path | None, service: str, release: int | None) -> int:
     """Roll an earlier release out again and wait."""
-    control = Control(find_file(path))
+    control = Control(find_running(path))
     last = _newest(control)
     going = _release_of(control.post(f"services/{service}/rollback", release=release))
     return _wait(control, {service: release or going}, after=last)
@@ -81,7 +81,7 @@ def rollback(path: Path | None, service: str, release: int | None) -> int:
 
 def releases(path: Path | None, service: str | None, *, json: bool) -> int:
     """List releases, the newest first."""
-    found = Control(find_file(path)).get("releases", service=service)
+    found = Control(find_running(path)).get("releases", service=service)
     if json:
         talk.emit(found)
         return 0

@@ -11,12 +11,12 @@ from flyball.local.journal import ACTIONS, Journal
 from flyball.local.paths import StateDirectory
 
 from . import talk
-from .files import find_file
+from .files import find_running
 
 
 def run(path: Path | None, *, json: bool) -> int:
     """Replay the journal. Exit 1 at the first step that decides otherwise than it did."""
-    paths = StateDirectory(find_file(path).parent / ".flyball")
+    paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.journal.exists():
         raise NotRunning(f"there is no journal in {paths.root}")
     journal = Journal(paths.journal)

@@ -8,14 +8,14 @@ from flyball.core.errors import Failed, FileError
 
 from . import talk
 from .client import Control
-from .files import find_file
+from .files import find_running
 
 
 def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
     """Set the desired capacity of services. Raises `Failed` when one is refused."""
     if not wishes:
         raise FileError("say how many, such as: flyball scale web=3")
-    control = Control(find_file(path))
+    control = Control(find_running(path))
     known = [one["name"] for one in control.get("application")["services"]]
     refused = []
     for service, desired in [parsed(wish, known) for wish in wishes]:

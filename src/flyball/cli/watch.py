@@ -14,7 +14,7 @@ from rich.text import Text
 
 from . import ps, talk
 from .client import Control
-from .files import find_file
+from .files import find_running
 
 EVERY_S = 1.0
 DECISIONS = 12
@@ -22,7 +22,7 @@ DECISIONS = 12
 
 def run(path: Path | None, *, times: int | None = None) -> int:
     """Show the application until Ctrl-C, or `times` times. Ends when the application does (exit 3)."""
-    control = Control(find_file(path))
+    control = Control(find_running(path))
     with contextlib.suppress(KeyboardInterrupt), Live(console=talk.console(sys.stdout), auto_refresh=False) as live:
         shown = 0
         while times is None or shown < times:

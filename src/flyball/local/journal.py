@@ -150,6 +150,20 @@ class Journal:
                 f" (instances that run are ended, data and sources are kept): {error}"
             ) from error
 
+    def application(self) -> Application | None:
+        """The application of the last recorded step. Raises `Failed` when it was written by a program that differs."""
+        with failing(self.path, "read"):
+            row = self._db.execute(
+                "SELECT applications.application FROM steps JOIN applications ON applications.id = steps.application"
+                " ORDER BY steps.id DESC LIMIT 1"
+            ).fetchone()
+        try:
+            return None if row is None else APPLICATION.validate_json(row[0])
+        except ValueError as error:
+            raise Failed(
+                f"the journal {self.path} holds an application that this version cannot read: {error}"
+            ) from error
+
     def record(self, app: Application, before: State, seen: Observation, step: Step, *, now: float) -> list[Event]:
         """Write one step in one transaction; answer its reasons as numbered events."""
         with failing(self.path, "written"), self._db:
