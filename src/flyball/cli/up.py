@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from flyball.core.model import Application
 from flyball.local import logs, processes
 from flyball.local.journal import Event, Journal
 from flyball.local.paths import StateDirectory
+from flyball.local.plan import must_be_possible
 from flyball.local.runtime import Runtime
 
-from . import control_log, talk
+from . import control_log, leftovers, talk
 from .check import not_here
 from .client import Control
 from .files import find_file, load
@@ -35,6 +36,7 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
     """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
     file = find_file(path)
     app = load(file)
+    _must_keep_its_name(app, StateDirectory(file.parent / ".flyball"))
     for line in not_here(app):
         talk.say(f"not here: {line}", "yellow")
     if not detach:
@@ -55,6 +57,13 @@ def control(file: Path, port: int | None) -> int:
             interrupt_stops=False,
         )
     )
+
+
+def _must_keep_its_name(app: Application, paths: StateDirectory) -> None:
+    """By its name its cgroups and its processes are found: under another one they would be nobody's."""
+    before = leftovers.application(paths)
+    if before is not None and leftovers.any_alive(paths):
+        must_be_possible(before, replace(before, name=app.name))
 
 
 # In the foreground
