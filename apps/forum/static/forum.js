@@ -84,6 +84,8 @@ async function fill(list, address, row) {
     const page = await api('GET', cursor ? `${address}&cursor=${encodeURIComponent(cursor)}` : address);
     if (mine !== shown) return;
     list.append(...page.items.map(row));
+    const none = main.querySelector('.none');
+    if (none) none.hidden = list.children.length > 0;
     button.hidden = page.next === null;
     button.onclick = () => attempt(button, () => load(page.next));
   };

@@ -119,4 +119,4 @@ def _add_remote(paths: StateDirectory, directory: Path) -> tuple[str | None, str
     if known.endswith("/.flyball/git") and not Path(known).exists():  # ours, before the directory was moved
         git.run("remote", "set-url", REMOTE, wanted, directory=directory)
         return REMOTE, f"remote {REMOTE} now leads here"
-    return None, f"the remote {REMOTE} of this work tree leads elsewhere and stays; push to {wanted}"
+    return None, f"the remote {REMOTE} of this work tree leads elsewhere and stays"
