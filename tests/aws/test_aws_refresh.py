@@ -21,6 +21,17 @@ TAGS = [
 ]
 
 
+def mixed_policy(specification: dict[str, str]) -> dict[str, Any]:
+    """Half of what is above the minimum on spot, as EC2 Auto Scaling tells it."""
+    return {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": specification,
+            "Overrides": [{"InstanceType": "t3.small"}],
+        },
+        "InstancesDistribution": {"OnDemandBaseCapacity": 2, "OnDemandPercentageAboveBaseCapacity": 50},
+    }
+
+
 class Scaling:
     """EC2 Auto Scaling, whose refresh goes through given states."""
 
@@ -29,7 +40,7 @@ class Scaling:
         self.started: dict[str, Any] = {}
         self.group: dict[str, Any] = {"LaunchTemplate": SPECIFICATION}
         if mixed:
-            self.group = {"MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": SPECIFICATION}}}
+            self.group = {"MixedInstancesPolicy": mixed_policy({**SPECIFICATION, "LaunchTemplateName": "web"})}
 
     def describe_auto_scaling_groups(self, **_: Any) -> dict[str, Any]:
         return {"AutoScalingGroups": [self.group]}
@@ -68,7 +79,9 @@ def test_a_release_becomes_a_version_that_differs_in_one_tag(mixed: bool):
     assert (made["LaunchTemplateId"], made["SourceVersion"]) == ("lt-1", "3")
     tags = {tag["Key"]: tag["Value"] for tag in made["LaunchTemplateData"]["TagSpecifications"][0]["Tags"]}
     assert tags == {"Name": "web", "flyball-release": "bbb"}
-    assert scaling.started["DesiredConfiguration"] == {"LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "4"}}
+    new = {"LaunchTemplateId": "lt-1", "Version": "4"}
+    wanted = {"MixedInstancesPolicy": mixed_policy(new)} if mixed else {"LaunchTemplate": new}
+    assert scaling.started["DesiredConfiguration"] == wanted
     assert scaling.started["Preferences"] == {"AutoRollback": True}
     assert len(pauses) == 2
 

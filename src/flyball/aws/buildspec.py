@@ -14,7 +14,7 @@ from typing import Any
 
 from flyball.core.model import Application, Service
 
-from .image import UV, dockerfile
+from .image import UV, VERSION, dockerfile
 
 RELEASE = 'RELEASE="$(printf %.12s "$CODEBUILD_RESOLVED_SOURCE_VERSION")"'
 
@@ -108,7 +108,8 @@ def _here(path: str, text: str) -> str:
 def _render(commands: Sequence[str], files: Sequence[str]) -> str:
     """As YAML. One script per build, so that a variable set by one command is there for the next."""
     script = "\n".join(["set -euo pipefail", *commands])
-    lines = ["version: 0.2", "env:", "  shell: bash", "phases:", "  install:", "    commands:"]
+    lines = ["version: 0.2", "env:", "  shell: bash", "phases:", "  install:"]
+    lines += ["    runtime-versions:", f'      python: "{VERSION}"', "    commands:"]
     lines += [f"      - pip install --quiet uv=={UV}", "  build:", "    commands:", "      - |"]
     lines += [f"        {line}".rstrip() for line in script.splitlines()]
     if files:

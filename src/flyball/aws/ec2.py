@@ -26,7 +26,7 @@ from .names import release_parameter
 from .network import Network
 from .observe import log_group
 from .scaling.group import warmup_s
-from .site import Site, instance_service, logical
+from .site import APPLICATION_TAG, Site, instance_service, logical
 from .stores import StoreThere
 
 ARM = re.compile(r"^[a-z]+\d+g[a-z]*(-[a-z0-9]+)?\.")
@@ -97,6 +97,7 @@ def _role(
         site.stack,
         logical(service.name, "InstanceRole"),
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        path=site.role_path,
         description=f"what instances of {service.name} may do",
     )
     for store in used:
@@ -142,7 +143,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
     )
     tags = {
         "Name": site.name(service.name),
-        "flyball:application": site.app.name,
+        APPLICATION_TAG: site.app.name,
         "flyball:service": service.name,
         machine.RELEASE_TAG: release.value_as_string,
     }
@@ -150,13 +151,18 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
     return made(
         site.stack,
         logical(service.name, "LaunchTemplate"),
+        tag_specifications=[
+            made.LaunchTemplateTagSpecificationProperty(
+                resource_type="launch-template", tags=[cdk.CfnTag(key=APPLICATION_TAG, value=site.app.name)]
+            )
+        ],
         launch_template_data=made.LaunchTemplateDataProperty(
             image_id=_image(site, machine_type),
             instance_type=machine_type,
             credit_specification=made.CreditSpecificationProperty(cpu_credits="standard")
             if BURSTABLE.match(machine_type)
             else None,
-            ebs_optimized=True,
+            ebs_optimized=not machine_type.startswith("t2."),
             block_device_mappings=[
                 made.BlockDeviceMappingProperty(
                     device_name="/dev/xvda",

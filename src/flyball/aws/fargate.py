@@ -84,6 +84,7 @@ def build(
         site.stack,
         logical(service.name, "TaskRole"),
         assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+        path=site.role_path,
         description=f"what instances of {service.name} may do",
     )
     for store in used:
@@ -159,6 +160,7 @@ def _execution_role(
         site.stack,
         logical(service.name, "ExecutionRole"),
         assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+        path=site.role_path,
         description=f"what ECS needs to start {service.name}",
     )
     image_actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]

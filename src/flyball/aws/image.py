@@ -12,7 +12,9 @@ from flyball.core.model import Service
 
 from .commands import start_script
 
-PYTHON = "3.11.14"
+VERSION = "3.11"
+"""The Python of builds, images and machines alike: what the tests ran on is what runs."""
+PYTHON = f"{VERSION}.14"
 UV = "0.13.8"
 BASE = f"public.ecr.aws/docker/library/python:{PYTHON}-slim-bookworm"
 USER = 10001

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from flyball.core.model import Metric, Service
 
 from .commands import PLACEHOLDER, start_script
-from .image import UV
+from .image import UV, VERSION
 from .metrics import MEMORY_NAMESPACE
 
 RELEASE_TAG = "flyball-release"
 NO_RELEASE = "none"
 HOOK = "ready"
 READY_WITHIN_S = 900
-PYTHON_PACKAGE = "python3.11"
+PYTHON_PACKAGE = f"python{VERSION}"
 
 
 def user_data(

@@ -236,7 +236,7 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
         iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks"], resources=["*"]),
         iam.PolicyStatement(
             actions=["iam:PassRole"],
-            resources=[f"arn:aws:iam::{account}:role/{site.app.name}-*"],
+            resources=[site.roles],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
     ]

@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 from flyball.core.model import Service
 
 from . import buildspec, rollout
-from .site import Site, bucket_name, logical
+from .site import APPLICATION_TAG, Site, bucket_name, logical
 
 BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
 BUILD_MACHINE = "BUILD_GENERAL1_SMALL"
@@ -72,16 +72,16 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
         for group, region, _ in groups
     ]
     templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.aws.regions]
-    ours = {"StringEquals": {"aws:ResourceTag/flyball:application": site.app.name}}
-    instance_roles = f"arn:aws:iam::{account}:role/{site.app.name}-*"
+    ours = {"StringEquals": {f"aws:ResourceTag/{APPLICATION_TAG}": site.app.name}}
     statements = [
         iam.PolicyStatement(actions=["autoscaling:StartInstanceRefresh"], resources=names),
         iam.PolicyStatement(actions=["ec2:CreateLaunchTemplateVersion"], resources=templates, conditions=ours),
-        # Describe calls of EC2 and Auto Scaling have no resource.
+        # Describe calls of EC2 and Auto Scaling have no resource; a refresh looks at alarms with its caller's rights.
         iam.PolicyStatement(
             actions=[
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeInstanceRefreshes",
+                "cloudwatch:DescribeAlarms",
                 "ec2:DescribeLaunchTemplateVersions",
             ],
             resources=["*"],
@@ -99,7 +99,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
         ),
         iam.PolicyStatement(
             actions=["iam:PassRole"],
-            resources=[instance_roles],
+            resources=[site.roles],
             conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]

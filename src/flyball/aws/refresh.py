@@ -29,22 +29,23 @@ def roll_out(
     pause: Callable[[float], None],
 ) -> str:
     """Start the refresh of `group` to `release` and wait; the refresh's last state and why, as one line."""
-    which = template_of(scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0])
-    version = new_version(machines, which, release)
-    wanted = {**which, "Version": version}
+    found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0]
+    version = new_version(machines, template_of(found), release)
     started = scaling.start_instance_refresh(
         AutoScalingGroupName=group,
         Strategy="Rolling",
         Preferences=preferences,
-        DesiredConfiguration={"LaunchTemplate": wanted},
+        DesiredConfiguration=with_version(found, version),
     )
     while True:
-        found = scaling.describe_instance_refreshes(
+        refresh = scaling.describe_instance_refreshes(
             AutoScalingGroupName=group, InstanceRefreshIds=[started["InstanceRefreshId"]]
         )["InstanceRefreshes"][0]
-        line = f"{found['Status']} {found.get('PercentageComplete', 0)} % {found.get('StatusReason', '')}".rstrip()
+        line = (
+            f"{refresh['Status']} {refresh.get('PercentageComplete', 0)} % {refresh.get('StatusReason', '')}".rstrip()
+        )
         print(f"{group}: {line}", flush=True)  # noqa: T201 - the build log is this program's only voice
-        if found["Status"] in GOOD | BAD:
+        if refresh["Status"] in GOOD | BAD:
             return line
         pause(POLL_S)
 
@@ -54,6 +55,16 @@ def template_of(group: dict[str, Any]) -> dict[str, str]:
     mixed = group.get("MixedInstancesPolicy")
     found = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
     return {"LaunchTemplateId": found["LaunchTemplateId"], "Version": found["Version"]}
+
+
+def with_version(group: dict[str, Any], version: str) -> dict[str, Any]:
+    """What the group shall run: its template at `version`. A mixed policy stays one, or spot would be lost."""
+    wanted = {**template_of(group), "Version": version}
+    mixed = group.get("MixedInstancesPolicy")
+    if not mixed:
+        return {"LaunchTemplate": wanted}
+    template = {**mixed["LaunchTemplate"], "LaunchTemplateSpecification": wanted}
+    return {"MixedInstancesPolicy": {**mixed, "LaunchTemplate": template}}
 
 
 def new_version(machines: Any, which: dict[str, str], release: str) -> str:

@@ -12,8 +12,10 @@ from flyball.core.model import Application, Aws, Compute, Service
 
 from .names import logical
 
-__all__ = ["Site", "bucket_name", "instance_service", "logical", "open_site", "trail_arn"]
+__all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "trail_arn"]
 
+APPLICATION_TAG = "flyball:application"
+"""The tag of everything that the application owns; rights and the budget go by it."""
 FARGATE_PORT = 3000
 """The port of a task, as the seed draws it: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
@@ -49,6 +51,16 @@ class Site:
         """The port on which instances listen: $PORT."""
         return FARGATE_PORT if self.on_fargate else EC2_PORT
 
+    @property
+    def role_path(self) -> str:
+        """The path of the roles that instances take on; a right to hand on a role is a right to this path."""
+        return f"/{self.app.name}/"
+
+    @property
+    def roles(self) -> str:
+        """All roles at that path, as an ARN."""
+        return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path}*"
+
     def name(self, *parts: str) -> str:
         """A physical name: the application's name and the parts, joined by hyphens."""
         return "-".join((self.app.name, *parts))
@@ -78,7 +90,7 @@ def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
         synthesizer=cdk.BootstraplessSynthesizer(),
         analytics_reporting=False,
     )
-    cdk.Tags.of(stack).add("flyball:application", app.name)
+    cdk.Tags.of(stack).add(APPLICATION_TAG, app.name)
     phase = cdk.CfnParameter(
         stack,
         "FirstDeploy",

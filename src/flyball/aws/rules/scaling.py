@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from flyball.aws.cron import aws_cron
-from flyball.core.model import Aws, Comparison, Compute, Metric, Service, StepScaling, Strategy
+from flyball.core.model import Aws, Compute, Metric, Service, StepScaling, Strategy
 
 TRACKABLE = (Metric.CPU, Metric.MEMORY, Metric.REQUESTS)
 
@@ -43,7 +43,7 @@ def _of_tracking(aws: Aws, service: Service, where: str) -> Iterator[str]:
 def _of_steps(policy: StepScaling, where: str) -> Iterator[str]:
     if policy.duration_s <= 0 or policy.duration_s > 86400:
         yield f"{where}: {policy.duration_s:g} s; an alarm looks at up to one day"
-    upward = policy.comparison in {Comparison.ABOVE, Comparison.AT_LEAST}
+    upward = policy.comparison.upward
     bounds = [
         (
             float("-inf") if step.lower_bound is None else step.lower_bound,

@@ -9,7 +9,6 @@ from flyball.aws.cron import aws_cron
 from flyball.aws.metrics import AWS_PERIOD_S, Watched, resolution_s
 from flyball.aws.site import Site, logical
 from flyball.core.model import (
-    Comparison,
     Metric,
     PredictiveScaling,
     ScheduledAction,
@@ -88,7 +87,7 @@ def _tracking(
 
 
 def _steps(service: Service, policy: StepScaling) -> CfnScalingPolicy.StepScalingPolicyConfigurationProperty:
-    outward = policy.comparison in {Comparison.ABOVE, Comparison.AT_LEAST}
+    outward = policy.comparison.upward
     default = service.scaling.scale_out_cooldown_s if outward else service.scaling.scale_in_cooldown_s
     return CfnScalingPolicy.StepScalingPolicyConfigurationProperty(
         adjustment_type=str(policy.adjustment_type),
