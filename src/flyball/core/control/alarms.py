@@ -12,15 +12,18 @@ Ours: CloudWatch does not publish how many more it fetches (its example: 5 for 3
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flyball.core.model import Comparison, Metric
+from flyball.core.model import Comparison, Metric, RolloutAlarm, StepScaling
 
 EXTRA_POINTS = 2
 """Datapoints fetched beyond N to bridge missing ones."""
+EXACT = 1e-9
+"""A quotient this close to a whole number is that number."""
 
 _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.ABOVE: operator.gt,
@@ -66,6 +69,19 @@ class Threshold:
         """The alarm as a sentence: "cpu 83 % > 50 % for 3 of 3 points"."""
         shown, limit = show(self.metric, value), show(self.metric, self.value)
         return f"{self.metric} {shown} {self.comparison} {limit} for {self.to_alarm} of {self.points} points"
+
+
+def lasting(name: str, rule: StepScaling | RolloutAlarm, *, period_s: float) -> Threshold:
+    """The alarm of a metric that breaches through a rule's duration: N of N datapoints, rounded up, one at least."""
+    points = max(1, math.ceil(rule.duration_s / period_s - EXACT))
+    return Threshold(
+        name=name,
+        metric=rule.metric,
+        comparison=rule.comparison,
+        value=rule.threshold,
+        points=points,
+        to_alarm=points,
+    )
 
 
 def show(metric: Metric, value: float) -> str:

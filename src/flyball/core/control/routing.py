@@ -14,12 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flyball.core.model import Strategy
-
 from .state import Instance, Lifecycle, Rollout, RolloutPhase, State
-from .traffic import weights
-
-_SPLIT = (Strategy.CANARY, Strategy.LINEAR)
+from .traffic import SPLIT, weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +54,7 @@ def _parked(rollout: Rollout | None, instance: Instance) -> bool:
 
 
 def _weights(rollout: Rollout | None, instances: Sequence[Instance]) -> tuple[int, int]:
-    if rollout is None or rollout.strategy not in _SPLIT or rollout.phase is not RolloutPhase.RUNNING:
+    if rollout is None or rollout.strategy not in SPLIT or rollout.phase is not RolloutPhase.RUNNING:
         return 1, 1
     serving = [one.release for one in instances if one.lifecycle is Lifecycle.IN_SERVICE]
     new = serving.count(rollout.to_release)

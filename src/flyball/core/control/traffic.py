@@ -23,14 +23,15 @@ from .state import Rollout
 
 MAX_WEIGHT = 128
 ALL = 100.0
-_SPLIT = (Strategy.CANARY, Strategy.LINEAR)
+SPLIT = (Strategy.CANARY, Strategy.LINEAR)
+"""Strategies that give the new release its share of the requests in steps."""
 
 
 def first_percent(strategy: Strategy, deployment: Deployment) -> float:
     """The new release's share of traffic when a rollout begins."""
     if strategy is Strategy.BLUE_GREEN:
         return 0.0
-    return min(deployment.step_percent, ALL) if strategy in _SPLIT else ALL
+    return min(deployment.step_percent, ALL) if strategy in SPLIT else ALL
 
 
 def wanted_new(rollout: Rollout, desired: int) -> int:
@@ -49,7 +50,7 @@ def kept_old(rollout: Rollout, desired: int) -> int:
 
 def next_step(rollout: Rollout, deployment: Deployment, *, healthy: int, desired: int, now: float) -> Rollout:
     """A canary or linear rollout after its time is up; `healthy` counts instances of the new release."""
-    if rollout.strategy not in _SPLIT or rollout.percent >= ALL:
+    if rollout.strategy not in SPLIT or rollout.percent >= ALL:
         return rollout
     if healthy < wanted_new(rollout, desired):
         return replace(rollout, step_reached=False) if rollout.step_reached else rollout

@@ -9,7 +9,7 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from flyball.core.model import Application, Compute, Metric, ScalingShape, Service, StepScaling, StoreKind, Strategy
+from flyball.core.model import Application, Compute, Metric, ScalingShape, Service, StoreKind, Strategy
 
 from . import units
 from .complaints import ParityWarning
@@ -91,17 +91,13 @@ def _capacity(at: str, service: Service) -> Iterator[ParityWarning]:
 
 
 def _steps(at: str, service: Service) -> Iterator[ParityWarning]:
-    out = [rule for rule in service.scaling.steps if _adds(rule)]
+    out = [rule for rule in service.scaling.steps if rule.comparison.upward]
     if out and len(out) == len(service.scaling.steps) and not service.scaling.target_tracking:
         yield ParityWarning(
             path=f"{at}.scale.out",
             message="no `in` rule: what is added stays",
             url=_EC2AS + "as-scaling-simple-step.html",
         )
-
-
-def _adds(rule: StepScaling) -> bool:
-    return rule.comparison.startswith(">")
 
 
 def _rollout(at: str, service: Service) -> Iterator[ParityWarning]:
@@ -210,7 +206,7 @@ def _metrics(at: str, service: Service) -> Iterator[ParityWarning]:
         if rule.duration_s % 60:
             counted = units.duration_text(60.0 * math.ceil(rule.duration_s / 60))
             yield ParityWarning(
-                path=f"{at}.scale.{'out' if _adds(rule) else 'in'}",
+                path=f"{at}.scale.{'out' if rule.comparison.upward else 'in'}",
                 message=f"holds for {units.duration_text(rule.duration_s)} here; "
                 f"AWS counts whole datapoints of 60s, that is {counted}",
                 url=_DOCS + "AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html",

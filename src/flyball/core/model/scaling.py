@@ -45,6 +45,11 @@ class Comparison(StrEnum):
     BELOW = "<"
     AT_MOST = "<="
 
+    @property
+    def upward(self) -> bool:
+        """Whether it breaches above its threshold: such a rule scales out, the others scale in."""
+        return self in (Comparison.ABOVE, Comparison.AT_LEAST)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:

@@ -36,6 +36,16 @@ def is_warming(instance: Instance, warmup: float, *, now: float) -> bool:
     return instance.lifecycle is Lifecycle.IN_SERVICE and now - instance.in_service_at < warmup
 
 
+def out_s(scaling: Scaling) -> float:
+    """How long a scale-out keeps the next one waiting, in seconds."""
+    return scaling.default_cooldown_s if scaling.scale_out_cooldown_s is None else scaling.scale_out_cooldown_s
+
+
+def in_s(scaling: Scaling) -> float:
+    """How long a scale-in keeps the next one waiting, in seconds."""
+    return scaling.default_cooldown_s if scaling.scale_in_cooldown_s is None else scaling.scale_in_cooldown_s
+
+
 def expired(cooldown: Cooldown, *, now: float) -> Cooldown:
     """The cooldown without what has ended by now."""
     if cooldown.out_until is not None and now >= cooldown.out_until:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flyball.core.control.alarms import AlarmState, show
+from flyball.core.control.alarms import EXACT, AlarmState, show
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.windows import Windows
@@ -116,14 +116,14 @@ def _would_flap(at: Situation, desired: int) -> str:
     policies = at.scaling.target_tracking
     limits = [(policy.metric, policy.target_value) for policy in policies]
     if at.scaling.shape is ScalingShape.ECS:
-        rising = [policy for policy in at.scaling.steps if steps.upward(policy)]
+        rising = [policy for policy in at.scaling.steps if policy.comparison.upward]
         limits += [(policy.metric, policy.threshold) for policy in rising if policy.steps[0].amount > 0]
     for metric, limit in limits:
         value = at.windows.latest(metric, target_tracking.HIGH_POINTS)
         if value is None or metric not in _SHARED:
             continue
         expected = value * at.windows.instances / max(desired, 1)
-        if expected > limit + target_tracking.EXACT:
+        if expected > limit + EXACT:
             return f"with {desired} {metric} would be {show(metric, expected)} > {show(metric, limit)}"
     return ""
 

@@ -9,9 +9,7 @@ AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alar
 
 from __future__ import annotations
 
-import math
-
-from flyball.core.control.alarms import EXTRA_POINTS, Alarm, AlarmState, Threshold, evaluate
+from flyball.core.control.alarms import EXTRA_POINTS, Alarm, AlarmState, Threshold, evaluate, lasting
 from flyball.core.control.windows import Windows
 from flyball.core.model import Metric, Service
 
@@ -20,20 +18,8 @@ from . import steps, target_tracking
 
 def rollout(service: Service) -> list[Threshold]:
     """The alarms that take a rollout back, in the order of the file."""
-    found = []
-    for position, alarm in enumerate(service.deployment.alarms):
-        points = max(1, math.ceil(alarm.duration_s / service.scaling.period_s - steps.EXACT))
-        found.append(
-            Threshold(
-                name=f"rollout {position}",
-                metric=alarm.metric,
-                comparison=alarm.comparison,
-                value=alarm.threshold,
-                points=points,
-                to_alarm=points,
-            )
-        )
-    return found
+    alarms, period_s = service.deployment.alarms, service.scaling.period_s
+    return [lasting(f"rollout {position}", alarm, period_s=period_s) for position, alarm in enumerate(alarms)]
 
 
 def in_alarm(service: Service, alarms: tuple[Alarm, ...], windows: Windows) -> dict[int, str]:

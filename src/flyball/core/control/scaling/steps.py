@@ -16,34 +16,23 @@ from __future__ import annotations
 
 import math
 
-from flyball.core.control.alarms import Threshold
-from flyball.core.model import AdjustmentType, Comparison, Scaling, StepAdjustment, StepScaling
+from flyball.core.control.alarms import Threshold, lasting
+from flyball.core.model import AdjustmentType, Scaling, StepAdjustment, StepScaling
 
-EXACT = 1e-9
+from .cooldown import in_s, out_s
 
 
 def alarm(policy: StepScaling, position: int, period_s: float) -> Threshold:
     """The alarm of the policy at that position of the file."""
-    points = max(1, math.ceil(policy.duration_s / period_s - EXACT))
-    return Threshold(
-        name=f"step {position}",
-        metric=policy.metric,
-        comparison=policy.comparison,
-        value=policy.threshold,
-        points=points,
-        to_alarm=points,
-    )
-
-
-def upward(policy: StepScaling) -> bool:
-    """Whether its alarm looks upwards, which decides which bound a step includes."""
-    return policy.comparison in (Comparison.ABOVE, Comparison.AT_LEAST)
+    return lasting(f"step {position}", policy, period_s=period_s)
 
 
 def adjustment(policy: StepScaling, value: float) -> StepAdjustment | None:
     """The step that `value` falls into, None when there is none."""
     distance = value - policy.threshold
-    return next((step for step in policy.steps if _holds(step, distance, lower_inclusive=upward(policy))), None)
+    return next(
+        (step for step in policy.steps if _holds(step, distance, lower_inclusive=policy.comparison.upward)), None
+    )
 
 
 def _holds(step: StepAdjustment, distance: float, *, lower_inclusive: bool) -> bool:
@@ -74,7 +63,7 @@ def _rounded(change: float) -> int:
 
 
 def cooldown_s(policy: StepScaling, scaling: Scaling, *, out: bool) -> float:
-    """The policy's own cooldown, else the service's for that direction, else the default."""
-    service = scaling.scale_out_cooldown_s if out else scaling.scale_in_cooldown_s
-    value = service if policy.cooldown_s is None else policy.cooldown_s
-    return scaling.default_cooldown_s if value is None else value
+    """The policy's own cooldown, else the service's for that direction."""
+    if policy.cooldown_s is not None:
+        return policy.cooldown_s
+    return out_s(scaling) if out else in_s(scaling)

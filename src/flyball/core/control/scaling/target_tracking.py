@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import math
 
-from flyball.core.control.alarms import AlarmState, Threshold, show
+from flyball.core.control.alarms import EXACT, AlarmState, Threshold, show
 from flyball.core.control.windows import Windows
 from flyball.core.model import Comparison, Metric, Scaling, ScalingShape, TargetTracking
 
+from .cooldown import in_s, out_s
 from .proposal import Counts, Hold, Proposal, Vote
 
 HIGH_POINTS = 3
 LOW_POINTS = 15
 LOW_FACTOR = {ScalingShape.ECS: 0.9, ScalingShape.ASG: 0.7}
-EXACT = 1e-9
-"""A quotient this close to a whole number is that number."""
 
 
 def high(policy: TargetTracking) -> Threshold:
@@ -70,7 +69,7 @@ def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState],
         if value is None:
             continue
         if counts.desired == 0 and policy.metric is Metric.REQUESTS and value > 0:
-            votes.append(Proposal(desired=1, text="requests arrive and no instance runs", cooldown_s=_out_s(scaling)))
+            votes.append(Proposal(desired=1, text="requests arrive and no instance runs", cooldown_s=out_s(scaling)))
         elif states.get(alarm.name) is AlarmState.ALARM:
             wanted = capacity_for(policy, value, windows.instances)
             votes.append(_out(scaling, wanted, alarm.text(value), counts))
@@ -79,7 +78,7 @@ def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState],
 
 def _out(scaling: Scaling, wanted: int, text: str, counts: Counts) -> Proposal | Hold:
     if wanted > counts.desired:
-        return Proposal(desired=wanted, text=text, cooldown_s=_out_s(scaling))
+        return Proposal(desired=wanted, text=text, cooldown_s=out_s(scaling))
     return Hold(
         key=f"out:pending {counts.desired}",
         text=f"scale-out held: the {counts.desired} wanted already are enough ({text})",
@@ -105,7 +104,7 @@ def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], 
     text = ", ".join(lows[policy].text(values[policy]) for policy in voters)
     if wanted >= counts.desired:
         return Hold(key="in:flapping", text=f"scale-in held: one instance fewer would be above the target ({text})")
-    return Proposal(desired=wanted, text=text, cooldown_s=_in_s(scaling))
+    return Proposal(desired=wanted, text=text, cooldown_s=in_s(scaling))
 
 
 def _disagree(alarm: Threshold, windows: Windows) -> str:
@@ -115,13 +114,3 @@ def _disagree(alarm: Threshold, windows: Windows) -> str:
         return f"scale-in held: no data for {alarm.metric}"
     shown = show(alarm.metric, value)
     return f"scale-in held: {alarm.metric} is {shown}, not yet < {limit} for {alarm.to_alarm} of {alarm.points} points"
-
-
-def _out_s(scaling: Scaling) -> float:
-    value = scaling.scale_out_cooldown_s
-    return scaling.default_cooldown_s if value is None else value
-
-
-def _in_s(scaling: Scaling) -> float:
-    value = scaling.scale_in_cooldown_s
-    return scaling.default_cooldown_s if value is None else value

@@ -20,11 +20,9 @@ from flyball.core.manifest.schema import (
     TargetsTable,
     adjustment,
 )
-from flyball.core.model import Comparison, Metric
+from flyball.core.model import Metric
 
 from .fault import Fault, Path
-
-_UP = (Comparison.ABOVE, Comparison.AT_LEAST)
 
 
 def scaling_faults(name: str, service: ServiceTable, timezones: Collection[str] | None) -> Iterator[Fault]:
@@ -66,7 +64,7 @@ def _unrouted(path: Path) -> Fault:
 
 def _rule(path: Path, direction: str, rule: RuleTable) -> Iterator[Fault]:
     _, comparison, _ = rule.when
-    if (comparison in _UP) is not (direction == "out"):
+    if comparison.upward is not (direction == "out"):
         wanted = "> or >=" if direction == "out" else "< or <="
         yield Fault(path=(*path, "when"), message=f"an {direction} rule needs {wanted}, found {comparison}")
     change = "add" if direction == "out" else "remove"
@@ -92,7 +90,7 @@ def _steps(path: Path, change: str, rule: RuleTable) -> Iterator[Fault]:
 def _bounds(path: Path, steps: list[StepTable], rule: RuleTable) -> Iterator[Fault]:
     """From the threshold outwards without gap or overlap; only the outermost step is open."""
     metric, comparison, threshold = rule.when
-    up = comparison in _UP
+    up = comparison.upward
     edges = sorted(
         (step.from_ or 0.0, float("inf") if step.to is None else step.to, index) for index, step in enumerate(steps)
     )
@@ -120,11 +118,11 @@ def _opposed(at: Path, scale: ScaleTable) -> Iterator[Fault]:
     rules = scale.rules()
     for direction, index, rule in rules:
         metric, comparison, threshold = rule.when
-        if direction != "in" or comparison in _UP:
+        if direction != "in" or comparison.upward:
             continue
         for other_direction, _, other in rules:
             other_metric, other_comparison, limit = other.when
-            if other_direction == "out" and other_metric is metric and other_comparison in _UP and threshold > limit:
+            if other_direction == "out" and other_metric is metric and other_comparison.upward and threshold > limit:
                 values = units.threshold_text(metric, threshold), units.threshold_text(metric, limit)
                 yield Fault(
                     path=(*at, direction, index, "when"),
