@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
+import pytest
+
+from builders import application, service
 from flyball.core.errors import Failed
-from flyball.local.balancer import Balancer
+from flyball.local import processes
+from flyball.local.balancer import MARK, Balancer
 from flyball.local.paths import StateDirectory
+from flyball.local.ports import free_port
 
 
 class Reluctant(Balancer):
@@ -29,7 +36,29 @@ def reluctant(directory: Path) -> Reluctant:
 
 async def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
     balancer = reluctant(tmp_path)
-    await asyncio.wait_for(balancer._start_again(), 10)
+    await asyncio.wait_for(balancer._start_again(), 60)
 
     assert balancer.tries == 3
     await balancer.close()
+
+
+@pytest.mark.live
+async def test_one_that_is_stopped_while_it_is_started_again_is_gone(tmp_path: Path) -> None:
+    paths = StateDirectory(tmp_path / ".flyball")
+    paths.create()
+    died = asyncio.Event()
+    app = application(service())
+    balancer = Balancer(paths, app.name, app.services, died.set)
+    balancer.push(app, {"web": ()}, port=free_port(), certificate=None)
+    await balancer.start()
+    await balancer.until_ready()
+    assert balancer.process is not None
+    os.kill(balancer.process.pid, signal.SIGKILL)
+    await asyncio.wait_for(died.wait(), 60)
+    for _ in range(10):  # until a thread is at it, which takes a while
+        await asyncio.sleep(0)
+    await balancer.stop()
+
+    await asyncio.get_running_loop().shutdown_default_executor()  # whatever was begun is done
+    assert processes.carriers(MARK, str(paths.root)) == []
+    assert list(paths.processes.iterdir()) == []

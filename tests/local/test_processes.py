@@ -89,6 +89,17 @@ async def test_the_log_is_appended_to(run, tmp_path: Path) -> None:
     until(lambda: (tmp_path / "log").read_text() == "before\nafter\n")
 
 
+async def test_a_start_that_is_cancelled_leaves_nothing_running(run, tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    starting = asyncio.create_task(run("/bin/sleep", "100", environment={**ENVIRONMENT, "FLYBALL_TEST": mark}))
+    await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await asyncio.get_running_loop().shutdown_default_executor()
+    until(lambda: not processes.carriers("FLYBALL_TEST", mark))
+
+
 async def test_a_missing_program_is_named(run) -> None:
     with pytest.raises(Failed, match=r"^program not found: no-such-program$"):
         await run("no-such-program", "--port", "1")

@@ -216,6 +216,22 @@ async def test_a_cancelled_build_leaves_nothing(build, tmp_path: Path, kept: Pat
 
 
 @pytest.mark.live
+async def test_a_build_that_is_cancelled_while_its_source_is_copied_leaves_nothing(
+    build, app: Path, kept: Path
+) -> None:
+    tree(app, {f"deep/{number}/{number}": "x" for number in range(1000)})
+    task = asyncio.create_task(build("true"))
+    async with asyncio.timeout(60):
+        while not list(kept.glob("builds/*/app")):
+            await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert not list(kept.glob("builds/*/"))
+
+
+@pytest.mark.live
 async def test_the_build_of_a_killed_control_plane_is_ended_and_done_again(build, kept: Path, app: Path) -> None:
     home = releases.directory(releases.snapshot(app, kept), "echo new > made", releases=kept).parent
     tree(home, {"app/made": "half\n", "content": "x"})

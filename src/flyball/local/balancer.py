@@ -44,9 +44,7 @@ class Balancer:
         self._paths = paths
         self._name = name
         self._wake = wake
-        self._watch: Watch | None = None
         self._guard: asyncio.Task[None] | None = None
-        self._stopping = False
         self._started_at = 0.0
         self._pause_s = 0.0
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
@@ -154,14 +152,13 @@ class Balancer:
     def _guarded(self, process: processes.Process) -> None:
         self.process = process
         self._started_at = asyncio.get_running_loop().time()
-        self._watch = Watch(process)
-        self._guard = asyncio.ensure_future(self._until_exit(self._watch))
+        self._guard = asyncio.ensure_future(self._until_exit(Watch(process)))
 
     async def _until_exit(self, watch: Watch) -> None:
-        await watch.wait()
-        watch.close()
-        if self._stopping:
-            return
+        try:
+            await watch.wait()
+        finally:
+            watch.close()
         self.restarts += 1
         self._wake()
         await self._start_again()
@@ -188,16 +185,16 @@ class Balancer:
 
     async def stop(self) -> None:
         """End Envoy; its listener closes at once."""
-        self._stopping = True
-        if self._watch is not None:
-            self._watch.signal(signal.SIGKILL)
-            await self._watch.wait()
+        await self.close()  # first: it must not be started again meanwhile
+        if self.process is not None:
+            watch = Watch(self.process)
+            watch.signal(signal.SIGKILL)
+            await watch.wait()
+            watch.close()
         self._record.unlink(missing_ok=True)
-        await self.close()
 
     async def close(self) -> None:
         """Stop watching; Envoy goes on."""
-        self._stopping = True
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Container, Mapping, Sequence
@@ -51,8 +52,18 @@ async def spawn(
     log: Path,
     cgroup_procs: Sequence[Path] = (),
 ) -> Process:
-    """Start a program that outlives this process, in a session of its own. Raises Failed with the reason."""
-    return await asyncio.to_thread(_launch, argv, environment, directory, log, cgroup_procs)
+    """Start a program that outlives this process, in a session of its own. Cancelled, it leaves nothing running.
+
+    Raises Failed with the reason.
+    """
+    launching = asyncio.ensure_future(asyncio.to_thread(_launch, argv, environment, directory, log, cgroup_procs))
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        # Nothing calls the thread off, and nobody else would know what it starts.
+        with contextlib.suppress(Failed, ProcessLookupError):
+            os.killpg((await launching).pid, signal.SIGKILL)
+        raise
 
 
 def _launch(

@@ -15,9 +15,10 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import AsyncFileLock, FileLock, Timeout
 
@@ -27,6 +28,7 @@ from . import commands, processes, source
 from .environments import build_environment
 from .watch import end_group
 
+Part = TypeVar("Part")
 BUILD_TIMEOUT_S = 15 * 60.0
 KEPT = 5
 # Bytecode is compiled at the build: a Flask application starts in 168 ms with it and in 373 ms without.
@@ -170,13 +172,13 @@ async def _build(work: _Work) -> str:
     """The reason why it failed, or ""."""
     done = False
     try:
-        has_python = await asyncio.to_thread(_prepare, work)
+        has_python = await _in_thread(_prepare, work)
         message = await _run(work) if work.command else ""
         if message:
             return message
         if has_python:
             await _compile(work)
-        await asyncio.to_thread(_freeze, work)
+        await _in_thread(_freeze, work)
         (work.home / ".ok").touch()
         done = True
         return ""
@@ -184,6 +186,16 @@ async def _build(work: _Work) -> str:
         if not done:
             # Not in a thread: a cancelled build must not leave before its directory is gone.
             shutil.rmtree(work.home, ignore_errors=True)
+
+
+async def _in_thread(part: Callable[[_Work], Part], work: _Work) -> Part:
+    """Cancelled, it waits until the thread is done: what is deleted then must not be made again by it."""
+    thread = asyncio.ensure_future(asyncio.to_thread(part, work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
 
 
 def _prepare(work: _Work) -> bool:
