@@ -25,6 +25,14 @@ def benchmark(name, *words, environment=None):
     )
 
 
+def said(done):
+    """What a benchmark printed. On a machine that is too busy it rightly gives no figure."""
+    if "this machine is too busy" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def need(*programs):
     for name in programs:
         if shutil.which(name) is None and shutil.which(name, path="/usr/sbin:/sbin") is None:
@@ -33,42 +41,37 @@ def need(*programs):
 
 def test_step_time():
     done = benchmark("step_time", "3", "--runs", "2", "--seconds", "0.05")
-    assert done.returncode == 0, done.stderr
-    assert "One step of the governor" in done.stdout
+    assert "One step of the governor" in said(done)
 
 
 def test_generator():
     need("nginx")
     done = benchmark("generator", "rates", "--rates", "200", "--runs", "1", "--seconds", "0.5")
-    assert done.returncode == 0, done.stderr
-    assert "lag p99 ms" in done.stdout
+    assert "lag p99 ms" in said(done)
 
 
 @pytest.mark.parametrize("part", ["bare", "json", "latency"])
 def test_balancer(part):
     need(*PROGRAMS)
     done = benchmark("balancer", part, "--runs", "1", "--seconds", "1", "--rate", "100")
-    assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in ("envoy", "nginx", "haproxy", "caddy"))
+    printed = said(done)
+    assert all(name in printed for name in ("envoy", "nginx", "haproxy", "caddy"))
 
 
 def test_control_plane():
     done = benchmark("control_plane", "2", "--runs", "1", "--seconds", "1")
-    assert done.returncode == 0, done.stderr
-    assert "2 instances" in done.stdout
+    assert "2 instances" in said(done)
 
 
 def test_start_time():
     done = benchmark("start_time", "--only", "tiny", "--runs", "1")
-    assert done.returncode == 0, done.stderr
-    assert "unbuilt" in done.stdout
+    assert "unbuilt" in said(done)
 
 
 def test_forum():
     need("wrk")
     done = benchmark("forum", "cpu", "--runs", "1", "--seconds", "1", "--rate", "50")
-    assert done.returncode == 0, done.stderr
-    assert "read one" in done.stdout
+    assert "read one" in said(done)
 
 
 def test_a_missing_program_is_named_with_its_package():
