@@ -10,7 +10,8 @@ AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circ
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
 Ours: instances that crash after they were healthy count too (ECS misses them: aws/containers-roadmap#1206), also for 60
-s after the rollout has ended. ECS's restart delay grows to 15 minutes and only for tasks that never ran.
+s after the rollout has ended; so a healthy one starts the count anew only where the file says so (on ECS by default).
+ECS's restart delay grows to 15 minutes and only for tasks that never ran.
 """
 
 from __future__ import annotations

@@ -2,9 +2,7 @@
 
 Rule: instances are new (of the wanted release and fit) or old (of another release, unhealthy after their grace period,
 or to be replaced by hand). New ones are started up to desired. Old ones leave as new ones have come into service in
-their place; when the maximum leaves no room to start one first, an old one leaves first. In all of it
-- healthy instances in service never fall below ceil(minimum percent of desired) by what is done here,
-- all processes, starting to stopping, stay within floor(maximum percent of desired) while anything is exchanged,
+their place, within the percentages of a deployment (`exchange.py`). In all of it
 - at most 10 % of desired (at least one) are replaced for being unhealthy at a time, each only after its replacement is
   in service: an overloaded instance that fails its checks keeps serving (the balancer fails open) and is never killed
   into nothing; if it recovers first, it stays,
@@ -12,10 +10,8 @@ their place; when the maximum leaves no room to start one first, an old one leav
 - while the balancer is away nothing is exchanged: nobody knows what would serve.
 More new ones than desired leave as in a scale-in.
 
-AWS: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html (10 % at a time)
-Ours: ECS stops down to the minimum at once, we stop only what has been replaced or must make room. We count draining
-and stopping instances towards the maximum, as ECS once did. An Auto Scaling group terminates unhealthy ones first.
+AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html (10 % at a time)
+Ours: an Auto Scaling group terminates unhealthy ones first.
 """
 
 from __future__ import annotations

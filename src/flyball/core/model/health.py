@@ -2,8 +2,9 @@
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 A newly registered target needs one passed check; `healthy_threshold` counts for the return from unhealthy.
-AWS's defaults are 30 s / 5 s / 5 / 2; here the interval is 5 s and two passed checks bring a target back,
-because a laptop's user waits for it. The timeout is 4 s: AWS refuses one that is not smaller than the interval.
+AWS's defaults are 30 s / 5 s / 5 / 2 and status 200; here the interval is 5 s and two passed checks bring a target
+back, because a laptop's user waits for it, and every status from 200 to 299 passes. The timeout is 4 s: AWS refuses one
+that is not smaller than the interval.
 """
 
 from __future__ import annotations
