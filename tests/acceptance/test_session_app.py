@@ -176,6 +176,9 @@ def test_a_killed_redis_is_told_by_health_and_comes_back_with_its_sessions(app: 
     # Every instance counts on, from its first view after the outage.
     assert [ask(url, "/session", headers=visitor).json().get("views") for _ in range(6)] == [2, 3, 4, 5, 6, 7]
     assert app.pids() == before
+    (told_once,) = [one for one in app.events() if one["kind"] == "store_restarted"]
+    assert told_once["service"] == ""
+    assert told_once["reason"].startswith("the store sessions died and was started again with its data; its last words")
 
 
 def test_a_store_that_is_away_does_not_cost_the_instances(place: Callable[..., Running]) -> None:

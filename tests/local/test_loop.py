@@ -21,12 +21,12 @@ class Blind:
         self.looks = 0
         self.builds: list[BuildSeen] = []
 
-    async def observe(self, *, builds, intents, sampled, now) -> Observation:
+    async def observe(self, *, news, intents, sampled, now) -> Observation:
         self.looks += 1
         if self.looks == 1:
             raise OSError("no look")
-        self.builds += builds
-        return Observation(builds=tuple(builds), intents=tuple(intents), sampled=sampled)
+        self.builds += news
+        return Observation(builds=tuple(news), intents=tuple(intents), sampled=sampled)
 
     def forget_gone(self) -> None:
         """Nothing is kept."""
@@ -56,7 +56,7 @@ async def test_a_build_that_ended_while_the_look_failed_is_told_the_next_time(jo
     observer = Blind()
     loop = looking(observer, journal)
     built = BuildSeen(service="web", release=1, succeeded=True)
-    loop.built(built)
+    loop.hear(built)
     await asyncio.wait_for(loop.run(lambda _state: observer.looks == 2), 60)
     assert observer.builds == [built]
 

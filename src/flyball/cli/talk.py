@@ -24,6 +24,8 @@ KIND_STYLES = {
     "rollout_failed": "bold red",
     "rollback_failed": "bold red",
     "build_failed": "bold red",
+    "store_restarted": "red",
+    "store_failed": "bold red",
     "refused": "red",
     "rollout_completed": "bold green",
 }

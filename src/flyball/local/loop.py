@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
-from flyball.core.control.observation import BuildSeen, Intent, Observation
+from flyball.core.control.observation import BuildSeen, Intent, Observation, StoreSeen
 from flyball.core.control.state import Lifecycle, State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
@@ -67,7 +67,7 @@ class Loop:
         self._publish = publish
         self._clock = clock
         self._wake = asyncio.Event()
-        self._builds: list[BuildSeen] = []
+        self._news: list[BuildSeen | StoreSeen] = []
         self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
         self._ended = False
         self._next_tick = clock.now()
@@ -76,9 +76,9 @@ class Loop:
         """Something happened: look again now."""
         self._wake.set()
 
-    def built(self, build: BuildSeen) -> None:
-        """A build ended."""
-        self._builds.append(build)
+    def hear(self, news: BuildSeen | StoreSeen) -> None:
+        """A build ended, or a store died: tell the next step."""
+        self._news.append(news)
         self.wake()
 
     async def submit(self, intent: Intent) -> list[Event]:
@@ -137,21 +137,21 @@ class Loop:
         )
 
     async def _once(self, *, sampled: bool) -> None:
-        builds, self._builds = self._builds, []
+        news, self._news = self._news, []
         intents, self._intents = self._intents, []
         now = self._clock.now()
         before = self.state
         try:
             seen = await self._observer.observe(
-                builds=builds, intents=[intent for intent, _ in intents], sampled=sampled, now=now
+                news=news, intents=[intent for intent, _ in intents], sampled=sampled, now=now
             )
             done = step(self.app, before, seen, now=now)
-            quiet = not (sampled or done.actions or done.reasons or intents or builds)
+            quiet = not (sampled or done.actions or done.reasons or intents or news)
             # Written down before it is carried out: after a crash in between, the next step asks for the same again.
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state = done.state
         except BaseException as error:
-            self._builds = [*builds, *self._builds]  # nobody builds them again, so nobody else would tell
+            self._news = [*news, *self._news]  # it happens once, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)

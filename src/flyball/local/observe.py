@@ -12,6 +12,7 @@ from flyball.core.control.observation import (
     Intent,
     LatencySample,
     Observation,
+    StoreSeen,
     TargetHealth,
 )
 
@@ -46,7 +47,7 @@ class Observer:
     _sampled_at: float | None = None
 
     async def observe(
-        self, *, builds: Sequence[BuildSeen], intents: Sequence[Intent], sampled: bool, now: float
+        self, *, news: Sequence[BuildSeen | StoreSeen], intents: Sequence[Intent], sampled: bool, now: float
     ) -> Observation:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it."""
         stats = await self.balancer.targets()
@@ -56,7 +57,8 @@ class Observer:
             sampled=sampled,
             samples=self._samples(by_instance, now) if sampled else (),
             latencies=await self._latencies() if sampled and stats is not None else (),
-            builds=tuple(builds),
+            builds=tuple(one for one in news if isinstance(one, BuildSeen)),
+            stores=tuple(one for one in news if isinstance(one, StoreSeen)),
             intents=tuple(intents),
             balancer=stats is not None,
         )

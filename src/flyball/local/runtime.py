@@ -154,7 +154,7 @@ class Runtime:
         return self.loop.state
 
     def _built(self, build: BuildSeen) -> None:
-        self.loop.built(build)
+        self.loop.hear(build)
 
     def wake(self) -> None:
         """Something happened to a process: look again."""
@@ -181,7 +181,8 @@ class Runtime:
         while True:
             await asyncio.sleep(2.0)
             try:
-                await self.stores.keep()
+                for seen in await self.stores.keep():
+                    self.loop.hear(seen)
                 await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
             except (FlyballError, OSError) as error:
                 log.warning("housekeeping", error=str(error))

@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-import structlog
 
+from flyball.core.control.observation import StoreSeen
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Store, StoreKind
 
@@ -32,7 +32,6 @@ from .ports import can_listen, free_port
 from .processes import Process
 from .watch import Watch
 
-log = structlog.get_logger()
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 2.0
@@ -54,6 +53,7 @@ class _Redis:
     log: Path
     port: int
     process: Process
+    failing: bool = False
 
     @property
     def url(self) -> str:
@@ -79,14 +79,11 @@ class Stores:
                     raise Failed(f"the store {store.name} cannot be made in {paths.stores}: {error}") from error
         return urls
 
-    async def keep(self) -> None:
-        """Start every Redis server again that has died. Raises Failed when one does not come up."""
+    async def keep(self) -> list[StoreSeen]:
+        """Start every Redis server again that has died; what there is to tell. One that does not start is told once."""
         async with self._changing:
-            for server in self._servers.values():
-                if not processes.alive(server.process):
-                    log.warning("store died", store=server.name, last=logs.last_line(server.log))
-                    await _start(server)
-                    log.info("store started again", store=server.name, port=server.port)
+            found = [await _kept(server) for server in self._servers.values()]
+        return [seen for seen in found if seen is not None]
 
     def redis_port(self, name: str) -> int | None:
         """The port of the Redis server that keeps this store; None when it is no such store."""
@@ -207,6 +204,19 @@ def unrecorded(directory: Path) -> Process | None:
         return process if process and Path(psutil.Process(pid).cwd()) == directory else None
     except (OSError, ValueError, psutil.Error):
         return None
+
+
+async def _kept(server: _Redis) -> StoreSeen | None:
+    if processes.alive(server.process):
+        return None
+    told, last_words = server.failing, logs.last_line(server.log)
+    try:
+        await _start(server)
+    except (Failed, OSError) as error:
+        server.failing = True
+        return None if told else StoreSeen(name=server.name, problem=str(error), last_words=last_words)
+    server.failing = False
+    return StoreSeen(name=server.name, last_words=last_words)
 
 
 async def _start(server: _Redis) -> None:

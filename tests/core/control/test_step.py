@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from builders import SPEC, application, instance, launching, release, rollout, seen, service, state, tracking
-from flyball.core.control.observation import Deploy, InstanceSample, Observation
+from flyball.core.control.observation import Deploy, InstanceSample, Observation, StoreSeen
 from flyball.core.control.routing import targets
 from flyball.core.control.state import Lifecycle, RolloutPhase, State
 from flyball.core.control.step import begin, step
@@ -161,3 +161,26 @@ def test_blue_green_without_room_for_two_sets_is_said():
     before = state(*rows, desired=2, releases=(release(1), release(2)), rollout=going)
     made = step(app, before, seen(*rows), now=1.0)
     assert [one.text.partition(":")[0] for one in made.reasons] == ["rollout of release 2 is stuck"]
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        (StoreSeen(name="cart"), ("store_restarted", "the store cart died and was started again with its data")),
+        (
+            StoreSeen(name="cart", last_words="out of memory"),
+            (
+                "store_restarted",
+                "the store cart died and was started again with its data; its last words: out of memory",
+            ),
+        ),
+        (
+            StoreSeen(name="cart", problem="port 12000 is taken"),
+            ("store_failed", "the store cart died and does not start again: port 12000 is taken"),
+        ),
+    ],
+)
+def test_a_store_that_died_is_told_to_all_services(store, said):
+    made = step(application(), state(instance(1)), seen(instance(1), stores=(store,)), now=1.0)
+    assert [(one.service, one.kind, one.text) for one in made.reasons] == [("", *said)]
+    assert made.actions == ()

@@ -75,6 +75,18 @@ class BuildSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSeen:
+    """A store that died, and what became of it: `problem` is why it does not start again, "" when it did.
+
+    `last_words` is the last line of its log. Each change is shown once.
+    """
+
+    name: str
+    problem: str = ""
+    last_words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSpec:
     """What a release freezes: the code (by the hash of its content) and the settings an instance starts with."""
 
@@ -141,5 +153,6 @@ class Observation:
     samples: tuple[InstanceSample, ...] = ()
     latencies: tuple[LatencySample, ...] = ()
     builds: tuple[BuildSeen, ...] = ()
+    stores: tuple[StoreSeen, ...] = ()
     intents: tuple[Intent, ...] = ()
     balancer: bool = True

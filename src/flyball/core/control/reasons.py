@@ -28,6 +28,8 @@ class ReasonKind(StrEnum):
     ROLLOUT_FAILED = "rollout_failed"
     ROLLED_BACK = "rolled_back"
     ROLLBACK_FAILED = "rollback_failed"
+    STORE_RESTARTED = "store_restarted"
+    STORE_FAILED = "store_failed"
     REFUSED = "refused"
 
 

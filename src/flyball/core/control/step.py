@@ -17,8 +17,8 @@ from flyball.core.model import Application, Service
 
 from . import capacity, intents, lifecycle, reconcile, releases, rollout
 from .actions import Action, Build, Launch, Terminate
-from .observation import InstanceSample, InstanceSeen, Observation, Shutdown
-from .reasons import Reason
+from .observation import InstanceSample, InstanceSeen, Observation, Shutdown, StoreSeen
+from .reasons import Reason, ReasonKind
 from .state import Instance, Lifecycle, ReleaseStatus, ServiceState, State
 from .turn import Turn
 from .windows import Windows
@@ -60,7 +60,11 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
     return Step(
         state=after,
         actions=(*actions, *_strangers(state, after, seen)),
-        reasons=(*unknown, *(reason for turn in turns.values() for reason in turn.reasons)),
+        reasons=(
+            *unknown,
+            *(_told(store) for store in seen.stores),
+            *(reason for turn in turns.values() for reason in turn.reasons),
+        ),
     )
 
 
@@ -132,6 +136,15 @@ def _new_service(service: Service, now: float) -> ServiceState:
 
 def _is_removed(app: Application, turn: Turn) -> bool:
     return all(service.name != turn.state.name for service in app.services)
+
+
+def _told(store: StoreSeen) -> Reason:
+    if store.problem:
+        text = f"the store {store.name} died and does not start again: {store.problem}"
+        return Reason(kind=ReasonKind.STORE_FAILED, service="", text=text)
+    last = f"; its last words: {store.last_words}" if store.last_words else ""
+    text = f"the store {store.name} died and was started again with its data{last}"
+    return Reason(kind=ReasonKind.STORE_RESTARTED, service="", text=text)
 
 
 def _actions(turn: Turn) -> Iterator[Action]:
