@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from builders import service
 from flyball.core.errors import Failed, FileError
 from flyball.local import environments, processes, releases, source
+from flyball.local.journal import Journal
+from flyball.local.specs import Specs
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -295,6 +298,17 @@ async def test_collect_keeps_what_is_used_and_the_last_five(build, app: Path, ke
     assert {path.name for path in (kept / "content").iterdir()} == {contents[1], *contents[3:]}
     assert {path.read_text() for path in kept.glob("builds/*/content")} == {contents[1], *contents[3:]}
     assert len(list(kept.glob("builds/*.lock"))) <= 6
+
+
+async def test_the_sources_of_a_push_stay_until_it_has_made_its_releases(kept: Path, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    specs = Specs(tmp_path, kept, journal)
+    services = [service(f"s{number}") for number in range(8)]
+    sources = [tree(tmp_path / one.name, {"main.py": one.name}) for one in services]
+    asked = (specs.make(one, source, needed=set) for one, source in zip(services, sources, strict=True))
+    made = await asyncio.gather(*asked)
+    journal.close()
+    assert [one.content for one in made if not (kept / "content" / one.content).exists()] == []
 
 
 # --- command lines ---------------------------------------------------------------------------------------------------

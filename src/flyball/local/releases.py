@@ -31,6 +31,7 @@ from .watch import end_group
 Part = TypeVar("Part")
 BUILD_TIMEOUT_S = 15 * 60.0
 KEPT = 5
+IN_HAND_S = 3600.0  # what was used so lately may belong to a push of many services that has made no release yet
 # Bytecode is compiled at the build: a Flask application starts in 168 ms with it and in 373 ms without.
 # What a package installer put into .venv it has compiled itself (UV_COMPILE_BYTECODE).
 _COMPILE = ("-m", "compileall", "-qq", "-x", r"[/\\](\.venv|node_modules)[/\\]", ".")
@@ -124,20 +125,22 @@ async def build(
 
 
 def collect(releases: Path, keep: Collection[str]) -> list[str]:
-    """Delete sources, and what was built of them, that are neither in `keep` nor among the five last used.
+    """Delete sources, and what was built of them, that are neither in `keep` nor of the last hour nor the last five.
 
-    `keep` are the fingerprints that releases or instances refer to. Returns the fingerprints deleted.
+    `keep` are the fingerprints that releases or instances refer to. Returns the fingerprints deleted. While it runs
+    nobody may keep a source.
     """
-    kept = releases / "content"
-    found = sorted(kept.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True) if kept.exists() else []
-    finished = [path.name for path in found if not path.name.startswith(".new-")]
-    staying = {*keep, *finished[:KEPT]}
-    for leftover in found:
-        if leftover.name.startswith(".new-") and time.time() - leftover.stat().st_mtime > BUILD_TIMEOUT_S:
+    kept, now = releases / "content", time.time()
+    found = [(path.stat().st_mtime, path) for path in kept.iterdir()] if kept.exists() else []
+    for used, leftover in found:
+        if leftover.name.startswith(".new-") and now - used > BUILD_TIMEOUT_S:
             shutil.rmtree(leftover, ignore_errors=True)
+    finished = sorted(((used, path.name) for used, path in found if not path.name.startswith(".new-")), reverse=True)
+    staying = {*keep, *(name for used, name in finished if now - used < IN_HAND_S)}
+    staying |= {name for _, name in finished[:KEPT]}
     for home in sorted(path.parent for path in (releases / "builds").glob("*/content")):
         _collect_build(home, staying)
-    gone = [name for name in finished if name not in staying]
+    gone = [name for _, name in finished if name not in staying]
     for name in gone:
         shutil.rmtree(kept / name, ignore_errors=True)
     return gone

@@ -22,6 +22,7 @@ class Specs:
         self._home = home
         self._kept = kept
         self._journal = journal
+        self._keeping = asyncio.Lock()
 
     def source(self, service: Service) -> Path:
         """Where the source of a service lies."""
@@ -29,8 +30,9 @@ class Specs:
 
     async def make(self, service: Service, source: Path, *, needed: Callable[[], Collection[str]]) -> ReleaseSpec:
         """Keep a copy of a source and say what a release of it would be; copies that are not `needed` then may go."""
-        content = await asyncio.to_thread(releases.snapshot, source, self._kept, built=service.build is not None)
-        await asyncio.to_thread(releases.collect, self._kept, {*needed(), content})
+        async with self._keeping:
+            content = await asyncio.to_thread(releases.snapshot, source, self._kept, built=service.build is not None)
+            await asyncio.to_thread(releases.collect, self._kept, {*needed(), content})
         return ReleaseSpec(
             content=content,
             run=service.run,
