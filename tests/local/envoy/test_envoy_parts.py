@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyball.local.envoy import certificate, process
-from flyball.local.envoy.access_log import parse
 from flyball.local.envoy.files import write
 from flyball.local.envoy.latency import BUCKET_EDGES_MS, percentiles
 from flyball.local.envoy.resources import files
@@ -108,21 +107,6 @@ def test_a_broken_file_is_replaced(tmp_path):
     assert write(tmp_path, WEB) == ("cds.json",)
     settle(tmp_path)
     assert write(tmp_path, WEB) == ("rds.json",)
-
-
-def test_a_log_line_is_read_again():
-    line = parse(
-        '{"agent":"curl","at":"1795201815.210","client":"127.0.0.1","duration_ms":12,"flags":"UH","forwarded":"1.2.3.4",'
-        '"host":"a","id":"r","instance":null,"instance_ms":null,"method":"GET","path":"/","protocol":"HTTP/1.1",'
-        '"received_bytes":0,"sent_bytes":162,"service":"web","status":503}'
-    )
-    assert line is not None
-    assert (line.at, line.status, line.flags, line.instance, line.instance_ms) == (1795201815.21, 503, "UH", "", None)
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"at":"1', "[]", "7", '{"at":"x"}', '{"at":"1","status":null}'])
-def test_half_a_log_line_is_none(text):
-    assert parse(text) is None
 
 
 def cumulative(samples):

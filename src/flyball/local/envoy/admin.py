@@ -54,7 +54,7 @@ class Admin:
     async def ready(self) -> bool:
         """Whether Envoy has its configuration and listens; when its port is taken it still calls itself live."""
         try:
-            return (await self._ask("GET", "/ready")).strip() == b"LIVE" and bool(await self._ask("GET", "/listeners"))
+            return (await self._ask("/ready")).strip() == b"LIVE" and bool(await self._ask("/listeners"))
         except (OSError, TimeoutError, ValueError):
             return False
 
@@ -69,7 +69,7 @@ class Admin:
 
         The first call tells of everything since Envoy's start.
         """
-        await self._ask("GET", "/stats?filter=^$")  # makes Envoy sum up its threads' histograms for the next question
+        await self._ask("/stats?filter=^$")  # makes Envoy sum up its threads' histograms for the next question
         path = f"/stats?format=json&histogram_buckets=cumulative&filter={quote(LATENCIES)}"
         histograms = dict(_histograms(await self._json(path)))
         before, self._histograms = self._histograms, histograms
@@ -81,18 +81,6 @@ class Admin:
         found = await self._json(f"/stats?format=json&filter={quote(REFUSALS)}")
         return sum(int(stat["value"]) for stat in found.get("stats", []) if "value" in stat)
 
-    async def reopen_logs(self) -> None:
-        """Open the access log anew, after it was renamed."""
-        await self._ask("POST", "/reopen_logs")
-
-    async def drain(self) -> None:
-        """Close connections after their current request, and the port once the drain time (5 s) is over."""
-        await self._ask("POST", "/drain_listeners?graceful")
-
-    async def quit(self) -> None:
-        """End Envoy."""
-        await self._ask("POST", "/quitquitquit")
-
     async def close(self) -> None:
         """Let go of the socket; Envoy goes on."""
         if self._session is not None:
@@ -100,16 +88,16 @@ class Admin:
             self._session = None
 
     async def _json(self, path: str) -> Json:
-        found: Json = json.loads(await self._ask("GET", path))
+        found: Json = json.loads(await self._ask(path))
         return found
 
-    async def _ask(self, method: str, path: str) -> bytes:
+    async def _ask(self, path: str) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(path=self._socket), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
             )
         try:
-            async with self._session.request(method, "http://envoy" + path) as response:
+            async with self._session.get("http://envoy" + path) as response:
                 return await response.read()
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error)) from error
