@@ -96,7 +96,7 @@ def test_rules_without_a_number(synth: Synth):
         each["Conditions"][0]["PathPatternConfig"]["Values"][0]: each["Priority"]
         for each in stack.all("ElasticLoadBalancingV2::ListenerRule").values()
     }
-    assert found == {"/shop": 40, "/teapot": 41, "/old": 42, "/*": 43}
+    assert found == {"/shop": 40, "/teapot": 100, "/old": 200, "/*": 300}
 
 
 def test_a_moment_is_the_same_moment(synth: Synth):

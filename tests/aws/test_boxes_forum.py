@@ -29,7 +29,7 @@ def test_ssl_termination(forum_https: Stack):
     assert forum_https.named("HttpListener")["DefaultActions"][0]["Type"] == "redirect"
 
 
-@pytest.mark.parametrize(("service", "priority"), [("threads", 1), ("posts", 2), ("users", 3)])
+@pytest.mark.parametrize(("service", "priority"), [("threads", 100), ("posts", 200), ("users", 300)])
 def test_path_based_routing(forum: Stack, service: str, priority: int):
     rules = {
         tuple(rule["Conditions"][0]["PathPatternConfig"]["Values"]): rule

@@ -39,6 +39,12 @@ def _at_once(name: str) -> Callable[[Resources], None]:
     return lambda resources: resources[name].pop("DependsOn")
 
 
+def _same_priority(resources: Resources) -> None:
+    for resource in resources.values():
+        if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
+            resource["Properties"]["Priority"] = 1
+
+
 IN_FORUM = (
     ("target group of instances for tasks", _change("PostsTargetGroup", TargetType="instance"), "addresses only"),
     ("target group without a type", _remove("PostsTargetGroup", "TargetType"), "addresses only"),
@@ -54,7 +60,7 @@ IN_FORUM = (
     ("an address before the gateway", _at_once("NatBAddress"), "NatBAddress: does not wait"),
     ("the balancer before the gateway", _at_once("Balancer"), "Balancer: does not wait"),
     ("tasks before their rights", _at_once("PostsService"), "PostsService: does not wait for PostsTaskRole"),
-    ("a priority twice", _change("PostsRule2", Priority=1), "PriorityInUse"),
+    ("a priority twice", _same_priority, "PriorityInUse"),
 )
 IN_SESSION_APP = (
     ("failover with one node", _change("SessionsRedis", NumCacheClusters=1), "failover with one node"),

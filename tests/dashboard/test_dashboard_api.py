@@ -186,7 +186,7 @@ def test_the_map_has_rules_in_their_order_and_the_default_last(app):
 
     assert [(rule["priority"], rule["when"]) for rule in found["rules"]] == [
         (5, "/robots.txt"),
-        (6, "/"),
+        (100, "/"),
         (None, "everything else"),
     ]
     assert found["rules"][0]["answer"] == "200 none"

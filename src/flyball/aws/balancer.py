@@ -18,6 +18,7 @@ from aws_cdk import aws_s3 as s3
 from flyball.core.model import BalancingAlgorithm, Condition, FixedResponse, Redirect, Service, Tls
 from flyball.core.model.rules import Forward, Rule, rules_in_order
 
+from .names import rule_name
 from .network import Network
 from .site import Site, logical
 
@@ -274,15 +275,17 @@ def _rule(
 ) -> elb.CfnListenerRule:
     match rule.action:
         case Forward(services=services):
-            names = [name for name, _ in services]
             action = _forward(services, groups, standby)
         case Redirect():
-            names, action = ["redirect"], _redirect(rule.action)
+            action = _redirect(rule.action)
         case FixedResponse():
-            names, action = ["answer"], _answer(rule.action)
+            action = _answer(rule.action)
+    name = rule_name(rule.condition)
+    while site.stack.node.try_find_child(name) is not None:
+        name += "Again"  # the same condition with another number; it never matches
     return elb.CfnListenerRule(
         site.stack,
-        logical(*names, f"Rule{rule.priority}"),
+        name,
         listener_arn=listener.ref,
         priority=rule.priority,
         conditions=_conditions(rule.condition),

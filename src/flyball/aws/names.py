@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
+from flyball.core.model import Condition
+
 
 def logical(*names: str) -> str:
     """A logical id from names as in the file: ("my-web", "TargetGroup") -> "MyWebTargetGroup"."""
     words = (word for name in names for word in name.split("-"))
     return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def rule_name(condition: Condition) -> str:
+    """The logical id of a listener rule: the same as long as its condition is, wherever it stands among the others."""
+    words = re.findall(r"[A-Za-z0-9]+", f"{condition.host or ''} {condition.path}")
+    digest = hashlib.sha256(repr((condition.path, condition.host, condition.headers)).encode()).hexdigest()
+    return f"{logical('Rule', *words)[:80]}{digest[:6]}"
 
 
 def image_parameter(service: str) -> str:

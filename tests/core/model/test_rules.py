@@ -37,7 +37,12 @@ def test_the_lowest_number_is_looked_at_first_and_numbers_before_none():
         ("early", route("/x", priority=100)),
     )
     assert order(app) == ["early", "late", "exact"]
-    assert [rule.priority for rule in rules_in_order(app)] == [100, 200, 201]
+    assert [rule.priority for rule in rules_in_order(app)] == [100, 200, 300]
+
+
+def test_above_the_last_hundred_numbers_follow_each_other():
+    app = application(("late", route("/x", priority=49_950)), ("one", route("/one")), ("all", route("/")))
+    assert [rule.priority for rule in rules_in_order(app)] == [49_950, 50_000, 50_001]
 
 
 def test_without_numbers_the_more_exact_rule_comes_first():
@@ -68,7 +73,7 @@ def test_equal_conditions_share_one_rule_by_weight():
     condition = Condition(path="/api", host="a.example", headers=(("b", "2"), ("x-a", "1")))
     assert rules_in_order(app) == (
         Rule(priority=7, condition=condition, action=Forward(services=(("apart", 1),))),
-        Rule(priority=8, condition=condition, action=Forward(services=(("old", 90), ("new", 10)))),
+        Rule(priority=100, condition=condition, action=Forward(services=(("old", 90), ("new", 10)))),
     )
 
 

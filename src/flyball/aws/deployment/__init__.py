@@ -7,14 +7,15 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updatin
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
-from . import changes, parameters, stacks
+from . import changes, parameters, priorities, stacks
 from .account import Account, Clients, identify
 from .changes import Change
 from .stacks import StackPlan, plans
@@ -50,8 +51,9 @@ def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> 
     """What a deployment would change, by stack; nothing is changed."""
     account = identify(clients)
     found: dict[str, tuple[Change, ...]] = {}
-    for plan in wanted:
-        new = stacks.is_new(account, plan)
+    for asked in wanted:
+        new = stacks.is_new(account, asked)
+        plan = _settled(account, asked, new=new)
         proposal = changes.propose(account, plan, parameters.values(app, plan, account, new=new), new=new)
         found[plan.name] = proposal.changes
         changes.withdraw(account, plan, proposal, new=new)
@@ -78,10 +80,19 @@ def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_s
         desk.say(f"{'deleted' if with_stores else 'kept'} {resource.kind} {resource.physical}")
 
 
+def _settled(account: Account, plan: StackPlan, *, new: bool) -> StackPlan:
+    """The plan with the rules' numbers that the deployed stack leaves it."""
+    if new:
+        return plan
+    template = priorities.settle(json.loads(plan.template), stacks.template_of(account, plan))
+    return replace(plan, template=json.dumps(template, separators=(",", ":")))
+
+
 def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
     """Bring one stack up to its plan; True when it was created by this."""
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     new = stacks.is_new(account, plan)
+    plan = _settled(account, plan, new=new)
     given: Mapping[str, str] = parameters.values(app, plan, account, new=new)
     proposal = changes.propose(account, plan, given, new=new, pause=desk.pause)
     if not proposal.changes:

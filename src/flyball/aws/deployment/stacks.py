@@ -122,14 +122,18 @@ def first_failure(account: Account, stack: str, region: str) -> str:
     return failures[-1] if failures else "AWS gives no reason"
 
 
+def template_of(account: Account, plan: StackPlan) -> dict[str, Any]:
+    """The template of a stack that is there."""
+    body = account.clients("cloudformation", plan.region).get_template(StackName=plan.name)["TemplateBody"]
+    template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
+    return template
+
+
 def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
     """The resources that stay when the stack is deleted."""
     cloudformation = account.clients("cloudformation", plan.region)
-    body = cloudformation.get_template(StackName=plan.name)["TemplateBody"]
-    template = body if isinstance(body, dict) else json.loads(body)
-    staying = {
-        name: resource for name, resource in template["Resources"].items() if resource.get("DeletionPolicy") == "Retain"
-    }
+    resources = template_of(account, plan)["Resources"]
+    staying = {name: resource for name, resource in resources.items() if resource.get("DeletionPolicy") == "Retain"}
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
     found = [each for page in pages for each in page["StackResourceSummaries"] if each["LogicalResourceId"] in staying]
     return tuple(

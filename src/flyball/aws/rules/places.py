@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from flyball.core.model import Application, Aws, Condition
-from flyball.core.model.rules import Forward, rules_in_order
+from flyball.core.model.rules import HIGHEST, Forward, rules_in_order
 
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -92,8 +92,8 @@ def _of_rules(app: Application) -> Iterator[str]:
     if len(rules) > 100:
         yield f"routes: {len(rules)} rules; a load balancer has 100"
     for rule in rules:
-        if not 1 <= rule.priority <= 50000:
-            yield f"routes: priority {rule.priority}; a listener rule's is 1 to 50000"
+        if not 1 <= rule.priority <= HIGHEST:
+            yield f"routes: priority {rule.priority}; a listener rule's is 1 to {HIGHEST}"
         values = 2 + (rule.condition.host is not None) + len(rule.condition.headers)
         if values > 5:
             yield f"routes: {rule.condition.path} has {values} condition values; a rule has at most 5"

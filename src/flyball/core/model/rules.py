@@ -17,6 +17,9 @@ from .application import Application
 from .routing import Condition, FixedResponse, Redirect
 
 WILDCARDS = frozenset("*?")
+SPACING = 100
+HIGHEST = 50_000
+"""The highest number a listener rule can have on AWS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One listener rule. `priority` is the number in the file, or one after the last such number."""
+    """One listener rule. `priority` is the number in the file, or the next hundred: others fit in between."""
 
     priority: int
     condition: Condition
@@ -47,9 +50,14 @@ def rules_in_order(app: Application) -> tuple[Rule, ...]:
     rules: list[Rule] = []
     last = 0
     for priority, condition, action in [*numbered, *unnumbered]:
-        last = max(last + 1, priority or 0)
+        last = max(last + 1, _next(last) if priority is None else priority)
         rules.append(Rule(priority=last, condition=condition, action=action))
     return tuple(rules)
+
+
+def _next(last: int) -> int:
+    hundred = (last // SPACING + 1) * SPACING
+    return hundred if hundred <= HIGHEST else last + 1
 
 
 def is_pattern(text: str) -> bool:
