@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,6 +72,31 @@ def test_what_is_written_already_is_left_alone_while_another_command_may_read_it
     state.create()
     assert [file.stat().st_mtime for file in written] == [0, 0, 0]
     assert {file.name for file in state.root.iterdir() if file.is_file()} == {".gitignore", "sockets", "version"}
+
+
+def test_a_socket_directory_outside_is_taken_away_with_its_sockets(tmp_path: Path, state_in) -> None:
+    state = state_in(tmp_path.joinpath(*["a rather long name"] * 5, ".flyball"))
+    state.create()
+    directory = state.sockets
+    (directory / "envoy.sock").touch()
+    state.remove_sockets()
+    assert not directory.exists()
+    assert not (state.root / "sockets").exists()
+    state.remove_sockets()
+    state.create()
+    (directory / "mine").touch()
+    state.remove_sockets()
+    assert [path.name for path in directory.iterdir()] == ["mine"]
+    (directory / "mine").unlink()
+
+
+def test_a_socket_directory_inside_stays() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="short-") as short:
+        state = StateDirectory(Path(short) / ".flyball")
+        state.create()
+        state.remove_sockets()
+        assert state.sockets == Path(short) / ".flyball" / "run"
+        assert state.sockets.is_dir()
 
 
 def test_a_socket_directory_that_somebody_else_made_is_refused(tmp_path: Path, state_in) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -81,11 +82,25 @@ class StateDirectory:
     @property
     def sockets(self) -> Path:
         """Directory for Unix sockets, of at most 70 bytes: inside the state directory where that is short enough."""
-        recorded = self.root / "sockets"
-        if recorded.exists():
-            return Path(recorded.read_text(encoding="utf-8"))
+        with contextlib.suppress(FileNotFoundError):
+            return Path(self._sockets_outside.read_text(encoding="utf-8"))
         inside = self.root.absolute() / "run"
         return inside if len(os.fsencode(inside)) <= SOCKETS_BYTES else _short_directory(self.root)
+
+    @property
+    def _sockets_outside(self) -> Path:
+        """File that remembers where the sockets are when that is outside."""
+        return self.root / "sockets"
+
+    def remove_sockets(self) -> None:
+        """Take the directory of the sockets away where it lies outside. Nothing listens there any more."""
+        if self._sockets_outside.exists():
+            directory = self.sockets
+            for left in directory.glob("*.sock"):
+                left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody has put something else there
+                directory.rmdir()
+            self._sockets_outside.unlink(missing_ok=True)
 
     def application_id(self, name: str) -> str:
         """The application's name and a hash of this directory: two checkouts of one application differ."""
@@ -110,7 +125,7 @@ class StateDirectory:
         sockets = self.sockets
         _make_private(sockets)
         if sockets.parent != self.root.absolute():
-            _keep(self.root / "sockets", str(sockets))
+            _keep(self._sockets_outside, str(sockets))
         _keep(self.root / "version", f"{VERSION}\n")
 
     def check_version(self) -> None:

@@ -30,9 +30,9 @@ from .instances import Instances
 from .journal import Event, Journal
 from .loop import Clock, Loop
 from .observe import Observer
-from .passage import current
 from .paths import StateDirectory
 from .pipeline import Pipeline
+from .rollouts import current
 from .specs import Specs, needed
 from .stores import Stores
 
@@ -69,6 +69,7 @@ class Runtime:
         """
         self.paths.create()
         self._lock = takeover.locked(self.paths.lock, self.app.name)
+        self.paths.create()  # again: a control plane that was just ending takes the sockets' directory away
         self.journal = Journal(self.paths.journal)
         self.app = changes.restored(self.journal, self.file, self.app)
         self.clock = Clock()
@@ -135,6 +136,7 @@ class Runtime:
             if not (self.adopted or self._balancer_adopted):  # what an earlier control plane left goes on serving
                 await self.balancer.stop()
                 await self.stores.stop()
+                self.paths.remove_sockets()
             await self.leave()
 
     # Running
@@ -277,6 +279,7 @@ class Runtime:
         self.instances.forget(())
         await self.balancer.stop()
         await self.stores.stop()
+        self.paths.remove_sockets()
         await self.leave()
 
     async def leave(self) -> None:
