@@ -69,6 +69,8 @@ class Control:
         connection, response = self._send(method, path, content, 300)
         try:
             body = response.read()
+        except (ConnectionError, http.client.HTTPException) as error:  # it ended in the middle of its answer
+            raise NotRunning(self._absent()) from error
         finally:
             connection.close()
         try:

@@ -28,7 +28,7 @@ from .files import find_file, load
 from .serving import serve
 from .waiting import ENDED_BADLY, GONE, Outcome, last_lines, until_settled
 
-CONTROL_STARTS_S = 30.0
+CONTROL_STARTS_S = 90.0  # longer than the balancer and a store with much data may take; it is told at once if it ends
 LAST_WORDS_S = 2.0
 
 
@@ -95,7 +95,8 @@ class _Screen:
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._greeted = False
         self._failing: dict[str, str] = {}
-        self._failure: asyncio.Future[Outcome] | None = None
+        self._failed = asyncio.Event()
+        self._outcome: Outcome | None = None
 
     def on_started(self, runtime: Runtime, control: dict[str, Any]) -> None:
         """Say what came up."""
@@ -124,10 +125,10 @@ class _Screen:
         if event.reason.kind.value in {"failed", "terminated"} and event.reason.instance is not None:
             # Its last words are read by then; looking for more would never end.
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, event.reason.instance)
-        if said["kind"] in ENDED_BADLY and not self._served(said["service"]) and self._failure is not None:
+        if said["kind"] in ENDED_BADLY and not self._served(said["service"]) and self._outcome is None:
             lines = last_lines(self._runtime.paths, said, self._failing.get(said["service"]))
-            if not self._failure.done():
-                self._failure.set_result(Outcome(said["reason"], lines))
+            self._outcome = Outcome(said["reason"], lines)
+            self._failed.set()
 
     def _served(self, service: str) -> bool:
         """Whether the service has anything to fall back to: then a failed deploy is no reason to end."""
@@ -137,9 +138,9 @@ class _Screen:
 
     async def watch(self, _: Runtime) -> int:
         """End everything with exit code 1 when a service can never come up."""
-        self._failure = asyncio.get_running_loop().create_future()
-        outcome = await self._failure
-        explain(self._runtime.app.name, outcome)
+        await self._failed.wait()
+        assert self._outcome is not None
+        explain(self._runtime.app.name, self._outcome)
         return 1
 
     def _follow(self, instance: str, *, from_end: bool) -> None:
