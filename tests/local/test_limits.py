@@ -37,15 +37,18 @@ def limits() -> Iterator[Limits]:
 
 @pytest.fixture
 def run(limits: Limits):
-    """Start Python in an instance's cgroup."""
+    """Start Python in an instance's cgroups; it is in all of them when the call returns."""
     children: list[subprocess.Popen[bytes]] = []
     joiner = 'n=$1; shift; while [ $n -gt 0 ]; do echo 0 > "$1"; shift; n=$((n-1)); done; exec "$@"'
 
     def start(instance: str, program: str) -> subprocess.Popen[bytes]:
-        procs = [str(path) for path in limits.create(instance)]
-        command = ["/bin/sh", "-c", joiner, "sh", str(len(procs)), *procs, sys.executable, "-I", "-S", "-c", program]
-        children.append(subprocess.Popen(command, start_new_session=True))
-        return children[-1]
+        procs = limits.create(instance)
+        words = [str(len(procs)), *map(str, procs), sys.executable, "-I", "-S", "-c", program]
+        child = subprocess.Popen(["/bin/sh", "-c", joiner, "sh", *words], start_new_session=True)
+        children.append(child)
+        pid = str(child.pid)
+        until(lambda: child.poll() is not None or all(pid in path.read_text().split() for path in procs))
+        return child
 
     yield start
     for child in children:
