@@ -19,10 +19,10 @@ from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
 from flyball.local import changes, git, git_remote, plan, releases, spool
 from flyball.local.journal import Event, Journal
-from flyball.local.passage import current, verdict
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import Pipeline
 from flyball.local.pipeline_records import Records, Run, Status
+from flyball.local.rollouts import current, verdict
 
 FILE = 'name = "shop"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
 WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")

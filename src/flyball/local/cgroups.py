@@ -88,8 +88,8 @@ class Hierarchy(Protocol):
         """Whether the kernel has killed a process of it at the memory limit."""
         ...
 
-    def kill(self, directory: str) -> None:
-        """SIGKILL everything in it."""
+    def kill(self, instance: str) -> None:
+        """SIGKILL everything in its directory."""
         ...
 
 
@@ -153,9 +153,9 @@ class Version2:
         """oom_kill of memory.events."""
         return count((self.application / instance / "memory.events").read_bytes(), b"oom_kill") > 0
 
-    def kill(self, directory: str) -> None:
+    def kill(self, instance: str) -> None:
         """cgroup.kill (Linux 5.14), else one by one."""
-        _kill(self.application / directory)
+        _kill(self.application / instance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +205,9 @@ class Version1:
         """oom_kill of memory.oom_control (Linux 4.13)."""
         return count((self.memory / instance / "memory.oom_control").read_bytes(), b"oom_kill") > 0
 
-    def kill(self, directory: str) -> None:
+    def kill(self, instance: str) -> None:
         """cgroup.kill of unified, else one by one."""
-        _kill((self.unified or self.memory) / directory)
+        _kill((self.unified or self.memory) / instance)
 
 
 def remove(directory: Path) -> bool:

@@ -19,7 +19,7 @@ from flyball.core.model import Application, Service
 
 from . import plan, source
 from .journal import APPLICATION, Journal
-from .passage import current
+from .rollouts import current
 
 
 class Beside(Protocol):

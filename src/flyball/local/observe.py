@@ -31,7 +31,6 @@ class Measured:
     memory_bytes: int | None = None
     requests_per_s: float = 0.0
     errors_per_s: float = 0.0
-    p95_ms: float | None = None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from typing import Protocol
 from zoneinfo import available_timezones
 
 from flyball.core.control.observation import Deploy, Intent, ReleaseSpec
-from flyball.core.control.state import Release, ReleaseStatus, ServiceState, State
+from flyball.core.control.reasons import ReasonKind
+from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
@@ -24,13 +25,22 @@ from . import git, git_remote, logs, plan, releases, trial
 from .journal import Event
 from .paths import StateDirectory
 from .pipeline_records import Records, Run, Stage, Status
+from .rollouts import current, verdict
 
 LAST_LINES = 15
 LOOK_EVERY_S = 0.1
-_SHOWN = {
-    *("failed", "in_service", "refused"),
-    *("rollout_started", "rollout_progress", "rollout_failed", "rolled_back", "rollback_failed"),
-}
+_SHOWN = frozenset(
+    {
+        ReasonKind.FAILED,
+        ReasonKind.IN_SERVICE,
+        ReasonKind.REFUSED,
+        ReasonKind.ROLLOUT_STARTED,
+        ReasonKind.ROLLOUT_PROGRESS,
+        ReasonKind.ROLLOUT_FAILED,
+        ReasonKind.ROLLED_BACK,
+        ReasonKind.ROLLBACK_FAILED,
+    }
+)
 
 
 class Plane(Protocol):
@@ -189,10 +199,10 @@ class Passage:
 
             def listener(event: Event) -> None:
                 why = event.reason
-                if why.service in wanted and why.kind.value in _SHOWN:
+                if why.service in wanted and why.kind in _SHOWN:
                     subject = f"{why.instance}: " if why.instance else ""
                     self._say(f"    {why.service}: {subject}{why.text}")
-                if why.kind.value == "failed" and why.instance is not None:
+                if why.kind is ReasonKind.FAILED and why.instance is not None:
                     failing[why.service] = why.instance
 
             self._plane.listeners.add(listener)
@@ -249,45 +259,11 @@ class Passage:
         return self._plane.now() - self._run.started_at
 
 
-def current(state: State, service: str) -> Release | None:
-    """The release that a service runs or is on its way to; None when it has none that works."""
-    known = next((one for one in state.services if one.name == service), None)
-    if known is None:
-        return None
-    building = [one for one in known.releases if one.status is ReleaseStatus.BUILDING]
-    if building:
-        return building[-1]
-    if known.rollout is not None:
-        return None if known.rollout.given_up else known.find_release(known.rollout.to_release)
-    return None if known.release is None else known.find_release(known.release)
-
-
-def verdict(state: State, service: str, number: int) -> str | None:
-    """How the rollout of a release ended: None while it is under way, "" when it serves, else why it does not."""
-    known = next((one for one in state.services if one.name == service), None)
-    release = None if known is None else known.find_release(number)
-    if known is None or release is None:
-        return f"release {number} is not known any more"
-    if release.status is ReleaseStatus.BUILD_FAILED:
-        return release.message
-    if release.status is ReleaseStatus.BUILDING or _under_way(known):
-        return None
-    if release.status is ReleaseStatus.FAILED:
-        return release.message
-    if release.status is ReleaseStatus.COMPLETED:
-        return "" if known.release == number else f"replaced by release {known.release}"
-    return None
-
-
-def _under_way(known: ServiceState) -> bool:
-    return known.rollout is not None and not known.rollout.given_up
-
-
 def _number(events: list[Event]) -> int:
     for event in events:
-        if event.reason.kind.value == "refused":
+        if event.reason.kind is ReasonKind.REFUSED:
             raise Failed(event.reason.text)
-        if event.reason.kind.value == "release_created" and event.reason.release is not None:
+        if event.reason.kind is ReasonKind.RELEASE_CREATED and event.reason.release is not None:
             return event.reason.release
     raise Failed("the control plane is ending")
 
