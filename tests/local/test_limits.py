@@ -12,7 +12,8 @@ import pytest
 
 from flyball.core.model import Size
 from flyball.local.cgroups import Files, Version1, Version2, count
-from flyball.local.limits import CgroupLimits, Limits, MeasuredOnly, detect
+from flyball.local.limits import CgroupLimits, Limits, MeasuredOnly
+from flyball.local.machine_limits import detect
 
 MB = 1024 * 1024
 SMALL = Size(cpu=0.25, memory_bytes=64 * MB)

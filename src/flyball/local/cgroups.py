@@ -237,57 +237,6 @@ def leaves(application: Path) -> Iterator[Path]:
         yield from sorted(path for path in application.iterdir() if path.is_dir())
 
 
-def recorded(record: Path | None) -> Path | None:
-    """The version 2 cgroup that an earlier control plane recorded, when it may still be written."""
-    if record is None or not record.exists():
-        return None
-    base = Path(record.read_text(encoding="utf-8"))
-    return base if os.access(base / "cgroup.procs", os.W_OK) else None
-
-
-def own(root: Path, membership: Path) -> Path:
-    """Our own version 2 cgroup: the line "0::/path"."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return root
-    return next((root / line[3:].lstrip("/") for line in lines if line.startswith("0::")), root)
-
-
-def topmost_writable(root: Path, ours: Path) -> Path | None:
-    """The highest cgroup above us that we may write: a process can only be moved below a common writable ancestor."""
-    found = None
-    for directory in (ours, *ours.parents):
-        if not (os.access(directory, os.W_OK) and os.access(directory / "cgroup.procs", os.W_OK)):
-            break
-        if {"cpu", "memory"} <= set((directory / "cgroup.controllers").read_text(encoding="ascii").split()):
-            found = directory
-        if directory == root:
-            break
-    return found
-
-
-def enable_controllers(directory: Path, ours: Path | None, wanted: tuple[str, ...] = ("cpu", "memory")) -> None:
-    """Let the cgroups below a directory have these controllers. `ours` is the cgroup that we are in. Raises OSError."""
-    switch = directory / "cgroup.subtree_control"
-    if set(wanted) <= set(switch.read_text(encoding="ascii").split()):
-        return
-    order = " ".join(f"+{controller}" for controller in wanted)
-    try:
-        switch.write_text(order, encoding="ascii")
-    except OSError:
-        # "No internal processes": a cgroup that hands out controllers may hold none itself (the root may).
-        # Only our own cgroup is emptied this way, as container runtimes do it.
-        if directory != ours:
-            raise
-        leaf = directory / "flyball-others"
-        leaf.mkdir(exist_ok=True)
-        for pid in (directory / "cgroup.procs").read_text(encoding="ascii").split():
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                (leaf / "cgroup.procs").write_text(pid, encoding="ascii")
-        switch.write_text(order, encoding="ascii")
-
-
 def _kill(directory: Path) -> None:
     switch = directory / "cgroup.kill"
     if switch.exists():

@@ -22,7 +22,7 @@ from flyball.core.errors import Failed
 
 from . import stores
 from .envoy import process as envoy
-from .limits import detect
+from .machine_limits import detect
 from .ports import PORTS, free_port
 
 PYTHON = (3, 11)

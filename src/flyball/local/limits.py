@@ -7,8 +7,6 @@ says so once. docs/explanation/limits.md tells what that means for a user.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -20,20 +18,7 @@ import structlog
 
 from flyball.core.model import Size
 
-from .cgroups import (
-    PERIOD_US,
-    SMALLEST_QUOTA_US,
-    Hierarchy,
-    Version1,
-    Version2,
-    enable_controllers,
-    leaves,
-    own,
-    recorded,
-    remove,
-    remove_soon,
-    topmost_writable,
-)
+from .cgroups import PERIOD_US, SMALLEST_QUOTA_US, Hierarchy, leaves, remove, remove_soon
 
 log = structlog.get_logger()
 START_CPU = 1.0  # cores while an instance starts: at a quarter of a core imports take 600 ms instead of 170
@@ -274,92 +259,3 @@ class CgroupLimits:
     def _refused(self, error: OSError) -> None:
         self._fallback.reason = f"the system refuses ({error})"
         log.warning(self.describe())
-
-
-def detect(
-    root: Path = Path("/sys/fs/cgroup"),
-    *,
-    application: str,
-    membership: Path = Path("/proc/self/cgroup"),
-    record: Path | None = None,
-) -> Limits:
-    """The best limits this system offers to this user, tried out: nothing is promised that does not work.
-
-    `application` is the application's id and names the cgroups (`flyball-<id>`). `membership` tells our own cgroup.
-    `record` keeps where version 2's were made: a later control plane may itself run in another cgroup and must find
-    its instances again.
-    """
-    if (root / "cgroup.controllers").exists():
-        return _try_version_2(root, f"flyball-{application}", membership, record)
-    if (root / "cpu" / "cpu.cfs_quota_us").exists() and (root / "memory" / "memory.limit_in_bytes").exists():
-        return _try_version_1(root, f"flyball-{application}")
-    if sys.platform != "linux":
-        return MeasuredOnly(f"{sys.platform} has no cgroups")
-    return MeasuredOnly(f"no cgroups with cpu and memory are mounted in {root}")
-
-
-def _try_version_1(root: Path, name: str) -> Limits:
-    cpuacct, unified = root / "cpuacct", root / "unified"
-    hierarchy = Version1(
-        cpu=root / "cpu" / name,
-        memory=root / "memory" / name,
-        cpuacct=cpuacct / name if cpuacct.exists() else None,
-        unified=unified / name if (unified / "cgroup.controllers").exists() else None,
-    )
-    if hierarchy.unified is None and hierarchy.cpuacct is None:
-        return MeasuredOnly(f"{root} has no cpuacct")
-    problem = _try_out(hierarchy)
-    return MeasuredOnly(problem) if problem else CgroupLimits(hierarchy, "cgroup v1")
-
-
-def _try_version_2(root: Path, name: str, membership: Path, record: Path | None) -> Limits:
-    ours = own(root, membership)
-    problem = (
-        f"this user may not write the cgroups of {root} (as a user: systemd-run --user --scope -p Delegate=yes ...)"
-    )
-    for base in dict.fromkeys((recorded(record), topmost_writable(root, ours))):
-        if base is None:
-            continue
-        hierarchy = Version2(base / name)
-        try:
-            enable_controllers(base, ours)
-            hierarchy.application.mkdir(exist_ok=True)
-            enable_controllers(hierarchy.application, None)
-        except OSError as error:
-            problem = f"the system refuses ({error})"
-            continue
-        problem = _try_out(hierarchy)
-        if not problem:
-            if record is not None:
-                record.write_text(str(base), encoding="utf-8")
-            return CgroupLimits(hierarchy, "cgroup v2")
-    return MeasuredOnly(problem)
-
-
-def _try_out(hierarchy: Hierarchy) -> str:
-    """Make a cgroup, limit it, let a process join it, read it, remove it. The problem, or ""."""
-    name = f"try-{os.getpid()}"
-    directories = [application / name for application in hierarchy.applications]
-    joiner = 'for file; do echo 0 > "$file" || exit 1; done'
-    try:
-        for directory in directories:
-            directory.mkdir(parents=True, exist_ok=True)
-        hierarchy.prepare(name)
-        hierarchy.limit(name, quota_us=PERIOD_US, burst_us=0, memory_bytes=64 * 1024 * 1024)
-        subprocess.run(
-            ["/bin/sh", "-c", joiner, "sh", *(str(directory / "cgroup.procs") for directory in directories)],
-            check=True,
-            capture_output=True,
-            timeout=10,
-        )
-        hierarchy.cpu_s(name)
-        hierarchy.memory_bytes(name)
-    except subprocess.CalledProcessError as error:
-        return f"the system refuses to move processes ({error.stderr.decode(errors='replace').strip()})"
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return f"the system refuses ({error})"
-    finally:
-        for directory in directories:
-            hierarchy.files.forget(directory)
-            remove(directory)
-    return ""

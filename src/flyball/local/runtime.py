@@ -20,8 +20,7 @@ from flyball.core.control.state import ReleaseStatus, State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
 
-from . import changes, git_remote, logs, plan, takeover, view
-from . import limits as machine_limits
+from . import changes, git_remote, logs, machine_limits, plan, takeover, view
 from .apply import Applier
 from .balancer import Balancer
 from .git_remote import Remote
