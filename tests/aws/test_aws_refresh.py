@@ -8,7 +8,7 @@ import pytest
 
 from aws import applications
 from flyball.aws import refresh
-from flyball.aws.deployment import Desk, StackPlan, changes, parameters
+from flyball.aws.deployment import StackPlan, changes, parameters
 from flyball.aws.deployment.account import Account
 from flyball.core.errors import Failed
 
@@ -189,9 +189,3 @@ def test_a_failure_is_told_by_its_first_cause():
         ["create", "failed", "Table"],
         ["create", "failed", "Listener"],
     ]
-
-
-def test_a_replacement_is_warned_of():
-    change = changes.Change(action="Modify", name="Table", kind="AWS::DynamoDB::Table", replaces=True)
-    assert str(change) == "~ Table AWS::DynamoDB::Table  (replaced: the old one is deleted)"
-    assert Desk(say=print, agree=bool).pause

@@ -16,7 +16,7 @@ from flyball.core.errors import Failed
 from flyball.core.model import Application
 
 from . import changes, parameters, priorities, stacks
-from .account import Account, Clients, identify
+from .account import Account, Clients, answering, identify
 from .changes import Change
 from .stacks import StackPlan, plans
 
@@ -32,10 +32,12 @@ class Desk:
     pause: Callable[[float], None] = time.sleep
 
 
+@answering()
 def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
     """Create or update every stack, secondary regions first; the outputs of the first region's stack.
 
-    Raises Failed without credentials, when it is not agreed to, or with the first cause of a failure.
+    Raises Failed without credentials, when it is not agreed to, when a store would be emptied, or with the first cause
+    of a failure.
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
@@ -47,11 +49,13 @@ def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients
     return stacks.outputs(account, wanted[-1])
 
 
+@answering()
 def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> dict[str, tuple[Change, ...]]:
     """What a deployment would change, by stack; nothing is changed."""
     account = identify(clients)
     found: dict[str, tuple[Change, ...]] = {}
     for asked in wanted:
+        stacks.check_changeable(account, asked)
         new = stacks.is_new(account, asked)
         plan = _settled(account, asked, new=new)
         proposal = changes.propose(account, plan, parameters.values(app, plan, account, new=new), new=new)
@@ -60,6 +64,7 @@ def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> 
     return found
 
 
+@answering()
 def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_stores: bool = False) -> None:
     """Delete every stack. Stores stay, and a later deployment takes them up again; unless `with_stores`."""
     account = identify(clients)
@@ -91,6 +96,7 @@ def _settled(account: Account, plan: StackPlan, *, new: bool) -> StackPlan:
 def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
     """Bring one stack up to its plan; True when it was created by this."""
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
+    stacks.check_changeable(account, plan)
     new = stacks.is_new(account, plan)
     plan = _settled(account, plan, new=new)
     given: Mapping[str, str] = parameters.values(app, plan, account, new=new)
@@ -102,6 +108,13 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     desk.say(f"{plan.name} in {plan.region}: {len(proposal.changes)} changes")
     for change in proposal.changes:
         desk.say(f"  {change}")
+    lost = [change.name for change in proposal.changes if change.loses_data]
+    if lost:
+        changes.withdraw(account, plan, proposal, new=new)
+        raise Failed(
+            f"{plan.name}: {', '.join(lost)} would be replaced by an empty one; nothing was changed. A store's key and "
+            "kind stay what they are: name a new store in the file and move the data"
+        )
     if not agreed and not desk.agree(f"{'create' if new else 'update'} {plan.name}?"):
         changes.withdraw(account, plan, proposal, new=new)
         raise Failed(f"{plan.name}: not agreed to, nothing was changed")

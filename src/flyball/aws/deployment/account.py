@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,18 @@ def boto3_clients(service: str, region: str) -> Any:
     return boto3.client(service, region_name=region)
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Work with AWS whose refusals are told in a sentence: a missing right, a token that ended, no way there."""
+    exceptions = importlib.import_module("botocore.exceptions")
+    try:
+        yield
+    except exceptions.ClientError as refused:
+        raise Failed(f"AWS refuses {refused.operation_name}: {refused.response['Error']['Message']}") from refused
+    except exceptions.BotoCoreError as unreachable:
+        raise Failed(f"AWS cannot be asked: {unreachable}") from unreachable
+
+
 def identify(clients: Clients) -> Account:
     """Ask AWS who we are. Raises Failed when there are no credentials, or they are not accepted."""
     exceptions = importlib.import_module("botocore.exceptions")
@@ -44,6 +57,4 @@ def identify(clients: Clients) -> Account:
         raise Failed(NO_CREDENTIALS) from absent
     except exceptions.ClientError as refused:
         raise Failed(f"AWS does not accept these credentials: {refused.response['Error']['Message']}") from refused
-    except exceptions.BotoCoreError as unreachable:
-        raise Failed(f"AWS cannot be asked: {unreachable}") from unreachable
     return Account(number=caller["Account"], principal=caller["Arn"], clients=clients)

@@ -15,22 +15,43 @@ from .account import Account
 from .stacks import PAUSE, POLL_S, SAY, StackPlan
 
 NOTHING = ("didn't contain changes", "No updates are to be performed")
+STORES = frozenset(
+    (
+        "AWS::DynamoDB::GlobalTable",
+        "AWS::DynamoDB::Table",
+        "AWS::ElastiCache::ReplicationGroup",
+        "AWS::S3::Bucket",
+    )
+)
+FATES = {
+    "ReplaceAndDelete": "  (replaced: the old one is deleted)",
+    "ReplaceAndRetain": "  (replaced: the old one stays, outside of the stack)",
+    "ReplaceAndSnapshot": "  (replaced: the old one is deleted after a last snapshot)",
+    "Retain": "  (stays, outside of the stack)",
+    "Snapshot": "  (deleted after a last snapshot)",
+}
 SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One resource that would be added, changed or removed."""
+    """One resource that would be added, changed or removed. `fate`: what becomes of the old one, in AWS's word."""
 
     action: str
     name: str
     kind: str
     replaces: bool
+    fate: str = ""
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether a store would be replaced by an empty one."""
+        return self.replaces and self.kind in STORES
 
     def __str__(self) -> str:
-        """As a line: a sign, the resource, and a warning when the old one is thrown away."""
-        warning = "  (replaced: the old one is deleted)" if self.replaces else ""
-        return f"{SIGNS.get(self.action, self.action)} {self.name} {self.kind}{warning}"
+        """As a line: a sign, the resource, and what becomes of the old one."""
+        fate = FATES.get(self.fate, FATES["ReplaceAndDelete"] if self.replaces else "")
+        return f"{SIGNS.get(self.action, self.action)} {self.name} {self.kind}{fate}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +98,7 @@ def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, .
             name=each["LogicalResourceId"],
             kind=each["ResourceType"],
             replaces=each.get("Replacement") == "True",
+            fate=each.get("PolicyAction", ""),
         )
         for each in sorted(found, key=lambda each: (each["Action"], each["LogicalResourceId"]))
     )

@@ -15,6 +15,14 @@ from .account import Account
 
 BUDGET_REGION = "us-east-1"
 POLL_S = 5.0
+HINDRANCES = {
+    "UPDATE_ROLLBACK_FAILED": "CloudFormation could not undo an update; continue the rollback in its console first",
+    "DELETE_FAILED": "it is half deleted; `flyball aws destroy` goes on with that",
+    "CREATE_FAILED": "its creation failed; `flyball aws destroy` clears it away",
+    "ROLLBACK_COMPLETE": "its creation failed; `flyball aws deploy` clears that away and begins again",
+    "ROLLBACK_FAILED": "its creation failed; `flyball aws deploy` clears that away and begins again",
+}
+"""States in which AWS refuses a change set, and what to do."""
 SAY = Callable[[str], None]
 PAUSE = Callable[[float], None]
 
@@ -76,6 +84,17 @@ def _described(account: Account, plan: StackPlan) -> dict[str, Any] | None:
 def is_new(account: Account, plan: StackPlan) -> bool:
     """Whether the stack has never been made; a stack that only holds a proposal has not."""
     return status(account, plan) in {None, "REVIEW_IN_PROGRESS"}
+
+
+def check_changeable(account: Account, plan: StackPlan) -> None:
+    """Raises Failed when the stack is in a state in which AWS refuses every change set."""
+    now = status(account, plan)
+    if now is None or now == "REVIEW_IN_PROGRESS":
+        return
+    if now.endswith("_IN_PROGRESS"):
+        raise Failed(f"{plan.name} is {now}: another change of it is under way; try again when that has ended")
+    if now in HINDRANCES:
+        raise Failed(f"{plan.name} is {now}: {HINDRANCES[now]}")
 
 
 def outputs(account: Account, plan: StackPlan) -> dict[str, str]:
