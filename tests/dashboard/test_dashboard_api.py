@@ -105,6 +105,13 @@ async def test_states_are_made_only_while_somebody_looks(runtime):
     await listening.stream.aclose()
     await asyncio.wait_for(listening.feed._task, 30.0)
 
+    runtime.run(serving(2))
+    listening.stream = listening.feed.stream(None)
+    _, state = await listening.until("event: state")
+
+    assert len(state["services"][0]["instances"]) == 2, "a page that is opened later is told nothing old"
+    await listening.stream.aclose()
+
 
 async def test_last_event_id_is_understood(api, runtime):
     event = runtime.say(ReasonKind.HELD, "missed")

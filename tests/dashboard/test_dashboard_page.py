@@ -197,6 +197,7 @@ async def test_it_comes_back_by_itself_and_has_missed_nothing(browser, runtime):
         runtime.closing = asyncio.Event()
         runtime.listeners.clear()
         runtime.say(ReasonKind.SCALE_OUT, "while nobody looked", before=3, after=4)
+        runtime.journal.record_history(runtime.clock.now(), [("web", {"rps": 777.0})])
 
         again = await start(runtime)
 
@@ -204,6 +205,7 @@ async def test_it_comes_back_by_itself_and_has_missed_nothing(browser, runtime):
         await page.locator("#why-web .decisions li").filter(has_text="while nobody looked").wait_for()
         await page.locator("#why-web .decisions li").filter(has_text="cpu 83 %").wait_for()
         assert await page.locator("#events li").filter(has_text="while nobody looked").count() == 1
+        await page.get_by_role("img", name="and 777/s").wait_for()
         assert await page.locator("#notice").is_hidden()
         await again.end()
 

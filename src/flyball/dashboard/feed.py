@@ -68,6 +68,7 @@ class Feed:
         page = _Page()
         self._pages.add(page)
         if self._task is None or self._task.done():
+            page.states_told = self._states  # the newest one is as old as the last page
             self._task = asyncio.ensure_future(self._watch())
             self._task.add_done_callback(_report)
         try:

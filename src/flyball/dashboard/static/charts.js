@@ -136,7 +136,8 @@ export class Chart {
 
   #line({ colour: name, dash, stepped, fill, faint }) {
     return {
-      stroke: () => paint(name), width: faint ? 1 : 1.75, dash, points: { show: false }, spanGaps: false,
+      stroke: () => paint(name), width: faint ? 1 : 1.75, dash, spanGaps: false,
+      points: { show: false, size: 4, fill: () => paint(name), filter: (plot, position) => lonely(plot.data[position]) },
       ...(fill ? { fill: () => paint(`${name}-fill`) } : {}),
       ...(stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
     };
@@ -219,6 +220,12 @@ export const MARKS = {
   rollout_failed: { sign: "R", colour: "--bad", word: "rollout failed" },
   rollback_failed: { sign: "R", colour: "--bad", word: "rollback failed" },
 };
+
+/** Values without a neighbour: no line goes to them, so they are drawn as dots. */
+function lonely(values) {
+  const there = (index) => values[index] !== null && values[index] !== undefined;
+  return [...values.keys()].filter((index) => there(index) && !there(index - 1) && !there(index + 1));
+}
 
 function stamp(at, step) {
   const date = new Date(at * 1000);

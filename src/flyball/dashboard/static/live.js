@@ -26,11 +26,10 @@ export class Live extends EventTarget {
     this.#source = new EventSource(this.#last === null ? "/api/live" : `/api/live?after=${this.#last}`);
     this.#source.addEventListener("state", (event) => {
       this.#heard = performance.now();
-      if (!this.#up) {
-        this.#up = true;
-        this.dispatchEvent(new Event("up"));
-      }
       this.dispatchEvent(new CustomEvent("state", { detail: JSON.parse(event.data) }));
+      if (this.#up) return;
+      this.#up = true;
+      this.dispatchEvent(new Event("up")); // after the state, so that what was missed is asked for up to it
     });
     this.#source.addEventListener("decision", (event) => {
       if (event.lastEventId) this.#last = Number(event.lastEventId);

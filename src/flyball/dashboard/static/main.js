@@ -149,6 +149,7 @@ live.addEventListener("up", () => {
   standing("yes", "live");
   const back = shown.downAt !== null;
   shown.downAt = null;
+  notice(shown.state);
   if (back) reloadAll();
 });
 live.addEventListener("down", () => {
