@@ -24,6 +24,7 @@ APP = application()
         (0, "exited with code 0"),
         (3, "exited with code 3"),
         (-11, "was killed by signal 11 (SIGSEGV)"),
+        (-15, "ended on signal 15 (SIGTERM)"),
         (-64, "was killed by signal 64"),
     ],
 )

@@ -73,7 +73,9 @@ def exit_text(seen: InstanceSeen) -> str:
         return "exited"
     if seen.exit_code < 0:
         name = _SIGNALS.get(-seen.exit_code)
-        return f"was killed by signal {-seen.exit_code}" + (f" ({name})" if name else "")
+        # Many servers finish what they have on SIGTERM and then die of it, as convention asks: nobody killed them.
+        how = "ended on" if name == "SIGTERM" else "was killed by"
+        return f"{how} signal {-seen.exit_code}" + (f" ({name})" if name else "")
     return f"exited with code {seen.exit_code}"
 
 
