@@ -27,7 +27,7 @@ def test_a_duration_is_a_number_with_a_unit(text, seconds):
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "60", "1 minute", "-1s", "s", "1s2"])
+@pytest.mark.parametrize("text", ["", "60", "1 minute", "1 m", "-1s", "s", "1s2", "\u0663s"])
 def test_what_is_not_a_duration_is_refused(text):
     with pytest.raises(FileError, match="is not a duration"):
         parse_duration(text)

@@ -17,10 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, log
 
+from flyball.core import durations
 from flyball.core.errors import FileError
-
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +83,9 @@ class RateCurve:
 def parse_duration(text: str) -> float:
     """Seconds in `"500ms"`, `"90s"`, `"1m30s"`, `"2h"`. Raises FileError."""
     stripped = text.strip()
-    if not re.fullmatch(rf"(?:{_DURATION.pattern})+", stripped):
+    if not re.fullmatch(rf"({durations.PATTERN})+", stripped):
         raise FileError(f'"{text}" is not a duration; write for example "90s", "5m" or "1m30s"')
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(stripped))
+    return sum(durations.seconds(part[0]) or 0.0 for part in re.finditer(durations.PATTERN, stripped))
 
 
 def parse_stages(text: str) -> RateCurve:

@@ -10,9 +10,10 @@ import re
 import string
 from collections.abc import Mapping
 
+from flyball.core import durations
 from flyball.core.model import Comparison, Metric
 
-DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+DURATION_PATTERN = rf"^{durations.PATTERN}$"
 SIZE_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,6})?(B|[KMGT]i?B)$"
 PERCENT_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[ ]?%$"
 RATE_PATTERN = r"^[0-9]{1,9}/[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
@@ -20,7 +21,6 @@ CONDITION_PATTERN = (
     r"^(cpu|memory|requests|errors|p50|p95|p99)[ ]*(>=|<=|>|<)[ ]*[0-9]{1,9}(\.[0-9]{1,6})?[ ]?(%|ms|s|m|h|d)?$"
 )
 
-_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"TB": 1024**4, "GB": 1024**3, "MB": 1024**2, "KB": 1024, "B": 1}
 _LATENCIES = (Metric.P50, Metric.P95, Metric.P99)
 
@@ -33,19 +33,19 @@ def duration(text: str) -> float:
     """Seconds of "500ms", "30s", "5m", "1h" or "7d". Raises NotAUnit."""
     if text.startswith("-"):
         raise NotAUnit(f"must not be negative, found {text!r}")
-    if re.fullmatch(DURATION_PATTERN, text) is None:
+    seconds = durations.seconds(text)
+    if seconds is None:
         raise NotAUnit(f"not a duration: {text!r} (write 500ms, 30s, 5m, 1h or 7d)")
-    number, unit = _split(text)
-    # Milliseconds are divided, not multiplied by 0.001: 1100 / 1000 is the float a reader would type.
-    return number / 1000.0 if unit == "ms" else number * _SECONDS[unit]
+    return seconds
 
 
 def size(text: str) -> int:
     """Bytes of "64KB", "512MB" or "2GB", rounded down. Raises NotAUnit."""
     if re.fullmatch(SIZE_PATTERN, text) is None:
         raise NotAUnit(f"not a size: {text!r} (write 64KB, 512MB or 2GB)")
-    number, unit = _split(text)
-    return int(number * _BYTES[unit.replace("i", "")])
+    number = text.rstrip(string.ascii_letters)
+    unit = text[len(number) :]
+    return int(float(number) * _BYTES[unit.replace("i", "")])
 
 
 def percent(text: str) -> float:
@@ -87,8 +87,9 @@ def threshold(metric: Metric, text: str) -> float:
 def duration_text(seconds: float) -> str:
     """The shortest exact spelling: 90.0 is "90s", 3600.0 "1h", 0.5 "500ms"."""
     for unit in ("d", "h", "m"):
-        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
-            return f"{int(seconds / _SECONDS[unit])}{unit}"
+        length = durations.SECONDS[unit]
+        if seconds >= length and seconds % length == 0:
+            return f"{int(seconds / length)}{unit}"
     milliseconds = seconds * 1000
     if seconds < 1 and 0 < milliseconds == round(milliseconds):
         return f"{round(milliseconds)}ms"
@@ -125,8 +126,3 @@ def value_text(value: object) -> str:
         return "a list"
     text = repr(value) if isinstance(value, str | int | float) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _split(text: str) -> tuple[float, str]:
-    number = text.rstrip(string.ascii_letters)
-    return float(number), text[len(number) :]
