@@ -15,6 +15,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
+from flyball.core.manifest.fargate import MIB, UNITS
 from flyball.core.model import Service
 
 from . import rollout
@@ -28,7 +29,6 @@ from .observe import log_group
 from .site import Site, instance_service, logical
 from .stores import StoreThere
 
-MIB = 1024 * 1024
 PLATFORM = "1.4.0"
 PROVIDERS = "CapacityProviders"
 
@@ -94,7 +94,7 @@ def build(
         site.stack,
         logical(service.name, "Task"),
         family=site.name(service.name),
-        cpu=str(round(service.size.cpu * 1024)),
+        cpu=str(round(service.size.cpu * UNITS)),
         memory=str(service.size.memory_bytes // MIB),
         network_mode="awsvpc",
         requires_compatibilities=["FARGATE"],

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flyball.core.manifest import ParityWarning, fargate_size, parse, warnings
+from flyball.core.manifest import ParityWarning, parse, warnings
+from flyball.core.manifest.fargate import fargate_size
 from manifests import EXAMPLES
 
 AWS = "[aws]\nregion = 'eu-north-1'\n"

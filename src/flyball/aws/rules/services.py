@@ -7,18 +7,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from flyball.core.manifest.fargate import MEMORY_MIB, MIB, UNITS
 from flyball.core.model import Aws, BalancingAlgorithm, Compute, Service
 
-MIB = 1024 * 1024
-FARGATE_MEMORY_MIB = {
-    256: (512, 1024, 2048),
-    512: tuple(range(1024, 4097, 1024)),
-    1024: tuple(range(2048, 8193, 1024)),
-    2048: tuple(range(4096, 16385, 1024)),
-    4096: tuple(range(8192, 30721, 1024)),
-    8192: tuple(range(16384, 61441, 4096)),
-    16384: tuple(range(32768, 122881, 8192)),
-}
 LOOPBACK = re.compile(r"(^|[=@ ])(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:|$| )")
 OURS = frozenset({"PORT", "HOST"})
 
@@ -47,11 +38,11 @@ def of_size(aws: Aws, service: Service) -> Iterator[str]:
     """Fargate has pairs of cpu and memory."""
     if aws.compute is not Compute.FARGATE:
         return
-    units, memory = service.size.cpu * 1024, service.size.memory_bytes / MIB
-    allowed = FARGATE_MEMORY_MIB.get(round(units)) if units == round(units) else None
+    units, memory = service.size.cpu * UNITS, service.size.memory_bytes / MIB
+    allowed = MEMORY_MIB.get(round(units)) if units == round(units) else None
     where = f"services.{service.name}.size"
     if allowed is None:
-        sizes = ", ".join(f"{each / 1024:g}" for each in FARGATE_MEMORY_MIB)
+        sizes = ", ".join(f"{each / UNITS:g}" for each in MEMORY_MIB)
         yield f"{where}.cpu: {service.size.cpu:g}; Fargate has {sizes}; RegisterTaskDefinition would fail"
     elif memory not in allowed:
         yield (

@@ -2,7 +2,7 @@
 
 from .complaints import Complaint, ManifestError, ParityWarning, render
 from .json_schema import json_schema
-from .lint import fargate_size, warnings
+from .lint import warnings
 from .reading import parse
 from .resolved import resolved
 
@@ -10,7 +10,6 @@ __all__ = [
     "Complaint",
     "ManifestError",
     "ParityWarning",
-    "fargate_size",
     "json_schema",
     "parse",
     "render",

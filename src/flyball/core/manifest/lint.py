@@ -13,6 +13,7 @@ from flyball.core.model import Application, Compute, Metric, ScalingShape, Servi
 
 from . import units
 from .complaints import ParityWarning
+from .fargate import fargate_size
 
 _DOCS = "https://docs.aws.amazon.com/"
 _ALB = _DOCS + "elasticloadbalancing/latest/application/"
@@ -25,17 +26,6 @@ _KEEP_ALIVE = {
     "gunicorn": ("--keep-alive", 2.0),
     "uvicorn": ("--timeout-keep-alive", 5.0),
     "hypercorn": ("--keep-alive", 5.0),
-}
-
-# Memory that Fargate has for each size of processor: CPU units, then MiB from, to, step.
-_FARGATE = {
-    256: (512, 2048, 512),
-    512: (1024, 4096, 1024),
-    1024: (2048, 8192, 1024),
-    2048: (4096, 16384, 1024),
-    4096: (8192, 30720, 1024),
-    8192: (16384, 61440, 4096),
-    16384: (32768, 122880, 8192),
 }
 
 
@@ -55,17 +45,6 @@ def warnings(app: Application) -> tuple[ParityWarning, ...]:
                 found += _size(at, service)
     found += _application(app)
     return tuple(found)
-
-
-def fargate_size(cpu: float, memory_bytes: int) -> tuple[float, int]:
-    """The smallest size of Fargate with at least these cores and bytes; the largest when none is."""
-    memory = math.ceil(memory_bytes / 1024**2)
-    for units_of_cpu, (low, high, step) in _FARGATE.items():
-        if units_of_cpu >= cpu * 1024 and high >= memory:
-            fitting = max(low, math.ceil(memory / step) * step)
-            # 0.25 vCPU has 512, 1024 and 2048 MiB, but not 1536.
-            return units_of_cpu / 1024, (2048 if (units_of_cpu, fitting) == (256, 1536) else fitting) * 1024**2
-    return 16.0, 122880 * 1024**2
 
 
 def _capacity(at: str, service: Service) -> Iterator[ParityWarning]:

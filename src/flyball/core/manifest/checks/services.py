@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from flyball.core.manifest import units
 from flyball.core.manifest.schema import FileTable, ServiceTable
-from flyball.core.model import BalancingAlgorithm, Store, StoreKind, Strategy
+from flyball.core.model import BalancingAlgorithm, Strategy
+from flyball.core.model.stores import variable
 
 from .fault import Fault, Path
 
@@ -56,15 +57,13 @@ def _stores(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Fault]
 
 
 def _environment(at: Path, service: ServiceTable) -> Iterator[Fault]:
-    variables = {Store(name=store, kind=StoreKind.TABLE).variable: store for store in service.stores or []}
-    for variable in service.env or {}:
-        path = (*at, "env", variable)
-        if variable == "PORT":
+    stores = {variable(store): store for store in service.stores or []}
+    for name in service.env or {}:
+        path = (*at, "env", name)
+        if name == "PORT":
             yield Fault(path=path, message="PORT is set by Flyball: every instance has its own", on_key=True)
-        elif variable in variables:
-            yield Fault(
-                path=path, message=f"{variable} is set by Flyball for store `{variables[variable]}`", on_key=True
-            )
+        elif name in stores:
+            yield Fault(path=path, message=f"{name} is set by Flyball for store `{stores[name]}`", on_key=True)
 
 
 def _instances(at: Path, service: ServiceTable) -> Iterator[Fault]:
