@@ -200,8 +200,7 @@ class Passage:
             def listener(event: Event) -> None:
                 why = event.reason
                 if why.service in wanted and why.kind in _SHOWN:
-                    subject = f"{why.instance}: " if why.instance else ""
-                    self._say(f"    {why.service}: {subject}{why.text}")
+                    self._say(f"    {why.service}: {why.text}")
                 if why.kind is ReasonKind.FAILED and why.instance is not None:
                     failing[why.service] = why.instance
 
