@@ -152,7 +152,9 @@ def forum() -> Application:
     return Application(
         name="forum",
         services=tuple(_forum_service(name) for name in ("posts", "threads", "users")),
-        stores=(Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk"))),),
+        stores=(
+            Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
+        ),
         aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
     )
 
@@ -257,7 +259,7 @@ def _everything(compute: Compute) -> Application:
         name="everything",
         services=(first, second),
         stores=(
-            Store(name="things", kind=StoreKind.TABLE, key=(KeyField(name="n", type=KeyType.NUMBER),)),
+            Store(name="things", kind=StoreKind.TABLE, key=(KeyField(name="n", type=KeyType.NUMBER),), ttl="until"),
             Store(name="files", kind=StoreKind.BUCKET, archive_after_s=86400.0),
             Store(name="cache", kind=StoreKind.REDIS, replicas=0),
         ),

@@ -148,6 +148,10 @@ COMMON: dict[str, tuple[str, Reader]] = {
         "aws.network.private_subnets",
         lambda stack: [stack.named(f"Private{zone}Subnet")["CidrBlock"] for zone in "AB"],
     ),
+    "Store.ttl": (
+        "stores.0.ttl",
+        lambda stack: stack.named("ThingsTable")["TimeToLiveSpecification"]["AttributeName"],
+    ),
     "Store.replicas": ("stores.2.replicas", lambda stack: stack.named("CacheRedis")["NumCacheClusters"] - 1),
     "Store.archive_after_s": (
         "stores.1.archive_after_s",

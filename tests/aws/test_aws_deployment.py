@@ -356,7 +356,7 @@ def test_bucket(cloud: Cloud):
     name = "session-app-uploads-123456789012-us-east-1"
     assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
-    assert [each["StorageClass"] for rule in rules for each in rule.get("Transitions", ())] == ["GLACIER"]
+    assert [each["StorageClass"] for rule in rules for each in rule.get("Transitions", ())] == ["GLACIER_IR"]
     assert set(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values()) == {True}
 
 

@@ -90,6 +90,11 @@ def test_refresh_has_the_files_numbers(synth: Synth):
     assert len(preferences["AlarmSpecification"]["Alarms"]) == 2
 
 
+def test_the_rows_of_the_forum_end_by_the_attribute_that_it_writes(synth: Synth):
+    table = synth(applications.forum())["forum-us-east-1"].named("ForumTable")
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+
+
 def test_rules_without_a_number(synth: Synth):
     stack = synth(applications.everything_on_machines())["everything-eu-north-1"]
     found = {

@@ -200,7 +200,7 @@ def test_spot_for_what_is_above_the_minimum(two_regions: dict[str, Stack]):
 def test_s3_lifecycle_moves_old_files_to_glacier(session_app: Stack):
     bucket = session_app.named(_bucket(session_app, "UploadsBucket"))
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
-    assert rules["archive"]["Transitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 90}]
+    assert rules["archive"]["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}]
 
 
 def test_budget_alarm(two_regions: dict[str, Stack]):

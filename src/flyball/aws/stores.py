@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -133,6 +134,7 @@ def _regional_table(site: Site, store: Store, name: str) -> None:
         point_in_time_recovery_specification=made.PointInTimeRecoverySpecificationProperty(
             point_in_time_recovery_enabled=True
         ),
+        time_to_live_specification=_time_to_live(made, store),
         sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
         deletion_protection_enabled=False,
         table_class="STANDARD",
@@ -156,6 +158,7 @@ def _global_table(site: Site, store: Store, name: str) -> None:
         key_schema=[
             made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in _key_types(store)
         ],
+        time_to_live_specification=_time_to_live(made, store),
         sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
         stream_specification=made.StreamSpecificationProperty(stream_view_type="NEW_AND_OLD_IMAGES"),
         replicas=[
@@ -171,6 +174,13 @@ def _global_table(site: Site, store: Store, name: str) -> None:
         ],
     )
     table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+
+def _time_to_live(made: Any, store: Store) -> Any:
+    """The attribute by which DynamoDB deletes rows; both kinds of table have a class of their own for it."""
+    if store.ttl is None:
+        return None
+    return made.TimeToLiveSpecificationProperty(attribute_name=store.ttl, enabled=True)
 
 
 def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
@@ -220,8 +230,10 @@ def archive_days(seconds: float) -> int:
 
 
 def _to_glacier(seconds: float) -> s3.Transition:
+    """Glacier Instant Retrieval: the application reads an old file as before. The other Glaciers would refuse it."""
     return s3.Transition(
-        storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(archive_days(seconds))
+        storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
+        transition_after=cdk.Duration.days(archive_days(seconds)),
     )
 
 

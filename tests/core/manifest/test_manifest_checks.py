@@ -56,6 +56,7 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("[[routes]]\nredirect = '/a'\nbody = 'x'", "routes[0].body", "does not go with `redirect`"),
         ("[listener]\ntls.certificate = 'a.pem'", "listener.tls", "certificate and key go together"),
         ("[stores.a]\nkind = 'redis'\nkey = { a = 'string' }", "stores.a.key", "is for kind `table`, not `redis`"),
+        ("[stores.a]\nkind = 'bucket'\nttl = 'expires'", "stores.a.ttl", "is for kind `table`, not `bucket`"),
         ("[stores.a]\nkind = 'bucket'\nreplicas = 1", "stores.a.replicas", "is for kind `redis`, not `bucket`"),
         ("[stores.a]\nkind = 'redis'\narchive_after = '1d'", "stores.a.archive_after", "is for kind `bucket`"),
         ("[stores.a]\nkind = 'table'", "stores.a", "a table needs a key"),

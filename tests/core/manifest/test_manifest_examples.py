@@ -346,6 +346,7 @@ def test_every_other_word_reaches_the_model():
         [stores.items]
         kind = "table"
         key = { id = "number" }
+        ttl = "until"
         [[routes]]
         path = "/old"
         redirect = "/new"
@@ -400,7 +401,7 @@ def test_every_other_word_reaches_the_model():
     assert app.stores == (
         Store(name="files", kind=StoreKind.BUCKET, archive_after_s=90 * 86400.0),
         Store(name="cache", kind=StoreKind.REDIS, replicas=2),
-        Store(name="items", kind=StoreKind.TABLE, key=(KeyField(name="id", type=KeyType.NUMBER),)),
+        Store(name="items", kind=StoreKind.TABLE, key=(KeyField(name="id", type=KeyType.NUMBER),), ttl="until"),
     )
     assert app.listener == Listener(
         port=9000,

@@ -65,6 +65,11 @@ ROWS = (
     on_aws("Store.kind", local=yes("SQLite, Redis, directory"), aws=yes("DynamoDB, ElastiCache, S3")),
     on_aws("Store.key", local=yes("`key` of the URL"), aws=yes("KeySchema, and `key` of the URL")),
     on_aws(
+        "Store.ttl",
+        local=no("SQLite has no clock; the application takes an expired row for gone, as on AWS until it is deleted"),
+        aws=yes("TimeToLiveSpecification"),
+    ),
+    on_aws(
         "Store.replicas",
         local=no("one server here; a second on the same machine would survive nothing more"),
         aws=yes("NumCacheClusters - 1; with at least one, Multi-AZ and automatic failover"),
@@ -72,7 +77,7 @@ ROWS = (
     on_aws(
         "Store.archive_after_s",
         local=no("the directory here has no cheaper second shelf"),
-        aws=yes("lifecycle rule to GLACIER, in whole days"),
+        aws=yes("lifecycle rule to GLACIER_IR, in whole days: old files stay readable at once"),
     ),
     on_aws("KeyField.name", local=yes("`key` of the URL"), aws=yes("AttributeName")),
     on_aws("KeyField.type", local=yes("`key` of the URL"), aws=yes("AttributeType S or N")),

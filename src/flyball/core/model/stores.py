@@ -36,11 +36,15 @@ def variable(store: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """`key` is for tables only. `replicas` (redis on AWS) beside the primary; `archive_after_s` (bucket) to Glacier."""
+    """`key` and `ttl` are for tables only. `ttl` names the attribute that says when a row is gone (seconds since 1970).
+
+    `replicas` (redis on AWS) beside the primary; `archive_after_s` (bucket) to Glacier.
+    """
 
     name: str
     kind: StoreKind
     key: tuple[KeyField, ...] = ()
+    ttl: str | None = None
     replicas: int = 1
     archive_after_s: float | None = None
 

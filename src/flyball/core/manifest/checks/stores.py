@@ -9,7 +9,12 @@ from flyball.core.model import StoreKind
 
 from .fault import Fault, Path
 
-_KIND_OF_KEY = {"key": StoreKind.TABLE, "replicas": StoreKind.REDIS, "archive_after": StoreKind.BUCKET}
+_KIND_OF_KEY = {
+    "key": StoreKind.TABLE,
+    "ttl": StoreKind.TABLE,
+    "replicas": StoreKind.REDIS,
+    "archive_after": StoreKind.BUCKET,
+}
 
 
 def store_faults(file: FileTable) -> Iterator[Fault]:

@@ -20,11 +20,16 @@ class StoreTable(Table):
     kind: Annotated[StoreKind, Lax] = required(
         "table (SQLite here, DynamoDB on AWS), redis (ElastiCache), bucket (a directory, S3)"
     )
+    ttl: Attribute | None = key(
+        "of a table on AWS: the attribute, a number, that says when DynamoDB may delete a row, in seconds since 1970",
+        to="ttl",
+    )
     replicas: Annotated[int, Field(ge=0, le=5)] | None = key(
         "of redis on AWS: copies beside the primary", to="replicas"
     )
     archive_after: Annotated[Duration, span("1d", "3650d")] | None = key(
-        'of a bucket on AWS: when objects move to Glacier, in whole days such as "90d"', to="archive_after_s"
+        'of a bucket on AWS: when objects move to Glacier (still readable at once), in whole days such as "90d"',
+        to="archive_after_s",
     )
     # The last key: its name hides the function.
     key: Annotated[dict[Attribute, Annotated[KeyType, Lax]], Field(min_length=1, max_length=2)] | None = key(
