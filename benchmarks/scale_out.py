@@ -4,7 +4,7 @@ python -m benchmarks.scale_out
 
 Capacity is measured first: what one instance answers in a closed loop. "react" is the time from the first overloaded
 second to the first new instance in service (three datapoints of a second, and the start); "most" the largest number
-in service; "failed" counts requests that got no answer, or one of 400 and above.
+wanted; "failed" counts requests that got no answer, or one of 400 and above.
 """
 
 from __future__ import annotations
@@ -76,9 +76,11 @@ def figures(events: list[dict[str, Any]], result: dict[str, Any], capacity: floa
     after = [event for event in events if event["at"] > overloaded_at]
     in_service = [event["at"] for event in after if event["kind"] == "in_service"]
     desired = [event["to"] for event in after if event["to"] is not None]
+    if not in_service:
+        raise SystemExit(f"no instance came into service under {result['sent']} requests: nothing to report")
     return {
         "capacity_rps": capacity,
-        "react_s": in_service[0] - overloaded_at if in_service else float("nan"),
+        "react_s": in_service[0] - overloaded_at,
         "most": float(max(desired, default=1)),
         "last": float(desired[-1] if desired else 1),
         "sent": float(result["sent"]),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 
 from benchmarks.harness import ROOT, Stage, free_port, program
 from uv import find_uv_bin
@@ -50,10 +52,11 @@ def board(stage: Stage) -> list[int]:
         shutil.copytree(ROOT / "apps" / "visitor-board", source)
         for argv in (["venv"], ["pip", "install", "-r", "requirements.txt"]):
             subprocess.run([find_uv_bin(), *argv], cwd=source, check=True, capture_output=True)
+    run = tomllib.loads((source / "flyball.toml").read_text())["services"]["web"]["run"]
     ports = [free_port() for _ in range(INSTANCES)]
     for number, port in enumerate(ports):
-        argv = [str(source / ".venv" / "bin" / "granian"), "--interface", "wsgi", "--port", str(port)]
-        argv += ["--backlog", "4096", "--backpressure", "8192", "--blocking-threads", "512", "board:app"]
+        program_name, *words = shlex.split(run.replace("$PORT", str(port)))
+        argv = [str(source / ".venv" / "bin" / program_name), *words]
         environment = {"MESSAGES_URL": f"sqlite://{stage.directory}/messages.db", "VIRTUAL_ENV": str(source / ".venv")}
         ready = f"http://127.0.0.1:{port}/health"
         stage.start(f"board-{number}", argv, directory=source, environment=environment, ready=ready)

@@ -68,6 +68,14 @@ def test_start_time():
     assert "unbuilt" in said(done)
 
 
+def test_limits():
+    done = benchmark("limits", "--runs", "1", "--seconds", "0.5")
+    if "nothing to measure" in done.stderr:
+        pytest.skip("this machine offers no limits")
+    assert done.returncode == 0, done.stderr
+    assert "saving" in done.stdout
+
+
 def test_forum():
     need("wrk")
     done = benchmark("forum", "cpu", "--runs", "1", "--seconds", "1", "--rate", "50")
