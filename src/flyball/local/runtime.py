@@ -230,7 +230,8 @@ class Runtime:
         """
         plan.must_be_possible(self.app, app)
         changes.remember(self.journal, self.file, app if pushed else None)
-        self.applier.store_urls = {**self.applier.store_urls, **await self.stores.ensure(app, self.paths)}
+        urls = await self.stores.ensure(app, self.paths)
+        self.applier.store_urls = {**self.applier.store_urls, **urls}
         branch, self.app = self.app.pipeline.branch, app
         self.loop.app = self.applier.app = app
         if app.pipeline.branch != branch:
