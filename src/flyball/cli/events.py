@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from flyball.core.errors import NotRunning
+from flyball.core.errors import FileError, NotRunning
 from flyball.local.journal import Journal
 
 from . import talk
@@ -20,15 +19,17 @@ def run(path: Path | None, *, since_s: float | None, service: str | None, follow
     """Print events, oldest first; with `follow`, go on as they happen. Past events can be read when nothing runs."""
     control = Control(find_running(path))
     since = 0.0 if since_s is None else time.time() - since_s
+    past = _past(control, since=since, service=service)
+    if service is not None and since_s is None and not past:
+        raise FileError(f"nothing is known of a service {service!r}")
     last = 0
-    for event in _past(control, since=since, service=service):
+    for event in past:
         last = event["id"]
         _print(event, json=json)
     if follow:
-        with contextlib.suppress(KeyboardInterrupt):
-            for new in control.stream(after=last):
-                if new is not None and (service is None or new["service"] in {service, ""}):
-                    _print(new, json=json)
+        for new in control.stream(after=last):
+            if new is not None and (service is None or new["service"] in {service, ""}):
+                _print(new, json=json)
     return 0
 
 

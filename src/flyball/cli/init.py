@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -30,7 +31,8 @@ def run(directory: Path, example: str | None) -> int:
         _copy_example(example, target)
     if not (target / SCHEMA).exists():
         (target / SCHEMA).write_text(schema_text(), encoding="utf-8")
-    talk.say(f"wrote {target / NAME}; start it with: flyball up" + ("" if target == Path.cwd() else f" {directory}"))
+    where = "" if target == Path.cwd() else f" {shlex.quote(str(directory))}"
+    talk.say(f"wrote {target / NAME}; start it with: flyball up{where}")
     return 0
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import sys
 from pathlib import Path
 
-from flyball.core.errors import NotRunning
+from flyball.core.errors import FileError, NotRunning
 from flyball.local import logs
 from flyball.local.paths import StateDirectory
 
-from . import talk
+from . import leftovers, talk
 from .files import find_running
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
@@ -21,20 +20,33 @@ LOOK_FOR_NEW_S = 0.5
 
 
 def run(path: Path | None, *, service: str | None, follow: bool, lines: int, json: bool) -> int:
-    """Print the last lines of every instance's log; with `follow`, go on, also with instances that start later."""
+    """Print the last lines of every instance's log; with `follow`, go on, also with instances that start later.
+
+    What an application wrote can be read when nothing runs; it is followed as long as something does.
+    """
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.logs.exists():
         raise NotRunning
     found = of_instances(paths.logs, service)
+    if service is not None and not found:
+        raise FileError(f"nothing is known of a service or an instance {service!r}")
+    asyncio.run(_tell(paths, found, service, follow=follow, lines=lines, json=json))
+    return 0
+
+
+async def _tell(
+    paths: StateDirectory, found: list[Path], service: str | None, *, follow: bool, lines: int, json: bool
+) -> None:
     offsets = {}
     for log in found:
         offsets[log] = log.stat().st_size
         for line in logs.tail(log, lines):
             _print(log.stem, line, json=json)
-    if follow:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_follow_all(paths.logs, service, offsets, json=json))
-    return 0
+    if not follow:
+        return
+    if not leftovers.any_alive(paths):
+        raise NotRunning
+    await _follow_all(paths, service, offsets, json=json)
 
 
 def of_instances(directory: Path, service: str | None) -> list[Path]:
@@ -44,13 +56,18 @@ def of_instances(directory: Path, service: str | None) -> list[Path]:
     return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
 
 
-async def _follow_all(directory: Path, service: str | None, offsets: dict[Path, int], *, json: bool) -> None:
+async def _follow_all(paths: StateDirectory, service: str | None, offsets: dict[Path, int], *, json: bool) -> None:
     followed: dict[Path, asyncio.Task[None]] = {}
-    while True:
-        for log in of_instances(directory, service):
+    alive = True
+    while alive:
+        alive = leftovers.any_alive(paths)
+        for log in of_instances(paths.logs, service):
             if log not in followed:
                 followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), json=json))
         await asyncio.sleep(LOOK_FOR_NEW_S)
+        for task in followed.values():
+            if task.done():
+                task.result()  # following never ends by itself: nobody reads what is printed
 
 
 async def _follow(log: Path, offset: int, *, json: bool) -> None:

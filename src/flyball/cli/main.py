@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -221,7 +222,7 @@ def load(
     rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
     lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
     stages: Annotated[str | None, Parameter(help="Rates one after another, such as 50:1m,400:3m.")] = None,
-    trace: Annotated[Path | None, Parameter(help="A recording: CSV with one rate per row.")] = None,
+    trace: Annotated[Path | None, Parameter(help="A recording: CSV lines of seconds, requests per second.")] = None,
     speed: Annotated[float, Parameter(help="Play so many times as fast; rates stay.")] = 1.0,
     scale: Annotated[float, Parameter(help="All rates times this.")] = 1.0,
     path: Annotated[str | None, Parameter(help="The path; by default that of the target.")] = None,
@@ -349,6 +350,9 @@ def _seconds(text: str | None) -> float | None:
 
 def main() -> None:
     """Run the command line and exit: 0 good, 1 failed, 2 wrong use or file, 3 not running, 130 Ctrl-C."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us; what is opened next would take its number
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8"))
     sys.exit(outcome(sys.argv[1:]))
 
 
@@ -356,6 +360,7 @@ def outcome(arguments: list[str]) -> int:
     """Run one command; its exit code."""
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         sys.stderr.write(f"{usage.sentence(error)}\n")
         return FileError.exit_code
@@ -364,7 +369,8 @@ def outcome(arguments: list[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # who reads has seen enough; what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # the disk, above all: full, read-only, not ours
         sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")

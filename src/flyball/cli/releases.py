@@ -24,6 +24,8 @@ def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: 
 
     Without a service: apply the whole file and release what has changed, by source or by settings.
     """
+    if source is not None and ref is not None:
+        raise FileError("--from and --ref both say where the source is; give one")
     file = find_file(path)
     app = load(file)
     control = Control(file)
@@ -82,6 +84,8 @@ def rollback(path: Path | None, service: str, release: int | None) -> int:
 def releases(path: Path | None, service: str | None, *, json: bool) -> int:
     """List releases, the newest first."""
     found = Control(find_running(path)).get("releases", service=service)
+    if service is not None and not found:
+        raise FileError(f"nothing is known of a service {service!r}")
     if json:
         talk.emit(found)
         return 0

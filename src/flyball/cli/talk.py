@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -31,10 +31,17 @@ KIND_STYLES = {
 }
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command, which ends in peace; Rich would have it fail."""
+        raise BrokenPipeError
+
+
 def console(stream: TextIO) -> Console:
     """A console that wraps nothing: lines are for `grep` too."""
     width = None if stream.isatty() else 1_000
-    return Console(file=stream, soft_wrap=True, highlight=False, width=width, no_color="NO_COLOR" in os.environ or None)
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return _Console(file=stream, soft_wrap=True, highlight=False, width=width, color_system=colours)
 
 
 def say(text: str, style: str | None = None) -> None:

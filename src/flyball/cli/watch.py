@@ -21,12 +21,17 @@ DECISIONS = 12
 
 
 def run(path: Path | None, *, times: int | None = None) -> int:
-    """Show the application until Ctrl-C, or `times` times. Ends when the application does (exit 3)."""
+    """Show the application until Ctrl-C, or `times` times. Ends when the application does (exit 3).
+
+    A terminal shows the newest screen in place; what is no terminal gets them all.
+    """
     control = Control(find_running(path))
-    with contextlib.suppress(KeyboardInterrupt), Live(console=talk.console(sys.stdout), auto_refresh=False) as live:
+    console = talk.console(sys.stdout)
+    with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         shown = 0
         while times is None or shown < times:
-            live.update(screen(control.get("application"), control.get("events", limit=DECISIONS)), refresh=True)
+            seen = screen(control.get("application"), control.get("events", limit=DECISIONS))
+            live.update(seen, refresh=True) if live is not None else console.print(seen)
             shown += 1
             if times is None or shown < times:
                 time.sleep(EVERY_S)
