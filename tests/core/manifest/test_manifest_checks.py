@@ -62,6 +62,8 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("[stores.a]\nkind = 'table'", "stores.a", "a table needs a key"),
         ("[stores.a]\nkind = 'bucket'\narchive_after = '36h'", "stores.a.archive_after", "must be whole days"),
         ("[observe]\nlog_retention = '36h'", "observe.log_retention", "must be whole days"),
+        ("[observe]\notlp = 'http://127.0.0.1:99999'", "observe.otlp", "must be an address such as http://127.0.0.1:4318"),
+        ("[observe]\notlp = 'http://:4318'", "observe.otlp", "must be an address such as http://127.0.0.1:4318"),
         ("[network]\ncidr = '10.0.0.0/16'", "network", "is used on AWS only"),
         ("[aws]\ncompute = 'ec2'", "aws", "`region` is missing"),
         (AWS + "regions = ['us-east-1']", "aws.regions", "is written beside `region`"),

@@ -29,7 +29,7 @@ ROWS = (
     ),
     on_aws(
         "Observe.otlp",
-        local=yes("OTEL variables of every instance"),
+        local=yes("spans of the balancer, OTEL variables of every instance"),
         aws=no("not set there; name the collector in `env`"),
     ),
     on_aws(

@@ -104,6 +104,8 @@ class Admin:
 
 
 def _targets(cluster: Json) -> Iterator[TargetStats]:
+    if "eds_service_name" not in cluster:
+        return  # the collector of traces
     for host in cluster.get("host_statuses", []):
         health = host.get("health_status", {})
         counters = {stat["name"]: int(stat.get("value", 0)) for stat in host.get("stats", [])}

@@ -8,6 +8,7 @@ from .access_log import file_log
 from .filters import http_filters
 from .replies import local_replies
 from .routes import ROUTES, everything_to_https
+from .tracing import tracing
 from .types import Json, extension, file_source, seconds, typed
 
 ROUTES_FILE = "rds.json"
@@ -66,6 +67,7 @@ def _connection_manager(app: Application, directory: str, access_log: str) -> Js
         common_http_protocol_options=_protocol(idle),
         local_reply_config=local_replies(),
         **_forwarding(),
+        **tracing(app),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from flyball.core.model import Application
 
+from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file
 from .connections import Connections
@@ -37,7 +38,7 @@ def files(
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
-        CLUSTERS_FILE: [cluster(service, directory, limits) for service in services],
+        CLUSTERS_FILE: [*(cluster(service, directory, limits) for service in services), *tracing.clusters(app)],
         ROUTES_FILE: [routes],
         LISTENERS_FILE: [entrance],
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from flyball.core.manifest import units
 from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
@@ -30,10 +32,23 @@ class PipelineTable(Table):
     model: ClassVar[type | None] = Pipeline
 
 
+def _endpoint(value: str) -> str:
+    try:
+        address = urlsplit(value)
+        usable = bool(address.hostname) and address.port != 0
+    except ValueError:  # a port beyond 65535
+        usable = False
+    if not usable:
+        raise ValueError(f"must be an address such as http://127.0.0.1:4318, found {units.value_text(value)}")
+    return value
+
+
 class ObserveTable(Table):
     """Where traces go, and how long logs are kept."""
 
-    otlp: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = key("OTLP endpoint for traces", to="otlp")
+    otlp: Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_endpoint)] | None = key(
+        "OTLP endpoint for traces", to="otlp"
+    )
     log_retention: Annotated[Duration, span("1d", "3653d")] | None = key(
         'on AWS: how long logs are kept, in whole days; by default "30d"'
     )
