@@ -107,6 +107,15 @@ async def test_large_values_are_cut_and_bytes_are_readable(api, redis_port):
     assert found["lines"][0].startswith("\\xfe\\xfe")
 
 
+async def test_a_long_item_is_cut_and_a_huge_one_is_not_read(redis_port):
+    await told(redis_port, (b"RPUSH", b"k", b"a" * 3_000, b"b"))
+    assert (await redis_view.value(redis_port, b"k"))["lines"] == ["a" * 2_048 + "…", "b"]
+
+    await told(redis_port, (b"RPUSH", b"k", b"c" * 2_000_000))
+    with pytest.raises(Failed, match="2000000 bytes"):
+        await redis_view.value(redis_port, b"k")
+
+
 async def test_what_is_not_there_is_said(api, redis_port):
     assert (await ask(api, "GET", "/api/stores/messages/keys")).status == 404
     assert (await ask(api, "GET", "/api/stores/sessions/value/zz")).status == 404

@@ -67,6 +67,8 @@ class Connection:
         number = int(rest)
         if kind == b":":
             return number
+        if number > LONGEST_REPLY:
+            raise Failed(f"a part of this has {number} bytes, and more than {LONGEST_REPLY} are not shown")
         if kind == b"$":
             return None if number < 0 else (await self._reader.readexactly(number + 2))[:-2]
         return None if number < 0 else [await self._reply() for _ in range(number)]
@@ -136,7 +138,7 @@ def _lines(kind: bytes, found: Reply) -> list[str]:
 
 
 def _short(data: bytes) -> str:
-    return shown(data[:SHOWN_BYTES])
+    return shown(data[:SHOWN_BYTES]) + ("…" if len(data) > SHOWN_BYTES else "")
 
 
 def shown(data: bytes) -> str:
