@@ -29,7 +29,7 @@ class Answer:
 
 def ask(url: str, path: str, *, method: str = "GET", send: Any = None, headers: dict[str, str] | None = None) -> Answer:
     """Send one request; `send` becomes a JSON body."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
         body = None if send is None else json.dumps(send)
         typed = {} if send is None else {"Content-Type": "application/json"}

@@ -16,7 +16,7 @@ from acceptance.running import Running
 from flyball.local import processes
 from flyball.local.ports import free_port
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.live
 
 SERVER = (
     "import http.server, os\nhttp.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']))\n"

@@ -9,7 +9,7 @@ import pytest
 
 from acceptance.running import Running, result_of
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.live
 
 SERVER = """
 const http = require("http");
@@ -36,7 +36,7 @@ def test_a_node_program_is_scaled_and_drained_like_any_other(place: Callable[...
     running.up()
     load = running.load("web", "--rate", "100", "--for", "10s")
     running.flyball("scale", "web=4")
-    running.until(lambda: running.service()["capacity"]["in_service"] == 4, within_s=30, what="four in service")
+    running.until(lambda: running.service()["capacity"]["in_service"] == 4, what="four in service")
     result = result_of(load)
 
     assert result["failed"] == 0

@@ -11,7 +11,7 @@ import pytest
 from acceptance.running import Running
 from acceptance.small import file, server
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.live
 
 
 def plan(running: Running) -> tuple[int, dict[str, Any]]:

@@ -10,7 +10,7 @@ from acceptance.running import Running
 from acceptance.small import file, server
 from flyball.local import processes
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.live
 
 BROKEN = "name = \n[services"
 

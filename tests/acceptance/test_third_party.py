@@ -15,7 +15,7 @@ from acceptance.asking import ask
 from acceptance.running import Running, stopped
 from flyball.local.ports import free_port
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 # What uv and npm say when there is no way to a registry; anything else is a failure.
 UNREACHABLE = re.compile(
@@ -89,10 +89,10 @@ def test_a_published_program_is_served_scaled_and_rolled_out(
 
     load = running.load("web", "--path", path, "--rate", "20", "--for", "120s")
     running.flyball("scale", "web=3", "--hold", "60s")
-    running.until(lambda: running.service()["capacity"]["in_service"] == 3, within_s=30, what="three in service")
+    running.until(lambda: running.service()["capacity"]["in_service"] == 3, what="three in service")
     write(running.directory, "pear")
     running.flyball("deploy", "web")
-    running.until(lambda: len(running.service()["instances"]) == 3, within_s=30, what="the old ones gone")
+    running.until(lambda: len(running.service()["instances"]) == 3, what="the old ones gone")
     result = stopped(load)
 
     assert result["failed"] == 0
