@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WIDE = 1_000
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 KIND_STYLES = {
     "scale_out": "bold green",
@@ -37,9 +38,9 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def console(stream: TextIO) -> Console:
-    """A console that wraps nothing: lines are for `grep` too."""
-    width = None if stream.isatty() else 1_000
+def console(stream: TextIO, *, fitted: bool = False) -> Console:
+    """A console that neither wraps nor cuts: lines are for `grep` too. `fitted`: cut to the terminal, to be redrawn."""
+    width = None if fitted and stream.isatty() else WIDE
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return _Console(file=stream, soft_wrap=True, highlight=False, width=width, color_system=colours)
 
@@ -56,7 +57,7 @@ def emit(value: Any) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on stdout, upper-case headers, no lines."""
+    """A table on stdout, upper-case headers, no lines. A narrow terminal wraps it; nothing of it is left out."""
     console(sys.stdout).print(made_table(headers, rows))
 
 

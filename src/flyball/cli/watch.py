@@ -26,7 +26,7 @@ def run(path: Path | None, *, times: int | None = None) -> int:
     A terminal shows the newest screen in place; what is no terminal gets them all.
     """
     control = Control(find_running(path))
-    console = talk.console(sys.stdout)
+    console = talk.console(sys.stdout, fitted=True)
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         shown = 0
         while times is None or shown < times:
