@@ -51,6 +51,11 @@ def test_fact_15_only_a_larger_scale_out_passes_in_its_cooldown():
     assert decision(two, {CPU: 90.0}, desired=6).desired == 8
 
 
+def test_twice_the_instances_in_a_rollout_do_not_double_a_step():
+    two = Scaling(steps=(step_rule(CPU, ">", 50, 2),))
+    assert decision(two, {CPU: 90.0}, desired=6, running=12).desired == 8
+
+
 def test_fact_15_scale_in_waits_and_scale_out_ends_the_wait():
     """Scale-in is blocked in its cooldown; a scale-out then happens at once and cancels it.
     https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
