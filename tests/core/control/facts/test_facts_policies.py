@@ -167,6 +167,12 @@ def test_fact_22_a_long_absence_is_made_up_for_one_day():
     assert schedule.last_due(action, since=0.0, now=now + 7200) is None
 
 
+def test_what_was_due_at_the_last_look_is_not_due_again():
+    action, eight = ScheduledAction(cron="0 8 * * *"), at("2026-11-20T08:00")
+    assert schedule.last_due(action, since=eight - 1, now=eight) == eight
+    assert schedule.last_due(action, since=eight, now=eight + 1) is None
+
+
 def scheduled(*actions: ScheduledAction, now: float = 60.0, **rest):
     web = service(low=1, high=10, scaling=Scaling(schedule=actions))
     before = state(*(instance(number) for number in range(1, 4)), schedule_at=0.0, **rest)
