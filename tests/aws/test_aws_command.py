@@ -36,6 +36,17 @@ def run(*lines: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_home_that_cannot_be_written_is_no_hindrance(synth: Synth, tmp_path: Path):
+    synth(applications.forum())
+    done = run(
+        "import os",
+        "os.environ['HOME'] = os.devnull",
+        f"raise SystemExit(aws.synth(Path({str(BOARD)!r}), Path({str(tmp_path)!r})))",
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("*.template.json"))
+
+
 def test_without_the_extra_the_way_to_it_is_named(tmp_path: Path):
     if importlib.util.find_spec("aws_cdk") is not None:
         pytest.skip("the extra `aws` is installed")

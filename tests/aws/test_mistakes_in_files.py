@@ -105,6 +105,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ("several regions without a name", placed(regions=("us-east-1", "eu-west-1")), "no visitor would be led"),
     ("a region twice", placed(regions=("us-east-1", "us-east-1"), domain="x.example.com"), "each region once"),
     ("an unknown region", placed(regions=("stockholm",)), "no region's name"),
+    ("a region of AWS China", placed(regions=("cn-north-1",)), "a world of its own"),
     ("a machine that is none", placed(machine="t3-micro"), "no instance type"),
     ("more spot than all", placed(spot_percent=120), "a share is 0 to 100"),
     ("a budget that tells nobody", placed(monthly_budget_usd=9.0), "nobody would be told"),

@@ -15,9 +15,18 @@ def prepare() -> None:
     """Point jsii at the wheel's Node and silence its notices; call before aws_cdk is imported."""
     os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
     os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
+    if not writable(Path.home() / ".cache"):
+        # jsii would stop at a cache that it cannot write; without one it unpacks into the temporary directory.
+        os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE", "disabled")
     binary = wheel_binary()
     if binary is not None:
         os.environ.setdefault("JSII_NODE", str(binary))
+
+
+def writable(directory: Path) -> bool:
+    """Whether `directory` is there and can be written to, or could be made."""
+    there = next(each for each in (directory, *directory.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def wheel_binary() -> Path | None:

@@ -114,7 +114,14 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
     logs = iam.PolicyStatement(
         sid="LogsMayEncrypt",
         principals=[iam.ServicePrincipal(f"logs.{region}.amazonaws.com")],
-        actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey"],
+        actions=[
+            "kms:Decrypt",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
         resources=["*"],
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}},
     )

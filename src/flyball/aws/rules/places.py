@@ -122,13 +122,7 @@ def _of_priorities(app: Application) -> Iterator[str]:
 
 def of_account(app: Application, aws: Aws) -> Iterator[str]:
     """Regions, machine, money, logs, pipeline."""
-    if not aws.regions or len(set(aws.regions)) != len(aws.regions):
-        yield "aws.regions: name each region once, and at least one"
-    for region in aws.regions:
-        if not REGION.fullmatch(region):
-            yield f"aws.region: {region!r} is no region's name, such as eu-north-1"
-    if len(aws.regions) > 1 and aws.domain is None:
-        yield "aws.domain: absent with several regions; without a name no visitor would be led to any of them"
+    yield from _of_regions(aws)
     if not MACHINE.fullmatch(aws.machine):
         yield f"aws.machine: {aws.machine!r} is no instance type, such as t3.micro; no machine would ever launch"
     if not 0 <= aws.spot_percent <= 100:
@@ -142,6 +136,18 @@ def of_account(app: Application, aws: Aws) -> Iterator[str]:
         near = min(sorted(RETENTION_DAYS), key=lambda each: abs(each - days))
         yield f"observe.log_retention: {days} days; CloudWatch Logs refuses that number, {near} is the nearest it takes"
     yield from _of_pipeline(app)
+
+
+def _of_regions(aws: Aws) -> Iterator[str]:
+    if not aws.regions or len(set(aws.regions)) != len(aws.regions):
+        yield "aws.regions: name each region once, and at least one"
+    for region in aws.regions:
+        if not REGION.fullmatch(region):
+            yield f"aws.region: {region!r} is no region's name, such as eu-north-1"
+        elif region.startswith("cn-"):
+            yield f"aws.region: {region} is of AWS China, a world of its own with other ARNs; nothing would be found"
+    if len(aws.regions) > 1 and aws.domain is None:
+        yield "aws.domain: absent with several regions; without a name no visitor would be led to any of them"
 
 
 def _of_pipeline(app: Application) -> Iterator[str]:
