@@ -62,7 +62,10 @@ async def spawn(
     except asyncio.CancelledError:
         # Nothing calls the thread off, and nobody else would know what it starts.
         with contextlib.suppress(Failed, ProcessLookupError):
-            os.killpg((await launching).pid, signal.SIGKILL)
+            started = await launching
+            os.killpg(started.pid, signal.SIGKILL)
+            while alive(started):  # it dies a moment later
+                await asyncio.sleep(0.01)
         raise
 
 
