@@ -216,8 +216,12 @@ def show(title: str, samples: Mapping[str, Sequence[Figures]]) -> None:
         cells = []
         for key in keys:
             taken = [sample[key] for sample in samples[name]]
-            cells.append(f"{figures[key]:.4g} ({min(taken):.4g}-{max(taken):.4g})")
+            cells.append(f"{_shown(figures[key])} ({_shown(min(taken))}-{_shown(max(taken))})")
         print(f"  {name:<12}" + "".join(f"{cell:>30}" for cell in cells))
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.4g}"
 
 
 def arguments(description: str | None, *, runs: int, seconds: float) -> argparse.ArgumentParser:
