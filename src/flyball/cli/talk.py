@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 WIDE = 1_000
@@ -58,16 +57,21 @@ def emit(value: Any) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout, upper-case headers, no lines. A narrow terminal wraps it; nothing of it is left out."""
-    console(sys.stdout).print(made_table(headers, rows))
+    for line in table_lines(headers, rows):
+        line.rstrip()
+        console(sys.stdout).print(line)
 
 
-def made_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """The same table as a thing to print later."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        made.add_column(header.upper(), no_wrap=True)
-    for row in rows:
-        made.add_row(*[cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row])
+def table_lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Text]:
+    """The same table, to be printed later: lines of one width, blanks at their ends."""
+    lines = [[Text(header.upper(), style="bold") for header in headers]]
+    lines += [[cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    made = []
+    for line in lines:
+        for cell, width in zip(line, widths, strict=True):
+            cell.pad_right(width - cell.cell_len)
+        made.append(Text("  ").join(line))
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from .files import find_running
 
 EVERY_S = 1.0
 DECISIONS = 12
+FEWEST = 4  # lines of the instances and of the decisions, however low the terminal is
+SPARE = ("pid", "port", "zone", "memory", "up", "p50", "min", "release")
+"""What a narrow terminal goes without, in this order: `ps` has it."""
 
 
 def run(path: Path | None, *, times: int | None = None) -> int:
@@ -30,31 +34,66 @@ def run(path: Path | None, *, times: int | None = None) -> int:
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         shown = 0
         while times is None or shown < times:
-            seen = screen(control.get("application"), control.get("events", limit=DECISIONS))
-            live.update(seen, refresh=True) if live is not None else console.print(seen)
+            told = control.get("application"), control.get("events", limit=DECISIONS)
+            if live is not None:
+                live.update(screen(*told, width=console.width, height=console.height), refresh=True)
+            else:
+                console.print(screen(*told))
             shown += 1
             if times is None or shown < times:
                 time.sleep(EVERY_S)
     return 0
 
 
-def screen(described: dict[str, Any], events: list[dict[str, Any]]) -> Group:
-    """Services, instances with their share of the traffic as bars, and the last decisions."""
+def screen(
+    described: dict[str, Any], events: list[dict[str, Any]], *, width: int = talk.WIDE, height: int | None = None
+) -> Group:
+    """Services, instances with their share of the traffic as bars, and the last decisions.
+
+    In a terminal of `width` columns and `height` lines less is shown, so that the newest decision is always there.
+    """
     now = time.time()
     instances = [one for service in described["services"] for one in service["instances"]]
     busiest = max((one["requests_per_second"] for one in instances), default=0.0)
     rows = [[*ps.instance_row(one, now=now), bar(one["requests_per_second"], busiest)] for one in instances]
-    return Group(
-        Text(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}\n", style="bold"),
-        talk.made_table(ps.SERVICE_HEADERS, (ps.service_row(one) for one in described["services"])),
-        Text(),
-        talk.made_table((*ps.INSTANCE_HEADERS, "serves"), rows),
-        Text(),
-        *(talk.decision(event) for event in events),
-    )
+    services = _fitting(ps.SERVICE_HEADERS, [ps.service_row(one) for one in described["services"]], width)
+    table = _fitting((*ps.INSTANCE_HEADERS, "serves"), rows, width)
+    title = [
+        Text(f"{described['application']}  {described['url']}", "bold"),
+        Text(f"dashboard {described['dashboard']}"),
+    ]
+    told = [line for event in events for line in talk.decision(event).wrap(talk.console(sys.stdout), width)]
+    if height is not None:
+        room = height - len(title) - len(services) - 4  # three lines between, one for the cursor
+        table = _first(table, room - min(len(told), FEWEST))
+        told = told[-max(room - len(table), FEWEST) :]
+    lines = [*title, Text(), *services, Text(), *table, Text(), *told]
+    for line in lines:
+        line.rstrip()
+    return Group(*lines)
+
+
+def _fitting(headers: Sequence[str], rows: list[list[Any]], width: int) -> list[Text]:
+    """A table without the columns that it has no room for."""
+    names = list(headers)
+    lines = talk.table_lines(names, rows)
+    for name in SPARE:
+        if name in names and lines[0].cell_len > width:
+            place = names.index(name)
+            names, rows = names[:place] + names[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
+            lines = talk.table_lines(names, rows)
+    return lines
+
+
+def _first(lines: list[Text], room: int) -> list[Text]:
+    """As many lines of a table as there is room for, and how many there are more."""
+    if len(lines) <= max(room, FEWEST):
+        return lines
+    shown = max(room, FEWEST) - 1
+    return [*lines[:shown], Text(f"and {len(lines) - shown} more", "dim")]
 
 
 def bar(value: float, largest: float, *, width: int = 20) -> Text:
-    """A bar of up to `width` blocks; more than nothing is at least one."""
+    """A bar of up to `width` blocks, filled up with blanks; more than nothing is at least one."""
     blocks = 0 if value <= 0 or largest <= 0 else max(1, round(width * value / largest))
-    return Text("█" * blocks, style="green")
+    return Text(f"{'█' * blocks:<{width}}", style="green")
