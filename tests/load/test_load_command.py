@@ -146,6 +146,7 @@ def test_a_body_is_read_from_a_file(url, tmp_path, capsys):
         ({"rate": -1}, "0 or more"),
         ({"rate": 1, "lasting": "soon"}, "is not a duration"),
         ({"rate": 1, "timeout": "never"}, "is not a duration"),
+        ({"rate": 1, "requests": -1}, "at least 1 request"),
         ({"rate": 1, "headers": ["nothing"]}, "is not a header"),
         ({"rate": 1, "expect": "fine"}, "not a list of statuses"),
         ({"rate": 1, "body": "@/no/such/file"}, "No such file"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.control.state import Lifecycle
-from flyball.core.errors import Failed, FlyballError, NotRunning
+from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.local import logs, processes
 from flyball.local.journal import Event, Journal
@@ -34,6 +35,8 @@ LAST_WORDS_S = 2.0
 
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
     """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
+    if port is not None and not 1 <= port <= 65535:
+        raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
     _must_keep_its_name(app, StateDirectory(file.parent / ".flyball"))
@@ -255,7 +258,7 @@ def _words(log: Path, beginning: int) -> str:
 
 def pushing(remote: dict[str, Any]) -> str:
     """How to push, and what there is to say of it."""
-    command = f"git push {remote['name'] or remote['url']} {remote['branch']}"
+    command = f"git push {shlex.quote(remote['name'] or remote['url'])} {remote['branch']}"
     return f"{command} ({remote['note']})" if remote["note"] else command
 
 

@@ -41,6 +41,8 @@ class Plan:
             raise FileError(f'"{self.method}" is not an HTTP method')
         if not self.timeout_s > 0:
             raise FileError(f"a timeout is more than 0 seconds, not {self.timeout_s:g}")
+        if self.requests is not None and self.requests < 1:
+            raise FileError(f"at least 1 request is sent, not {self.requests}")
         if self.max_outstanding < 1:
             raise FileError(f"at least 1 request must be allowed to be unanswered, not {self.max_outstanding}")
         if not self.url.isascii() or any(c.isspace() for c in self.url):
