@@ -87,10 +87,10 @@ def serving(
 
 
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=30):
                 return True
         except urllib.error.HTTPError:
             return True
@@ -106,10 +106,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except ProcessLookupError:
             break
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             continue
-    process.wait(10)
+    process.wait(30)
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def redis_server(folder: Path, *, port: int | None = None) -> Iterator[Server]:
 
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:

@@ -18,7 +18,7 @@ from flyball.local.ports import free_port
 from pages import ROOT, Block
 
 LEFT_BEHIND = shutil.ignore_patterns(".flyball", ".venv", "__pycache__")
-WITHIN_S = 60.0
+WITHIN_S = 180.0
 
 
 class PageRun:

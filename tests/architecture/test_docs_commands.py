@@ -31,7 +31,6 @@ def run(tmp_path: Path) -> Iterator[PageRun]:
 
 
 @pytest.mark.live
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", [case(page) for page in RUN])
 def test_the_commands_of_a_page_do_what_it_says(page: Path, run: PageRun) -> None:
     for block in blocks(page):

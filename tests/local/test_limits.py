@@ -19,7 +19,7 @@ MB = 1024 * 1024
 SMALL = Size(cpu=0.25, memory_bytes=64 * MB)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -67,7 +67,7 @@ def test_an_instance_gets_its_share_of_a_core_and_more_while_it_starts(limits: L
     limits.apply("web-1", SMALL)
     child = run("web-1", BURN)
     until(lambda: limits.usage("web-1", [child.pid]).cpu_s > 0.1)
-    before, at = limits.usage("web-1", [child.pid]).cpu_s, time.monotonic()
+    at, before = time.monotonic(), limits.usage("web-1", [child.pid]).cpu_s
     until(lambda: time.monotonic() > at + 1.2)
     share = (limits.usage("web-1", [child.pid]).cpu_s - before) / (time.monotonic() - at)
     assert share < 0.35  # a quarter of a core, and one saved slice; how much is left over is the machine's matter
@@ -82,7 +82,7 @@ def test_a_hog_is_killed_at_the_memory_limit_and_the_reason_is_known(limits: Lim
     limits.create("web-1")
     limits.boost("web-1", SMALL)
     child = run("web-1", "x = bytearray()\nwhile True: x += bytes(1 << 20)")
-    assert child.wait(30) == -signal.SIGKILL
+    assert child.wait(60) == -signal.SIGKILL
     assert limits.oom_killed("web-1")
     limits.create("web-2")
     assert not limits.oom_killed("web-2")
@@ -106,7 +106,7 @@ def test_kill_reaches_what_has_left_the_session_and_remove_is_harmless_before_an
     assert procs.exists()
     assert limits.usage("web-1", [child.pid]).memory_bytes > 0
     limits.kill("web-1")
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(60) == -signal.SIGKILL
     until(lambda: not procs.read_text().split())
     limits.remove("web-1")
     assert not procs.exists()
@@ -122,7 +122,7 @@ def test_cleanup_kills_what_a_lost_control_plane_left_but_not_what_is_kept(limit
     kept, lost = run("web-1", "import time; time.sleep(60)"), run("web-2", "import time; time.sleep(60)")
     later = detect(application=f"test-{os.getpid()}")
     later.cleanup(keep={"web-1"})
-    assert lost.wait(10) == -signal.SIGKILL
+    assert lost.wait(60) == -signal.SIGKILL
     assert kept.poll() is None
 
 
@@ -137,7 +137,7 @@ def test_close_leaves_what_runs_and_nothing_else(limits: Limits, run) -> None:
     assert not any(procs.exists() for procs in ended)
     assert limits.usage("web-1", [child.pid]).memory_bytes > 0
     limits.kill("web-1")
-    child.wait(10)
+    child.wait(60)
     until(lambda: not running[-1].read_text())
     limits.close()
     assert not any(procs.parent.parent.exists() for procs in running)
@@ -371,7 +371,7 @@ def test_v1_without_unified_uses_cpuacct_and_kills_one_by_one(tmp_path: Path) ->
     procs = tmp_path / "memory" / "web-1" / "cgroup.procs"
     procs.write_text(f"{child.pid}\n")
     limits.kill("web-1")
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(60) == -signal.SIGKILL
 
 
 def test_files_kept_open_are_bounded_and_closed(tmp_path: Path) -> None:

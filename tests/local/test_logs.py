@@ -25,7 +25,7 @@ def write(path: Path, text: str) -> None:
 
 async def gather(path: Path, offset: int, count: int) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for item in logs.follow(path, offset):
             found.append(item)
             if len(found) == count:

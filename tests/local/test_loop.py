@@ -80,7 +80,7 @@ async def test_a_loop_that_is_cancelled_in_the_moment_in_which_it_is_woken_ends(
     loop.wake()
     await asyncio.sleep(0)  # whoever waits for the wake is told of it next
     running.cancel()
-    done, _ = await asyncio.wait({running}, timeout=5)
+    done, _ = await asyncio.wait({running}, timeout=60)
     running.cancel()
     assert done == {running}
 

@@ -194,7 +194,7 @@ async def passed(plane: Plane, count: int) -> list[Run]:
     pipeline = Pipeline(plane)
     task = asyncio.ensure_future(pipeline.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 runs = pipeline.records.runs()
                 if len([run for run in runs if run.status is not Status.RUNNING]) >= count:

@@ -27,7 +27,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 SOURCE = Path(processes.__file__).parents[2]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -154,7 +154,7 @@ async def test_a_watch_sees_the_end_of_a_process_that_is_no_child(run) -> None:
     assert not watch.exited
     assert watch.exit_code() is None
     assert watch.signal(signal.SIGTERM)
-    await asyncio.wait_for(watch.wait(), 10)
+    await asyncio.wait_for(watch.wait(), 60)
     assert watch.exited
     assert not processes.alive(process)
     assert not watch.signal(signal.SIGTERM)
@@ -166,14 +166,14 @@ async def test_a_watch_on_a_process_that_has_ended_tells_so_at_once(run) -> None
     process = await run("/bin/true")
     until(lambda: not processes.alive(process))
     watch = Watch(process)
-    await asyncio.wait_for(watch.wait(), 1)
+    await asyncio.wait_for(watch.wait(), 60)
     watch.close()
 
 
 async def test_the_exit_code_is_known_as_long_as_the_system_knows_it(run) -> None:
     process = await run("/bin/sh", "-c", "sleep 0.2; exit 7")
     watch = Watch(process)
-    await asyncio.wait_for(watch.wait(), 10)
+    await asyncio.wait_for(watch.wait(), 60)
     release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
     assert watch.exit_code() == 7 or (watch.exit_code() is None and release < (6, 15))
     watch.close()
@@ -186,7 +186,7 @@ async def test_many_waiters_and_close_leave_nothing_behind(run) -> None:
     await asyncio.sleep(0)
     open_before = psutil.Process().num_fds()
     watches[0].signal(signal.SIGKILL)
-    await asyncio.wait_for(asyncio.gather(*waiting), 10)
+    await asyncio.wait_for(asyncio.gather(*waiting), 60)
     for watch in watches:
         watch.close()
     assert psutil.Process().num_fds() == open_before - 20
@@ -199,7 +199,7 @@ async def test_signal_group_reaches_the_children_also_when_the_leader_is_gone(ru
     assert child is not None
     watch = Watch(process)
     watch.signal(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 10)
+    await asyncio.wait_for(watch.wait(), 60)
     assert processes.alive(child)
     assert watch.signal_group(signal.SIGKILL)
     until(lambda: not processes.alive(child))
@@ -232,7 +232,7 @@ async def test_a_process_lives_as_long_as_one_of_its_threads(run) -> None:
     watch = Watch(process)
     assert not watch.exited
     assert watch.signal(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 10)
+    await asyncio.wait_for(watch.wait(), 60)
     assert not processes.alive(process)
     watch.close()
 
@@ -253,7 +253,7 @@ async def test_without_pidfd_the_end_is_found_by_looking(run) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     assert watch.signal(signal.SIGKILL)
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     assert not watch.signal(signal.SIGKILL)
     watch.close()
 

@@ -50,7 +50,7 @@ async def opened(paths: StateDirectory) -> AsyncIterator[Callable[[], Stores]]:
     for process in servers(paths):
         watch = Watch(process)
         watch.signal(signal.SIGKILL)
-        await asyncio.wait_for(watch.wait(), 10)
+        await asyncio.wait_for(watch.wait(), 60)
         watch.close()
 
 
@@ -69,7 +69,7 @@ def port_of(url: str) -> int:
 
 
 def ask(url: str, *words: str) -> str:
-    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
         connection.sendall(" ".join(words).encode() + b"\r\n")
         return connection.recv(10_000).decode().split("\r\n")[-2]
 
@@ -86,7 +86,7 @@ async def killed(paths: StateDirectory) -> None:
     assert loaded is not None
     watch = Watch(loaded[0])
     watch.signal(signal.SIGKILL)
-    await asyncio.wait_for(watch.wait(), 10)
+    await asyncio.wait_for(watch.wait(), 60)
     watch.close()
 
 
@@ -176,7 +176,7 @@ async def test_no_write_that_redis_acknowledged_is_lost_when_it_is_killed_at_onc
     for number in range(3):
         await asyncio.sleep(1.1)
         pid = pid_of(paths)
-        with socket.create_connection(("127.0.0.1", port_of(url)), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
             for name in ("first", "second"):
                 connection.sendall(f"SET {name}{number} x\r\n".encode())
                 assert connection.recv(100) == b"+OK\r\n"

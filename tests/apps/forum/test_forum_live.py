@@ -153,7 +153,7 @@ async def test_the_log_has_one_line_per_request_and_can_be_turned_down(pytestcon
 
 async def closed(port):
     """Waits until nobody listens on the port."""
-    for _ in range(500):
+    for _ in range(3000):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except ConnectionRefusedError:

@@ -93,7 +93,7 @@ async def test_an_upload_is_not_seen_before_it_is_whole(uploads: Uploads) -> Non
         yield b"y"
 
     putting = asyncio.create_task(uploads.put("a", "text/plain", slow()))
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), 60)
     with pytest.raises(NotFound):
         await uploads.find("a")
     assert await uploads.page(limit=10, after="") == ((), None)

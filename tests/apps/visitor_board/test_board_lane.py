@@ -9,7 +9,7 @@ from visitor_board.lane import Lane, in_lane
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -67,7 +67,7 @@ def test_health_goes_past_a_full_lane() -> None:
     def app(environ: dict[str, Any], _start: Any) -> Iterable[bytes]:
         seen.append(environ["PATH_INFO"])
         if environ["PATH_INFO"] != "/health":
-            hold.wait(10)
+            hold.wait(60)
         return [b""]
 
     serve = in_lane(app, places=1, past="/health", body_max=10)
@@ -90,7 +90,7 @@ def test_a_body_that_comes_slowly_holds_no_place() -> None:
 
         def read(self, size: int | None = -1, /) -> bytes:
             self.asked.set()
-            self.go.wait(10)
+            self.go.wait(60)
             return super().read(size)
 
     bodies = []
@@ -104,7 +104,7 @@ def test_a_body_that_comes_slowly_holds_no_place() -> None:
     environ = {"PATH_INFO": "/", "REQUEST_METHOD": "POST", "wsgi.input": slow, "CONTENT_LENGTH": "10"}
     post = threading.Thread(target=serve, args=(environ, None))
     post.start()
-    assert slow.asked.wait(10)
+    assert slow.asked.wait(60)
     serve({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, None)
     assert bodies == [None]
     slow.go.set()

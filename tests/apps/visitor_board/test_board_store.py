@@ -173,10 +173,10 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path: Path) -> No
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
     finally:
         for process in processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
     assert len(acknowledged(tmp_path)) >= 300
     assert acknowledged(tmp_path) <= kept(tmp_path / "board.db")
