@@ -11,6 +11,7 @@ from flyball.core.control import breaker
 from flyball.core.control.actions import Launch, Terminate
 from flyball.core.control.alarms import Alarm, AlarmState
 from flyball.core.control.observation import Deploy, TargetHealth
+from flyball.core.control.pacing import Backoff
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.routing import targets
 from flyball.core.control.state import Lifecycle, ReleaseStatus, RolloutPhase
@@ -64,6 +65,24 @@ def test_fact_35_minimum_rounds_up_and_maximum_rounds_down(desired, low, high, s
     old = [instance(number) for number in range(1, desired + 1)]
     made = step(application(service(deployment=rules)), in_rollout(*old, desired=desired), seen(*old), now=1.0)
     assert (launched(made), len(drained(made))) == (starts, stops)
+
+
+def test_instances_that_the_balancer_has_not_judged_yet_do_not_count_for_the_minimum():
+    unjudged = [instance(number, health=TargetHealth.INITIAL) for number in (3, 4)]
+    new = [instance(number, release=2) for number in (5, 6)]
+    before = in_rollout(instance(1), instance(2), *unjudged, *new, desired=4)
+    made = step(application(service(high=4, deployment=deployment())), before, seen(*before.instances), now=1.0)
+    assert drained(made) == []
+    judged = in_rollout(*(instance(number) for number in range(1, 5)), *new, desired=4)
+    made = step(application(service(high=4, deployment=deployment())), judged, seen(*judged.instances), now=1.0)
+    assert len(drained(made)) == 2
+
+
+def test_only_an_instance_that_came_after_the_last_failure_ends_the_back_off():
+    waiting = Backoff(failures=3, failed_at=100.0, retry_at=104.0)
+    assert breaker.recovered(waiting, [instance(1, in_service_at=99.0)], now=200.0) == waiting
+    assert breaker.recovered(waiting, [instance(2, in_service_at=101.0)], now=160.0) == waiting
+    assert breaker.recovered(waiting, [instance(2, in_service_at=101.0)], now=161.0) == Backoff()
 
 
 def test_fact_35_a_stuck_deployment_is_said():
