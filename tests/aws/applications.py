@@ -306,7 +306,16 @@ def everything_on_fargate() -> Application:
         name="canary",
         run="serve",
         routes=(Route(condition=Condition(path="/canary")),),
-        deployment=Deployment(strategy=Strategy.CANARY, step_percent=12.0, step_interval_s=300.0, bake_s=600.0),
+        deployment=Deployment(
+            strategy=Strategy.CANARY,
+            step_percent=12.0,
+            step_interval_s=300.0,
+            bake_s=600.0,
+            alarms=(
+                RolloutAlarm(metric=Metric.ERRORS, comparison=Comparison.ABOVE, threshold=1.0, duration_s=60.0),
+                RolloutAlarm(metric=Metric.P99, comparison=Comparison.ABOVE, threshold=500.0, duration_s=60.0),
+            ),
+        ),
     )
     linear = replace(
         canary,

@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -22,6 +23,8 @@ COMPARISONS = {
     Comparison.BELOW: "LessThanThreshold",
     Comparison.AT_MOST: "LessThanOrEqualToThreshold",
 }
+STATISTICS = frozenset(("Average", "Maximum", "Sum"))
+"""CloudWatch calls all others, such as p99, extended."""
 MEMORY_NAMESPACE = "Flyball/Machines"
 AWS_PERIOD_S = 60
 ECS_FAST_PERIOD_S = 20
@@ -29,13 +32,18 @@ ECS_FAST_PERIOD_S = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What identifies a running service in CloudWatch: ECS's names or the group's, and its target group."""
+    """What identifies a running service in CloudWatch: ECS's names or the group's, and its target group.
+
+    `standby_group` is the second target group of a rollout that moves traffic by weight; the two change roles with
+    every release.
+    """
 
     service: Service
     cluster: str | None
     ecs_service: str | None
     group: str | None
     target_group: str
+    standby_group: str | None
     balancer: str
 
     @property
@@ -51,6 +59,12 @@ class Watched:
     def traffic_dimensions(self) -> dict[str, str]:
         """The dimensions of what the balancer measures of this service."""
         return {"LoadBalancer": self.balancer, "TargetGroup": self.target_group}
+
+    def of_all_groups(self, found: Source) -> tuple[Source, ...]:
+        """The metric of each target group of the service, where it is measured by target group."""
+        if self.standby_group is None or "TargetGroup" not in found.dimensions:
+            return (found,)
+        return (found, replace(found, dimensions={**found.dimensions, "TargetGroup": self.standby_group}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +115,11 @@ def source(watched: Watched, metric: Metric) -> Source:
             raise ValueError("errors are a quotient of two metrics")
 
 
+def of_balancer(watched: Watched, name: str, statistic: str) -> Source:
+    """A metric that the balancer keeps of a service's target group."""
+    return Source(namespace="AWS/ApplicationELB", name=name, statistic=statistic, dimensions=watched.traffic_dimensions)
+
+
 def resolution_s(service: Service) -> int:
     """The length of a datapoint on AWS: 20 s where the file asks for just that and ECS has it, else 60 s."""
     return ECS_FAST_PERIOD_S if service.scaling.period_s == ECS_FAST_PERIOD_S else AWS_PERIOD_S
@@ -127,7 +146,8 @@ def alarm(
 ) -> cloudwatch.CfnAlarm:
     """An alarm on a metric of a service: all datapoints of the duration must breach."""
     count = datapoints(duration_s, period_s)
-    fields = _error_fields(watched, period_s) if metric is Metric.ERRORS else _fields(watched, metric, period_s)
+    failing = metric is Metric.ERRORS
+    fields = _errors(watched, period_s) if failing else measure(watched, source(watched, metric), period_s)
     scale = 1.0 if metric is Metric.ERRORS else source(watched, metric).scale
     return cloudwatch.CfnAlarm(
         site.stack,
@@ -144,45 +164,61 @@ def alarm(
     )
 
 
-def _fields(watched: Watched, metric: Metric, period_s: int) -> dict[str, object]:
-    found = source(watched, metric)
-    made = cloudwatch.CfnAlarm.DimensionProperty
-    kind = "statistic" if found.statistic in {"Average", "Sum"} else "extended_statistic"
+def measure(watched: Watched, found: Source, period_s: int) -> dict[str, object]:
+    """What an alarm looks at: the metric, or the larger of two where the service has two target groups."""
+    sources = watched.of_all_groups(found)
+    if len(sources) > 1:
+        named = {f"group{index}": each for index, each in enumerate(sources, start=1)}
+        filled = ", ".join(f"FILL({name}, 0)" for name in named)
+        return {"metrics": [*_queries(named, period_s), _result(f"MAX([{filled}])", found.name)]}
+    kind = "statistic" if found.statistic in STATISTICS else "extended_statistic"
     return {
         "namespace": found.namespace,
         "metric_name": found.name,
-        "dimensions": [made(name=name, value=value) for name, value in found.dimensions.items()],
+        "dimensions": _dimensions(found),
         "period": period_s,
         kind: found.statistic,
     }
 
 
-def _error_fields(watched: Watched, period_s: int) -> dict[str, object]:
+def _errors(watched: Watched, period_s: int) -> dict[str, object]:
     """Errors in percent: answers 5xx of the instances, of all requests."""
-    made = cloudwatch.CfnAlarm
+    errors = watched.of_all_groups(of_balancer(watched, "HTTPCode_Target_5XX_Count", "Sum"))
+    requests = watched.of_all_groups(of_balancer(watched, "RequestCount", "Sum"))
+    if len(requests) == 1:
+        named = {"errors": errors[0], "requests": requests[0]}
+        share = "100 * FILL(errors, 0) / requests"
+    else:
+        named = {f"errors{index}": each for index, each in enumerate(errors, start=1)}
+        named |= {f"requests{index}": each for index, each in enumerate(requests, start=1)}
+        share = "100 * (FILL(errors1, 0) + FILL(errors2, 0)) / (FILL(requests1, 0) + FILL(requests2, 0))"
+    return {"metrics": [*_queries(named, period_s), _result(share, "errors in percent")]}
 
-    def query(identity: str, name: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
-        return made.MetricDataQueryProperty(
+
+def _queries(named: Mapping[str, Source], period_s: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
+    made = cloudwatch.CfnAlarm
+    return [
+        made.MetricDataQueryProperty(
             id=identity,
             return_data=False,
             metric_stat=made.MetricStatProperty(
-                stat="Sum",
+                stat=found.statistic,
                 period=period_s,
                 metric=made.MetricProperty(
-                    namespace="AWS/ApplicationELB",
-                    metric_name=name,
-                    dimensions=[
-                        made.DimensionProperty(name=key, value=value)
-                        for key, value in watched.traffic_dimensions.items()
-                    ],
+                    namespace=found.namespace, metric_name=found.name, dimensions=_dimensions(found)
                 ),
             ),
         )
+        for identity, found in named.items()
+    ]
 
-    percent = made.MetricDataQueryProperty(
-        id="percent",
-        expression="100 * FILL(errors, 0) / requests",
-        label="errors in percent",
-        return_data=True,
+
+def _result(expression: str, label: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
+    return cloudwatch.CfnAlarm.MetricDataQueryProperty(
+        id="result", expression=expression, label=label, return_data=True
     )
-    return {"metrics": [query("errors", "HTTPCode_Target_5XX_Count"), query("requests", "RequestCount"), percent]}
+
+
+def _dimensions(found: Source) -> list[cloudwatch.CfnAlarm.DimensionProperty]:
+    made = cloudwatch.CfnAlarm.DimensionProperty
+    return [made(name=name, value=value) for name, value in found.dimensions.items()]

@@ -16,7 +16,7 @@ from aws_cdk import aws_sns as sns
 
 from flyball.core.model import Comparison, Metric, Service
 
-from .metrics import AWS_PERIOD_S, Watched, alarm, source
+from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, source
 from .site import Site, logical
 
 
@@ -88,16 +88,12 @@ def alarms(site: Site, watched: Watched, notify: sns.CfnTopic) -> None:
         actions_enabled=True,
         alarm_actions=[notify.ref],
         alarm_description=f"{name}: instances fail their health check",
-        namespace="AWS/ApplicationELB",
-        metric_name="UnHealthyHostCount",
-        dimensions=[made.DimensionProperty(name=key, value=value) for key, value in watched.traffic_dimensions.items()],
-        statistic="Maximum",
-        period=AWS_PERIOD_S,
         evaluation_periods=5,
         datapoints_to_alarm=5,
         threshold=0,
         comparison_operator="GreaterThanThreshold",
         treat_missing_data="notBreaching",
+        **measure(watched, of_balancer(watched, "UnHealthyHostCount", "Maximum"), AWS_PERIOD_S),
     )
     alarm(
         site,
@@ -117,12 +113,12 @@ def alarms(site: Site, watched: Watched, notify: sns.CfnTopic) -> None:
 def dashboard(site: Site, services: list[Watched]) -> None:
     """The seed's tiles for all services of this region."""
     tiles = [
-        _number("Active instances", site, [_healthy(each, "Average") for each in services], x=0),
-        _number("Request count per minute", site, [_requests(each) for each in services], x=12),
-        _graph("CPU utilization (%)", site, [_measure(each, Metric.CPU) for each in services], y=3),
+        _number("Active instances", site, _counted(services, "HealthyHostCount", "Average"), x=0),
+        _number("Request count per minute", site, _counted(services, "RequestCount", "Sum"), x=12),
+        _graph("CPU utilization (%)", site, _cpu(services), y=3),
         _graph("Request latency (s)", site, _latencies(services), y=9),
         _graph("Health check status", site, _health(services), y=15),
-        _graph("Scaling activity", site, [_healthy(each, "Maximum") for each in services], y=21),
+        _graph("Scaling activity", site, _counted(services, "HealthyHostCount", "Maximum"), y=21),
     ]
     cloudwatch.CfnDashboard(
         site.stack,
@@ -132,40 +128,43 @@ def dashboard(site: Site, services: list[Watched]) -> None:
     )
 
 
-def _healthy(watched: Watched, statistic: str) -> list[Any]:
-    return _line("AWS/ApplicationELB", "HealthyHostCount", watched.traffic_dimensions, statistic, watched.service.name)
+def _counted(services: list[Watched], name: str, statistic: str) -> list[list[Any]]:
+    return [line for each in services for line in _lines(each, of_balancer(each, name, statistic), each.service.name)]
 
 
-def _requests(watched: Watched) -> list[Any]:
-    return _line("AWS/ApplicationELB", "RequestCount", watched.traffic_dimensions, "Sum", watched.service.name)
-
-
-def _measure(watched: Watched, metric: Metric) -> list[Any]:
-    found = source(watched, metric)
-    return _line(found.namespace, found.name, found.dimensions, found.statistic, watched.service.name)
+def _cpu(services: list[Watched]) -> list[list[Any]]:
+    return [line for each in services for line in _lines(each, source(each, Metric.CPU), each.service.name)]
 
 
 def _latencies(services: list[Watched]) -> list[list[Any]]:
-    lines = []
-    for watched in services:
-        for metric in (Metric.P50, Metric.P95, Metric.P99):
-            found = source(watched, metric)
-            label = f"{watched.service.name} {metric}"
-            lines.append(_line(found.namespace, found.name, found.dimensions, found.statistic, label))
-    return lines
+    return [
+        line
+        for each in services
+        for metric in (Metric.P50, Metric.P95, Metric.P99)
+        for line in _lines(each, source(each, metric), f"{each.service.name} {metric}")
+    ]
 
 
 def _health(services: list[Watched]) -> list[list[Any]]:
     return [
-        _line("AWS/ApplicationELB", name, each.traffic_dimensions, "Maximum", f"{each.service.name} {word}")
+        line
         for each in services
         for name, word in (("HealthyHostCount", "healthy"), ("UnHealthyHostCount", "unhealthy"))
+        for line in _lines(each, of_balancer(each, name, "Maximum"), f"{each.service.name} {word}")
     ]
 
 
-def _line(namespace: str, name: str, dimensions: dict[str, str], statistic: str, label: str) -> list[Any]:
-    flat = [text for pair in dimensions.items() for text in pair]
-    return [namespace, name, *flat, {"stat": statistic, "label": label}]
+def _lines(watched: Watched, found: Source, label: str) -> list[list[Any]]:
+    """A line of a tile for each target group of the service; the second one is named so."""
+    return [
+        _line(each, label if index == 0 else f"{label}, second group")
+        for index, each in enumerate(watched.of_all_groups(found))
+    ]
+
+
+def _line(found: Source, label: str) -> list[Any]:
+    flat = [text for pair in found.dimensions.items() for text in pair]
+    return [found.namespace, found.name, *flat, {"stat": found.statistic, "label": label}]
 
 
 def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def _watched(site: Site, entry: balancer.Balancer, name: str, **identity: str) -
         ecs_service=identity.get("ecs_service"),
         group=identity.get("group"),
         target_group=entry.target_groups[name].attr_target_group_full_name,
+        standby_group=entry.standby_groups[name].attr_target_group_full_name if name in entry.standby_groups else None,
         balancer=entry.full_name,
     )
 
