@@ -164,7 +164,7 @@ COMMON: dict[str, tuple[str, Reader]] = {
         ),
     ),
     "Service.name": ("services.0.name", lambda stack: "front" if "FrontTargetGroup" in stack.resources else None),
-    "Service.test": ("services.0.test", buildspec(r"cd front && sh -eu -c (\w+)")),
+    "Service.test": ("services.0.test", buildspec(r"cd /tmp/check-front && sh -eu -c (\w+)")),
     "StepScaling.metric": ("services.0.scaling.steps.0.metric", prop(ALARM, "ExtendedStatistic")),
     "StepScaling.comparison": (
         "services.0.scaling.steps.0.comparison",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -117,6 +118,24 @@ def test_build_and_test_run_before_anything_is_stored():
     services = tuple(replace(service, test="pytest -q") for service in app.services)
     text = buildspec.for_images(replace(app, services=services), {s.name: [("us-east-1", "1/r")] for s in services})
     assert text.index("pytest -q") < text.index("docker build") < text.index("docker push")
+
+
+def test_a_build_that_fails_on_machines_fails_before_them():
+    app = applications.visitor_board()
+    text = buildspec.for_archives(app, [("eu-north-1", "bucket")])
+    assert text.index("uv venv && uv pip install") < text.index("tar --create") < text.index("aws s3 cp")
+
+
+def test_services_of_one_source_build_apart_and_leave_it_clean(tmp_path: Path):
+    app = applications.forum()
+    (tmp_path / "app.py").write_text("", encoding="utf-8")
+    service = replace(app.services[0], source=".", build="mkdir .venv", test="touch tested")
+    several = [replace(service, name=name) for name in ("one", "two")]
+    script = "\n".join(["set -eu", *(line for each in several for line in buildspec.checks(each))])
+    script = script.replace("/tmp/check-", f"{tmp_path}-")
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["app.py"]
 
 
 def test_a_commit_gives_one_release_however_often_it_is_built():

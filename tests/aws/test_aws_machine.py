@@ -143,6 +143,9 @@ class Machine:
 
 @pytest.fixture
 def there(tmp_path: Path) -> Iterator[Machine]:
+    for program in ("bash", "curl"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
     made = Machine(tmp_path)
     yield made
     made.stop()

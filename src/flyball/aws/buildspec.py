@@ -20,10 +20,14 @@ RELEASE = 'RELEASE="$(printf %.12s "$CODEBUILD_RESOLVED_SOURCE_VERSION")"'
 
 
 def checks(service: Service) -> list[str]:
-    """The file's own build and test, in the service's source, each in a shell of its own."""
+    """The file's own build and test, in a copy of the service's source, each in a shell of its own.
+
+    A copy, because services may share their source, and what a build leaves behind is no part of a release.
+    """
     commands = [command for command in (service.build, service.test) if command is not None]
-    where = shlex.quote(service.source)
-    return [f"(cd {where} && sh -eu -c {shlex.quote(command)})" for command in commands if service.test is not None]
+    there = f"/tmp/check-{service.name}"  # noqa: S108 - on CodeBuild's own machine
+    copy = f"cp --recursive {shlex.quote(service.source)} {there}"
+    return [copy, *(f"(cd {there} && sh -eu -c {shlex.quote(command)})" for command in commands)]
 
 
 def for_images(app: Application, repositories: Mapping[str, Sequence[tuple[str, str]]]) -> str:
@@ -34,7 +38,8 @@ def for_images(app: Application, repositories: Mapping[str, Sequence[tuple[str, 
     """
     commands = [RELEASE]
     for service in app.services:
-        commands += checks(service)
+        # Docker builds by itself; only a test needs a build beside it.
+        commands += checks(service) if service.test is not None else []
         commands.append(_here(f"Dockerfile.{service.name}", dockerfile(service)))
         commands += _push(service, repositories[service.name])
     files = [
