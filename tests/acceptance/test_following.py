@@ -36,7 +36,7 @@ def test_ctrl_c_ends_what_goes_on(place: Callable[..., Running]) -> None:
         with following(running, verb) as (process, first):
             assert first, verb
             process.send_signal(signal.SIGINT)
-            _, talk = process.communicate(timeout=20)
+            _, talk = process.communicate(timeout=60)
             assert (process.returncode, talk) == (130, ""), verb
 
 
@@ -48,9 +48,9 @@ def test_logs_are_followed_while_somebody_reads_and_something_runs(place: Callab
         assert unread.stdout is not None
         unread.stdout.close()
         running.flyball("deploy", "web")  # a new instance says something
-        assert unread.wait(timeout=20) == 0
+        assert unread.wait(timeout=60) == 0
         running.flyball("down")
-        rest, _ = read.communicate(timeout=20)
+        rest, _ = read.communicate(timeout=60)
         assert (read.returncode, rest) == (0, "web-2    | starting one\n")
 
     assert running.flyball("logs").stdout == "web-1    | starting one\nweb-2    | starting one\n"
