@@ -10,7 +10,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# The same examples each time, however long they take: a change is judged by what it does, not by luck or load.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 TESTS = Path(__file__).parent
 TOGETHER = {"acceptance", "aws", "bench"}
 

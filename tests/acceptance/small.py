@@ -63,14 +63,14 @@ def server(
     return _SERVER.format(settings=settings)
 
 
-def file(*, instances: str = "{ min = 3, max = 4 }", deploy: str = "", test: str = "", grace: str = "4s") -> str:
-    """Its flyball.toml. `deploy` are further keys of the deploy table."""
+def file(*, instances: str = "{ min = 3, max = 4 }", deploy: str = "", test: str = "", grace: str = "60s") -> str:
+    """Its flyball.toml. `deploy` are further keys of the deploy table; `grace` is how long a start may take."""
     return f"""name = "small"
 
 [services.web]
 run = "python3 server.py"
 routes = ["/"]
-health = {{ path = "/health", every = "1s", timeout = "500ms", unhealthy_after = 2, grace = "{grace}" }}
+health = {{ path = "/health", every = "1s", timeout = "1s", unhealthy_after = 5, grace = "{grace}" }}
 size = {{ cpu = 0.5, memory = "128MB" }}
 instances = {instances}
 {test}

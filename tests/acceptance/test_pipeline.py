@@ -58,7 +58,7 @@ def shop(place: Callable[..., Running], tmp_path: Path) -> Running:
     (tmp_path / "README.md").write_text("more than one application\n")
     running = place(
         files={
-            "flyball.toml": file(instances="{ min = 2, max = 4 }", test=TESTED, grace="60s"),
+            "flyball.toml": file(instances="{ min = 2, max = 4 }", test=TESTED),
             "server.py": server("one"),
             "rules.py": RULES,
         }

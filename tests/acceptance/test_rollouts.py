@@ -71,7 +71,7 @@ def test_a_bad_release_is_taken_back_by_itself(
     small: Callable[..., Running], bad: str, record_property: Callable[[str, object], None]
 ) -> None:
     program, reason, last_line, failures = BAD[bad]
-    running = small(deploy='bake = "12s"' if failures else "")
+    running = small(deploy='bake = "12s"' if failures else "", grace="10s")
     with load(running) as result:
         put(running, program)
         began = time.monotonic()
@@ -176,7 +176,7 @@ def test_the_next_up_finishes_a_rollout_whose_control_plane_was_killed(
     small: Callable[..., Running], middle: str
 ) -> None:
     deploy, program = MIDDLES[middle]
-    running = small(deploy=deploy, grace="60s")
+    running = small(deploy=deploy)
     with load(running) as result:
         put(running, program)
         deploying = running.start("deploy")
@@ -197,7 +197,7 @@ def test_the_next_up_finishes_a_rollout_whose_control_plane_was_killed(
 
 
 def test_the_next_up_finishes_a_rollback_whose_control_plane_was_killed(small: Callable[..., Running]) -> None:
-    running = small(server("one", start_s=10), grace="60s")
+    running = small(server("one", start_s=10))
     put(running, server("two"))
     running.flyball("deploy")
     with load(running) as result:

@@ -31,7 +31,7 @@ FLAT_BYTES = 150 * MEGABYTE
 # Checks that fail soon and are not forgiven: the worst case for a store that is away.
 STRICT = {
     'every = "5s", healthy_after = 2, unhealthy_after = 3': (
-        'every = "2s", timeout = "2s", healthy_after = 2, unhealthy_after = 2, grace = "3s"'
+        'every = "2s", timeout = "2s", healthy_after = 2, unhealthy_after = 2, grace = "10s"'
     )
 }
 
@@ -186,7 +186,7 @@ def test_a_store_that_is_away_does_not_cost_the_instances(place: Callable[..., R
     app.up()
     url, before = app.ps()["url"], app.pids()
     visitor = session_of(ask(url, "/session"))
-    time.sleep(3)  # the grace period: from now on failed checks count
+    time.sleep(10)  # the grace period: from now on failed checks count
     os.kill(redis(app).pid, signal.SIGSTOP)
     try:
         app.until(lambda: healths(app, before) == {"unhealthy"}, what="all unhealthy")

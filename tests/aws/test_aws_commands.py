@@ -53,7 +53,7 @@ def test_sh_hands_on_the_same_words(run: str):
     assert read_by_sh(shell_words(run)) == read_by_flyball(run)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6))
 def test_sh_hands_on_the_same_words_whatever_they_are(words: list[str]):
     run = " ".join(shlex.quote(word) for word in words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from hypothesis import HealthCheck as Slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -30,7 +29,7 @@ from flyball.core.model import (
 )
 from scenarios.pretend import Behaviour, PretendWorld
 
-brief = settings(max_examples=25, deadline=None, suppress_health_check=[Slow.too_slow], derandomize=True)
+brief = settings(max_examples=25)
 STATES = TypeAdapter(State)
 
 loads = st.sampled_from([0.0, 20.0, 60.0, 150.0, 400.0, 900.0])
@@ -140,7 +139,7 @@ def test_desired_stays_within_its_bounds(app, history):
 points = st.lists(st.one_of(st.none(), st.floats(0, 200)), min_size=17, max_size=17)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     cpu=points,
     memory=points,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toml_text
@@ -79,7 +79,7 @@ def test_an_example_with_a_piece_cut_out_or_put_in(data: Any):
     told(text[:start] + data.draw(st.text(max_size=5)) + text[end:])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(documents)
 def test_any_document(document: dict[str, Any]):
     told(toml_text.dump(document))
