@@ -42,6 +42,7 @@ def envoy(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
         {"web": endpoints},
         directory=str(directory),
         port=port,
+        inside_port=port,  # without a certificate nobody listens there
         access_log=str(directory / "access.log"),
         certificate=None,
     )

@@ -49,7 +49,7 @@ async def test_one_that_is_stopped_while_it_is_started_again_is_gone(tmp_path: P
     died = asyncio.Event()
     app = application(service())
     balancer = Balancer(paths, app.name, app.services, died.set)
-    balancer.push(app, {"web": ()}, port=free_port(), certificate=None)
+    balancer.push(app, {"web": ()}, port=free_port(), inside_port=free_port(), certificate=None)
     await balancer.start()
     await balancer.until_ready()
     assert balancer.process is not None

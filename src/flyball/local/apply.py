@@ -37,6 +37,7 @@ class Applier:
         home: Path,
         paths: StateDirectory,
         port: int,
+        inside_port: int,
         store_urls: Mapping[str, str],
         instances: Instances,
         balancer: Balancer,
@@ -47,6 +48,7 @@ class Applier:
         self._home = home
         self._paths = paths
         self._port = port
+        self._inside_port = inside_port
         self.store_urls = store_urls
         self._instances = instances
         self._balancer = balancer
@@ -59,6 +61,12 @@ class Applier:
         """Address of the application."""
         scheme = "http" if self.app.listener.tls is None else "https"
         return f"{scheme}://127.0.0.1:{self._port}"
+
+    @property
+    def inside_url(self) -> str:
+        """Address of the application for its own services: always without TLS."""
+        port = self._port if self.app.listener.tls is None else self._inside_port
+        return f"http://127.0.0.1:{port}"
 
     def apply(self, step: Step) -> None:
         """Tell the balancer first, so that nothing ends while it may still get requests; then the rest."""
@@ -77,7 +85,9 @@ class Applier:
     def push(self, state: State) -> None:
         """Give the balancer the routes of the file and the targets of the state, where they changed."""
         endpoints = {service.name: self._endpoints(state, service.name) for service in self.app.services}
-        self._balancer.push(self.app, endpoints, port=self._port, certificate=self._certificate())
+        self._balancer.push(
+            self.app, endpoints, port=self._port, inside_port=self._inside_port, certificate=self._certificate()
+        )
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:
         running = self._instances.running
@@ -121,7 +131,7 @@ class Applier:
             service=action.service,
             release=action.release,
             zone=action.zone if isinstance(action, Launch) else self.app.zones[0],
-            url=self.url,
+            url=self.inside_url,
             stores={variable(name): self.store_urls[name] for name in action.spec.stores},
             own=dict(action.spec.environment),
             directory=directory,

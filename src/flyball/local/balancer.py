@@ -78,6 +78,7 @@ class Balancer:
         endpoints: Mapping[str, Sequence[Endpoint]],
         *,
         port: int,
+        inside_port: int,
         certificate: tuple[str, str] | None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
@@ -86,6 +87,7 @@ class Balancer:
             endpoints,
             directory=str(self._paths.xds),
             port=port,
+            inside_port=inside_port,
             access_log=str(self.access_log),
             certificate=certificate,
             limits=self._limits,

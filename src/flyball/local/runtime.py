@@ -92,6 +92,7 @@ class Runtime:
     async def _bring_up(self, state: State) -> None:
         running = self._balancer_adopted = self.balancer.adopt()
         self.port = takeover.port(self.journal, self.app, asked=self._asked_port, taken_over=running)
+        inside_port = takeover.inside_port(self.journal, taken_over=running)
         self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
         takeover.end_strangers(self.instances, state, application_id=self.paths.application_id(self.app.name))
         self.limits.cleanup(keep=set(self.instances.running))
@@ -100,6 +101,7 @@ class Runtime:
             home=self.file.parent,
             paths=self.paths,
             port=self.port,
+            inside_port=inside_port,
             store_urls=await self.stores.ensure(self.app, self.paths),
             instances=self.instances,
             balancer=self.balancer,

@@ -20,7 +20,7 @@ from flyball.core.model import Application
 from . import processes
 from .instances import Instances
 from .journal import Journal
-from .ports import can_listen
+from .ports import can_listen, free_port
 from .watch import Watch
 
 
@@ -72,6 +72,16 @@ def port(journal: Journal, app: Application, *, asked: int | None, taken_over: b
     if not can_listen(wanted):
         raise Failed(f"port {wanted} is in use; choose another with --port")
     return wanted
+
+
+def inside_port(journal: Journal, *, taken_over: bool) -> int:
+    """Where services reach each other when the door has TLS. It stays: instances that run have been told."""
+    remembered = int(journal.fact("inside_port") or 0)
+    if remembered and (taken_over or can_listen(remembered)):
+        return remembered
+    found = free_port()
+    journal.remember("inside_port", str(found))
+    return found
 
 
 def end_strangers(instances: Instances, state: State, *, application_id: str) -> None:

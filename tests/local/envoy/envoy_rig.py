@@ -15,6 +15,7 @@ from flyball.core.model import Application, Condition, HealthCheck, Listener, Ro
 from flyball.local.envoy import bootstrap, files, process, resources
 from flyball.local.envoy.admin import Admin, TargetStats
 from flyball.local.envoy.endpoints import Endpoint
+from flyball.local.ports import free_port
 
 DEADLINE_S = 60.0
 
@@ -130,6 +131,7 @@ class Envoy:
         self.directory = directory
         self.admin = Admin(str(directory / "admin.sock"))
         self.port = 0
+        self.inside_port = free_port()
         self.certificate: tuple[str, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -159,6 +161,7 @@ class Envoy:
             endpoints,
             directory=str(self.directory),
             port=self.port,
+            inside_port=self.inside_port,
             access_log=str(self.access_log),
             certificate=self.certificate,
         )

@@ -291,6 +291,8 @@ async def test_tls_and_http_2(envoy, instances, client, tmp_path):
         assert seen["x-forwarded-port"] == str(envoy.port)
     status, headers, _ = await client.get("/a?b", headers={"Host": f"localhost:{envoy.port}"})
     assert (status, headers["location"]) == (301, secure + "/a?b")
+    async with client.session.get(f"http://127.0.0.1:{envoy.inside_port}/") as response:  # for the services themselves
+        assert (response.status, (await response.json())["headers"]["x-forwarded-proto"]) == (200, "http")
 
 
 async def test_latencies_are_of_the_time_since_the_last_call(envoy, instances, client):
@@ -348,6 +350,7 @@ async def test_a_port_in_use_is_not_ready_and_the_log_says_why(envoy, tmp_path):
             {},
             directory=str(envoy.directory),
             port=held.getsockname()[1],
+            inside_port=envoy.inside_port,
             access_log=str(envoy.access_log),
             certificate=None,
         )

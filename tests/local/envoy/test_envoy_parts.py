@@ -20,7 +20,7 @@ from local.envoy.envoy_rig import application, service
 
 def built(*services):
     app = application(*services)
-    return files(app, {}, directory="/d", port=1, access_log="/l", certificate=None)
+    return files(app, {}, directory="/d", port=1, inside_port=8081, access_log="/l", certificate=None)
 
 
 WEB, BOTH = built(service("web")), built(service("web"), service("api", "/api"))

@@ -38,6 +38,7 @@ def built(app=None, endpoints=None, *, secret=None, home="/d"):
         endpoints or {},
         directory=str(home),
         port=8080,
+        inside_port=8081,
         access_log=f"{home}/access.log",
         certificate=secret,
     )

@@ -18,7 +18,7 @@ def traced(endpoint: str | None) -> Application:
 
 
 def content(app: Application) -> str:
-    made = resources.files(app, {}, directory="/d", port=1, access_log="/l", certificate=None)
+    made = resources.files(app, {}, directory="/d", port=1, inside_port=2, access_log="/l", certificate=None)
     return json.dumps(made)
 
 

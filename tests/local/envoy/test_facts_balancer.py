@@ -27,7 +27,9 @@ def service(name: str = "web", *routes: Route, **fields: Any) -> Service:
 
 def built(*services: Service, endpoints: tuple[Endpoint, ...] = ()) -> dict[str, Any]:
     app = Application(name="board", services=services or (service(),))
-    content = files(app, {"web": endpoints}, directory="/d", port=8080, access_log="/d/log", certificate=None)
+    content = files(
+        app, {"web": endpoints}, directory="/d", port=8080, inside_port=8081, access_log="/d/log", certificate=None
+    )
     return {name: file["resources"][0] for name, file in content.items()}
 
 
@@ -39,7 +41,7 @@ def algorithm(balancing: Balancing) -> dict[str, Any]:
 
 def manager(**listener: Any) -> dict[str, Any]:
     app = Application(name="board", services=(service(),), listener=Listener(**listener))
-    content = files(app, {}, directory="/d", port=8080, access_log="/d/log", certificate=None)
+    content = files(app, {}, directory="/d", port=8080, inside_port=8081, access_log="/d/log", certificate=None)
     return dict(content["lds.json"]["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"])
 
 

@@ -1,4 +1,4 @@
-"""Where traffic enters: one listener on 127.0.0.1, with or without TLS."""
+"""Where traffic enters: a listener on 127.0.0.1, with or without TLS."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ KIB = 1024
 
 
 def listener(
-    app: Application, *, directory: str, port: int, access_log: str, certificate: tuple[str, str] | None
+    app: Application,
+    *,
+    name: str = "http",
+    directory: str,
+    port: int,
+    access_log: str,
+    certificate: tuple[str, str] | None,
 ) -> Json:
-    """The listener. `certificate` is (certificate file, private key file) or None for plain HTTP."""
+    """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP."""
     chain = {"filters": [_connection_manager(app, directory, access_log)]}
     return typed(
         "envoy.config.listener.v3.Listener",
-        name="http",
+        name=name,
         address={"socket_address": {"address": "127.0.0.1", "port_value": port}},
         # Without it a second balancer could share the port in silence.
         enable_reuse_port=False,

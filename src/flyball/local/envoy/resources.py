@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from flyball.core.model import Application
 
@@ -24,6 +25,7 @@ def files(
     *,
     directory: str,
     port: int,
+    inside_port: int,
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
@@ -31,16 +33,20 @@ def files(
     """File name -> content. A service without an entry in `endpoints` has none.
 
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
-    application's own wish; `certificate` (chain file, key file) turns TLS on.
+    application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
+    on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
     """
     services = sorted(app.services, key=lambda service: service.name)
-    entrance = listener(app, directory=directory, port=port, access_log=access_log, certificate=certificate)
+    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None)
+    listeners = [plain(port=port)]
+    if certificate is not None:
+        listeners = [plain(port=port, certificate=certificate), plain(name="inside", port=inside_port)]
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
         CLUSTERS_FILE: [*(cluster(service, directory, limits) for service in services), *tracing.clusters(app)],
         ROUTES_FILE: [routes],
-        LISTENERS_FILE: [entrance],
+        LISTENERS_FILE: listeners,
     }
     return {name: _discovery(resources) for name, resources in sorted(contents.items())}
 

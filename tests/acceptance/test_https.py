@@ -1,0 +1,73 @@
+"""With TLS at the door, services still reach each other through the balancer."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from acceptance.running import Running
+
+pytestmark = pytest.mark.live
+
+SERVER = """
+import os, signal, sys, threading, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"word from the other service"
+        if self.path == "/ask":
+            with urllib.request.urlopen(os.environ["FLYBALL_URL"] + "/tell", timeout=10) as answer:
+                body = answer.read()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever()
+"""
+FILE = f"""
+name = "secure"
+
+[defaults]
+health = "/health"
+instances = {{ min = 1, max = 1 }}
+
+[services.asks]
+run = "{sys.executable} server.py"
+routes = ["/"]
+
+[services.tells]
+run = "{sys.executable} server.py"
+routes = ["/tell"]
+
+[listener]
+tls = true
+"""
+
+
+def asked(url: str) -> bytes:
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(f"{url}/ask", timeout=60, context=anybody) as answer:
+        return answer.read()
+
+
+def test_a_service_asks_another_through_the_balancer(place: Callable[..., Running]) -> None:
+    running = place(files={"flyball.toml": FILE, "server.py": SERVER})
+    running.up()
+    url = running.ps()["url"]
+
+    assert url.startswith("https://")
+    assert asked(url) == b"word from the other service"
+
+    running.kill_control_plane()
+    running.flyball("up", "-d")
+    assert asked(url) == b"word from the other service"
