@@ -37,7 +37,7 @@ async def browsing(browser, **context) -> AsyncIterator:
     """A page with cookies of its own. `page.faults` are console errors and uncaught exceptions."""
     place = await browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context))
     page = await place.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     page.faults = []
     page.on("console", lambda message: page.faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.faults.append(str(error)))

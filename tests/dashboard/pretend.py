@@ -275,7 +275,7 @@ async def start(runtime: PretendRuntime) -> Served:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=60,  # streams end by themselves
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
