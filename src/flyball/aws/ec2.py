@@ -21,7 +21,6 @@ from flyball.core.model import Service
 
 from . import machine
 from .balancer import Balancer
-from .metrics import MEMORY_NAMESPACE
 from .names import release_parameter
 from .network import Network
 from .observe import log_group
@@ -118,7 +117,7 @@ def _role(
             iam.PolicyStatement(
                 actions=["cloudwatch:PutMetricData"],
                 resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": MEMORY_NAMESPACE}},
+                conditions={"StringEquals": {"cloudwatch:namespace": machine.MEMORY_NAMESPACE}},
             )
         )
         # The agent asks which group the machine belongs to; describe calls have no resource.

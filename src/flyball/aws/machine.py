@@ -15,11 +15,11 @@ from flyball.core.model import Metric, Service
 
 from .commands import PLACEHOLDER, start_script
 from .image import UV, VERSION
-from .metrics import MEMORY_NAMESPACE
 
 RELEASE_TAG = "flyball-release"
 NO_RELEASE = "none"
 HOOK = "ready"
+MEMORY_NAMESPACE = "Flyball/Machines"
 READY_WITHIN_S = 900
 PYTHON_PACKAGE = f"python{VERSION}"
 

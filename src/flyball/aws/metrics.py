@@ -15,6 +15,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from flyball.core.model import Comparison, Metric, Service
 
+from .machine import MEMORY_NAMESPACE
 from .site import Site, logical
 
 COMPARISONS = {
@@ -25,7 +26,6 @@ COMPARISONS = {
 }
 STATISTICS = frozenset(("Average", "Maximum", "Sum"))
 """CloudWatch calls all others, such as p99, extended."""
-MEMORY_NAMESPACE = "Flyball/Machines"
 AWS_PERIOD_S = 60
 ECS_FAST_PERIOD_S = 20
 
