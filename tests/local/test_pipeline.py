@@ -159,7 +159,7 @@ class Plane:
         self.app: Application = parse(FILE)
         self.file, self.paths, self.ends = file, paths, ends
         self.listeners: set[Callable[[Event], None]] = set()
-        self.url = "http://127.0.0.1:1"
+        self.inside_url = "http://127.0.0.1:1"
         self.state = State(origin=0.0, services=(ServiceState(name="web", desired=1),))
         self.intents: list[Intent] = []
         self._now = 0.0

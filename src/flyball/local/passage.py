@@ -56,8 +56,8 @@ class Plane(Protocol):
         """What the loop remembers now."""
 
     @property
-    def url(self) -> str:
-        """Address of the application."""
+    def inside_url(self) -> str:
+        """Address of the application for its own services."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -174,7 +174,7 @@ class Passage:
                     app=pushed.app,
                     paths=self._plane.paths,
                     scratch=self._scratch / name,
-                    url=self._plane.url,
+                    url=self._plane.inside_url,
                     log=self._log("test"),
                 )
                 if message:

@@ -147,6 +147,11 @@ class Runtime:
         """Address of the application."""
         return self.applier.url
 
+    @property
+    def inside_url(self) -> str:
+        """Address of the application for its own services."""
+        return self.applier.inside_url
+
     def now(self) -> float:
         """Seconds since the epoch, on the loop's clock."""
         return self.clock.now()
