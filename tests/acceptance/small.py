@@ -70,7 +70,7 @@ def file(*, instances: str = "{ min = 3, max = 4 }", deploy: str = "", test: str
 [services.web]
 run = "python3 server.py"
 routes = ["/"]
-health = {{ path = "/health", every = "1s", timeout = "1s", unhealthy_after = 5, grace = "{grace}" }}
+health = {{ path = "/health", every = "1s", timeout = "900ms", unhealthy_after = 5, grace = "{grace}" }}
 size = {{ cpu = 0.5, memory = "128MB" }}
 instances = {instances}
 {test}

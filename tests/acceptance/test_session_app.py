@@ -31,7 +31,7 @@ FLAT_BYTES = 150 * MEGABYTE
 # Checks that fail soon and are not forgiven: the worst case for a store that is away.
 STRICT = {
     'every = "5s", healthy_after = 2, unhealthy_after = 3': (
-        'every = "2s", timeout = "2s", healthy_after = 2, unhealthy_after = 2, grace = "10s"'
+        'every = "2s", timeout = "1900ms", healthy_after = 2, unhealthy_after = 2, grace = "10s"'
     )
 }
 
