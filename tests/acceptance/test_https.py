@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from acceptance.running import Running
+from flyball.local.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -70,4 +71,23 @@ def test_a_service_asks_another_through_the_balancer(place: Callable[..., Runnin
 
     running.kill_control_plane()
     running.flyball("up", "-d")
+    assert asked(url) == b"word from the other service"
+
+
+def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(place: Callable[..., Running]) -> None:
+    missing = 'tls = { certificate = "chain.pem", key = "key.pem" }'
+    running = place(files={"flyball.toml": FILE.replace("tls = true", missing), "server.py": SERVER})
+
+    done = running.flyball("up", "-d", "--port", str(free_port()), check=False)
+    assert done.returncode == 2
+    assert "listener.tls.certificate" in done.stderr
+    assert "chain.pem cannot be read" in done.stderr
+
+    (running.directory / "flyball.toml").write_text(FILE)
+    running.up()
+    url = running.ps()["url"]
+    (running.directory / "flyball.toml").write_text(FILE.replace("tls = true", missing))
+    done = running.flyball("deploy", check=False)
+    assert done.returncode == 2
+    assert "chain.pem cannot be read" in done.stderr
     assert asked(url) == b"word from the other service"

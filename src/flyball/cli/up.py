@@ -17,6 +17,7 @@ from flyball.core.control.state import Lifecycle
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.local import logs, processes
+from flyball.local.envoy import certificate
 from flyball.local.journal import Event, Journal
 from flyball.local.paths import StateDirectory
 from flyball.local.plan import must_be_possible
@@ -39,7 +40,11 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
         raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
-    _must_keep_its_name(app, StateDirectory(file.parent / ".flyball"))
+    paths = StateDirectory(file.parent / ".flyball")
+    if leftovers.any_alive(paths):
+        _must_keep_its_name(app, paths)
+    else:
+        certificate.must_be_usable(app.listener, home=file.parent)
     for line in not_here(app):
         talk.say(f"not here: {line}", "yellow")
     if not detach:
@@ -65,7 +70,7 @@ def control(file: Path, port: int | None) -> int:
 def _must_keep_its_name(app: Application, paths: StateDirectory) -> None:
     """By its name its cgroups and its processes are found: under another one they would be nobody's."""
     before = leftovers.application(paths)
-    if before is not None and leftovers.any_alive(paths):
+    if before is not None:
         must_be_possible(before, replace(before, name=app.name))
 
 

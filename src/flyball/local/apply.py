@@ -105,11 +105,7 @@ class Applier:
 
     def _certificate(self) -> tuple[str, str] | None:
         tls = self.app.listener.tls
-        if tls is None:
-            return None
-        if tls.certificate is not None and tls.private_key is not None:
-            return str(self._home / tls.certificate), str(self._home / tls.private_key)
-        return certificate.self_made(self._paths.root / "tls")
+        return None if tls is None else certificate.paths(tls, home=self._home, own=self._paths.root / "tls")
 
     def _launch(self, action: Launch) -> None:
         directory = releases.directory(action.spec.content, action.spec.build, releases=self._paths.releases)

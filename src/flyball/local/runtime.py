@@ -23,6 +23,7 @@ from flyball.core.model import Application, Service
 from . import changes, git_remote, logs, machine_limits, plan, takeover, view
 from .apply import Applier
 from .balancer import Balancer
+from .envoy import certificate
 from .git_remote import Remote
 from .history import History
 from .instances import Instances
@@ -236,6 +237,7 @@ class Runtime:
         Raises FileError for what cannot change while it runs.
         """
         plan.must_be_possible(self.app, app)
+        certificate.must_be_usable(app.listener, home=self.file.parent)
         changes.remember(self.journal, self.file, app if pushed else None)
         urls = await self.stores.ensure(app, self.paths)
         self.applier.store_urls = {**self.applier.store_urls, **urls}

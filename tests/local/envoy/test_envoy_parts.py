@@ -1,5 +1,6 @@
 """The parts around Envoy that need no Envoy: files, access log, percentiles, certificate, command line."""
 
+import datetime as dt
 import itertools
 import json
 import os
@@ -7,9 +8,14 @@ import stat
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flyball.core.errors import FileError
+from flyball.core.model import Listener, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.files import write
 from flyball.local.envoy.latency import BUCKET_EDGES_MS, percentiles
@@ -23,6 +29,7 @@ def built(*services):
     return files(app, {}, directory="/d", port=1, inside_port=8081, access_log="/l", certificate=None)
 
 
+BEGAN, ENDED = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2001, 2, 3, tzinfo=dt.UTC)
 WEB, BOTH = built(service("web")), built(service("web"), service("api", "/api"))
 
 
@@ -152,6 +159,41 @@ def test_a_certificate_is_made_once_and_the_key_is_private(tmp_path):
     (home / "certificate.pem").write_text("broken")
     certificate.self_made(home)
     assert (home / "certificate.pem").read_bytes().startswith(b"-----BEGIN")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda home: (home / "certificate.pem").unlink(), "certificate.pem cannot be read: No such file"),
+        (lambda home: (home / "key.pem").unlink(), "key.pem cannot be read: No such file"),
+        (lambda home: (home / "certificate.pem").write_text("broken"), "holds no certificate in PEM"),
+        (lambda home: (home / "key.pem").write_text("broken"), "holds no private key in PEM"),
+        (lambda home: (home / "key.pem").write_bytes(locked_key()), "holds no private key in PEM without password"),
+        (lambda home: (home / "key.pem").write_bytes(locked_key(password=None)), "is not the key of certificate.pem"),
+        (lambda home: (home / "certificate.pem").write_bytes(ended(home)), "ended on 2001-02-03"),
+    ],
+)
+def test_a_certificate_that_envoy_would_refuse_is_told(tmp_path, spoil, says):
+    certificate.self_made(tmp_path)
+    listener = Listener(tls=Tls(certificate="certificate.pem", private_key="key.pem"))
+    certificate.must_be_usable(listener, home=tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(FileError, match=says):
+        certificate.must_be_usable(listener, home=tmp_path)
+
+
+def locked_key(password: bytes | None = b"word") -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    lock = serialization.NoEncryption() if password is None else serialization.BestAvailableEncryption(password)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+
+
+def ended(home):
+    """The certificate in `home` as it was made long ago."""
+    key = serialization.load_pem_private_key((home / "key.pem").read_bytes(), password=None)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, BEGAN, ENDED)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_the_program_is_the_wheels_own_binary(tmp_path):

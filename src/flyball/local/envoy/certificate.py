@@ -1,4 +1,4 @@
-"""A self-made certificate for https on this machine. Browsers warn of it, as nobody vouches for it.
+"""Certificates for https on this machine: one that the file names, or a self-made one, of which browsers warn.
 
 Made with `cryptography`, because the `openssl` program is not on every machine.
 """
@@ -10,14 +10,56 @@ import ipaddress
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from flyball.core.errors import FileError
+from flyball.core.model import Listener, Tls
 
 NAMES = ("localhost", "*.localhost")
 ADDRESSES = ("127.0.0.1", "::1")
 VALID = dt.timedelta(days=397)
 RENEW_BEFORE = dt.timedelta(days=30)
+
+
+def paths(tls: Tls, *, home: Path, own: Path) -> tuple[str, str]:
+    """Paths of (certificate, private key): the file's, seen from its directory `home`, or self-made ones in `own`.
+
+    Raises OSError when self-made ones cannot be written.
+    """
+    if tls.certificate is not None and tls.private_key is not None:
+        return str(home / tls.certificate), str(home / tls.private_key)
+    return self_made(own)
+
+
+def must_be_usable(listener: Listener, *, home: Path) -> None:
+    """Raise FileError when Envoy (which would then listen nowhere) or a browser would refuse the file's certificate."""
+    tls = listener.tls
+    if tls is None or tls.certificate is None or tls.private_key is None:
+        return
+    try:
+        certificate = x509.load_pem_x509_certificate(_read("certificate", home / tls.certificate))
+    except ValueError as error:
+        raise FileError(f"listener.tls.certificate: {tls.certificate} holds no certificate in PEM") from error
+    try:
+        key = serialization.load_pem_private_key(_read("key", home / tls.private_key), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a password
+        raise FileError(f"listener.tls.key: {tls.private_key} holds no private key in PEM without password") from error
+    if key.public_key() != certificate.public_key():
+        raise FileError(f"listener.tls.key: {tls.private_key} is not the key of {tls.certificate}")
+    if certificate.not_valid_after_utc <= dt.datetime.now(tz=dt.UTC):
+        raise FileError(
+            f"listener.tls.certificate: {tls.certificate} ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        )
+
+
+def _read(field: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"listener.tls.{field}: {path} cannot be read: {error.strerror}") from error
 
 
 def self_made(directory: Path) -> tuple[str, str]:
