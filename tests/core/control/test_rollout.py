@@ -222,6 +222,20 @@ def test_a_rollback_that_came_by_itself_fails_for_good_and_completes_when_it_rec
     assert (web.rollout, web.find_release(1).status) == (None, ReleaseStatus.COMPLETED)
 
 
+def test_a_rollback_by_hand_that_failed_and_recovers_is_not_failed_again_for_what_was_before():
+    made = world(Behaviour(start_s=60.0), minimum_healthy_percent=0, maximum_percent=100)
+    made.run_until(44.0)
+    made.behaviours[1] = Behaviour(exit_s=0.5)
+    made.intents.append(Rollback(service="web", release=1))
+    made.run_until(60.0)
+    assert made.state.service("web").rollout.phase is RolloutPhase.ROLLBACK_FAILED
+    made.behaviours[1] = Behaviour()
+    made.run_until(180.0)
+    web = made.state.service("web")
+    assert (web.release, web.rollout, web.find_release(1).status) == (1, None, ReleaseStatus.COMPLETED)
+    assert said(made, ReasonKind.ROLLOUT_FAILED) == [44.0]
+
+
 def test_alarms_do_not_judge_a_rollback():
     rules = deployment(alarms=(RolloutAlarm(metric=Metric.ERRORS, threshold=10, duration_s=1),))
     old, new = instance(1, release=2), launching(2)

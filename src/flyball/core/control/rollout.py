@@ -176,7 +176,8 @@ def _finish(turn: Turn, rollout: Rollout) -> None:
                 lifecycle.leave(turn, instance, f"replaced by release {number}")
     releases.mark(turn, number, ReleaseStatus.COMPLETED)
     watched = rollout.by_hand if back else rollout.from_release is not None
-    finished = replace(rollout, phase_started_at=turn.now) if watched else None
+    # One that was given up has failed already: it came back by itself, and its failures must not fail it again.
+    finished = replace(rollout, phase_started_at=turn.now) if watched and not rollout.given_up else None
     turn.state = replace(turn.state, release=number, rollout=None, finished=finished)
     took = f"{turn.now - rollout.started_at:.1f} s after"
     if back:
