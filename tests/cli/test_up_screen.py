@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from builders import application, service
+import pytest
+
+from builders import application, release, rollout, service, state
 from flyball.cli.up import _Screen
 from flyball.core.control.reasons import Reason, ReasonKind
-from flyball.core.control.state import State
+from flyball.core.control.state import ReleaseStatus, RolloutPhase, State
 from flyball.local.journal import Event
 from flyball.local.paths import StateDirectory
 
 
 class Starting:
-    """A control plane in which nothing serves yet."""
+    """A control plane in which nothing serves (yet)."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, known: State | None = None) -> None:
         self.app = application(service())
         self.paths = StateDirectory(directory)
-        self.state = State(origin=0.0, services=())
+        self.state = known or State(origin=0.0, services=())
 
 
 async def test_a_build_that_fails_before_the_last_source_is_copied_ends_it(tmp_path: Path) -> None:
@@ -27,3 +29,31 @@ async def test_a_build_that_fails_before_the_last_source_is_copied_ends_it(tmp_p
     why = Reason(kind=ReasonKind.BUILD_FAILED, service="web", text="the build failed (exit code 3)", release=1)
     screen.on_event(Event(id=1, at=0.0, reason=why))
     assert await asyncio.wait_for(screen.watch(screen._runtime), 60) == 1
+
+
+FAILED = release(2, ReleaseStatus.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        (ReasonKind.BUILD_FAILED, state(releases=(release(1), release(2, ReleaseStatus.BUILD_FAILED)))),
+        (
+            ReasonKind.ROLLOUT_FAILED,
+            state(releases=(release(1), FAILED), rollout=rollout(1, 2, phase=RolloutPhase.ROLLING_BACK)),
+        ),
+        (
+            ReasonKind.ROLLBACK_FAILED,
+            state(
+                releases=(release(1, ReleaseStatus.FAILED), FAILED),
+                rollout=rollout(1, 2, phase=RolloutPhase.ROLLBACK_FAILED),
+            ),
+        ),
+    ],
+)
+def test_what_has_served_goes_on_although_nothing_is_in_service_at_the_moment(
+    tmp_path: Path, kind: ReasonKind, known: State
+) -> None:
+    screen = _Screen(Starting(tmp_path, known))
+    screen.on_event(Event(id=1, at=0.0, reason=Reason(kind=kind, service="web", text="why", release=2)))
+    assert not screen._failed.is_set()

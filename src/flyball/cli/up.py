@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from flyball.core.control.state import Lifecycle
+from flyball.core.control.state import Lifecycle, ReleaseStatus
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.local import logs, processes
@@ -28,10 +28,12 @@ from .check import not_here
 from .client import Control
 from .files import find_file, load
 from .serving import serve
-from .waiting import ENDED_BADLY, GONE, Outcome, last_lines, until_settled
+from .waiting import GONE, Outcome, last_lines, until_settled
 
 CONTROL_STARTS_S = 90.0  # longer than the balancer and a store with much data may take; it is told at once if it ends
 LAST_WORDS_S = 2.0
+NEVER_UP = {"build_failed", "rollout_failed"}
+"""Kinds of events after which a service that has not served never will."""
 
 
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
@@ -133,15 +135,17 @@ class _Screen:
         if event.reason.kind.value in {"failed", "terminated"} and event.reason.instance is not None:
             # Its last words are read by then; looking for more would never end.
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, event.reason.instance)
-        if said["kind"] in ENDED_BADLY and not self._served(said["service"]) and self._outcome is None:
+        if said["kind"] in NEVER_UP and not self._has_served(said["service"]) and self._outcome is None:
             lines = last_lines(self._runtime.paths, said, self._failing.get(said["service"]))
             self._outcome = Outcome(said["reason"], lines)
             self._failed.set()
 
-    def _served(self, service: str) -> bool:
-        """Whether the service has anything to fall back to: then a failed deploy is no reason to end."""
-        return any(
-            one.service == service and one.lifecycle is Lifecycle.IN_SERVICE for one in self._runtime.state.instances
+    def _has_served(self, service: str) -> bool:
+        """Whether the service serves, or has a release to go back to: then a failed deploy is no reason to end."""
+        state = self._runtime.state
+        known = next((one.releases for one in state.services if one.name == service), ())
+        return any(one.status is ReleaseStatus.COMPLETED for one in known) or any(
+            one.service == service and one.lifecycle is Lifecycle.IN_SERVICE for one in state.instances
         )
 
     async def watch(self, _: Runtime) -> int:
