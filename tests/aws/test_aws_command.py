@@ -47,6 +47,18 @@ def test_a_home_that_cannot_be_written_is_no_hindrance(synth: Synth, tmp_path: P
     assert list(tmp_path.glob("*.template.json"))
 
 
+def test_a_home_that_cannot_be_looked_into_is_one_that_cannot_be_written(tmp_path: Path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    done = run(
+        "import os",
+        "from flyball.aws import node",
+        "if os.getuid() == 0: os.setuid(65534)  # for root, everything can be written",
+        f"print(node.writable(Path({str(home / '.cache')!r})))",
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_without_the_extra_the_way_to_it_is_named(tmp_path: Path):
     if importlib.util.find_spec("aws_cdk") is not None:
         pytest.skip("the extra `aws` is installed")

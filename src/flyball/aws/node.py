@@ -25,7 +25,7 @@ def prepare() -> None:
 
 def writable(directory: Path) -> bool:
     """Whether `directory` is there and can be written to, or could be made."""
-    there = next(each for each in (directory, *directory.parents) if each.exists())
+    there = next(each for each in (directory, *directory.parents) if os.access(each, os.F_OK))
     return there.is_dir() and os.access(there, os.W_OK)
 
 
