@@ -40,7 +40,7 @@ def journal(tmp_path: Path):
 
 
 def looking(observer: Blind, journal: Journal) -> Loop:
-    app, clock = application(service()), Clock()
+    app, clock = application(service("api"), service("web")), Clock()
     return Loop(
         app,
         begin(app, now=clock.now()),
@@ -69,6 +69,17 @@ async def test_an_intent_is_answered_with_what_went_wrong(journal: Journal):
     await asyncio.wait_for(loop.run(lambda _state: observer.looks == 1), 60)
     with pytest.raises(OSError, match="no look"):
         await asyncio.wait_for(answer, 60)
+
+
+async def test_an_intent_is_answered_with_the_events_of_its_own_service(journal: Journal):
+    observer = Blind()
+    observer.looks = 1  # the first look, which fails, is over
+    loop = looking(observer, journal)
+    both = asyncio.gather(*(loop.submit(Scale(service=name, desired=99)) for name in ("web", "api")))
+    await asyncio.sleep(0)  # both wait for the first step
+    await asyncio.wait_for(loop.run(lambda _state: observer.looks == 2), 60)
+    answers = await asyncio.wait_for(both, 60)
+    assert [[event.reason.service for event in events] for events in answers] == [["web"], ["api"]]
 
 
 async def test_a_loop_that_is_cancelled_in_the_moment_in_which_it_is_woken_ends(journal: Journal):

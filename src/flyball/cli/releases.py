@@ -70,7 +70,7 @@ def _release_of(events: list[dict[str, Any]]) -> int | None:
     for event in events:
         if event["kind"] == "refused":
             raise Failed(event["reason"])
-    return next((event["release"] for event in events if event["release"] is not None), None)
+    return next((event["release"] for event in events if event["kind"] in {"release_created", "rollout_started"}), None)
 
 
 def rollback(path: Path | None, service: str, release: int | None) -> int:

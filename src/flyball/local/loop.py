@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
-from flyball.core.control.observation import BuildSeen, Intent, Observation, StoreSeen
+from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown, StoreSeen
 from flyball.core.control.state import Lifecycle, State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
@@ -82,7 +82,7 @@ class Loop:
         self.wake()
 
     async def submit(self, intent: Intent) -> list[Event]:
-        """Give an operator's intent to the next step; the events of that step, once they are written down.
+        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
 
         None when the loop has ended: nobody will take it.
         """
@@ -156,9 +156,9 @@ class Loop:
                 if not answer.done():
                     answer.set_exception(error)
             raise
-        for _, answer in intents:
+        for intent, answer in intents:
             if not answer.done():
-                answer.set_result(events)
+                answer.set_result(_of_its_service(intent, events))
         try:
             self._apply(done)
             self._observer.forget_gone()
@@ -176,3 +176,10 @@ class Loop:
             self.journal_error = str(error)
             events = [Event(id=0, at=now, reason=reason) for reason in done.reasons]
         return events
+
+
+def _of_its_service(intent: Intent, events: list[Event]) -> list[Event]:
+    """In the same step another service may have news of its own, such as a release of another number."""
+    if isinstance(intent, Replace | Shutdown):
+        return events
+    return [event for event in events if event.reason.service in {intent.service, ""}]
