@@ -28,6 +28,14 @@ TILES = [
     "Health Check Status",
     "Scaling Events (Last 24h)",
 ]
+WRITTEN = """
+    globalThis.written = new Set();
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+      written.add(text);
+      return write.call(this, text, ...place);
+    };
+"""
 
 
 async def text_of(page, selector: str) -> str:
@@ -281,6 +289,16 @@ async def test_charts_say_in_words_and_tables_what_they_show(browser, runtime):
         rows = page.locator("#why-web details").first.locator("tbody tr")
         await rows.first.wait_for()
         assert 20 < await rows.count() <= 61
+
+
+async def test_a_week_has_its_days_below_it_on_a_phone(browser, runtime):
+    calm(runtime)
+    runtime.journal.record_history(runtime.clock.now() - 600_000, [("web", {"rps": 1.0})], resolution=60)
+    async with served(runtime) as panel, browsing(browser, viewport={"width": 360, "height": 800}) as page:
+        await page.add_init_script(WRITTEN)
+        await opened(page, panel.url)
+        await page.goto(panel.url.partition("?")[0] + "?range=604800")
+        await page.wait_for_function("() => [...written].some((text) => /^[0-9]+ [A-Z][a-z]+$/.test(text))")
 
 
 async def test_a_hundred_instances_and_a_day_of_history(browser, runtime):

@@ -6,7 +6,7 @@ const uPlot = globalThis.uPlot;
 const SUMMARY_MS = 5000;
 const TABLE_ROWS = 60;
 const HALF_LABEL = 24; // pixels
-const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]; // seconds between labels
+const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 345600, 604800]; // seconds between labels
 const all = new Set();
 
 const probe = document.body.appendChild(h("span", { hidden: true }));
