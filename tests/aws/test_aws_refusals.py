@@ -96,7 +96,7 @@ def test_what_aws_refuses_is_a_sentence(failures: dict[str, Exception], sentence
 
 
 def test_destroy_tells_a_refusal_too():
-    cloud = Cloud(delete_stack=refusal("DeleteStack", "AccessDenied", "not you"), get_paginator=DENIED)
+    cloud = Cloud(delete_stack=refusal("DeleteStack", "AccessDenied", "not you"))
     with pytest.raises(Failed, match="AWS refuses DeleteStack: not you"):
         deployment.destroy((PLAN,), desk(), clients=lambda service, region: Without(cloud))
 
