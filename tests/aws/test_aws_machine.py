@@ -93,7 +93,7 @@ class Machine:
         """Run the user data of `service`, as the machine of `release` would."""
         for name in ("dnf", "useradd", "chown", "install"):
             self._command(f"bin/{name}", "")
-        for name, text in (("sleep", f"exec {shutil.which('sleep')} 0.05"), ("runuser", SHIFT)):
+        for name, text in (("sleep", f"exec {shutil.which('sleep')} 0.2"), ("runuser", SHIFT)):
             self._command(f"bin/{name}", text)
         curl = CURL.format(release=release, curl=shutil.which("curl"))
         for name, text in (("curl", curl), ("aws", AWS), ("systemctl", SYSTEMCTL), ("python3.11", PYTHON)):
@@ -110,7 +110,7 @@ class Machine:
         )
         script = PLACES.sub(rf"{self.root}/\1/", script).replace("0.0.0.0", "127.0.0.1")
         path = {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
-        done = subprocess.run(["bash", "-c", script], env=path, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(["bash", "-c", script], env=path, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr
 
     @property
