@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flyball.cli.waiting import GONE, until_settled
+from flyball.cli.waiting import GIVE_UP, GONE, until_settled
 from flyball.core.errors import NotRunning
 from flyball.local.paths import StateDirectory
 
@@ -16,8 +16,8 @@ def event(kind: str, release: int, reason: str = "why") -> dict[str, Any]:
     return {"kind": kind, "service": "web", "release": release, "reason": reason, "instance": None}
 
 
-def settled_on(release: int, phase: str | None = None) -> dict[str, Any]:
-    capacity = {"in_service": 1, "min": 1}
+def settled_on(release: int, phase: str | None = None, *, in_service: int = 1) -> dict[str, Any]:
+    capacity = {"in_service": in_service, "min": 1}
     rollout = None if phase is None else {"phase": phase}
     service = {"name": "web", "capacity": capacity, "release": release, "building": None, "rollout": rollout}
     return {"services": [service]}
@@ -55,6 +55,26 @@ def test_a_rollback_that_failed_too_ends_the_wait(tmp_path: Path) -> None:
     outcome = until_settled(events, lambda: settled_on(1, next(phases)), StateDirectory(tmp_path), services={"web": 2})
 
     assert outcome.failure == "rollback to release 1 failed: boom"
+
+
+def test_why_a_rollback_was_given_up_is_heard_to_the_end(tmp_path: Path) -> None:
+    why = "rollback to release 1 failed: boom"
+    events = iter([{**event("failed", 1, "boom"), "instance": "web-5"}, event("rollback_failed", 1, why)])
+    given_up = settled_on(2, "rollback_failed")
+
+    outcome = until_settled(events, lambda: given_up, StateDirectory(tmp_path), services={"web": 1})
+
+    assert outcome.failure == why
+
+
+def test_a_rollback_with_nothing_in_service_is_waited_for(tmp_path: Path) -> None:
+    failures = [{**event("failed", 2, "boom"), "instance": f"web-{number}"} for number in range(GIVE_UP)]
+    events = iter([*failures, event("rollout_failed", 2), event("rolled_back", 2, "release 1 serves again: boom")])
+    going_back = settled_on(1, "rolling_back", in_service=0)
+
+    outcome = until_settled(events, lambda: going_back, StateDirectory(tmp_path), services={"web": 2})
+
+    assert outcome.failure == "release 1 serves again: boom"
 
 
 @pytest.mark.parametrize("phase", ["stalled", "rollback_failed"])

@@ -84,7 +84,7 @@ def until_settled(
                 if event["service"] in watched:
                     watched[event["service"]].hear(event)
             now = {one["name"]: one for one in describe()["services"]}
-            if all(_settled(one, now.get(name)) for name, one in watched.items()):
+            if all(_settled(one, now.get(name), heard_all=event is None) for name, one in watched.items()):
                 return _outcome(watched, paths)
     return Outcome(GONE)
 
@@ -104,11 +104,13 @@ def _given_up(one: Mapping[str, Any]) -> bool:
     return one["rollout"] is not None and one["rollout"]["phase"] in GIVEN_UP
 
 
-def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
+def _settled(watched: _Watched, now: Mapping[str, Any] | None, *, heard_all: bool) -> bool:
     if now is None:
         return True  # the file has it no more
     if _hopeless(watched, now):
         return True
+    if _given_up(now) and watched.ended is None and not heard_all:
+        return False  # it says why in an event that is still to come
     if watched.ended is not None and (watched.back or _given_up(now)):
         return True
     if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
@@ -118,8 +120,8 @@ def _settled(watched: _Watched, now: Mapping[str, Any] | None) -> bool:
 
 
 def _hopeless(watched: _Watched, now: Mapping[str, Any]) -> bool:
-    """Whether it fails for ever: no rollout judges a release that was fine once, nor the one that is gone back to."""
-    judged = now["rollout"] is not None and now["rollout"]["phase"] == "running"
+    """Whether it fails for ever: the circuit breaker judges a rollout and a rollback, nobody a release that served."""
+    judged = now["rollout"] is not None and now["rollout"]["phase"] in {"running", "rolling_back"}
     last = watched.last_failure
     if last is None or watched.failures < GIVE_UP or judged or now["capacity"]["in_service"] > 0:
         return False
