@@ -13,7 +13,7 @@ import pytest
 from acceptance import small
 from acceptance.running import Running
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 FILES = {"flyball.toml": small.file(instances="1"), "server.py": small.server("one")}
 
