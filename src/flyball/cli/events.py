@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,16 @@ def run(path: Path | None, *, since_s: float | None, service: str | None, follow
         last = event["id"]
         _print(event, json=json)
     if follow:
-        for new in control.stream(after=last):
-            if new is not None and (service is None or new["service"] in {service, ""}):
-                _print(new, json=json)
+        for new in followed(control, after=last, since=since, service=service):
+            _print(new, json=json)
     return 0
+
+
+def followed(control: Control, *, after: int, since: float, service: str | None) -> Iterator[dict[str, Any]]:
+    """Events as they happen. When none was found so far, the stream begins with those before `since`, too."""
+    for event in control.stream(after=after):
+        if event is not None and event["at"] >= since and (service is None or event["service"] in {service, ""}):
+            yield event
 
 
 def _past(control: Control, *, since: float, service: str | None) -> list[dict[str, Any]]:
