@@ -242,6 +242,18 @@ async def test_a_restart_on_a_taken_port_is_told_once_with_the_servers_own_words
 
 
 @pytest.mark.live
+async def test_a_restart_that_takes_longer_than_is_waited_for_is_told_when_it_serves(
+    paths: StateDirectory, opened
+) -> None:
+    store = opened()
+    await store.ensure(application(SESSIONS), paths)
+    (server,) = store._servers.values()
+    server.failing = True
+    assert [(one.name, one.problem) for one in await store.keep()] == [("sessions", "")]
+    assert await store.keep() == []
+
+
+@pytest.mark.live
 async def test_a_server_that_was_started_but_never_recorded_does_not_write_beside_the_new_one(
     paths: StateDirectory, opened
 ) -> None:

@@ -208,7 +208,10 @@ def unrecorded(directory: Path) -> Process | None:
 
 async def _kept(server: _Redis) -> StoreSeen | None:
     if processes.alive(server.process):
-        return None
+        if not server.failing or await _redis_problem(server) is not None:
+            return None
+        server.failing = False  # it only took longer than is waited for
+        return StoreSeen(name=server.name)
     told, last_words = server.failing, logs.last_line(server.log)
     try:
         await _start(server)
