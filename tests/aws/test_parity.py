@@ -50,8 +50,8 @@ def test_a_value_that_aws_does_not_honour_is_named_with_place_value_and_reason()
     web = replace(app.services[0], scaling=Scaling(scale_in_cooldown_s=60.0))
     found = parity.unhonoured(replace(app, services=(web,), listener=Listener(max_body_bytes=10)), parity.World.EC2)
     assert [line.split(": ")[0] for line in found] == [
-        "services.web.scaling.scale_in_cooldown_s = 60.0",
-        "listener.max_body_bytes = 10",
+        "services.web.scaling.scale_in_cooldown_s = 1m",
+        "listener.max_body_bytes = 10B",
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_period_that_aws_has_is_accepted():
 def test_what_only_aws_has_is_refused_here():
     app = applications.session_app()
     found = parity.unhonoured(app, parity.World.LOCAL)
-    assert any(line.startswith("stores.uploads.archive_after_s") for line in found)
+    assert any(line.startswith("stores.uploads.archive_after_s = 90d: ") for line in found)
 
 
 def test_defaults_are_never_reported():

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
+from flyball.core.manifest import with_unit
 from flyball.core.model import Application, Compute
 
 from . import placement, services, traffic
@@ -43,7 +44,7 @@ def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
         where = f"{place}.{field.name}" if place else field.name
         verdict = row(type(value).__name__, field.name).verdict(world)
         if isinstance(verdict, Refused) and held != _default(field) and held not in verdict.accepted:
-            yield f"{where} = {_short(held)}: {verdict.reason}"
+            yield f"{where} = {with_unit(value, field.name) or _short(held)}: {verdict.reason}"
         elif is_dataclass(held):
             yield from _unhonoured(held, world, where)
         elif isinstance(held, tuple):

@@ -4,7 +4,7 @@ from .complaints import Complaint, ManifestError, ParityWarning, render
 from .json_schema import json_schema
 from .lint import warnings
 from .reading import parse
-from .resolved import resolved
+from .resolved import resolved, with_unit
 
 __all__ = [
     "Complaint",
@@ -15,4 +15,5 @@ __all__ = [
     "render",
     "resolved",
     "warnings",
+    "with_unit",
 ]

@@ -33,12 +33,13 @@ def _plain(value: Any) -> Any:
 
 def _field(owner: Any, name: str) -> Any:
     value = getattr(owner, name)
-    text = _text(owner, name, value)
+    text = with_unit(owner, name)
     return _plain(value) if text is None else {"value": value, "text": text}
 
 
-def _text(owner: Any, name: str, value: Any) -> str | None:
-    """The value with its unit, where the field's name or its metric gives it one."""
+def with_unit(owner: Any, name: str) -> str | None:
+    """The value of the field `name` with its unit, such as `90d`, where its name or its metric gives it one."""
+    value = getattr(owner, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     metric = getattr(owner, "metric", None)
