@@ -93,7 +93,7 @@ class Runtime:
     async def _bring_up(self, state: State) -> None:
         running = self._balancer_adopted = self.balancer.adopt()
         self.port = takeover.port(self.journal, self.app, asked=self._asked_port, taken_over=running)
-        inside_port = takeover.inside_port(self.journal, taken_over=running)
+        inside_port = takeover.inside_port(self.journal, port=self.port, taken_over=running)
         self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
         takeover.end_strangers(self.instances, state, application_id=self.paths.application_id(self.app.name))
         self.limits.cleanup(keep=set(self.instances.running))

@@ -74,12 +74,12 @@ def port(journal: Journal, app: Application, *, asked: int | None, taken_over: b
     return wanted
 
 
-def inside_port(journal: Journal, *, taken_over: bool) -> int:
-    """Where services reach each other when the door has TLS. It stays: instances that run have been told."""
+def inside_port(journal: Journal, *, port: int, taken_over: bool) -> int:
+    """Where services reach each other when the door, on `port`, has TLS. It stays: running instances know it."""
     remembered = int(journal.fact("inside_port") or 0)
-    if remembered and (taken_over or can_listen(remembered)):
+    if remembered and (taken_over or (remembered != port and can_listen(remembered))):
         return remembered
-    found = free_port()
+    found = free_port(exclude={port})
     journal.remember("inside_port", str(found))
     return found
 
