@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.harness import Figures, arguments, free_port, medians, save, say, show, tree_cpu_s
+from benchmarks.harness import Figures, arguments, medians, save, say, show, tree_cpu_s
 from benchmarks.product import application, flyball, processes
+
+from flyball.local.ports import free_port
 
 MANIFEST = """
 name = "idle"

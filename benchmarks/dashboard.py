@@ -21,8 +21,10 @@ from typing import Any
 
 import aiohttp
 from benchmarks.control_plane import MANIFEST, SETTLE_S
-from benchmarks.harness import Figures, Missing, arguments, free_port, medians, program, save, say, show, tree_cpu_s
+from benchmarks.harness import Figures, Missing, arguments, medians, program, save, say, show, tree_cpu_s
 from benchmarks.product import application, flyball, processes
+
+from flyball.local.ports import free_port
 
 DAY_MINUTES = 24 * 60
 BURSTS, PER_BURST = 10, 720  # 7,200 decisions: two in a second, for an hour

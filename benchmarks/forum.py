@@ -18,23 +18,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import (
-    ROOT,
-    Figures,
-    arguments,
-    free_port,
-    interleaved,
-    medians,
-    save,
-    say,
-    show,
-    tree_cpu_s,
-    wrk,
-)
+from benchmarks.harness import ROOT, Figures, arguments, interleaved, medians, save, say, show, tree_cpu_s, wrk
 from benchmarks.product import application, flyball, processes
 
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.load import Plan, Result, execute
+from flyball.local.ports import free_port
 
 FORUM = ROOT / "apps" / "forum"
 PARTS = ("cpu", "most", "half")

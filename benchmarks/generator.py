@@ -15,10 +15,11 @@ import time
 from pathlib import Path
 
 from benchmarks import upstreams
-from benchmarks.harness import Figures, arguments, free_port, interleaved, medians, program, save, show, stage
+from benchmarks.harness import Figures, arguments, interleaved, medians, program, save, show, stage
 
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.load import Plan, execute
+from flyball.local.ports import free_port
 
 FREEZE_RATE, FREEZE_S = 500.0, 10.0
 RATES = ("1000", "4000", "8000", "16000")

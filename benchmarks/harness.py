@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import random
 import shutil
 import signal
 import socket
@@ -44,18 +43,6 @@ def program(name: str, package: str) -> str:
     if found is None:
         raise Missing(f"{name} is not installed; on Debian: apt-get install {package}")
     return found
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on, below those that clients get."""
-    for port in random.sample(range(20000, 32768), 1000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise Missing("no free port between 20000 and 32767")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.harness import Figures, Missing, arguments, free_port, interleaved, medians, save, show, stage
+from benchmarks.harness import Figures, Missing, arguments, interleaved, medians, save, show, stage
 
 from flyball.core.arrivals import RateCurve
 from flyball.core.arrivals import Stage as Load
@@ -22,6 +22,7 @@ from flyball.core.model import Size
 from flyball.load import Plan, execute
 from flyball.local.limits import Limits
 from flyball.local.machine_limits import detect
+from flyball.local.ports import free_port
 
 CPU, BUSY, REQUEST_MS = 0.25, 0.6, 5.0
 SETTINGS = ("none", "share", "saving")

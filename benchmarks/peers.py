@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.harness import Stage, Started, free_port, program
+from benchmarks.harness import Stage, Started, program
 
 from flyball.core.manifest import parse
 from flyball.local.envoy import bootstrap, files, process, resources
 from flyball.local.envoy.endpoints import Endpoint
+from flyball.local.ports import free_port
 
 MANIFEST = """
 name = "benchmark"

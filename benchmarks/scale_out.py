@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Figures, arguments, free_port, medians, save, say, show, wrk
+from benchmarks.harness import Figures, arguments, medians, save, say, show, wrk
 from benchmarks.product import FLYBALL, application, board, flyball, processes
+
+from flyball.local.ports import free_port
 
 CALM_S = 8
 OVERLOAD_S = 30

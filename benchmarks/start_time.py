@@ -14,8 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.harness import Figures, Stage, answers, arguments, free_port, medians, save, say, show
+from benchmarks.harness import Figures, Stage, answers, arguments, medians, save, say, show
 from benchmarks.product import FLYBALL, application, board
+
+from flyball.local.ports import free_port
 
 TINY = """
 name = "tiny"

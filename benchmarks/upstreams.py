@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tomllib
 
-from benchmarks.harness import ROOT, Stage, free_port, program
+from benchmarks.harness import ROOT, Stage, program
 from uv import find_uv_bin
+
+from flyball.local.ports import free_port
 
 INSTANCES = 2
 
