@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +14,10 @@ from flyball.core.model import Size
 from flyball.local.cgroups import Files, Version1, Version2, count
 from flyball.local.limits import CgroupLimits, Limits, MeasuredOnly
 from flyball.local.machine_limits import detect
+from local.polling import until
 
 MB = 1024 * 1024
 SMALL = Size(cpu=0.25, memory_bytes=64 * MB)
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +21,11 @@ from flyball.local import processes
 from flyball.local.ports import free_port
 from flyball.local.processes import Process
 from flyball.local.watch import Watch
+from local.polling import until
 
 pytestmark = pytest.mark.live
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 SOURCE = Path(processes.__file__).parents[2]
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 @pytest.fixture

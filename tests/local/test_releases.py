@@ -9,8 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,7 @@ from flyball.core.errors import Failed, FileError
 from flyball.local import environments, processes, releases, source
 from flyball.local.journal import Journal
 from flyball.local.specs import Specs
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
+from local.polling import until
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
