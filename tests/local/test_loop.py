@@ -10,8 +10,7 @@ import pytest
 from builders import application, service
 from flyball.core.control.observation import BuildSeen, Observation, Scale
 from flyball.core.control.step import begin
-from flyball.local.inbox import Inbox
-from flyball.local.loop import Clock, Loop
+from flyball.local.loop import Clock, Inbox, Loop
 from flyball.local.record.journal import Journal
 
 

@@ -115,7 +115,7 @@ async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
     try:
         await runtime.converge()
     except (FlyballError, OSError):
-        if not runtime.adopted:
+        if not runtime.taken_over:
             await runtime.stop()
             await work
         raise

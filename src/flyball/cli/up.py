@@ -104,10 +104,10 @@ class _Screen:
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
         if runtime.remote is not None:
             talk.say(f"  {'deploy by':<14} {pushing(asdict(runtime.remote))}")
-        if runtime.adopted:
-            talk.say(f"  {'taken over':<14} {', '.join(runtime.adopted)}")
+        if runtime.taken_over:
+            talk.say(f"  {'taken over':<14} {', '.join(runtime.taken_over)}")
         talk.say("  Ctrl-C stops everything", "dim")
-        for instance in runtime.adopted:
+        for instance in runtime.taken_over:
             self._follow(instance, from_end=True)
 
     def on_event(self, event: Event) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
@@ -19,27 +18,9 @@ from flyball.core.model.stores import variable
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
-from .machine import Machine
+from .machine import Door, Machine
 from .process import environments
 from .releases import builds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """Where the balancer listens: for visitors, and for the application's own services."""
-
-    port: int
-    inside_port: int
-
-    def url(self, app: Application) -> str:
-        """Address of the application."""
-        scheme = "http" if app.listener.tls is None else "https"
-        return f"{scheme}://127.0.0.1:{self.port}"
-
-    def inside_url(self, app: Application) -> str:
-        """Address of the application for its own services: always without TLS."""
-        port = self.port if app.listener.tls is None else self.inside_port
-        return f"http://127.0.0.1:{port}"
 
 
 class Applier:

@@ -67,7 +67,7 @@ def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
 
 
 def restored(journal: Journal, file: Path, app: Application) -> Application:
-    """What to go on with: the application that was pushed, unless the file beside has changed since then."""
+    """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
     return APPLICATION.validate_json(text) if text and digest == _digest(file) else app
 

@@ -6,10 +6,12 @@ loop runs when something happened: a process exited or became ready, a build end
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -19,10 +21,11 @@ from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 
-from .inbox import Inbox
 from .observe import Observer
 from .record.journal import Event, Journal
 
+News = BuildSeen | StoreSeen
+Asked = tuple[Intent, asyncio.Future[list[Event]]]
 POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
 AFTER_BOUNDARY_S = 0.01
 
@@ -42,6 +45,58 @@ class Clock:
     def now(self) -> float:
         """Seconds since the epoch."""
         return time.clock_gettime(self._since) + self._offset
+
+
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """What waits for the next step: intents of operators, ends of builds, deaths of stores. Each wakes the loop."""
+
+    news: list[News] = field(default_factory=list)
+    intents: list[Asked] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
+
+    def wake(self) -> None:
+        """Something happened: look again now."""
+        self._wake.set()
+
+    def hear(self, news: News) -> None:
+        """A build ended, or a store died: tell the next step."""
+        self.news.append(news)
+        self.wake()
+
+    async def submit(self, intent: Intent) -> list[Event]:
+        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
+
+        None when the loop has ended: nobody will take it.
+        """
+        if self._closed:
+            return []
+        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self.intents.append((intent, answer))
+        self.wake()
+        return await answer
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something happens, at most so long."""
+        if timeout_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
+                    await self._wake.wait()
+        self._wake.clear()
+
+    def take(self) -> tuple[list[News], list[Asked]]:
+        """All that waits; from now on the taker has it."""
+        taken = self.news, self.intents
+        self.news, self.intents = [], []
+        return taken
+
+    def close(self) -> None:
+        """Nobody will take anything any more."""
+        self._closed = True
+        for _, answer in self.intents:
+            if not answer.done():
+                answer.set_result([])
 
 
 class Loop:
@@ -143,9 +198,9 @@ class Loop:
             events = self._journal.record(self.app, before, seen, done, now=now)
             self.journal_error = None
         except FlyballError as error:
-            # The application matters more than its diary: go on, say it once.
+            # The application matters more than its diary: it keeps running, and this is said once.
             if self.journal_error is None:
-                log.warning("going on without the journal", error=str(error))
+                log.warning("running without the journal", error=str(error))
             self.journal_error = str(error)
             events = [Event(id=0, at=now, reason=reason) for reason in done.reasons]
         return events

@@ -21,8 +21,7 @@ from flyball.core.model import Application, Service
 from . import changes, plan, view
 from .apply import Applier
 from .envoy import certificate
-from .inbox import Inbox
-from .loop import Clock, Loop
+from .loop import Clock, Inbox, Loop
 from .machine import Machine
 from .observe import Observer
 from .pipeline import git_remote
@@ -55,7 +54,7 @@ class Runtime:
         clock: Clock,
         inbox: Inbox,
         applier: Applier,
-        adopted: tuple[str, ...],
+        taken_over: tuple[str, ...],
         remote: Remote | None,
         ending: contextlib.AsyncExitStack,
     ) -> None:
@@ -64,7 +63,7 @@ class Runtime:
         self.instances, self.balancer = machine.instances, machine.balancer
         self.journal = journal
         self.clock = clock
-        self.adopted = adopted
+        self.taken_over = taken_over
         self.remote = remote
         self.observer = Observer(machine.instances, machine.balancer, machine.limits)
         self.loop = Loop(
@@ -230,7 +229,7 @@ class Runtime:
         await self.leave()
 
     async def leave(self) -> None:
-        """End the control plane and leave everything running, to be adopted by the next one."""
+        """End the control plane and leave everything running, for the next one to take over."""
         self.closing.set()
         await self._applier.close()
         self.pipeline.close()

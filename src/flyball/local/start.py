@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 from flyball.core.control.state import State
@@ -12,17 +11,12 @@ from flyball.core.model import Application
 
 from . import changes, takeover
 from .apply import Applier
-from .envoy.balancer import Balancer
-from .inbox import Inbox
-from .instances.detect import detect
-from .instances.instances import Instances
-from .loop import Clock
+from .loop import Clock, Inbox
 from .machine import Machine
 from .paths import NAME, StateDirectory
 from .pipeline import git_remote
 from .record.journal import Journal
 from .runtime import Runtime
-from .stores.stores import Stores
 
 
 async def start(app: Application, *, file: Path, port: int | None = None) -> Runtime:
@@ -41,9 +35,9 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
         app = changes.restored(journal, file, app)
         inbox, clock = Inbox(), Clock()
         state = takeover.restored(journal, app, now=clock.now())
-        machine = _machine(app, paths, inbox.wake)
+        machine = Machine.of(app, paths, inbox.wake)
         ending.push_async_callback(machine.close)
-        found = takeover.adopt(machine, app, state)
+        found = takeover.take_over(machine, app, state)
         try:
             door = takeover.door(journal, app, asked=port, taken_over=found.balancer)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
@@ -63,21 +57,10 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             clock=clock,
             inbox=inbox,
             applier=applier,
-            adopted=found.instances,
+            taken_over=found.instances,
             remote=remote,
             ending=ending.pop_all(),
         )
-
-
-def _machine(app: Application, paths: StateDirectory, wake: Callable[[], None]) -> Machine:
-    limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
-    return Machine(
-        paths=paths,
-        limits=limits,
-        stores=Stores(),
-        instances=Instances(paths, limits, wake),
-        balancer=Balancer(paths, app.name, wake),
-    )
 
 
 async def _bring_up(app: Application, state: State, machine: Machine, applier: Applier, *, balancer_runs: bool) -> None:

@@ -17,8 +17,7 @@ from flyball.core.control.step import begin
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
-from .apply import Door
-from .machine import Machine
+from .machine import Door, Machine
 from .process import processes
 from .process.ports import can_listen, free_port
 from .process.watch import Watch
@@ -67,10 +66,10 @@ class Found:
     instances: tuple[str, ...]
 
 
-def adopt(machine: Machine, app: Application, state: State) -> Found:
+def take_over(machine: Machine, app: Application, state: State) -> Found:
     """Take over the balancer and the instances that run; end what runs and was never written down."""
-    balancer = machine.balancer.adopt()
-    instances = machine.instances.adopt({one.name: one for one in app.services})
+    balancer = machine.balancer.take_over()
+    instances = machine.instances.take_over({one.name: one for one in app.services})
     _end_strangers(machine, state, application_id=machine.paths.application_id(app.name))
     machine.limits.cleanup(keep=set(machine.instances.running))
     return Found(balancer=balancer, instances=tuple(instances))

@@ -93,7 +93,7 @@ class Balancer:
         )
         return bool(envoy_files.write(self._paths.xds, files))
 
-    def adopt(self) -> bool:
+    def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
         loaded = processes.load(self._record)
         if loaded is not None and processes.alive(loaded[0]):
@@ -198,7 +198,7 @@ class Balancer:
         self._record.unlink(missing_ok=True)
 
     async def close(self) -> None:
-        """Stop watching; Envoy goes on."""
+        """Stop watching; Envoy keeps running."""
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)
