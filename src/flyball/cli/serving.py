@@ -19,8 +19,8 @@ import uvicorn
 
 from flyball.core.errors import FlyballError
 from flyball.dashboard.panel import open_panel
-from flyball.local import control_api, processes
-from flyball.local.journal import Event
+from flyball.local import control_api
+from flyball.local.face import Event, processes
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1
@@ -86,8 +86,10 @@ async def serve(
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:
-    """Run until stopped; the exit code. `watcher` is an async function that runs beside and may end it by returning."""
-    await runtime.start()
+    """Run what `flyball.local.start` made until it is stopped; the exit code.
+
+    `watcher` is an async function that runs beside and may end it by returning.
+    """
     runtime.listeners.add(on_event)
     ending = _Ending(runtime, interrupt_stops=interrupt_stops)
     work = asyncio.ensure_future(runtime.run())
@@ -113,7 +115,7 @@ async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
     try:
         await runtime.converge()
     except (FlyballError, OSError):
-        if not runtime.adopted:
+        if not runtime.taken_over:
             await runtime.stop()
             await work
         raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.core.errors import NotRunning
-from flyball.local import logs
+from flyball.local.face import logs
 from flyball.local.paths import StateDirectory
 
 ENDED_BADLY = {"build_failed", "rollout_failed", "rollback_failed"}

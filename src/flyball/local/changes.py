@@ -17,16 +17,20 @@ from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
 
-from . import plan, source
-from .journal import APPLICATION, Journal
+from . import plan
+from .record.journal import APPLICATION, Journal
+from .releases import source
 from .rollouts import current
 
 
 class Beside(Protocol):
     """A control plane and the file beside its state."""
 
-    app: Application
     file: Path
+
+    @property
+    def app(self) -> Application:
+        """The application as it runs."""
 
     @property
     def state(self) -> State:
@@ -63,7 +67,7 @@ def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
 
 
 def restored(journal: Journal, file: Path, app: Application) -> Application:
-    """What to go on with: the application that was pushed, unless the file beside has changed since then."""
+    """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
     return APPLICATION.validate_json(text) if text and digest == _digest(file) else app
 

@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -20,9 +21,11 @@ from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 
-from .journal import Event, Journal
 from .observe import Observer
+from .record.journal import Event, Journal
 
+News = BuildSeen | StoreSeen
+Asked = tuple[Intent, asyncio.Future[list[Event]]]
 POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
 AFTER_BOUNDARY_S = 0.01
 
@@ -44,8 +47,63 @@ class Clock:
         return time.clock_gettime(self._since) + self._offset
 
 
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """What waits for the next step: intents of operators, ends of builds, deaths of stores. Each wakes the loop."""
+
+    news: list[News] = field(default_factory=list)
+    intents: list[Asked] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
+
+    def wake(self) -> None:
+        """Something happened: look again now."""
+        self._wake.set()
+
+    def hear(self, news: News) -> None:
+        """A build ended, or a store died: tell the next step."""
+        self.news.append(news)
+        self.wake()
+
+    async def submit(self, intent: Intent) -> list[Event]:
+        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
+
+        None when the loop has ended: nobody will take it.
+        """
+        if self._closed:
+            return []
+        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self.intents.append((intent, answer))
+        self.wake()
+        return await answer
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something happens, at most so long."""
+        if timeout_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
+                    await self._wake.wait()
+        self._wake.clear()
+
+    def take(self) -> tuple[list[News], list[Asked]]:
+        """All that waits; from now on the taker has it."""
+        taken = self.news, self.intents
+        self.news, self.intents = [], []
+        return taken
+
+    def close(self) -> None:
+        """Nobody will take anything any more."""
+        self._closed = True
+        for _, answer in self.intents:
+            if not answer.done():
+                answer.set_result([])
+
+
 class Loop:
-    """Owns the state. `apply` carries out a step's actions; `publish` hears every event."""
+    """Owns the application as it is now and its state.
+
+    `apply` carries out a step's actions; `publish` hears every event.
+    """
 
     def __init__(
         self,
@@ -54,7 +112,8 @@ class Loop:
         *,
         journal: Journal,
         observer: Observer,
-        apply: Callable[[Step], None],
+        inbox: Inbox,
+        apply: Callable[[Application, Step], None],
         publish: Callable[[list[Event], bool], None],
         clock: Clock,
     ) -> None:
@@ -63,35 +122,11 @@ class Loop:
         self.journal_error: str | None = None
         self._journal = journal
         self._observer = observer
+        self._inbox = inbox
         self._apply = apply
         self._publish = publish
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._news: list[BuildSeen | StoreSeen] = []
-        self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
-        self._ended = False
         self._next_tick = clock.now()
-
-    def wake(self) -> None:
-        """Something happened: look again now."""
-        self._wake.set()
-
-    def hear(self, news: BuildSeen | StoreSeen) -> None:
-        """A build ended, or a store died: tell the next step."""
-        self._news.append(news)
-        self.wake()
-
-    async def submit(self, intent: Intent) -> list[Event]:
-        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
-
-        None when the loop has ended: nobody will take it.
-        """
-        if self._ended:
-            return []
-        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
-        self._intents.append((intent, answer))
-        self.wake()
-        return await answer
 
     async def run(self, until: Callable[[State], bool]) -> None:
         """Step until `until` holds for the state."""
@@ -99,10 +134,7 @@ class Loop:
             while not until(self.state):
                 await self._step(sampled=await self._wait())
         finally:
-            self._ended = True
-            for _, answer in self._intents:
-                if not answer.done():
-                    answer.set_result([])
+            self._inbox.close()
 
     async def _step(self, *, sampled: bool) -> None:
         try:
@@ -115,13 +147,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
         timeout_s = self._next_tick - self._clock.now()
-        if timeout_s > 0:
-            if self._changing():
-                timeout_s = min(timeout_s, POLL_S)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
-                    await self._wake.wait()
-        self._wake.clear()
+        await self._inbox.wait(min(timeout_s, POLL_S) if self._changing() else timeout_s)
         now = self._clock.now()
         if now < self._next_tick:
             return False
@@ -137,13 +163,15 @@ class Loop:
         )
 
     async def _once(self, *, sampled: bool) -> None:
-        news, self._news = self._news, []
-        intents, self._intents = self._intents, []
+        news, intents = self._inbox.take()
         now = self._clock.now()
         before = self.state
         try:
-            seen = await self._observer.observe(
-                news=news, intents=[intent for intent, _ in intents], sampled=sampled, now=now
+            seen = replace(
+                await self._observer.observe(sampled=sampled, now=now),
+                builds=tuple(one for one in news if isinstance(one, BuildSeen)),
+                stores=tuple(one for one in news if isinstance(one, StoreSeen)),
+                intents=tuple(intent for intent, _ in intents),
             )
             done = step(self.app, before, seen, now=now)
             quiet = not (sampled or done.actions or done.reasons or intents or news)
@@ -151,7 +179,7 @@ class Loop:
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state = done.state
         except BaseException as error:
-            self._news = [*news, *self._news]  # it happens once, so nobody else would tell
+            self._inbox.news[:0] = news  # it happens once, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)
@@ -160,7 +188,7 @@ class Loop:
             if not answer.done():
                 answer.set_result(_of_its_service(intent, events))
         try:
-            self._apply(done)
+            self._apply(self.app, done)
             self._observer.forget_gone()
         finally:  # what was decided is told, also when it could not be carried out: it will be asked for again
             self._publish(events, sampled)
@@ -170,9 +198,9 @@ class Loop:
             events = self._journal.record(self.app, before, seen, done, now=now)
             self.journal_error = None
         except FlyballError as error:
-            # The application matters more than its diary: go on, say it once.
+            # The application matters more than its diary: it keeps running, and this is said once.
             if self.journal_error is None:
-                log.warning("going on without the journal", error=str(error))
+                log.warning("running without the journal", error=str(error))
             self.journal_error = str(error)
             events = [Event(id=0, at=now, reason=reason) for reason in done.reasons]
         return events

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
 
 from flyball.core.control.observation import (
-    BuildSeen,
     InstanceSample,
     InstanceSeen,
-    Intent,
     LatencySample,
     Observation,
     QueueSample,
-    StoreSeen,
     TargetHealth,
 )
 
-from .balancer import Balancer
 from .envoy.admin import TargetStats
-from .instances import Instances, Running
-from .limits import Limits
+from .envoy.balancer import Balancer
+from .instances.instances import Instances, Running
+from .instances.limits import Limits
 
 
 @dataclass(slots=True)
@@ -48,9 +44,7 @@ class Observer:
     _counters: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _sampled_at: float | None = None
 
-    async def observe(
-        self, *, news: Sequence[BuildSeen | StoreSeen], intents: Sequence[Intent], sampled: bool, now: float
-    ) -> Observation:
+    async def observe(self, *, sampled: bool, now: float) -> Observation:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it."""
         stats = await self.balancer.targets()
         by_instance = {target.instance: target for target in stats or ()}
@@ -62,9 +56,6 @@ class Observer:
             latencies=latencies,
             queues=queues,
             busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
-            builds=tuple(one for one in news if isinstance(one, BuildSeen)),
-            stores=tuple(one for one in news if isinstance(one, StoreSeen)),
-            intents=tuple(intents),
             balancer=stats is not None,
         )
 
