@@ -20,7 +20,7 @@ from fastapi.sse import format_sse_event
 
 from flyball.core.errors import FlyballError
 from flyball.local.control_api import as_sse
-from flyball.local.journal import Event
+from flyball.local.record.journal import Event
 from flyball.local.runtime import Runtime
 
 from .past import Past

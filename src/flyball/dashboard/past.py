@@ -13,8 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flyball.local.history import COLUMNS, OVER_TIME, SIDE_BY_SIDE, Row, merged
-from flyball.local.journal import Reader
+from flyball.local.record.history import COLUMNS, OVER_TIME, SIDE_BY_SIDE, Row, merged
+from flyball.local.record.journal import Reader
 
 SECONDS_S = 3_600.0  # a longer time is read minute by minute
 

@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 
 from flyball.core.errors import Failed
-from flyball.local.history import COLUMNS, OVER_TIME, SIDE_BY_SIDE, merged
-from flyball.local.journal import Journal, Reader
+from flyball.local.record.history import COLUMNS, OVER_TIME, SIDE_BY_SIDE, merged
+from flyball.local.record.journal import Journal, Reader
 
 QUIET = dict.fromkeys(COLUMNS, 0.0) | {"p50": None, "p95": None, "p99": None, "desired": 1, "in_service": 1}
 BUSY = {"rps": 30.0, "eps": 1.0, "cpu": 80.0, "memory": 20.0, "p50": 3.0, "p95": 9.0, "p99": 14.0}
