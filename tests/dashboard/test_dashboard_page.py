@@ -14,8 +14,8 @@ from flyball.core.control.observation import Replace, Scale
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.model import Store, StoreKind
-from flyball.dashboard import redis_view
 from flyball.local.pipeline.records import Stage, Status
+from flyball.local.stores.client import client
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -331,8 +331,9 @@ async def test_what_lies_in_redis_is_seen_and_stays_text(browser, tmp_path):
     runtime = PretendRuntime(application(service(), stores=(Store(name="sessions", kind=StoreKind.REDIS),)), tmp_path)
     with redis_server(tmp_path) as server:
         port = int(server.url.rpartition(":")[2].partition("/")[0])
-        async with redis_view.Connection(port) as redis:
-            await redis.ask((b"SET", EVIL.encode(), EVIL.encode(), b"EX", b"90"), (b"RPUSH", b"list", b"one", b"two"))
+        async with client(port) as redis:
+            await redis.set(EVIL, EVIL, ex=90)
+            await redis.rpush("list", "one", "two")
         runtime.stores = OneRedis(port)
         async with served(runtime) as panel, browsing(browser) as page:
             await opened(page, panel.url)
