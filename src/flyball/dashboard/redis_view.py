@@ -1,6 +1,6 @@
-"""A look into a Redis store that changes nothing: keys, how long they live, the beginning of their values.
+"""A read-only look into a Redis store: keys, when they expire, the beginning of their values.
 
-Only commands that read are sent, and each answer is bounded in items, bytes and time.
+It sends only commands that read. Items, bytes and time of each answer are bounded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 from flyball.core.errors import Failed
 from flyball.local.stores.client import TIMEOUT_S, client
 
-PAGE = 100  # keys looked at for one page
+PAGE = 100  # keys that Redis looks at for one page
 SHOWN_BYTES = 2_048
 SHOWN_ITEMS = 50
 
@@ -23,7 +23,7 @@ SHOWN_ITEMS = 50
 async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, Any]:
     """One page of keys: `{"cursor", "keys": [{"key", "id", "type", "ttl_s"}], "total"}`; the cursor "0" is the end.
 
-    `ttl_s` None: it does not expire. `id` is the key itself in hexadecimal, since keys are bytes.
+    A key without `ttl_s` does not expire. `id` is the key in hexadecimal, since keys are bytes.
     """
     async with _connected(port) as redis:
         size = await redis.dbsize()
@@ -43,7 +43,7 @@ async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, Any]:
 
 
 async def value(port: int, key: bytes) -> dict[str, Any]:
-    """`{"type", "size", "lines", "cut"}`: the beginning of a value, as lines of text. Raises `Failed` without one."""
+    """The beginning of a value as lines of text: `{"type", "size", "lines", "cut"}`. Raises `Failed` without one."""
     async with _connected(port) as redis:
         kind = shown(await redis.type(key))
         size, lines = await _beginning(redis, kind, key)
@@ -105,5 +105,5 @@ def _short(data: bytes) -> str:
 
 
 def shown(data: bytes) -> str:
-    """Bytes as text; what is no UTF-8 as its number."""
+    """Bytes as text; those that are not UTF-8 as numbers."""
     return data.decode("utf-8", errors="backslashreplace")
