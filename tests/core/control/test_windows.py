@@ -17,7 +17,9 @@ def fresh(*metrics: Metric, period_s: float = 1.0) -> Windows:
 
 def sample(value: float | None = 50.0, **rest) -> Sample:
     one = InstanceSample(id="web-1", cpu_percent=value)
-    return Sample(**({"instances": (one,), "measured": {"web-1"}, "latency": None} | rest))
+    return Sample(
+        **({"instances": (one,), "measured": {"web-1"}, "in_service": 1, "wanted": True, "latency": None} | rest)
+    )
 
 
 def ticked(windows: Windows, *times: float, keep: int = 5, origin: float = 0.0) -> Windows:
@@ -76,10 +78,10 @@ def test_memory_and_percentiles():
 
 def test_requests_without_instances_are_more_than_zero():
     latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
-    nobody = Sample(instances=(), measured=set(), latency=latency)
+    nobody = Sample(instances=(), measured=set(), in_service=0, wanted=False, latency=latency)
     windows, _ = record(fresh(Metric.REQUESTS), nobody, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) == pytest.approx(60.0)
-    nothing = Sample(instances=(), measured=set(), latency=None)
+    nothing = Sample(instances=(), measured=set(), in_service=0, wanted=False, latency=None)
     windows, _ = record(fresh(Metric.REQUESTS), nothing, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) is None
 

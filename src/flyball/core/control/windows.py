@@ -11,7 +11,7 @@ AWS: CloudWatch metrics of ECS and ALB, one datapoint a minute.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-default-instance-warmup.html
 Ours: `measured` are the instances that were in service for the whole of the sample, so the burst of a starting program
-is not counted; the caller leaves out warming ones.
+is not counted; the caller leaves out warming ones. One that gave no sample counts as an average one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class Series:
 class Windows:
     """All series of a service; they share the number of the open datapoint and its ticks.
 
-    `sampled_at`: time of the last sample. `instances`: how many were measured, on average, in the last closed
-    datapoint.
+    `sampled_at`: time of the last sample. `ticks`, `measured`: how many ticks of the open datapoint found measured
+    instances, and their sum over these ticks. `instances`: their average in the last closed datapoint that had any.
+    `most`: the most instances in service in the open datapoint; `in_service`: the same of each closed one.
     """
 
     period_s: float = 0.0
@@ -52,6 +53,8 @@ class Windows:
     ticks: int = 0
     measured: int = 0
     instances: float = 0.0
+    most: int = 0
+    in_service: tuple[int, ...] = ()
     series: tuple[Series, ...] = ()
 
     def values(self, metric: Metric) -> tuple[float | None, ...]:
@@ -63,13 +66,29 @@ class Windows:
         real = [value for value in self.values(metric) if value is not None]
         return max(real[-count:], default=None)
 
+    def heaviest(self, metric: Metric, count: int, *, least: int) -> tuple[float, int] | None:
+        """Value and instances of the datapoint with the largest load among the newest `count` real ones.
+
+        The load is the value times the instances in service then, which are never taken for fewer than `least`: new,
+        dead or unsampled instances make the measured ones few, and the load does not vanish with them. 40 % on 4
+        instances of which 1 was sampled is a load of 160 %, not of 40 %. None without a real datapoint.
+        """
+        newest_first = zip(reversed(self.values(metric)), reversed(self.in_service), strict=False)
+        real = [(value, max(instances, least)) for value, instances in newest_first if value is not None]
+        return max(real[:count], key=lambda point: point[0] * point[1], default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One tick of one service: samples of its instances, which of them are `measured`, its latency."""
+    """One tick of one service: samples of its instances, which of them are `measured`, its latency.
+
+    `in_service`: how many take requests. `wanted`: whether any instance is wanted at all.
+    """
 
     instances: tuple[InstanceSample, ...]
     measured: Collection[str]
+    in_service: int
+    wanted: bool
     latency: LatencySample | None
 
 
@@ -88,9 +107,8 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
 
 def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
-    return replace(
-        windows, series=tuple(Series(metric=series.metric) for series in windows.series), ticks=0, measured=0
-    )
+    series = tuple(Series(metric=series.metric) for series in windows.series)
+    return replace(windows, series=series, ticks=0, measured=0, most=0, in_service=())
 
 
 def record(windows: Windows, sample: Sample, *, keep: int, origin: float, now: float) -> tuple[Windows, bool]:
@@ -102,8 +120,15 @@ def record(windows: Windows, sample: Sample, *, keep: int, origin: float, now: f
     windows = _closed(windows, index, keep)
     minutes = max(now - since, 0.0) / 60
     series = tuple(_added(series, sample, minutes) for series in windows.series)
-    measured = windows.measured + sum(1 for one in sample.instances if one.id in sample.measured)
-    windows = replace(windows, series=series, measured=measured, ticks=windows.ticks + 1, sampled_at=now)
+    measured = len(sample.measured)
+    windows = replace(
+        windows,
+        series=series,
+        measured=windows.measured + measured,
+        ticks=windows.ticks + (measured > 0),
+        most=max(windows.most, sample.in_service),
+        sampled_at=now,
+    )
     if (now - origin) / windows.period_s + ROUNDING >= windows.open + 1:
         windows = _closed(windows, windows.open + 1, keep)
     return windows, windows.open > first
@@ -113,13 +138,16 @@ def _closed(windows: Windows, index: int, keep: int) -> Windows:
     gap = index - windows.open
     if gap <= 0:
         return windows
-    missing = (None,) * min(gap - 1, keep)
+    missing = min(gap - 1, keep)
     series = tuple(
-        Series(metric=series.metric, values=(*series.values, _value(series), *missing)[-keep:])
+        Series(metric=series.metric, values=(*series.values, _value(series), *(None,) * missing)[-keep:])
         for series in windows.series
     )
     instances = windows.measured / windows.ticks if windows.ticks else windows.instances
-    return replace(windows, open=index, series=series, ticks=0, measured=0, instances=instances)
+    in_service = (*windows.in_service, windows.most, *(0,) * missing)[-keep:]
+    return replace(
+        windows, open=index, series=series, ticks=0, measured=0, instances=instances, most=0, in_service=in_service
+    )
 
 
 def _value(series: Series) -> float | None:
@@ -154,7 +182,7 @@ def _average(values: Iterable[float | None]) -> tuple[float, float]:
 
 
 def _requests(sample: Sample, minutes: float) -> tuple[float, float]:
-    if not sample.measured and sample.latency is not None:
+    if not sample.wanted and sample.latency is not None:
         return 1.0, minutes  # requests arrive and nobody is there to take them: more than zero, which is all we know
     counts = [one.requests for one in sample.instances if one.id in sample.measured]
     return float(sum(counts)), len(counts) * minutes
