@@ -1,4 +1,4 @@
-"""What the page asks beside the control API: itself, the live stream, the past, logs, stores; and `/metrics`."""
+"""The routes that the page needs beside the control API, and `/metrics`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response
+from fastapi.sse import EventSourceResponse
 from fastapi.staticfiles import StaticFiles
 
 from flyball.core.model import StoreKind
-from flyball.local.control_api import Moment, Number, last_heard
+from flyball.local.control_api import Moment, Number, last_heard, told
 from flyball.local.runtime import Runtime
 
-from . import redis_view, topology
+from . import topology
 from .feed import Feed
 from .past import Past
 from .prometheus import CONTENT_TYPE, Metrics
@@ -24,7 +25,7 @@ POINTS = 720
 
 
 def add_to(api: FastAPI, runtime: Runtime, control: dict[str, Any]) -> None:
-    """Give the control API what the dashboard needs. `control` is what `control.json` holds."""
+    """Add the dashboard's routes to the control API. `control` is what `control.json` holds."""
     past = Past(runtime.paths.journal)
     feed, metrics = Feed(runtime, control, past), Metrics(runtime, control)
     api.include_router(_page(metrics))
@@ -51,8 +52,8 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
     routes = APIRouter(prefix="/api")
 
     @routes.get("/live")
-    async def live(request: Request, after: Number | None = None) -> StreamingResponse:
-        return StreamingResponse(feed.stream(last_heard(request, after)), media_type="text/event-stream")
+    async def live(request: Request, after: Number | None = None) -> EventSourceResponse:
+        return EventSourceResponse(feed.stream(last_heard(request, after)))
 
     @routes.get("/series")
     async def series(
@@ -72,7 +73,10 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
         kind: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
     ) -> list[dict[str, Any]]:
-        return await past.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
+        found = await past.ask(
+            lambda journal: journal.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
+        )
+        return told(found)
 
     @routes.get("/map")
     async def the_map() -> dict[str, Any]:
@@ -114,10 +118,14 @@ def _stores(runtime: Runtime) -> APIRouter:
 
     @routes.get("/{name}/keys")
     async def keys(name: str, cursor: str = "0", pattern: str = "*") -> dict[str, Any]:
+        from . import redis_view  # noqa: PLC0415 - imported where there is a Redis store
+
         return await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern)
 
     @routes.get("/{name}/value/{key}")
     async def value(name: str, key: str) -> dict[str, Any]:
+        from . import redis_view  # noqa: PLC0415 - as above
+
         try:
             exact = bytes.fromhex(key)
         except ValueError as error:

@@ -7,7 +7,6 @@ acknowledged, also after kill -9.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import os
 import platform
@@ -168,31 +167,9 @@ async def _until_ready(server: Redis) -> None:
 
 async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            answer, pid = await _ask(server.port)
-    except TimeoutError:
-        return f"no answer on port {server.port} within {ANSWER_TIMEOUT_S:g} s"
-    except (OSError, asyncio.IncompleteReadError) as error:
-        return f"no connection to port {server.port}: {error}"
-    if pid != server.process.pid:
-        return f"another program answers on port {server.port}"
-    return None if answer == "+PONG" else answer
+    from .client import problem_of  # noqa: PLC0415 - an application without such a store need not import it
 
-
-async def _ask(port: int) -> tuple[str, int]:
-    """The answer to PING, and the server's pid (INFO answers also while data is read)."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"PING\r\nINFO server\r\n")
-        answer = (await reader.readuntil(b"\r\n")).decode(errors="replace").strip()
-        while not (line := await reader.readuntil(b"\r\n")).startswith(b"process_id:"):
-            pass
-        return answer, int(line.removeprefix(b"process_id:"))
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+    return await problem_of(server.port, server.process.pid)
 
 
 async def stop(process: Process) -> None:

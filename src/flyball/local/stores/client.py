@@ -1,0 +1,58 @@
+"""A client for a Redis server on this machine. It sends nothing but what it is asked to, and nothing twice.
+
+RESP2 without the driver's name needs no greeting. A string in a reply may have 512 MB, so one that is too long is
+refused before it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis._parsers import _AsyncRESP2Parser
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from flyball.core.errors import Failed
+
+from .redis import ANSWER_TIMEOUT_S
+
+LONGEST_PART = 1 << 20
+
+
+class _Bounded(_AsyncRESP2Parser):
+    async def _read(self, length: int) -> bytes:
+        if length > LONGEST_PART:
+            raise Failed(f"a part of this has {length} bytes, and more than {LONGEST_PART} are not shown")
+        return await super()._read(length)
+
+
+def client(port: int) -> Redis:
+    """A client that connects at its first question; `async with` closes it."""
+    pool = ConnectionPool(
+        host="127.0.0.1",
+        port=port,
+        protocol=2,
+        driver_info=None,
+        parser_class=_Bounded,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_connect_timeout=ANSWER_TIMEOUT_S,
+    )
+    return Redis.from_pool(pool)
+
+
+async def problem_of(port: int, pid: int) -> str | None:
+    """Nothing when the server with this process id answers on the port, and has read its data."""
+    try:
+        async with client(port) as redis, asyncio.timeout(ANSWER_TIMEOUT_S):
+            about = await redis.info("server")  # answers also while data is read
+            if about["process_id"] != pid:
+                return f"another program answers on port {port}"
+            await redis.ping()
+    except (BusyLoadingError, ResponseError) as error:
+        return str(error)
+    except (TimeoutError, RedisTimeout):
+        return f"no answer on port {port} within {ANSWER_TIMEOUT_S:g} s"
+    except RedisError as error:
+        return f"no connection to port {port}: {error}"
+    return None
