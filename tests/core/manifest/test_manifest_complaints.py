@@ -11,6 +11,7 @@ import toml_text
 from file_tables import document, tables
 from flyball.core.errors import FileError
 from flyball.core.manifest import Complaint, ManifestError, parse, render
+from flyball.core.manifest.complaints import Unplaced
 from flyball.core.manifest.places import Places
 from flyball.core.manifest.schema import FileTable, Table
 from manifests import complaints
@@ -136,7 +137,7 @@ def test_places(text: str, line: int, column: int, length: int, path: str):
 
 def test_a_text_without_places_is_reported_by_path_alone():
     places = Places("name = 1", None)
-    complaint = places.complaint(("name",), "must be text in quotes, found 1")
+    complaint = places.complaint(Unplaced(path=("name",), message="must be text in quotes, found 1"))
     assert render([complaint], "name = 1", "f.toml") == (
         "f.toml: name: must be text in quotes, found 1\n1 error; nothing was started"
     )

@@ -16,6 +16,8 @@ from .routing import AnswerTable, ListenerTable
 from .services import DefaultsTable, ServiceTable
 from .stores import StoreTable
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 
 class PipelineTable(Table):
     """`git push flyball BRANCH` builds, tests and rolls out."""
@@ -97,3 +99,8 @@ class FileTable(Table):
             observe=(self.observe or ObserveTable()).resolve(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
+
+
+def json_schema() -> dict[str, Any]:
+    """The file's JSON Schema (draft 2020-12), from the types that validate it."""
+    return {"$schema": DIALECT, "title": "flyball.toml", **FileTable.model_json_schema(mode="validation")}
