@@ -122,7 +122,7 @@ def test_the_other_regions_come_before_the_first(cloud: Cloud):
         "session-app-eu-west-1",
         "session-app-us-east-1",
     ]
-    assert "second pass: what had to wait for the other regions" in cloud.operators["session-app"].lines
+    assert "second pass: what needs the other regions" in cloud.operators["session-app"].lines
 
 
 def test_the_same_again_changes_nothing(cloud: Cloud):

@@ -69,7 +69,7 @@ IN_SESSION_APP = (
         "failover needs two nodes, found one",
     ),
     ("an unknown cache node", _change("SessionsRedis", CacheNodeType="cache.t9.micro"), "not a cache node type"),
-    ("a latency record without identity", _remove("Record", "SetIdentifier"), "without SetIdentifier"),
+    ("a latency record without identity", _remove("Record", "SetIdentifier"), "needs a SetIdentifier"),
     ("a group that believes EC2 only", _change("AppScalingGroup", HealthCheckType="EC2"), "never be replaced"),
 )
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in plain words, and what the reader may have meant."""
+"""Pydantic's errors as plain sentences, with a guess at what was meant."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WORDS = {
 
 
 def sentence(error: ErrorDetails) -> str:
-    """One mistake in words, with the value that was found."""
+    """One error as a sentence, with the value found."""
     kind, context, found = error["type"], error.get("ctx", {}), units.value_text(error["input"])
     if kind == "value_error":
         return str(context["error"])
@@ -45,7 +45,7 @@ def sentence(error: ErrorDetails) -> str:
 
 
 def meant(error: ErrorDetails) -> str:
-    """The hint where what was found is nearly one of the words allowed there, else ""."""
+    """A hint if the value is close to an allowed word, else ""."""
     if error["type"] != "enum" or not isinstance(error["input"], str):
         return ""
     allowed = re.findall("'([^']+)'", error["ctx"]["expected"])
@@ -63,7 +63,7 @@ def unknown_key(table: type[Table], key: str) -> tuple[str, str]:
 
 
 def table_at(path: tuple[str | int, ...]) -> type[Table]:
-    """The table type that stands at a path of the file."""
+    """The type of the table at a path of the file."""
     table: type[Table] = FileTable
     name_follows = False
     for part in path:

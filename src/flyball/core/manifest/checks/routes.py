@@ -1,4 +1,4 @@
-"""Rules of the listener: which of two rules would win must never be a guess."""
+"""Rules of the listener: it must always be clear which of two rules wins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Rule:
 
 
 def route_complaints(file: FileTable) -> Iterator[Unplaced]:
-    """The faults of all routes, in the order of the file."""
+    """Complaints about all routes, in file order."""
     rules = [*_routes(file), *_answers(file)]
     yield from _same_condition(rules)
     yield from _same_priority(rules)
@@ -55,18 +55,18 @@ def _same_condition(rules: list[_Rule]) -> Iterator[Unplaced]:
         for rule in group[1:]:
             if rule.owner == first.owner or not rule.owner or not first.owner:
                 yield Unplaced(
-                    path=rule.path, message=f"route `{condition.path}` is written twice", also=(first.path[:3],)
+                    path=rule.path, message=f"route `{condition.path}` is given twice", also=(first.path[:3],)
                 )
             elif rule.weight is None or first.weight is None:
                 yield Unplaced(
                     path=rule.path,
-                    message=f"route `{condition.path}` belongs to `{first.owner}` too",
-                    hint='to share it give both a weight: { path = "/", weight = 1 }',
+                    message=f"route `{condition.path}` also belongs to `{first.owner}`",
+                    hint='to share it, give both a weight: { path = "/", weight = 1 }',
                     also=(first.path[:3],),
                 )
             elif rule.priority != first.priority:
                 yield Unplaced(
-                    path=rule.path, message=f"shares a route with `{first.owner}` and must have its priority"
+                    path=rule.path, message=f"shares a route with `{first.owner}`, so it must have the same priority"
                 )
         if len(group) > 1 and all(rule.weight == 0 for rule in group):
             yield Unplaced(path=first.path, message="every service on this route has weight 0")
@@ -81,7 +81,7 @@ def _same_priority(rules: list[_Rule]) -> Iterator[Unplaced]:
         if other.condition != rule.condition:
             yield Unplaced(
                 path=(*rule.path, "priority"),
-                message=f"priority {rule.priority} is taken by route `{other.condition.path}`",
+                message=f"priority {rule.priority} is already used by route `{other.condition.path}`",
                 also=(other.path[:3],),
             )
 
@@ -99,4 +99,4 @@ def _answer(path: Path, answer: AnswerTable) -> Iterator[Unplaced]:
         yield Unplaced(path=(*path, "status"), message=f"of a redirect must be 301 or 302, found {answer.status}")
     for key in ("body", "content_type"):
         if getattr(answer, key) is not None:
-            yield Unplaced(path=(*path, key), message="does not go with `redirect`", on_key=True)
+            yield Unplaced(path=(*path, key), message="cannot be combined with `redirect`", on_key=True)

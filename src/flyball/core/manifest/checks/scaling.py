@@ -1,4 +1,4 @@
-"""Rules of scaling policies, most of them AWS's own.
+"""Rules of scaling policies, most of them AWS's.
 
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html (steps)
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html (suitable metrics)
@@ -25,7 +25,7 @@ from flyball.core.model import Metric
 
 
 def scaling_complaints(name: str, service: ServiceTable, timezones: Collection[str] | None) -> Iterator[Unplaced]:
-    """The faults of one service's policies."""
+    """Complaints about one service's policies."""
     if service.scale is None:
         return
     at: Path = ("services", name, "scale")
@@ -82,12 +82,12 @@ def _steps(path: Path, change: str, rule: RuleTable) -> Iterator[Unplaced]:
         if step.from_ is not None and step.to is not None and step.from_ >= step.to:
             yield Unplaced(path=(*path, index, "to"), message="must be above `from`")
     if len({adjustment(step) for step in steps}) > 1:
-        yield Unplaced(path=path, message="must be all numbers, all percentages or all `set`, as on AWS", on_key=True)
+        yield Unplaced(path=path, message="must all be numbers, all percentages or all `set`, as on AWS", on_key=True)
     yield from _bounds(path, steps, rule)
 
 
 def _bounds(path: Path, steps: list[StepTable], rule: RuleTable) -> Iterator[Unplaced]:
-    """From the threshold outwards without gap or overlap; only the outermost step is open."""
+    """Steps go outwards from the threshold without gap or overlap; only the outermost is open-ended."""
     metric, comparison, threshold = rule.when
     up = comparison.upward
     edges = sorted(
@@ -106,7 +106,7 @@ def _bounds(path: Path, steps: list[StepTable], rule: RuleTable) -> Iterator[Unp
     if (steps[outer[2]].to if up else steps[outer[2]].from_) is not None:
         key = "to" if up else "from"
         yield Unplaced(
-            path=(*path, outer[2], key), message=f"the last step must be open: leave out `{key}`", on_key=True
+            path=(*path, outer[2], key), message=f"the last step must be open-ended: omit `{key}`", on_key=True
         )
 
 
@@ -115,7 +115,7 @@ def _from_threshold(metric: Metric, threshold: float) -> str:
 
 
 def _opposed(at: Path, scale: ScaleTable) -> Iterator[Unplaced]:
-    """A metric for which both an out and an in rule hold would make the capacity swing."""
+    """An out and an in rule that hold at once would make the capacity swing."""
     rules = scale.rules()
     for direction, index, rule in rules:
         metric, comparison, threshold = rule.when

@@ -14,7 +14,7 @@ from flyball.core.model.stores import variable
 
 
 def service_complaints(name: str, service: ServiceTable, file: FileTable) -> Iterator[Unplaced]:
-    """The faults of one service."""
+    """Complaints about one service."""
     at: Path = ("services", name)
     yield from _command(at, service)
     yield from _stores(at, service, file)
@@ -25,7 +25,7 @@ def service_complaints(name: str, service: ServiceTable, file: FileTable) -> Ite
     if service.slow_start and service.balancing is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
         yield Unplaced(
             path=(*at, "slow_start"),
-            message="slow start does not go with least_outstanding_requests, as on AWS",
+            message="slow start cannot be combined with least_outstanding_requests, as on AWS",
             hint='use balancing = "round_robin"',
             also=((*at, "balancing"),),
         )
@@ -52,7 +52,7 @@ def _stores(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Unplac
             hint = f"did you mean `{close[0]}`?" if close else f"add [stores.{store}]"
             yield Unplaced(path=path, message=f"store `{store}` is not declared", hint=hint, also=(("stores", store),))
         elif store in (service.stores or [])[:index]:
-            yield Unplaced(path=path, message=f"store `{store}` is named twice")
+            yield Unplaced(path=path, message=f"store `{store}` is listed twice")
 
 
 def _environment(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
@@ -60,9 +60,9 @@ def _environment(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     for name in service.env or {}:
         path = (*at, "env", name)
         if name == "PORT":
-            yield Unplaced(path=path, message="PORT is set by Flyball: every instance has its own", on_key=True)
+            yield Unplaced(path=path, message="Flyball sets PORT: every instance has its own", on_key=True)
         elif name in stores:
-            yield Unplaced(path=path, message=f"{name} is set by Flyball for store `{stores[name]}`", on_key=True)
+            yield Unplaced(path=path, message=f"Flyball sets {name} for store `{stores[name]}`", on_key=True)
 
 
 def _instances(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
@@ -96,25 +96,25 @@ def _rollout(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     if rules.strategy is Strategy.ROLLING and rules.minimum_healthy_percent == rules.maximum_percent == 100:
         yield Unplaced(
             path=(*path, "maximum"),
-            message="with minimum_healthy 100% and maximum 100% no instance can be started or stopped: "
-            "a rollout would wait for ever",
+            message="with minimum_healthy 100% and maximum 100% a rollout can neither start nor stop an instance: "
+            "it would wait for ever",
             hint="raise maximum or lower minimum_healthy",
         )
     if rules.strategy is Strategy.BLUE_GREEN and rules.maximum_percent < 200:
         yield Unplaced(
             path=(*path, "maximum"),
-            message=f"{rules.maximum_percent}% leaves no room for a whole second set of instances beside the first",
+            message=f"{rules.maximum_percent}% leaves no room for a complete second set of instances",
             hint='blue_green needs "200%"',
         )
     rollback = deploy.rollback
     if rollback is not None and rollback.within is not None and deploy.bake not in {None, rollback.within}:
         yield Unplaced(
             path=(*path, "rollback", "within"),
-            message="is the same as `bake`, but has another value",
+            message="differs from `bake`, which means the same",
             also=((*path, "bake"),),
         )
     breaker = deploy.circuit_breaker
     if breaker is not None and breaker.bounded is not None and isinstance(breaker.failures, int):
         yield Unplaced(
-            path=(*path, "circuit_breaker", "bounded"), message='is for a share such as "50%", not for a number'
+            path=(*path, "circuit_breaker", "bounded"), message='only applies to a share such as "50%", not to a number'
         )

@@ -1,4 +1,4 @@
-"""Which keys go with which kind of store."""
+"""Rules of stores: which keys each kind has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KIND_OF_KEY = {
 
 
 def store_complaints(file: FileTable) -> Iterator[Unplaced]:
-    """The faults of all stores, and durations of `observe` that are no whole days."""
+    """Complaints about all stores, and about a log retention that is not in whole days."""
     for name, store in (file.stores or {}).items():
         yield from _store(("stores", name), store)
     retention = file.observe.log_retention if file.observe else None

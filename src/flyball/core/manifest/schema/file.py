@@ -11,7 +11,7 @@ from flyball.core.manifest import units
 from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
-from .base import Duration, Name, Table, key, laid_over, must, required, span
+from .base import Duration, Name, Table, Text, key, laid_over, required, span
 from .routing import AnswerTable, ListenerTable
 from .services import DefaultsTable, ServiceTable
 from .stores import StoreTable
@@ -20,26 +20,24 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 Branch = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"),
-    must("be a branch name such as main or feature/checkout"),
+    str, Text(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$", "be a branch name such as main or feature/checkout")
 ]
 Connection = Annotated[
     str,
-    Field(pattern=r"^arn:aws[a-z-]*:code(star-)?connections:.+$"),
-    must("be a connection's ARN such as arn:aws:codeconnections:eu-north-1:123456789012:connection/1a2b3c"),
+    Text(
+        r"^arn:aws[a-z-]*:code(star-)?connections:.+$",
+        "be a connection's ARN such as arn:aws:codeconnections:eu-north-1:123456789012:connection/1a2b3c",
+    ),
 ]
-Repository = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$"), must("be a repository such as shop or owner/shop")
-]
+Repository = Annotated[str, Text(r"^[A-Za-z0-9._/-]{1,100}$", "be a repository such as shop or owner/shop")]
 
 
 class PipelineTable(Table):
     """`git push flyball BRANCH` builds, tests and rolls out."""
 
-    branch: Branch | None = key("branch that is rolled out", to="branch")
+    branch: Branch | None = key("branch to roll out", to="branch")
     connection: Connection | None = key(
-        "on AWS: ARN of a connection to another source than CodeCommit", to="connection_arn"
+        "on AWS: ARN of a connection to a source other than CodeCommit", to="connection_arn"
     )
     repository: Repository | None = key(
         'on AWS: repository, such as "owner/name"; by default the application\'s name', to="repository"
@@ -61,7 +59,7 @@ def _endpoint(value: str) -> str:
     return value
 
 
-Endpoint = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), must(_ENDPOINT), AfterValidator(_endpoint)]
+Endpoint = Annotated[str, Text(r"^https?://[^\s]+$", _ENDPOINT), AfterValidator(_endpoint)]
 
 
 class ObserveTable(Table):
@@ -74,7 +72,7 @@ class ObserveTable(Table):
     model: ClassVar[type | None] = Observe
 
     def resolve(self) -> Observe:
-        """The values, days counted."""
+        """The values, with the retention in days."""
         found: dict[str, Any] = self.given()
         if self.log_retention is not None:
             found["log_retention_days"] = int(self.log_retention // 86400)
@@ -87,10 +85,10 @@ class FileTable(Table):
     name: Name = required("name of the application")
     services: Annotated[dict[Name, ServiceTable], Field(min_length=1)] = required("what runs: [services.NAME]")
     stores: dict[Name, StoreTable] | None = key("what it needs: [stores.NAME]")
-    defaults: DefaultsTable | None = key("what every service starts from")
+    defaults: DefaultsTable | None = key("keys shared by all services")
     listener: ListenerTable | None = key("where traffic enters")
     zones: Zones | None = key('availability zones: a number, or a list such as ["a", "b"]; by default 2')
-    routes: list[AnswerTable] | None = key("rules that answer by themselves: redirects and fixed responses")
+    routes: list[AnswerTable] | None = key("redirects and fixed responses")
     pipeline: PipelineTable | None = key("from push to rollout")
     observe: ObserveTable | None = key("traces and logs")
     network: NetworkTable | None = key("address ranges on AWS")
@@ -98,11 +96,11 @@ class FileTable(Table):
     model: ClassVar[type | None] = Application
 
     def merged(self) -> dict[str, ServiceTable]:
-        """The services, each laid over the defaults."""
+        """The services, with the defaults merged in."""
         return {name: laid_over(service, self.defaults) for name, service in self.services.items()}
 
     def resolve(self) -> Application:
-        """The model. The file has been checked: nothing here can fail."""
+        """The model. The file has been checked, so nothing here can fail."""
         zones = tuple(self.zones or (self.aws and self.aws.zones) or ZONES[:2])
         on_machines = self.aws is not None and self.aws.compute is Compute.EC2
         shape = ScalingShape.ASG if on_machines else ScalingShape.ECS
