@@ -6,6 +6,7 @@ Needs no CDK: `flyball check` uses it without the extra.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -48,7 +49,8 @@ def _keep_alive(at: str, service: Service, idle: float) -> Iterator[LintWarning]
     if server is None or not service.routes:
         return
     option, default = _KEEP_ALIVE[server]
-    kept = _option(words, option, default)
+    given = re.search(rf"{option}(?:=| +)([0-9]+)(?!\S)", service.run)
+    kept = float(given[1]) if given else default
     if kept <= idle:
         yield LintWarning(
             path=f"{at}.run",
@@ -59,30 +61,14 @@ def _keep_alive(at: str, service: Service, idle: float) -> Iterator[LintWarning]
         )
 
 
-def _option(words: list[str], option: str, default: float) -> float:
-    """The number in `--option N` or `--option=N`; the default when it is unreadable."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        if name == option:
-            text = value if equals else following
-            return float(text) if text.isdecimal() and text.isascii() else default
-    return default
-
-
 def _health(at: str, service: Service) -> Iterator[LintWarning]:
     check, url = service.health, _ALB + "target-group-health-checks.html"
     if not service.routes:
         return
-    if check.interval_s < 5 or check.interval_s != int(check.interval_s):
-        every = units.duration_text(check.interval_s)
-        yield LintWarning(
-            path=f"{at}.health.every", message=f"{every} here; AWS accepts whole seconds from 5s to 300s", url=url
-        )
-    if check.timeout_s < 2 or check.timeout_s != int(check.timeout_s):
-        timeout = units.duration_text(check.timeout_s)
-        yield LintWarning(
-            path=f"{at}.health.timeout", message=f"{timeout} here; AWS accepts whole seconds from 2s to 120s", url=url
-        )
+    for key, length_s, low, high in (("every", check.interval_s, 5, 300), ("timeout", check.timeout_s, 2, 120)):
+        if length_s < low or length_s % 1:
+            said = f"{units.duration_text(length_s)} here; AWS accepts whole seconds from {low}s to {high}s"
+            yield LintWarning(path=f"{at}.health.{key}", message=said, url=url)
     for key, threshold in (("healthy_after", check.healthy_threshold), ("unhealthy_after", check.unhealthy_threshold)):
         if threshold < 2:
             yield LintWarning(path=f"{at}.health.{key}", message=f"{threshold} here; AWS accepts 2 to 10", url=url)

@@ -7,7 +7,7 @@ model class against this table. `docs/explanation/parity.md` is generated from i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from flyball.core.manifest import with_unit
@@ -42,9 +42,10 @@ def unhonoured(app: Application, world: World) -> tuple[str, ...]:
 def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
     for field in fields(value):
         held = getattr(value, field.name)
+        default = None if field.default is MISSING else field.default
         where = f"{place}.{field.name}" if place else field.name
         verdict = row(type(value).__name__, field.name).verdicts[world]
-        if isinstance(verdict, Refused) and held != _default(field) and held not in verdict.accepted:
+        if isinstance(verdict, Refused) and held != default and held not in verdict.accepted:
             yield f"{where} = {with_unit(value, field.name) or _short(held)}: {verdict.reason}"
         elif is_dataclass(held):
             yield from _unhonoured(held, world, where)
@@ -52,10 +53,6 @@ def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
             for index, each in enumerate(held):
                 if is_dataclass(each):
                     yield from _unhonoured(each, world, f"{where}.{getattr(each, 'name', index + 1)}")
-
-
-def _default(field: Field[Any]) -> Any:
-    return None if field.default is MISSING else field.default
 
 
 def _short(value: Any) -> str:
@@ -78,8 +75,4 @@ def _line(each: Row) -> str:
 
 
 def _cell(verdict: Verdict) -> str:
-    match verdict:
-        case Honoured(where=where):
-            return where
-        case Refused(reason=reason):
-            return f"**refused**: {reason}"
+    return verdict.where if isinstance(verdict, Honoured) else f"**refused**: {verdict.reason}"

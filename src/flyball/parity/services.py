@@ -9,6 +9,7 @@ MACHINE_IS_THE_SIZE = no("an instance is a whole machine on EC2; use `aws.machin
 NO_FORECAST = no("a forecast needs days of history; use target tracking, steps or schedules here")
 ECS_SCHEDULE = yes("ScheduledActions of the ScalableTarget")
 GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
+WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-up; set warm_up")
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
 
@@ -64,12 +65,7 @@ ROWS = (
     on_aws("Scaling.steps", local=LOOP, aws=yes("StepScaling policies, each with an alarm")),
     by_compute("Scaling.schedule", local=LOOP, ec2=GROUP_SCHEDULE, fargate=ECS_SCHEDULE),
     on_aws("Scaling.predictive", local=NO_FORECAST, aws=yes("PredictiveScaling policy")),
-    by_compute(
-        "Scaling.shape",
-        local=LOOP,
-        ec2=no("follows `compute`: an Auto Scaling group", accepted=("asg", "ecs")),
-        fargate=no("follows `compute`: ECS", accepted=("asg", "ecs")),
-    ),
+    on_aws("Scaling.shape", local=LOOP, aws=no("`compute` decides", accepted=("asg", "ecs"))),
     by_compute(
         "Scaling.period_s",
         local=LOOP,
@@ -79,18 +75,8 @@ ROWS = (
             accepted=(20.0, 60.0),
         ),
     ),
-    by_compute(
-        "Scaling.scale_out_cooldown_s",
-        local=LOOP,
-        ec2=no("an Auto Scaling group's target and step policies use warm-up; set warm_up"),
-        fargate=yes("ScaleOutCooldown"),
-    ),
-    by_compute(
-        "Scaling.scale_in_cooldown_s",
-        local=LOOP,
-        ec2=no("an Auto Scaling group's target and step policies use warm-up; set warm_up"),
-        fargate=yes("ScaleInCooldown"),
-    ),
+    by_compute("Scaling.scale_out_cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("ScaleOutCooldown")),
+    by_compute("Scaling.scale_in_cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("ScaleInCooldown")),
     by_compute(
         "Scaling.warmup_s",
         local=LOOP,
@@ -112,12 +98,7 @@ ROWS = (
     on_aws("StepScaling.adjustment_type", local=LOOP, aws=yes("AdjustmentType")),
     on_aws("StepScaling.steps", local=LOOP, aws=yes("StepAdjustments")),
     on_aws("StepScaling.min_adjustment_magnitude", local=LOOP, aws=yes("MinAdjustmentMagnitude")),
-    by_compute(
-        "StepScaling.cooldown_s",
-        local=LOOP,
-        ec2=no("an Auto Scaling group's step policies use warm-up; set warm_up"),
-        fargate=yes("Cooldown"),
-    ),
+    by_compute("StepScaling.cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("Cooldown")),
     on_aws("StepAdjustment.lower_bound", local=LOOP, aws=yes("MetricIntervalLowerBound")),
     on_aws("StepAdjustment.upper_bound", local=LOOP, aws=yes("MetricIntervalUpperBound")),
     on_aws("StepAdjustment.amount", local=LOOP, aws=yes("ScalingAdjustment")),

@@ -7,11 +7,7 @@ from .row import PARTS, no, on_aws, yes
 ENVOY = yes("Envoy")
 
 ROWS = (
-    on_aws(
-        "Listener.port",
-        local=ENVOY,
-        aws=no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443)),
-    ),
+    on_aws("Listener.port", local=ENVOY, aws=no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443))),
     on_aws("Listener.idle_timeout_s", local=ENVOY, aws=yes("idle_timeout.timeout_seconds")),
     on_aws(
         "Listener.max_body_bytes",

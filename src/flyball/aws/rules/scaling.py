@@ -62,9 +62,7 @@ def _of_steps(policy: StepScaling, where: str) -> Iterator[str]:
             yield f"{where}: a gap between {end:g} and {start:g}; PutScalingPolicy would fail"
         elif end > start:
             yield f"{where}: steps overlap between {start:g} and {end:g}; PutScalingPolicy would fail"
-    if upward and bounds[0][0] > 0:
-        yield f"{where}: no step starts at the threshold; the alarm would fire without effect"
-    if not upward and bounds[-1][1] < 0:
+    if bounds[0][0] > 0 if upward else bounds[-1][1] < 0:
         yield f"{where}: no step starts at the threshold; the alarm would fire without effect"
 
 

@@ -95,11 +95,7 @@ def _not_toml(message: str, text: str) -> Complaint:
 
 
 def _at(line: int, column: int, message: str) -> Complaint:
-    return Complaint(path="", line=line, column=column, message=f"not TOML: {_lower(message)}")
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    return Complaint(path="", line=line, column=column, message=f"not TOML: {message[:1].lower()}{message[1:]}")
 
 
 def _spanned(text: str) -> Any:

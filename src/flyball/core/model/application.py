@@ -83,14 +83,8 @@ class Application:
 
     def service(self, name: str) -> Service:
         """The service with that name. Raises KeyError if there is none."""
-        for service in self.services:
-            if service.name == name:
-                return service
-        raise KeyError(name)
+        return {service.name: service for service in self.services}[name]
 
     def store(self, name: str) -> Store:
         """The store with that name. Raises KeyError if there is none."""
-        for store in self.stores:
-            if store.name == name:
-                return store
-        raise KeyError(name)
+        return {store.name: store for store in self.stores}[name]

@@ -29,10 +29,7 @@ def _store(at: Path, store: StoreTable) -> Iterator[Unplaced]:
     for key, kind in _KIND_OF_KEY.items():
         if getattr(store, key) is not None and store.kind is not kind:
             yield Unplaced(
-                path=(*at, key),
-                message=f"is for kind `{kind}`, not `{store.kind}`",
-                on_key=True,
-                also=((*at, "kind"),),
+                path=(*at, key), message=f"is for kind `{kind}`, not `{store.kind}`", on_key=True, also=((*at, "kind"),)
             )
     if store.kind is StoreKind.TABLE and store.key is None:
         yield Unplaced(path=at, message="a table needs a key", hint='such as key = { id = "string" }', on_key=True)
