@@ -1,7 +1,7 @@
 """Text to model: the application a file describes, or everything wrong with it.
 
 Every table is validated on its own first. Then the invalid parts are removed and the rest is checked across tables.
-So one run reports every mistake, and none that is only the consequence of another.
+So one run reports everything that is wrong, and nothing that only follows from something else.
 """
 
 from __future__ import annotations
