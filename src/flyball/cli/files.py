@@ -1,4 +1,4 @@
-"""Which file is meant? The one that is named, or `flyball.toml` here or in the nearest directory above."""
+"""Which application is meant? That of the named file, or of `flyball.toml` here or in the nearest directory above."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "flyball.toml"
 
 
 def find_file(path: Path | None) -> Path:
-    """The absolute path of the file: `path`, `path`/flyball.toml, or found upwards from here. Raises FileError."""
+    """The absolute path of the file: `path`, `path`/flyball.toml, or the nearest one upwards. Raises FileError."""
     if path is not None:
         named = path.absolute() / NAME if path.is_dir() else path.absolute()
         if not named.is_file():
@@ -26,11 +26,11 @@ def find_file(path: Path | None) -> Path:
     for directory in (here, *here.parents):
         if (directory / NAME).is_file():
             return directory / NAME
-    raise FileError(f"there is no {NAME} in {here} or above it; write one with: flyball init")
+    raise FileError(f"there is no {NAME} in {here} or above it; create one with: flyball init")
 
 
 def find_running(path: Path | None) -> Path:
-    """As `find_file`, but the file may be gone: what runs here is known by its state directory. Raises FileError."""
+    """Like `find_file`, but the file may be gone: a state directory is enough. Raises FileError."""
     if path is None:
         here = Path.cwd()
         directories: tuple[Path, ...] = (here, *here.parents)
@@ -53,10 +53,31 @@ def read_text(file: Path) -> str:
 
 
 def load(file: Path) -> Application:
-    """The application in the file; time zones are those that this machine knows. Raises ManifestError, FileError."""
-    # Imported here because most verbs only find the file: `flyball ps` must not wait for what reads it.
+    """The application in the file, with the time zones of this machine. Raises ManifestError, FileError."""
+    # Imported here because most verbs only find the file: `flyball ps` must not wait for what parses it.
     from zoneinfo import available_timezones  # noqa: PLC0415
 
     from flyball.core.manifest import parse  # noqa: PLC0415
 
     return parse(read_text(file), filename=file.name, timezones=available_timezones())
+
+
+def anything_running(paths: StateDirectory) -> bool:
+    """Whether an instance, the balancer or a store is still running, with or without its control plane."""
+    from flyball.local import processes  # noqa: PLC0415
+
+    loaded = [processes.load(path) for path in paths.processes.glob("*.json")] if paths.processes.exists() else []
+    return any(one is not None and processes.alive(one[0]) for one in loaded)
+
+
+def last_known(paths: StateDirectory) -> Application | None:
+    """The application as its control plane last recorded it; None if it never took a step."""
+    from flyball.local.journal import Journal  # noqa: PLC0415
+
+    if not paths.journal.exists():
+        return None
+    journal = Journal(paths.journal)
+    try:
+        return journal.application()
+    finally:
+        journal.close()
