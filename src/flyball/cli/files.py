@@ -64,7 +64,7 @@ def load(file: Path) -> Application:
 
 def anything_running(paths: StateDirectory) -> bool:
     """Whether an instance, the balancer or a store is still running, with or without its control plane."""
-    from flyball.local import processes  # noqa: PLC0415
+    from flyball.local.process import processes  # noqa: PLC0415
 
     loaded = [processes.load(path) for path in paths.processes.glob("*.json")] if paths.processes.exists() else []
     return any(one is not None and processes.alive(one[0]) for one in loaded)
@@ -72,7 +72,7 @@ def anything_running(paths: StateDirectory) -> bool:
 
 def last_known(paths: StateDirectory) -> Application | None:
     """The application as its control plane last recorded it; None if it never took a step."""
-    from flyball.local.journal import Journal  # noqa: PLC0415
+    from flyball.local.record.journal import Journal  # noqa: PLC0415
 
     if not paths.journal.exists():
         return None
