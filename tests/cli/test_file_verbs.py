@@ -82,7 +82,7 @@ def test_a_good_file_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_warnings_are_told_with_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert check.run(written(tmp_path, VISITOR_BOARD.replace('"/health"', '{ path = "/", unhealthy_after = 1 }'))) == 0
     err = capsys.readouterr().err.splitlines()
-    assert err[0] == "warning: services.web.health.unhealthy_after: 1 here; AWS takes 2 to 10"
+    assert err[0] == "warning: services.web.health.unhealthy_after: 1 here; AWS accepts 2 to 10"
     assert err[1].strip().startswith("https://docs.aws.amazon.com/")
     assert err[2].endswith("1 service, 1 store, 1 warning")
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
-from flyball.core.manifest.fargate import MIB, UNITS
+from flyball.aws.sizes import MIB, UNITS
 from flyball.core.model import Service
 
 from . import rollout

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flyball import aws
-from flyball.aws import deployment, parity
+from flyball import aws, parity
+from flyball.aws import deployment
 from flyball.aws.deployment.account import boto3_clients
 from flyball.core.model import Application
 

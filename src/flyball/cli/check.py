@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flyball.aws import parity, rules
-from flyball.core.manifest import ManifestError, ParityWarning, warnings
+from flyball import parity
+from flyball.aws import lint, rules
+from flyball.core.manifest import LintWarning, ManifestError, warnings
 from flyball.core.model import Application
 
 from . import talk
@@ -24,8 +25,8 @@ def run(path: Path | None, *, json: bool = False) -> int:
             raise
         talk.emit(_answer(file, errors=[asdict(complaint) for complaint in wrong.complaints]))
         return wrong.exit_code
-    lint = warnings(app)
-    found = (*lint, *_elsewhere(app, told={warning.path for warning in lint}))
+    doubts = (*warnings(app), *lint.warnings(app))
+    found = (*doubts, *_elsewhere(app, told={warning.path for warning in doubts}))
     if json:
         talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
         return 0
@@ -40,12 +41,12 @@ def run(path: Path | None, *, json: bool = False) -> int:
     return 0
 
 
-def _elsewhere(app: Application, *, told: set[str]) -> tuple[ParityWarning, ...]:
+def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
     """What a world cannot honour, and what AWS would refuse; `told` are the paths that already have a warning."""
-    found = [ParityWarning(path="here", message=line) for line in not_here(app)]
+    found = [LintWarning(path="here", message=line) for line in not_here(app)]
     if app.aws is not None:
         on_aws = (*parity.unhonoured(app, parity.world_on_aws(app)), *rules.refusals(app))
-        found += [ParityWarning(path="on AWS", message=line) for line in on_aws if line.partition(":")[0] not in told]
+        found += [LintWarning(path="on AWS", message=line) for line in on_aws if line.partition(":")[0] not in told]
     return tuple(found)
 
 
@@ -58,7 +59,7 @@ def _answer(file: Path, **found: list[dict[str, Any]]) -> dict[str, Any]:
     return {"file": str(file), "ok": "errors" not in found, "errors": [], "warnings": [], **found}
 
 
-def _say(warning: ParityWarning) -> None:
+def _say(warning: LintWarning) -> None:
     talk.say(f"warning: {warning.path}: {warning.message}", "yellow")
     if warning.url:
         talk.say(f"         {warning.url}", "dim")

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from visitor_board.engines import open_store
 from visitor_board.messages import Message, new_posted
-from visitor_board.store import Store, StoreFailed, open_store
+from visitor_board.store import Store, StoreFailed
 
 from app_servers import APPS, AWS_LIKE
 
@@ -119,7 +120,7 @@ def test_a_broken_file_is_a_failure_of_the_store(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from visitor_board.messages import Message, new_posted
-from visitor_board.store import open_store
+from visitor_board.engines import open_store
 
 store = open_store(sys.argv[1])
 for number in range(int(sys.argv[2])):

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from flyball.core.manifest.fargate import MEMORY_MIB, MIB, UNITS
+from flyball.aws.sizes import MEMORY_MIB, MIB, UNITS
 from flyball.core.model import Aws, BalancingAlgorithm, Compute, Service
 
 LOOPBACK = re.compile(r"(^|[=@ ])(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:|$| )")

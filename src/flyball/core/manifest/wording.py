@@ -31,18 +31,6 @@ _WORDS = {
     "too_short": "must have at least {min_length} entry",
     "too_long": "must have at most {max_length} entries",
 }
-_PATTERNS = {
-    r"^[a-z][a-z0-9-]{0,30}$": "must be a name of small letters, digits and -, at most 31 long, starting with a letter",
-    r"^/[^\s#]{0,127}$": "must start with / and have no spaces",
-    r"^[^\n\x00]*[^\s\x00][^\n\x00]*$": "must be one line and not empty",
-    r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$": "must be an AWS region such as eu-north-1",
-    r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$": "must be a machine type such as t3.micro",
-    r"^[A-Za-z_][A-Za-z0-9_]{0,200}$": "must be a variable name of letters, digits and _",
-    r"^[A-Za-z_][A-Za-z0-9_]{0,62}$": "must be a name of letters, digits and _",
-    r"^(/|https?://)[^\s]{0,2047}$": "must be a path or a URL",
-    r"^https?://[^\s]+$": "must be a URL such as http://127.0.0.1:4318",
-    r"^[^@\s]+@[^@\s]+\.[^@\s]+$": "must be an email address",
-}
 
 
 def sentence(error: ErrorDetails) -> str:
@@ -52,9 +40,6 @@ def sentence(error: ErrorDetails) -> str:
         return str(context["error"])
     if kind == "missing":
         return f"`{error['loc'][-1]}` is missing"
-    if kind == "string_pattern_mismatch":
-        pattern = str(context["pattern"])
-        return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, found {found}"
     limits = {name: units.number_text(held) if isinstance(held, float) else held for name, held in context.items()}
     return f"{_WORDS.get(kind, error['msg']).format(**limits)}, found {found}"
 

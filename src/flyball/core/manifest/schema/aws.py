@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from flyball.core.manifest import units
 from flyball.core.model import Aws, Compute, Network, RegionRouting
 
-from .base import Lax, Table, WholeShare, key
+from .base import Lax, Table, WholeShare, key, must
 
 ZONES = ("a", "b", "c", "d", "e", "f")
 
@@ -56,7 +56,18 @@ Zones = Annotated[
     ),
 ]
 AddressRange = Annotated[str, AfterValidator(_range)]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$"), must("be an AWS region such as eu-north-1")]
+Machine = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"), must("be a machine type such as t3.micro")]
+Domain = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253),
+    must("be a domain name in lower case such as shop.example.com"),
+]
+Email = Annotated[
+    str,
+    Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254),
+    must("be an email address such as ops@example.com"),
+]
 
 
 class NetworkTable(Table):
@@ -100,19 +111,13 @@ class AwsTable(Table):
         "several regions, the first is the main one; needs `domain`"
     )
     compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
-    machine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")] | None = key(
-        "type of the EC2 machines", to="machine"
-    )
-    domain: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)] | None = (
-        key("domain name served, with its zone in Route 53", to="domain")
-    )
+    machine: Machine | None = key("type of the EC2 machines", to="machine")
+    domain: Domain | None = key("domain name served, with its zone in Route 53", to="domain")
     spot: WholeShare | None = key("share of instances on spot capacity", to="spot_percent")
     budget: Annotated[float, Field(gt=0, le=1e9)] | None = key(
         "US dollars per month; a budget alarm on AWS", to="monthly_budget_usd"
     )
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)] | None = key(
-        "who gets alarms", to="alarm_email"
-    )
+    email: Email | None = key("who gets alarms", to="alarm_email")
     routing: Annotated[RegionRouting, Lax] | None = key("how visitors find one of several regions", to="routing")
     waf: bool | None = key("AWS's managed firewall rules before the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")

@@ -17,15 +17,15 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
 from flyball.core.manifest import units
-
-NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
-VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +169,20 @@ def between(low: float, high: float, text: Callable[[float], str]) -> AfterValid
     return AfterValidator(check)
 
 
+def must(wanted: str) -> WrapValidator:
+    """Says in a sentence, not as a regular expression, what a text with a pattern must be."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as wrong:
+            if wrong.errors()[0]["type"] != "string_pattern_mismatch":
+                raise
+            raise ValueError(f"must {wanted}, found {units.value_text(value)}") from None
+
+    return WrapValidator(check)
+
+
 def text_of(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
     """Reads a text with `read`; any other value is refused as not being `wanted`."""
 
@@ -212,8 +226,16 @@ Percent = Annotated[float, BeforeValidator(_percentage), _percent_schema]
 Share = Annotated[Percent, between(0, 100, lambda value: f"{units.number_text(value)}%")]
 WholePercent = Annotated[float, BeforeValidator(_percentage), AfterValidator(_whole), _percent_schema]
 WholeShare = Annotated[WholePercent, between(0, 100, lambda value: f"{value}%")]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Line = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\n\x00]*[^\s\x00][^\n\x00]*$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9-]{0,30}$"),
+    must("be a name such as web-2: at most 31 lower-case letters, digits and hyphens, a letter first"),
+]
+Line = Annotated[
+    str,
+    Field(min_length=1, max_length=4000, pattern=r"^[^\n\x00]*[^\s\x00][^\n\x00]*$"),
+    must("be one line and not blank"),
+]
 Lax = Strict(strict=False)
 
 

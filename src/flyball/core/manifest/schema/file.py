@@ -11,25 +11,43 @@ from flyball.core.manifest import units
 from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
-from .base import Duration, Name, Table, key, laid_over, required, span
+from .base import Duration, Name, Table, key, laid_over, must, required, span
 from .routing import AnswerTable, ListenerTable
 from .services import DefaultsTable, ServiceTable
 from .stores import StoreTable
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+Branch = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"),
+    must("be a branch name such as main or feature/checkout"),
+]
+Connection = Annotated[
+    str,
+    Field(pattern=r"^arn:aws[a-z-]*:code(star-)?connections:.+$"),
+    must("be a connection's ARN such as arn:aws:codeconnections:eu-north-1:123456789012:connection/1a2b3c"),
+]
+Repository = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$"), must("be a repository such as shop or owner/shop")
+]
 
 
 class PipelineTable(Table):
     """`git push flyball BRANCH` builds, tests and rolls out."""
 
-    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] | None = key(
-        "branch that is rolled out", to="branch"
-    )
-    connection: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:code(star-)?connections:.+$")] | None = key(
+    branch: Branch | None = key("branch that is rolled out", to="branch")
+    connection: Connection | None = key(
         "on AWS: ARN of a connection to another source than CodeCommit", to="connection_arn"
     )
-    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = key(
+    repository: Repository | None = key(
         'on AWS: repository, such as "owner/name"; by default the application\'s name', to="repository"
     )
     model: ClassVar[type | None] = Pipeline
+
+
+_ENDPOINT = "be a URL such as http://127.0.0.1:4318"
 
 
 def _endpoint(value: str) -> str:
@@ -39,16 +57,17 @@ def _endpoint(value: str) -> str:
     except ValueError:  # a port beyond 65535
         usable = False
     if not usable:
-        raise ValueError(f"must be an address such as http://127.0.0.1:4318, found {units.value_text(value)}")
+        raise ValueError(f"must {_ENDPOINT}, found {units.value_text(value)}")
     return value
+
+
+Endpoint = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), must(_ENDPOINT), AfterValidator(_endpoint)]
 
 
 class ObserveTable(Table):
     """Where traces go, and how long logs are kept."""
 
-    otlp: Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_endpoint)] | None = key(
-        "OTLP endpoint for traces", to="otlp"
-    )
+    otlp: Endpoint | None = key("OTLP endpoint for traces", to="otlp")
     log_retention: Annotated[Duration, span("1d", "3653d")] | None = key(
         'on AWS: how long logs are kept, in whole days; by default "30d"'
     )
@@ -97,3 +116,8 @@ class FileTable(Table):
             observe=(self.observe or ObserveTable()).resolve(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
+
+
+def json_schema() -> dict[str, Any]:
+    """The file's JSON Schema (draft 2020-12), from the types that validate it."""
+    return {"$schema": DIALECT, "title": "flyball.toml", **FileTable.model_json_schema(mode="validation")}

@@ -9,12 +9,30 @@ from pydantic import Field
 from flyball.core.manifest import units
 from flyball.core.model import Condition, FixedResponse, Listener, RateLimit, Redirect, Route, Tls
 
-from .base import Bytes, Duration, Shorthand, Table, key, required, span, switch
+from .base import Bytes, Duration, Shorthand, Table, key, must, required, span, switch
 
 # An Application Load Balancer takes at most 128 characters in a path or host condition.
-UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]{0,127}$")]
-Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.*?-]{1,128}$")]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$")]
+PATH_PATTERN = r"^/[^\s#]{0,127}$"
+UrlPath = Annotated[str, Field(pattern=PATH_PATTERN), must("be a path such as /api, without spaces or #")]
+Host = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9.*?-]{1,128}$"),
+    must("be a host name such as shop.example.com or *.example.com"),
+]
+HeaderName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$"),
+    must("be a header name such as x-version, at most 40 characters long"),
+]
+Location = Annotated[
+    str, Field(pattern=r"^(/|https?://)[^\s]{0,2047}$"), must("be a path or URL such as https://example.com/new")
+]
+ContentType = Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$"), must("be a media type such as text/html")]
+Certificate = Annotated[
+    str,
+    Field(pattern=r"^arn:aws[a-z-]*:acm:.+$"),
+    must("be a certificate's ARN such as arn:aws:acm:eu-north-1:123456789012:certificate/1a2b3c"),
+]
 HeaderPattern = Annotated[str, Field(min_length=1, max_length=128)]
 Priority = Annotated[int, Field(ge=1, le=50000)]
 
@@ -45,7 +63,7 @@ class RouteTable(ConditionTable):
         kinds=(str,),
         says='a path such as "/api"',
         expand=lambda value: {"path": value},
-        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+        schema={"type": "string", "pattern": PATH_PATTERN},
     )
 
     def resolve(self) -> Route:
@@ -57,14 +75,10 @@ class RouteTable(ConditionTable):
 class AnswerTable(ConditionTable):
     """A rule that answers by itself: `redirect`, or `status` with a `body`."""
 
-    redirect: Annotated[str, Field(pattern=r"^(/|https?://)[^\s]{0,2047}$")] | None = key(
-        "a path or URL to send the visitor to; `status` is then 301 or 302, by default 301"
-    )
+    redirect: Location | None = key("a path or URL to send the visitor to; `status` is then 301 or 302, by default 301")
     status: Annotated[int, Field(ge=200, le=599)] | None = key("status of the answer, 200 to 599")
     body: Annotated[str, Field(max_length=1024)] | None = key("text of the answer, at most 1024 bytes")
-    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$")] | None = key(
-        "type of the body; by default text/plain"
-    )
+    content_type: ContentType | None = key("type of the body; by default text/plain")
 
     def resolve(self) -> Redirect | FixedResponse:
         """The redirect or the fixed response."""
@@ -85,9 +99,7 @@ class TlsTable(Table):
 
     enabled: bool | None = key("false switches it off; by default true")
     certificate: str | None = key("file with the certificate chain (PEM)", to="certificate", min_length=1)
-    arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:.+$")] | None = key(
-        "ARN of an ACM certificate, for AWS", to="certificate_arn"
-    )
+    arn: Certificate | None = key("ARN of an ACM certificate, for AWS", to="certificate_arn")
     # The last key: its name hides the function.
     key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
     model: ClassVar[type | None] = Tls

@@ -22,7 +22,7 @@ from flyball.core.model import (
     cron,
 )
 
-from .base import Duration, OneOrMany, Shorthand, Table, key, required, span, text_of
+from .base import Duration, OneOrMany, Shorthand, Table, key, must, required, span, text_of
 
 Bound = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=5000)]
@@ -250,6 +250,13 @@ def _five_fields(value: str) -> str:
     return value
 
 
+Timezone = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"),
+    must("be a time zone such as Europe/Stockholm"),
+]
+
+
 class ScheduleTable(Table):
     """A scheduled action: at a time, set any of min, max and desired."""
 
@@ -259,9 +266,7 @@ class ScheduleTable(Table):
     at: Annotated[float, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})] | None = (
         key("once, at a date and time with its offset", to="at")
     )
-    timezone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] | None = key(
-        'time zone of `cron`, such as "Europe/Stockholm"', to="timezone"
-    )
+    timezone: Timezone | None = key('time zone of `cron`, such as "Europe/Stockholm"', to="timezone")
     min: Count | None = key("new lower bound", to="min")
     max: Count | None = key("new upper bound", to="max")
     desired: Count | None = key("new desired capacity", to="desired")

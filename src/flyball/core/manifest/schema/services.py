@@ -19,7 +19,6 @@ from flyball.core.model import (
 )
 
 from .base import (
-    VARIABLE_PATTERN,
     Bytes,
     Duration,
     Lax,
@@ -29,17 +28,23 @@ from .base import (
     Table,
     between,
     key,
+    must,
     required,
     span,
     switch,
 )
 from .deploy import DeployTable
-from .routing import RouteTable, UrlPath
+from .routing import PATH_PATTERN, RouteTable, UrlPath
 from .scaling import ScaleTable
 
 Count = Annotated[int, Field(ge=0, le=5000)]
 Threshold = Annotated[int, Field(ge=1, le=10)]
-Environment = dict[Annotated[str, Field(pattern=VARIABLE_PATTERN)], Annotated[str, Field(pattern=r"^[^\x00]*$")]]
+Variable = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"),
+    must("be a variable name such as LOG_LEVEL: letters, digits and _"),
+]
+Environment = dict[Variable, Annotated[str, Field(pattern=r"^[^\x00]*$"), must("not contain a null character")]]
 
 
 def _statuses(value: Any) -> dict[str, Any]:
@@ -75,7 +80,7 @@ class HealthTable(Table):
         kinds=(str,),
         says='a path such as "/health"',
         expand=lambda value: {"path": value},
-        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+        schema={"type": "string", "pattern": PATH_PATTERN},
     )
 
     def resolve(self) -> HealthCheck:

@@ -8,10 +8,14 @@ from pydantic import Field
 
 from flyball.core.model import KeyField, KeyType, Store, StoreKind
 
-from .base import Duration, Lax, Table, key, required, span
+from .base import Duration, Lax, Table, key, must, required, span
 
 # DynamoDB's attribute names may be anything; these can also be column names as they are.
-Attribute = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+Attribute = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"),
+    must("be an attribute name such as created_at: letters, digits and _"),
+]
 
 
 class StoreTable(Table):

@@ -1,7 +1,7 @@
-"""What becomes of every field of the model, in every world: honoured, or refused with a reason. Nothing is silent.
+"""What each world does with every field of the model: it honours the field or refuses it with a reason.
 
-A field that one world ignores without saying so is the worst mistake this project can make. A test walks all fields of
-all model classes through this table; `docs/explanation/parity.md` is written from it. Needs no CDK.
+A field that a world ignores silently is the worst bug this project can have, so a test checks every field of every
+model class against this table. `docs/explanation/parity.md` is generated from it. Needs no CDK.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from .row import Honoured, Refused, Row, Verdict, World
 __all__ = ["ROWS", "Honoured", "Refused", "Row", "Verdict", "World", "markdown", "row", "unhonoured", "world_on_aws"]
 
 ROWS: tuple[Row, ...] = (*placement.ROWS, *services.ROWS, *traffic.ROWS)
+_HEADINGS = {World.LOCAL: "here", World.EC2: "EC2", World.FARGATE: "Fargate"}
 _BY_FIELD = {(each.model, each.field): each for each in ROWS}
 
 
 def row(model: str, field: str) -> Row:
-    """The row of a field, such as ("HealthCheck", "path"). Raises KeyError when the table has a gap."""
+    """The row of a field, such as ("HealthCheck", "path"). Raises KeyError when there is none."""
     return _BY_FIELD[model, field]
 
 
 def world_on_aws(app: Application) -> World:
-    """Which of AWS's two worlds the application is for."""
+    """Which of AWS's two worlds the application targets."""
     ec2 = app.aws is not None and app.aws.compute is Compute.EC2
     return World.EC2 if ec2 else World.FARGATE
 
 
 def unhonoured(app: Application, world: World) -> tuple[str, ...]:
-    """Every value of the file, other than a default, that `world` does not honour: place, value, reason."""
+    """Every non-default value that `world` does not honour: place, value, reason."""
     return tuple(_unhonoured(app, world, ""))
 
 
@@ -42,7 +43,7 @@ def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
     for field in fields(value):
         held = getattr(value, field.name)
         where = f"{place}.{field.name}" if place else field.name
-        verdict = row(type(value).__name__, field.name).verdict(world)
+        verdict = row(type(value).__name__, field.name).verdicts[world]
         if isinstance(verdict, Refused) and held != _default(field) and held not in verdict.accepted:
             yield f"{where} = {with_unit(value, field.name) or _short(held)}: {verdict.reason}"
         elif is_dataclass(held):
@@ -62,8 +63,8 @@ def _short(value: Any) -> str:
 
 
 def markdown() -> str:
-    """The table as a page, one section per class of the model."""
-    lines = ["| field | here | EC2 | Fargate |", "| --- | --- | --- | --- |"]
+    """The table as a page, one section per model class."""
+    lines = [f"| field | {' | '.join(_HEADINGS[world] for world in World)} |", "| --- " * (1 + len(World)) + "|"]
     parts: list[str] = []
     for model in dict.fromkeys(each.model for each in ROWS):
         rows = [_line(each) for each in ROWS if each.model == model]
@@ -72,7 +73,7 @@ def markdown() -> str:
 
 
 def _line(each: Row) -> str:
-    cells = (_cell(each.verdict(world)) for world in World)
+    cells = (_cell(each.verdicts[world]) for world in World)
     return f"| `{each.field}` | {' | '.join(cells)} |"
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
+from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import AwsTable, FileTable, NetworkTable
 from flyball.core.model import Network
 
-from .fault import Fault, Path
 
-
-def aws_faults(file: FileTable) -> Iterator[Fault]:
+def aws_complaints(file: FileTable) -> Iterator[Unplaced]:
     """The faults of `[aws]`, `[network]` and `zones`."""
     if file.aws is None:
         if file.network is not None:
-            yield Fault(path=("network",), message="is used on AWS only", hint="add [aws]", on_key=True)
+            yield Unplaced(path=("network",), message="is used on AWS only", hint="add [aws]", on_key=True)
         return
     yield from _regions(file.aws)
     if file.zones is not None and file.aws.zones not in (None, file.zones):
-        yield Fault(path=("aws", "zones"), message="is the same as `zones` at the top, but has another value")
+        yield Unplaced(path=("aws", "zones"), message="is the same as `zones` at the top, but has another value")
     if file.network is not None and file.aws.network is not None:
-        yield Fault(path=("aws", "network"), message="is written as [network] too", on_key=True)
+        yield Unplaced(path=("aws", "network"), message="is written as [network] too", on_key=True)
     zones = len(file.zones or file.aws.zones or "ab")
     if file.aws.network is not None:
         yield from _network(("aws", "network"), file.aws.network, zones)
@@ -29,33 +28,37 @@ def aws_faults(file: FileTable) -> Iterator[Fault]:
         yield from _network(("network",), file.network, zones)
 
 
-def _regions(aws: AwsTable) -> Iterator[Fault]:
+def _regions(aws: AwsTable) -> Iterator[Unplaced]:
     if aws.region is None and aws.regions is None:
-        yield Fault(path=("aws",), message="`region` is missing", hint='such as region = "eu-north-1"', on_key=True)
+        yield Unplaced(path=("aws",), message="`region` is missing", hint='such as region = "eu-north-1"', on_key=True)
     if aws.region is not None and aws.regions is not None:
-        yield Fault(path=("aws", "regions"), message="is written beside `region`", hint="keep one", on_key=True)
+        yield Unplaced(path=("aws", "regions"), message="is written beside `region`", hint="keep one", on_key=True)
     regions = aws.regions or []
     if len(set(regions)) < len(regions):
-        yield Fault(path=("aws", "regions"), message="names a region twice")
+        yield Unplaced(path=("aws", "regions"), message="names a region twice")
     if len(regions) > 1 and aws.domain is None:
-        yield Fault(
+        yield Unplaced(
             path=("aws", "regions"), message="several regions need a `domain`, by which visitors find the nearest"
         )
 
 
-def _network(at: Path, network: NetworkTable, zones: int) -> Iterator[Fault]:
+def _network(at: Path, network: NetworkTable, zones: int) -> Iterator[Unplaced]:
     cidr = network.cidr or Network().cidr
     if IPv4Network(cidr).prefixlen > 24 and not (network.public_subnets and network.private_subnets):
-        yield Fault(path=(*at, "cidr"), message=f"{cidr} is too small to be cut into subnets", hint="use a /16 to /24")
+        yield Unplaced(
+            path=(*at, "cidr"), message=f"{cidr} is too small to be cut into subnets", hint="use a /16 to /24"
+        )
     taken: list[IPv4Network] = []
     for key in ("public_subnets", "private_subnets"):
         written: list[str] | None = getattr(network, key)
         if written is not None and len(written) != zones:
-            yield Fault(path=(*at, key), message=f"must have one range per zone, that is {zones}, found {len(written)}")
+            yield Unplaced(
+                path=(*at, key), message=f"must have one range per zone, that is {zones}, found {len(written)}"
+            )
         for index, text in enumerate(written or []):
             subnet = IPv4Network(text)
             if not subnet.subnet_of(IPv4Network(cidr)):
-                yield Fault(path=(*at, key, index), message=f"{text} is not within {cidr}", also=((*at, "cidr"),))
+                yield Unplaced(path=(*at, key, index), message=f"{text} is not within {cidr}", also=((*at, "cidr"),))
             if any(subnet.overlaps(other) for other in taken):
-                yield Fault(path=(*at, key, index), message=f"{text} overlaps another subnet")
+                yield Unplaced(path=(*at, key, index), message=f"{text} overlaps another subnet")
             taken.append(subnet)
