@@ -6,14 +6,15 @@ import asyncio
 from pathlib import Path
 
 from flyball.core.errors import NotRunning
+from flyball.core.model import Application
+from flyball.local import leftovers
+from flyball.local.face import free_port, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.process import processes
-from flyball.local.process.ports import free_port
-from flyball.local.runtime import Runtime
+from flyball.local.start import start
 
 from . import talk
 from .client import Control
-from .files import anything_running, find_running, last_known, load
+from .files import find_running, load
 from .up import until_gone
 
 
@@ -27,7 +28,7 @@ def run(path: Path | None) -> int:
     try:
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not anything_running(control.paths):
+        if not leftovers.any_alive(control.paths):
             raise
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
@@ -37,15 +38,14 @@ def run(path: Path | None) -> int:
 
 
 def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
-    app = last_known(paths) or load(file)
-    balancer = processes.load(paths.processes / "balancer.json")
+    app = leftovers.application(paths) or load(file)
     # A dead balancer is started again to drain; another program may have taken its old port.
-    port = None if balancer is not None and processes.alive(balancer[0]) else free_port()
-    return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file, port=port)))
+    port = None if leftovers.balancer_alive(paths) else free_port()
+    return asyncio.run(_taken_over_and_stopped(app, file, port))
 
 
-async def _taken_over_and_stopped(runtime: Runtime) -> int:
-    await runtime.start()
+async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:
+    runtime = await start(app, file=file, port=port)
     work = asyncio.ensure_future(runtime.run())
     await runtime.stop()
     await work

@@ -60,24 +60,3 @@ def load(file: Path) -> Application:
     from flyball.core.manifest import parse  # noqa: PLC0415
 
     return parse(read_text(file), filename=file.name, timezones=available_timezones())
-
-
-def anything_running(paths: StateDirectory) -> bool:
-    """Whether an instance, the balancer or a store is still running, with or without its control plane."""
-    from flyball.local.process import processes  # noqa: PLC0415
-
-    loaded = [processes.load(path) for path in paths.processes.glob("*.json")] if paths.processes.exists() else []
-    return any(one is not None and processes.alive(one[0]) for one in loaded)
-
-
-def last_known(paths: StateDirectory) -> Application | None:
-    """The application as its control plane last recorded it; None if it never took a step."""
-    from flyball.local.record.journal import Journal  # noqa: PLC0415
-
-    if not paths.journal.exists():
-        return None
-    journal = Journal(paths.journal)
-    try:
-        return journal.application()
-    finally:
-        journal.close()

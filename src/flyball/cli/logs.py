@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from flyball.core.errors import FileError, NotRunning
+from flyball.local import leftovers
+from flyball.local.face import logs
 from flyball.local.paths import StateDirectory
-from flyball.local.process import logs
 
 from . import talk
-from .files import anything_running, find_running
+from .files import find_running
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
 INSTANCE = re.compile(r"(?!(build|pipeline)-.+-\d+$).+-\d+")
@@ -44,7 +45,7 @@ async def _tell(
             _print(log.stem, line, json=json)
     if not follow:
         return
-    if not anything_running(paths):
+    if not leftovers.any_alive(paths):
         raise NotRunning
     await _follow_all(paths, service, offsets, json=json)
 
@@ -60,7 +61,7 @@ async def _follow_all(paths: StateDirectory, service: str | None, offsets: dict[
     followed: dict[Path, asyncio.Task[None]] = {}
     alive = True
     while alive:
-        alive = anything_running(paths)
+        alive = leftovers.any_alive(paths)
         for log in of_instances(paths.logs, service):
             if log not in followed:
                 followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), json=json))

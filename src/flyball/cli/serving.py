@@ -20,8 +20,7 @@ import uvicorn
 from flyball.core.errors import FlyballError
 from flyball.dashboard.panel import open_panel
 from flyball.local import control_api
-from flyball.local.process import processes
-from flyball.local.record.journal import Event
+from flyball.local.face import Event, processes
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1
@@ -87,8 +86,10 @@ async def serve(
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:
-    """Run until stopped; return the exit code. `watcher` runs alongside; its non-zero result stops everything."""
-    await runtime.start()
+    """Run what `flyball.local.start` made until it is stopped; return the exit code.
+
+    `watcher` runs alongside; its non-zero result stops everything.
+    """
     runtime.listeners.add(on_event)
     ending = _Ending(runtime, interrupt_stops=interrupt_stops)
     work = asyncio.ensure_future(runtime.run())

@@ -8,25 +8,23 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flyball.core.control.state import Lifecycle, ReleaseStatus
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
-from flyball.local.envoy import certificate
+from flyball.local import leftovers
+from flyball.local.face import Event, logs, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.plan import must_be_possible
-from flyball.local.process import logs, processes
-from flyball.local.record.journal import Event, Journal
 from flyball.local.runtime import Runtime
+from flyball.local.start import start
 
 from . import control_log, talk
 from .check import not_here
 from .client import Control
-from .files import anything_running, find_file, last_known, load
+from .files import find_file, load
 from .serving import serve
 from .waiting import GONE, Outcome, last_lines, until_settled
 
@@ -42,55 +40,43 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
         raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
-    paths = StateDirectory(file.parent / ".flyball")
-    if anything_running(paths):
-        _must_keep_its_name(app, paths)
-    else:
-        certificate.must_be_usable(app.listener, home=file.parent)
+    leftovers.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
     for line in not_here(app):
         talk.say(f"not honoured here: {line}", "yellow")
     if not detach:
         control_log.prepare()
-    return _detached(app, file, port) if detach else _foreground(app, file, port)
+    return _detached(app, file, port) if detach else asyncio.run(_foreground(app, file, port))
 
 
 def control(file: Path, port: int | None) -> int:
     """Run the control plane behind `up -d`: without a terminal, decisions go to its log."""
     app = load(file)
     control_log.prepare()
-    runtime = Runtime(app, file=file, port=port)
-    return asyncio.run(
-        serve(
-            runtime,
+
+    async def served() -> int:
+        return await serve(
+            await start(app, file=file, port=port),
             on_event=lambda event: talk.console(sys.stdout).print(talk.decision(event.as_json())),
             on_started=lambda _runtime, _control: None,
             interrupt_stops=False,
         )
-    )
 
-
-def _must_keep_its_name(app: Application, paths: StateDirectory) -> None:
-    """Refuse a new name: cgroups and processes are found by the name, and would be orphaned under another."""
-    before = last_known(paths)
-    if before is not None:
-        must_be_possible(before, replace(before, name=app.name))
+    return asyncio.run(served())
 
 
 # In the foreground
 
 
-def _foreground(app: Application, file: Path, port: int | None) -> int:
-    runtime = Runtime(app, file=file, port=port)
+async def _foreground(app: Application, file: Path, port: int | None) -> int:
+    runtime = await start(app, file=file, port=port)
     screen = _Screen(runtime)
     try:
-        return asyncio.run(
-            serve(
-                runtime,
-                on_event=screen.on_event,
-                on_started=screen.on_started,
-                interrupt_stops=True,
-                watcher=screen.watch,
-            )
+        return await serve(
+            runtime,
+            on_event=screen.on_event,
+            on_started=screen.on_started,
+            interrupt_stops=True,
+            watcher=screen.watch,
         )
     finally:
         screen.goodbye()
@@ -190,10 +176,10 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
         )
     paths = StateDirectory(file.parent / ".flyball")
     paths.create()
-    fresh = not any(_live(paths))
+    fresh = not leftovers.instances_alive(paths)
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
-    last = _last_event(paths)
+    last = leftovers.last_event(paths)
     process = asyncio.run(_spawn(file, port, log))
     _until_answering(control_plane, process, log, beginning)
     outcome = until_settled(
@@ -228,31 +214,11 @@ async def _spawn(file: Path, port: int | None, log: Path) -> processes.Process:
     return await processes.spawn(argv, environment=dict(os.environ), directory=file.parent, log=log)
 
 
-def _live(paths: StateDirectory) -> Iterator[str]:
-    for path in paths.processes.glob("*.json"):
-        loaded = processes.load(path)
-        if loaded is not None and processes.alive(loaded[0]) and "instance" in loaded[1]:
-            yield path.stem
-
-
-def _last_event(paths: StateDirectory) -> int:
-    """The number of the newest event before this start; older ones are not shown."""
-    if not paths.journal.exists():
-        return 0
-    journal = Journal(paths.journal)
-    try:
-        return max((event.id for event in journal.events(limit=1)), default=0)
-    finally:
-        journal.close()
-
-
 def _until_answering(control_plane: Control, process: processes.Process, log: Path, beginning: int) -> None:
     """Wait for the control plane. Raises `Failed` with its own output if it exits instead."""
     deadline = time.monotonic() + CONTROL_STARTS_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(
-            NotRunning
-        ):  # another `up` may have been quicker: an answer from that one does not count
+        with contextlib.suppress(NotRunning):  # another `up` may have been quicker: its answer does not count
             if control_plane.get("application")["control"]["pid"] == process.pid:
                 return
         if not processes.alive(process):

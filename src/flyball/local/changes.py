@@ -26,8 +26,11 @@ from .rollouts import current
 class Beside(Protocol):
     """A control plane and the file beside its state."""
 
-    app: Application
     file: Path
+
+    @property
+    def app(self) -> Application:
+        """The application as it runs."""
 
     @property
     def state(self) -> State:

@@ -6,11 +6,10 @@ loop runs when something happened: a process exited or became ready, a build end
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -20,6 +19,7 @@ from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 
+from .inbox import Inbox
 from .observe import Observer
 from .record.journal import Event, Journal
 
@@ -45,7 +45,10 @@ class Clock:
 
 
 class Loop:
-    """Owns the state. `apply` carries out a step's actions; `publish` hears every event."""
+    """Owns the application as it is now and its state.
+
+    `apply` carries out a step's actions; `publish` hears every event.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,8 @@ class Loop:
         *,
         journal: Journal,
         observer: Observer,
-        apply: Callable[[Step], None],
+        inbox: Inbox,
+        apply: Callable[[Application, Step], None],
         publish: Callable[[list[Event], bool], None],
         clock: Clock,
     ) -> None:
@@ -63,35 +67,11 @@ class Loop:
         self.journal_error: str | None = None
         self._journal = journal
         self._observer = observer
+        self._inbox = inbox
         self._apply = apply
         self._publish = publish
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._news: list[BuildSeen | StoreSeen] = []
-        self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
-        self._ended = False
         self._next_tick = clock.now()
-
-    def wake(self) -> None:
-        """Something happened: look again now."""
-        self._wake.set()
-
-    def hear(self, news: BuildSeen | StoreSeen) -> None:
-        """A build ended, or a store died: tell the next step."""
-        self._news.append(news)
-        self.wake()
-
-    async def submit(self, intent: Intent) -> list[Event]:
-        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
-
-        None when the loop has ended: nobody will take it.
-        """
-        if self._ended:
-            return []
-        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
-        self._intents.append((intent, answer))
-        self.wake()
-        return await answer
 
     async def run(self, until: Callable[[State], bool]) -> None:
         """Step until `until` holds for the state."""
@@ -99,10 +79,7 @@ class Loop:
             while not until(self.state):
                 await self._step(sampled=await self._wait())
         finally:
-            self._ended = True
-            for _, answer in self._intents:
-                if not answer.done():
-                    answer.set_result([])
+            self._inbox.close()
 
     async def _step(self, *, sampled: bool) -> None:
         try:
@@ -115,13 +92,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
         timeout_s = self._next_tick - self._clock.now()
-        if timeout_s > 0:
-            if self._changing():
-                timeout_s = min(timeout_s, POLL_S)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
-                    await self._wake.wait()
-        self._wake.clear()
+        await self._inbox.wait(min(timeout_s, POLL_S) if self._changing() else timeout_s)
         now = self._clock.now()
         if now < self._next_tick:
             return False
@@ -137,13 +108,15 @@ class Loop:
         )
 
     async def _once(self, *, sampled: bool) -> None:
-        news, self._news = self._news, []
-        intents, self._intents = self._intents, []
+        news, intents = self._inbox.take()
         now = self._clock.now()
         before = self.state
         try:
-            seen = await self._observer.observe(
-                news=news, intents=[intent for intent, _ in intents], sampled=sampled, now=now
+            seen = replace(
+                await self._observer.observe(sampled=sampled, now=now),
+                builds=tuple(one for one in news if isinstance(one, BuildSeen)),
+                stores=tuple(one for one in news if isinstance(one, StoreSeen)),
+                intents=tuple(intent for intent, _ in intents),
             )
             done = step(self.app, before, seen, now=now)
             quiet = not (sampled or done.actions or done.reasons or intents or news)
@@ -151,7 +124,7 @@ class Loop:
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state = done.state
         except BaseException as error:
-            self._news = [*news, *self._news]  # it happens once, so nobody else would tell
+            self._inbox.news[:0] = news  # it happens once, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)
@@ -160,7 +133,7 @@ class Loop:
             if not answer.done():
                 answer.set_result(_of_its_service(intent, events))
         try:
-            self._apply(done)
+            self._apply(self.app, done)
             self._observer.forget_gone()
         finally:  # what was decided is told, also when it could not be carried out: it will be asked for again
             self._publish(events, sampled)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flyball.core.control.observation import (
-    BuildSeen,
     InstanceSample,
     InstanceSeen,
-    Intent,
     LatencySample,
     Observation,
-    StoreSeen,
     TargetHealth,
 )
 
@@ -45,9 +41,7 @@ class Observer:
     _counters: dict[str, tuple[int, int]] = field(default_factory=dict)
     _sampled_at: float | None = None
 
-    async def observe(
-        self, *, news: Sequence[BuildSeen | StoreSeen], intents: Sequence[Intent], sampled: bool, now: float
-    ) -> Observation:
+    async def observe(self, *, sampled: bool, now: float) -> Observation:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it."""
         stats = await self.balancer.targets()
         by_instance = {target.instance: target for target in stats or ()}
@@ -56,9 +50,6 @@ class Observer:
             sampled=sampled,
             samples=self._samples(by_instance, now) if sampled else (),
             latencies=await self._latencies() if sampled and stats is not None else (),
-            builds=tuple(one for one in news if isinstance(one, BuildSeen)),
-            stores=tuple(one for one in news if isinstance(one, StoreSeen)),
-            intents=tuple(intents),
             balancer=stats is not None,
         )
 

@@ -49,10 +49,13 @@ _SHOWN = frozenset(
 class Plane(Protocol):
     """What the pipeline needs of the control plane."""
 
-    app: Application
     paths: StateDirectory
     file: Path
     listeners: set[Callable[[Event], None]]
+
+    @property
+    def app(self) -> Application:
+        """The application as its file has it now."""
 
     @property
     def state(self) -> State:
