@@ -30,7 +30,7 @@ File = Annotated[
 Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
 Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
-Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing what is new.")]
+Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
 Example = Annotated[
     Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="The reference application to copy.")
 ]
@@ -133,7 +133,7 @@ def events(
     service: Only = None,
     *,
     follow: Follow = False,
-    since: Annotated[str | None, Parameter(help="Only events this recent, such as 10m.")] = None,
+    since: Annotated[str | None, Parameter(help="How far back to look, such as 10m.")] = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -172,7 +172,7 @@ def deploy(
 @app.command
 def rollback(
     service: Annotated[str, Parameter(help="The service to roll back.")],
-    release: Annotated[int | None, Parameter(help="Its number; by default the last completed one before this.")] = None,
+    release: Annotated[int | None, Parameter(help="Its number; by default the last completed one.")] = None,
     *,
     file: File = None,
 ) -> int:
