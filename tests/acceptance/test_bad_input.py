@@ -141,7 +141,7 @@ def test_a_second_up_changes_nothing(place: Callable[..., Running]) -> None:
     done = refused(running)
 
     assert done.returncode == 1
-    assert "running already" in done.stderr
+    assert "already running" in done.stderr
     assert running.pids() == before
 
 

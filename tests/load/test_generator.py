@@ -172,7 +172,7 @@ async def test_only_so_many_requests_may_be_unanswered():
         result = await run(plan(server.url, rate=1000, duration_s=0.05, timeout_s=2.0, max_outstanding=8))
         assert server.most_open == 8
     assert (result.sent, result.not_sent, result.failed, result.ok) == (8, 42, 50, 0)
-    assert result.failures["not sent"].example == "8 requests were unanswered already"
+    assert result.failures["not sent"].example == "8 requests were already unanswered"
 
 
 async def test_a_generator_that_falls_behind_says_so():
@@ -289,7 +289,7 @@ async def test_made_up_instance_names_do_not_fill_the_memory():
         ({"url": "http://[::1/"}, "is not an http"),
         ({"url": "http://127.0.0.1/a b"}, "must escape"),
         ({"url": "http://127.0.0.1/", "method": "GET /"}, "is not an HTTP method"),
-        ({"url": "http://127.0.0.1/", "timeout_s": 0}, "timeout is more than 0"),
+        ({"url": "http://127.0.0.1/", "timeout_s": 0}, "timeout must be more than 0"),
         ({"url": "http://127.0.0.1/", "max_outstanding": 0}, "at least 1 request"),
         ({"url": "http://127.0.0.1/", "headers": (("A", "b\r\nC: d"),)}, "is not a header"),
         ({"url": "http://127.0.0.1/", "headers": (("", "b"),)}, "is not a header"),

@@ -1,4 +1,4 @@
-"""`flyball check`: every mistake in the file (exit 2), and what AWS would do differently with it (exit 0)."""
+"""`flyball check`: every error in the file (exit 2), and a warning about what AWS does differently (exit 0)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .files import find_file, load
 
 
 def run(path: Path | None, *, json: bool = False) -> int:
-    """Check the file. Raises ManifestError and FileError; with `json` the mistakes are data on stdout instead."""
+    """Check the file. Raises ManifestError and FileError; with `json` the errors are data on stdout instead."""
     file = find_file(path)
     try:
         app = load(file)
@@ -35,14 +35,14 @@ def run(path: Path | None, *, json: bool = False) -> int:
     count = f", {len(found)} warning{'s' * (len(found) != 1)}" if found else ""
     services, stores = len(app.services), len(app.stores)
     talk.say(
-        f"{file.name} is good: {app.name}, {services} service{'s' * (services != 1)}, "
+        f"{file.name} is valid: {app.name}, {services} service{'s' * (services != 1)}, "
         f"{stores} store{'s' * (stores != 1)}{count}"
     )
     return 0
 
 
 def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
-    """What a world cannot honour, and what AWS would refuse; `told` are the places that were warned of already."""
+    """What a world cannot honour, and what AWS would refuse; `told` are the paths that already have a warning."""
     found = [LintWarning(path="here", message=line) for line in not_here(app)]
     if app.aws is not None:
         on_aws = (*parity.unhonoured(app, parity.world_on_aws(app)), *rules.refusals(app))
@@ -51,7 +51,7 @@ def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
 
 
 def not_here(app: Application) -> list[str]:
-    """Every value of the file that this machine does not honour, with the reason; `[aws]` speaks of AWS alone."""
+    """Every value of the file that this machine does not honour, with the reason; `[aws]` is only about AWS."""
     return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
 
 

@@ -1,4 +1,4 @@
-"""`flyball replay`: step the recorded observations again and demand the recorded actions."""
+"""`flyball replay`: replay the recorded observations and require the recorded actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .files import find_running
 
 
 def run(path: Path | None, *, json: bool) -> int:
-    """Replay the journal. Exit 1 at the first step that decides otherwise than it did."""
+    """Replay the journal. Exit 1 at the first step that now decides differently."""
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.journal.exists():
         raise NotRunning(f"there is no journal in {paths.root}")
@@ -31,11 +31,11 @@ def run(path: Path | None, *, json: bool) -> int:
             state, steps, decisions = done.state, steps + 1, decisions + len(done.reasons)
             actions = ACTIONS.dump_json(done.actions).decode()
             if actions != recorded.actions:
-                raise Failed(f"step {recorded.id} asked for {recorded.actions} and asks for {actions} now")
+                raise Failed(f"step {recorded.id} differs: recorded {recorded.actions}, now {actions}")
     finally:
         journal.close()
     if json:
         talk.emit({"steps": steps, "decisions": decisions, "identical": True})
     else:
-        talk.say(f"{steps} steps with {decisions} reasons replayed: every action is the same")
+        talk.say(f"replayed {steps} steps and {decisions} reasons: all actions are identical")
     return 0

@@ -1,4 +1,4 @@
-"""How the command line talks: data on stdout, talk on stderr, colour only on a terminal, tables without boxes."""
+"""How the command line prints: data on stdout, messages on stderr, colour only on a terminal, tables without boxes."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ KIND_STYLES = {
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the command, which ends in peace; Rich would have it fail."""
+        """Leave it to the command, which exits quietly; Rich would make it fail."""
         raise BrokenPipeError
 
 
 def console(stream: TextIO, *, fitted: bool = False) -> Console:
-    """A console that neither wraps nor cuts: lines are for `grep` too. `fitted`: cut to the terminal, to be redrawn."""
+    """A console that neither wraps nor cuts lines, for `grep`. `fitted`: cut to the terminal, for redrawing."""
     width = None if fitted and stream.isatty() else WIDE
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return _Console(file=stream, soft_wrap=True, highlight=False, width=width, color_system=colours)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """One line of talk on stderr."""
+    """Print one line on stderr."""
     console(sys.stderr).print(Text(text, style=style or ""))
 
 
 def emit(value: Any) -> None:
-    """One JSON value on a line of stdout."""
+    """Print one JSON value on a line of stdout."""
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on stdout, upper-case headers, no lines. A narrow terminal wraps it; nothing of it is left out."""
+    """Print a table on stdout, with upper-case headers. A narrow terminal wraps it; nothing is left out."""
     for line in table_lines(headers, rows):
         line.rstrip()
         console(sys.stdout).print(line)
 
 
 def table_lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Text]:
-    """The same table, to be printed later: lines of one width, blanks at their ends."""
+    """The same table as lines of equal width, padded with blanks."""
     lines = [[Text(header.upper(), style="bold") for header in headers]]
     lines += [[cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
@@ -76,14 +76,14 @@ def table_lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[T
 
 
 def shown(value: Any) -> str:
-    """A value for a person; nothing known is a dash."""
+    """A value for a reader; a dash if unknown."""
     if value is None or value == "":
         return "-"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def decision(event: dict[str, Any]) -> Text:
-    """One event as one line: time, service, kind, sentence."""
+    """One event as one line: time, service, kind, reason."""
     line = Text(time.strftime("%H:%M:%S", time.localtime(event["at"])), style="dim")
     line.append(f"  {event['service'] or 'all':<12} ", style="bold")
     line.append(f"{event['kind'].replace('_', ' '):<17} ", style=KIND_STYLES.get(event["kind"], ""))
@@ -92,11 +92,11 @@ def decision(event: dict[str, Any]) -> Text:
 
 
 def colour_of(name: str) -> str:
-    """A colour for an instance's lines: the same number has the same colour."""
+    """The colour of an instance's lines: the same number always has the same colour."""
     digits = "".join(letter for letter in name if letter.isdecimal())
     return COLOURS[int(digits or 0) % len(COLOURS)]
 
 
 def log_line(name: str, line: str) -> Text:
-    """An instance's own line, with its name before it."""
+    """A line of an instance's output, with its name in front."""
     return Text(f"{name:<8} | ", style=colour_of(name)).append(Text(line, style="default"))

@@ -1,4 +1,4 @@
-"""Waiting for services to come up or for a rollout to end, and saying why when they do not."""
+"""Wait for services to come up or for a rollout to end, and say why if they do not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from flyball.local.paths import StateDirectory
 
 ENDED_BADLY = {"build_failed", "rollout_failed", "rollback_failed"}
 GIVEN_UP = {"stalled", "rollback_failed"}
-"""Phases of a rollout that goes nowhere any more."""
-GONE = "the control plane ended while this was waiting"
+"""Phases of a rollout that will not proceed by itself."""
+GONE = "the control plane ended while this command was waiting"
 LAST_LINES = 15
 GIVE_UP = 4
-"""Failed instances in a row of a service that no rollout judges and that has none in service."""
+"""Failed instances in a row after which a service is given up, if no rollout judges it and it has none in service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended: `failure` is None when all is well, else the sentence; `lines` are the failing thing's last."""
+    """How it ended: `failure` is None on success, else the reason; `lines` are the last lines of what failed."""
 
     failure: str | None
     lines: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Watched:
-    """One service: the release that is wanted (None: any), and the event that said why it will not be."""
+    """One service: the wanted release (None: any), and the event that said why it will not serve."""
 
     release: int | None
     failing: str | None = None
@@ -46,7 +46,7 @@ class _Watched:
             self.failures += 1
         elif event["kind"] == "in_service":
             self.failures = 0
-        # A rollback by hand ends a rollout too: there the release that fails is not the wanted one.
+        # A rollback by hand also ends a rollout, but there the failed release is not the wanted one.
         if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
             self.ended = event
             self.why, self.back = event["reason"], event["kind"] == "build_failed"
@@ -55,9 +55,9 @@ class _Watched:
 
 
 def in_service(one: Mapping[str, Any], release: int | None) -> bool:
-    """Whether a service has its minimum in service, nothing under way, and the wanted release (None: any).
+    """Whether a service has its minimum in service, no rollout in progress, and the wanted release (None: any).
 
-    A rollout that was given up is not under way: what serves beside it goes on.
+    A rollout that was given up is not in progress: the instances beside it keep serving.
     """
     return (
         one["capacity"]["in_service"] >= one["capacity"]["min"]
@@ -77,7 +77,7 @@ def until_settled(
 ) -> Outcome:
     """Follow events until each service is in service with its wanted release, or has failed and gone back."""
     watched = {name: _Watched(release) for name, release in services.items()}
-    with contextlib.suppress(NotRunning):  # it may end between an event and the question about it
+    with contextlib.suppress(NotRunning):  # it may exit between an event and the next request
         for event in events:
             if event is not None:
                 on_event(event)
@@ -90,7 +90,7 @@ def until_settled(
 
 
 def last_lines(paths: StateDirectory, event: Mapping[str, Any], instance: str | None) -> tuple[str, ...]:
-    """The last lines that explain a bad end: of the build, or of the instance that failed last."""
+    """The last lines that explain a failure: of the build, or of the instance that failed last."""
     name = f"build-{event['service']}-{event['release']}" if event["kind"] == "build_failed" else instance
     path = paths.logs / f"{name}.log"
     return tuple(logs.tail(path, LAST_LINES)) if name is not None and path.exists() else ()
@@ -106,11 +106,11 @@ def _given_up(one: Mapping[str, Any]) -> bool:
 
 def _settled(watched: _Watched, now: Mapping[str, Any] | None, *, heard_all: bool) -> bool:
     if now is None:
-        return True  # the file has it no more
+        return True  # the file no longer has it
     if _hopeless(watched, now):
         return True
     if _given_up(now) and watched.ended is None and not heard_all:
-        return False  # it says why in an event that is still to come
+        return False  # an event that is still to come says why
     if watched.ended is not None and (watched.back or _given_up(now)):
         return True
     if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
@@ -120,13 +120,13 @@ def _settled(watched: _Watched, now: Mapping[str, Any] | None, *, heard_all: boo
 
 
 def _hopeless(watched: _Watched, now: Mapping[str, Any]) -> bool:
-    """Whether it fails for ever: the circuit breaker judges a rollout and a rollback, nobody a release that served."""
+    """Whether it keeps failing: the circuit breaker judges rollouts and rollbacks, but not a release that served."""
     judged = now["rollout"] is not None and now["rollout"]["phase"] in {"running", "rolling_back"}
     last = watched.last_failure
     if last is None or watched.failures < GIVE_UP or judged or now["capacity"]["in_service"] > 0:
         return False
     watched.ended = watched.ended or last
-    watched.why = f"{watched.failures} instances failed one after another, the last: {last['reason']}"
+    watched.why = f"{watched.failures} instances failed in a row, the last: {last['reason']}"
     return True
 
 
