@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import say
 from benchmarks.product import FLYBALL
 
 TIMEOUT_S = 60
@@ -37,6 +38,10 @@ class Load:
         if not out:
             raise SystemExit(f"flyball load ended with {self.process.returncode} and said nothing")
         measured: dict[str, Any] = json.loads(out)
+        for kind, failure in measured["failures"].items():
+            say(f"  {failure['count']} {kind}: {failure['example']}")
+        if not measured["valid"]:
+            say(f"  {measured['invalid']}")
         return measured
 
 
