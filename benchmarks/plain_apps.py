@@ -50,7 +50,7 @@ QUICK = Lengths(warm=1, calibration=4, overload=6, kill=6)
 
 
 def main() -> int:
-    parser = arguments(__doc__, runs=1, seconds=Lengths.overload)
+    parser = arguments(__doc__, runs=1, seconds=Lengths().overload)
     parser.add_argument("--only", action="append", choices=[app.name for app in APPLICATIONS], help="just this one")
     parser.add_argument("--quick", action="store_true", help="short parts: failures and events, not seconds")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
