@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=[app.name for app in APPLICATIONS], help="just this one")
     parser.add_argument("--quick", action="store_true", help="short parts: failures and events, not seconds")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument("--keep", type=Path, help="directory for the events of each application, as JSON lines")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is brought down
     lengths = QUICK if options.quick else Lengths(overload=options.seconds)
@@ -65,7 +67,7 @@ def main() -> int:
             skipped[app.name] = missing
             continue
         try:
-            rows.append(measure(app, lengths))
+            rows.append(measure(app, lengths, options.keep))
             say(table(rows[-1:]))
         except Broken as why:
             broken[app.name] = str(why)
@@ -82,12 +84,13 @@ class Broken(Exception):
     """One application could not be measured; the others go on."""
 
 
-def measure(app: Plain, lengths: Lengths) -> Row:
+def measure(app: Plain, lengths: Lengths, keep: Path | None) -> Row:
     """All parts for one application."""
     say(f"{app.name}: {app.run}")
     try:
-        with application(None, app.manifest()) as (_, directory):
+        with application(None, app.manifest()) as (_, directory), ExitStack() as stack:
             app.write(directory)
+            stack.callback(kept, app, directory, keep)
             flyball(directory, "up", "-d", "--port", str(free_port()))
             cpu_s = cpu_per_request(directory, lengths)
             capacity = CPU / cpu_s
@@ -100,6 +103,13 @@ def measure(app: Plain, lengths: Lengths) -> Row:
         if isinstance(why, SystemExit) and isinstance(why.code, int):
             raise  # SIGTERM
         raise Broken(str(why)) from why
+
+
+def kept(app: Plain, directory: Path, keep: Path | None) -> None:
+    """Keep what happened, however it ended: who doubts a row reads why."""
+    if keep is not None and (directory / ".flyball").exists():
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / f"{app.name}.jsonl").write_text(flyball(directory, "events", "--json"))
 
 
 def cpu_per_request(directory: Path, lengths: Lengths) -> float:
@@ -146,9 +156,11 @@ def to_three(directory: Path) -> float | None:
 def killed(directory: Path, rate: float, seconds: float) -> dict[str, Any]:
     with load(directory, rate, seconds) as moderate:
         time.sleep(seconds / 4)
-        victim = service(directory)["instances"][0]["pid"]
+        fit = [one for one in service(directory)["instances"] if one["health"] == "healthy"]
+        if not fit:
+            raise SystemExit("no instance is healthy under a moderate load: none to kill")
         at = time.time()
-        os.kill(victim, signal.SIGKILL)
+        os.kill(fit[0]["pid"], signal.SIGKILL)
         result = moderate.result()
     settled(directory, lambda now: now["capacity"]["in_service"] == 3 == len(now["instances"]))
     launch_s = first(events(directory), "launched", since=at)
