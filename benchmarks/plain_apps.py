@@ -65,16 +65,16 @@ def main() -> int:
     for app in options.runs * [app for app in APPLICATIONS if not options.only or app.name in options.only]:
         if missing := app.missing():
             skipped[app.name] = missing
+            say(f"{app.name}: skipped: {missing}")
             continue
         try:
             rows.append(measure(app, lengths, options.keep))
             say(table(rows[-1:]))
         except Broken as why:
             broken[app.name] = str(why)
+            say(f"{app.name}: broken: {why}")
     told = {"applications": [asdict(row) for row in rows], "skipped": skipped, "broken": broken}
     print(json.dumps(told, indent=1) if options.json else table(rows))
-    for name, why in {**skipped, **broken}.items():
-        say(f"{name}: {'skipped' if name in skipped else 'broken'}: {why}")
     if options.save:
         save("plain_apps", told)
     return 1 if broken else 0
@@ -156,11 +156,11 @@ def to_three(directory: Path) -> float | None:
 def killed(directory: Path, rate: float, seconds: float) -> dict[str, Any]:
     with load(directory, rate, seconds) as moderate:
         time.sleep(seconds / 4)
-        fit = [one for one in service(directory)["instances"] if one["health"] == "healthy"]
-        if not fit:
-            raise SystemExit("no instance is healthy under a moderate load: none to kill")
+        # A healthy one where there is one: what is being replaced already gets no second replacement.
+        running = [one for one in service(directory)["instances"] if one["lifecycle"] == "in_service"]
+        victim = max(running, key=lambda one: one["health"] == "healthy")
         at = time.time()
-        os.kill(fit[0]["pid"], signal.SIGKILL)
+        os.kill(victim["pid"], signal.SIGKILL)
         result = moderate.result()
     settled(directory, lambda now: now["capacity"]["in_service"] == 3 == len(now["instances"]))
     launch_s = first(events(directory), "launched", since=at)
