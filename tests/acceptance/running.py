@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+import waiting
 from flyball.local import processes
+from flyball.local.journal import Journal
 from flyball.local.paths import StateDirectory
 from flyball.local.ports import free_port
 from flyball.local.watch import end_group
-
-WITHIN_S = 90.0
 
 
 class Running:
@@ -75,17 +74,24 @@ class Running:
         lines = self.flyball("events", "--json", *arguments).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
+    def until_served(self) -> None:
+        """Wait until requests were answered in two more seconds, of which the second began after this call."""
+        first = self._busy_seconds()
+        self.until(lambda: self._busy_seconds() >= first + 2, what="requests are answered")
+
+    def _busy_seconds(self) -> int:
+        """In how many recorded seconds were there requests?"""
+        with contextlib.closing(Journal(self.paths.journal)) as journal:
+            seconds = [recorded.seen for recorded in journal.steps() if recorded.seen.sampled]
+        return sum(any(sample.requests for sample in seen.samples) for seen in seconds)
+
     def load(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a load; read its result with `result_of`."""
         return self.start("load", "--json", *arguments)
 
     def until(self, holds: Callable[[], bool], *, what: str) -> None:
-        """Wait until something holds, as long as a busy machine may take for it."""
-        deadline = time.monotonic() + WITHIN_S
-        while not holds():
-            if time.monotonic() > deadline:
-                pytest.fail(f"{what}: not within {WITHIN_S:g} s\n{self.story()}")
-            time.sleep(0.1)
+        """Wait until something holds; a failure tells what happened."""
+        waiting.until(holds, what=what, every_s=0.1, story=self.story)  # a command line each time
 
     def story(self) -> str:
         """What happened, for a failed test's message."""

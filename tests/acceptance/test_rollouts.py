@@ -31,6 +31,10 @@ def small(place: Callable[..., Running]) -> Callable[..., Running]:
     return start
 
 
+def releases_of(running: Running) -> set[int]:
+    return {one["release"] for one in running.service()["instances"]}
+
+
 def put(running: Running, program: str) -> None:
     (running.directory / "server.py").write_text(program)
 
@@ -181,10 +185,9 @@ def test_the_next_up_finishes_a_rollout_whose_control_plane_was_killed(
         put(running, program)
         deploying = running.start("deploy")
         running.until(lambda: "rollout_started" in kinds(running)[5:], what="it has begun")
-        time.sleep(0.7)
+        running.until(lambda: 2 in releases_of(running), what="an instance of release 2")
         running.kill_control_plane()
         deploying.communicate(timeout=60)
-        time.sleep(1)
         running.flyball("up", "-d")
 
     assert deploying.returncode == 1
@@ -203,7 +206,7 @@ def test_the_next_up_finishes_a_rollback_whose_control_plane_was_killed(small: C
     with load(running) as result:
         going_back = running.start("rollback", "web")
         running.until(lambda: running.service()["rollout"] is not None, what="it has begun")
-        time.sleep(0.7)
+        running.until(lambda: 1 in releases_of(running), what="an instance of release 1")
         running.kill_control_plane()
         going_back.communicate(timeout=60)
         running.flyball("up", "-d")

@@ -38,6 +38,7 @@ from flyball.local.observe import Measured
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline_records import Records
 from flyball.local.stores import Stores
+from waiting import soon
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -280,8 +281,7 @@ async def start(runtime: PretendRuntime) -> Served:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     task = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await soon(lambda: server.started)
     return Served(runtime, panel, server, task)
 
 

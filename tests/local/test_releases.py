@@ -19,7 +19,7 @@ from flyball.core.errors import Failed, FileError
 from flyball.local import environments, processes, releases, source
 from flyball.local.journal import Journal
 from flyball.local.specs import Specs
-from local.polling import until
+from waiting import soon, until
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -199,9 +199,7 @@ async def test_a_build_that_does_not_end_is_stopped_with_all_it_started(build, t
 @pytest.mark.live
 async def test_a_cancelled_build_leaves_nothing(build, tmp_path: Path, kept: Path) -> None:
     task = asyncio.create_task(build(f"echo $$ > {tmp_path}/pid; exec sleep 100"))
-    async with asyncio.timeout(60):
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
-            await asyncio.sleep(0.01)
+    await soon(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
     child = processes.identify(int((tmp_path / "pid").read_text()))
     assert child is not None
     task.cancel()
@@ -217,9 +215,7 @@ async def test_a_build_that_is_cancelled_while_its_source_is_copied_leaves_nothi
 ) -> None:
     tree(app, {f"deep/{number}/{number}": "x" for number in range(1000)})
     task = asyncio.create_task(build("true"))
-    async with asyncio.timeout(60):
-        while not list(kept.glob("builds/*/app")):
-            await asyncio.sleep(0)
+    await soon(lambda: list(kept.glob("builds/*/app")), every_s=0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -251,9 +247,7 @@ async def test_equal_builds_at_once_run_once(build, tmp_path: Path) -> None:
 @pytest.mark.live
 async def test_collect_leaves_a_build_that_is_under_way_alone(build, kept: Path) -> None:
     building = asyncio.create_task(build("sleep 0.5; echo done > made"))
-    async with asyncio.timeout(60):
-        while not (found := list(kept.glob("builds/*/process.json"))):
-            await asyncio.sleep(0.01)
+    found = await soon(lambda: list(kept.glob("builds/*/process.json")))
     (found[0].parent / "content").write_text("")  # as it is in the moment before it is written
     await asyncio.to_thread(releases.collect, kept, ())
     result = await building
