@@ -4,13 +4,12 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from flyball.local import logs
-from waiting import soon
+from waiting import soon, until
 
 LINES = [f"line {number:06d}\n" for number in range(100_000)]
 
@@ -133,11 +132,14 @@ def test_punching_holes_behind_a_live_writer_loses_no_line(tmp_path: Path) -> No
     path.touch()
     writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", WRITER, str(path)])
     punched = 0
+
+    def ended() -> bool:
+        nonlocal punched
+        punched += logs.bound(path, 200_000)
+        return writer.poll() is not None
+
     try:
-        deadline = time.monotonic() + 60
-        while writer.poll() is None:
-            assert time.monotonic() < deadline
-            punched += logs.bound(path, 200_000)
+        until(ended, every_s=0, what="the writer's end")
     finally:
         writer.kill()
         writer.wait()
