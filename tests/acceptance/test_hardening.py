@@ -16,13 +16,14 @@ import pytest
 from acceptance.running import Running
 from flyball.local import processes
 from flyball.local.ports import free_port
+from manifests import one_service
 
 pytestmark = pytest.mark.live
 
 SERVER = (
     "import http.server, os\nhttp.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']))\n"
 )
-FILE = 'name = "tiny"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
+FILE = one_service('routes = ["/"]', name="tiny", run="python3 server.py")
 FILES = {"flyball.toml": FILE, "server.py": SERVER}
 
 

@@ -23,9 +23,10 @@ from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import Pipeline
 from flyball.local.pipeline_records import Records, Run, Status
 from flyball.local.rollouts import current, verdict
+from manifests import one_service
 from waiting import soon
 
-FILE = 'name = "shop"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
+FILE = one_service('routes = ["/"]', name="shop", run="python3 server.py")
 WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from flyball.core.manifest import ParityWarning, parse, warnings
 from flyball.core.manifest.fargate import fargate_size
-from manifests import EXAMPLES
+from manifests import EXAMPLES, one_service
 
 AWS = "[aws]\nregion = 'eu-north-1'\n"
 EC2 = AWS + "compute = 'ec2'\n"
 
 
 def said(lines: str, rest: str = "") -> tuple[ParityWarning, ...]:
-    return warnings(parse(f"name = 'app'\n[services.web]\nrun = 'serve'\n{lines}\n{rest}"))
+    return warnings(parse(one_service(lines, rest)))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
