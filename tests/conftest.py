@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 # The same examples each time, however long they take: a change is judged by what it does, not by luck or load.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
-# Each of these tests starts applications of its own; they wait for most of their time and go wherever there is room.
-APART = ("acceptance", "architecture", "bench")
-# These share one application or one set of synthesized templates, which is made once in each process that needs it.
-TOGETHER = ("acceptance/test_smuggling.py", "aws")
+# Long tests that share nothing: each goes wherever there is room.
+APART = ("acceptance", "architecture", "bench", "properties", "scenarios")
+# These share an application, servers in the place of AWS or templates, made once in each process that needs them.
+TOGETHER = ("acceptance/test_smuggling.py", "apps/forum", "apps/session_app", "apps/visitor_board", "aws")
 
 
 def pytest_configure() -> None:

@@ -127,8 +127,8 @@ def test_a_stop_answers_what_is_in_flight(boards: Boards, tmp_path: Path) -> Non
 
 def refused(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
+        socket.create_connection((host, port), timeout=60).close()
+    except ConnectionRefusedError:
         return True
     return False
 
