@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import waiting
+from flyball.cli.client import Control
 from flyball.local import processes
 from flyball.local.journal import Journal
 from flyball.local.paths import StateDirectory
@@ -64,9 +65,13 @@ class Running:
         """What `flyball ps --json` says."""
         return dict(json.loads(self.flyball("ps", "--json").stdout))
 
+    def now(self) -> dict[str, Any]:
+        """What `ps` would say, without it: tests look often, and a command line takes half a second of a core."""
+        return dict(Control(self.directory / "flyball.toml").get("application"))
+
     def service(self, name: str | None = None) -> dict[str, Any]:
-        """One service of `ps` (the only one, without a name)."""
-        services = self.ps()["services"]
+        """One service (the only one, without a name)."""
+        services = self.now()["services"]
         return next(one for one in services if name is None or one["name"] == name)
 
     def events(self, *arguments: str) -> list[dict[str, Any]]:
@@ -91,7 +96,7 @@ class Running:
 
     def until(self, holds: Callable[[], bool], *, what: str) -> None:
         """Wait until something holds; a failure tells what happened."""
-        waiting.until(holds, what=what, every_s=0.1, story=self.story)  # a command line each time
+        waiting.until(holds, what=what, every_s=0.1, story=self.story)
 
     def story(self) -> str:
         """What happened, for a failed test's message."""
@@ -99,7 +104,7 @@ class Running:
 
     def pids(self) -> dict[str, int]:
         """Pid of every instance."""
-        return {one["id"]: one["pid"] for service in self.ps()["services"] for one in service["instances"]}
+        return {one["id"]: one["pid"] for service in self.now()["services"] for one in service["instances"]}
 
     def kill_control_plane(self) -> None:
         """`kill -9` the control plane, at once, and wait until it is gone."""

@@ -198,3 +198,4 @@ def test_reading_verbs_speak_json(place: Callable[..., Running]) -> None:
 
     for verb in (["ps"], ["config"], ["doctor"], ["releases"], ["replay"]):
         json.loads(running.flyball(*verb, "--json").stdout)
+    assert running.ps()["services"][0].keys() == running.service().keys()

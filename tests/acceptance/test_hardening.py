@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_while_it_runs(place: Callable[..., Running]) -> No
         fill(filler)
         os.kill(before["services"][0]["instances"][0]["pid"], signal.SIGKILL)
         os.kill(before["balancer"]["pid"], signal.SIGKILL)
-        running.until(lambda: running.ps()["control"]["journal_error"] is not None, what="no room")
+        running.until(lambda: running.now()["control"]["journal_error"] is not None, what="no room")
         filler.unlink()
         running.until(lambda: running.service()["capacity"]["in_service"] == 1, what="room again")
 
