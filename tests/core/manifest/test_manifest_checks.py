@@ -2,9 +2,9 @@
 
 import pytest
 
-from manifests import complaints
+from manifests import complaints, one_service
 
-BASE = "name = 'app'\n[services.web]\nrun = 'serve'\n"
+BASE = one_service()
 AWS = "\n[aws]\nregion = 'eu-north-1'\n"
 
 

@@ -14,7 +14,7 @@ from flyball.core.manifest import Complaint, ManifestError, parse, render
 from flyball.core.manifest.complaints import Unplaced
 from flyball.core.manifest.places import Places
 from flyball.core.manifest.schema import FileTable, Table
-from manifests import complaints
+from manifests import complaints, one_service
 
 
 def drawn(text: str) -> str:
@@ -226,7 +226,7 @@ def test_a_text_without_places_is_reported_by_path_alone():
     ],
 )  # fmt: skip
 def test_words(line: str, words: str):
-    found = complaints(f"name = 'a'\n[services.web]\nrun = 'x'\n{line}")
+    found = complaints(one_service(line))
     assert any(words in complaint.message for complaint in found), found
 
 

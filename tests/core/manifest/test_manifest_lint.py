@@ -3,11 +3,11 @@
 import pytest
 
 from flyball.core.manifest import LintWarning, parse, warnings
-from manifests import EXAMPLES
+from manifests import EXAMPLES, one_service
 
 
 def said(lines: str, rest: str = "") -> tuple[LintWarning, ...]:
-    return warnings(parse(f"name = 'app'\n[services.web]\nrun = 'serve'\n{lines}\n{rest}"))
+    return warnings(parse(one_service(lines, rest)))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
