@@ -102,6 +102,11 @@ def failed_finally(said: Said) -> bool:
     return said["failures"] >= said["limit"] == threshold(rule, said.desired) and rollout is not None
 
 
+def served(said: Said) -> bool:
+    rollout = said.before.service("web").rollout
+    return said["s"] == 0 or (rollout is not None and said.is_elapsed(rollout.started_at))
+
+
 def true(_said: Said) -> bool:
     return True
 
@@ -139,9 +144,7 @@ SENTENCES: dict[str, Callable[[Said], bool]] = {
         said["p"] == said.after.service("web").rollout.percent
     ),
     r"release \d+ bakes for (?P<s>[\d.]+) s": lambda said: said["s"] == said.service.deployment.bake_s,
-    r"release \d+ serves( again)?, (?P<s>[\d.]+) s after the roll(out|back) began.*": lambda said: said.is_elapsed(
-        said.before.service("web").rollout.started_at
-    ),
+    r"release \d+ serves( again)?, (?P<s>[\d.]+) s after the roll(out|back) began.*": served,
     rf"web-\d+ {HOW}(: boom)?": true,
     rf"web-\d+ {HOW}(: boom)?{AGAIN}": failed_again,
     rf"web-\d+ (did not answer|was not healthy).* within (?P<grace>[\d.]+) s{AGAIN}?": lambda said: (
