@@ -1,7 +1,7 @@
 """Data services: DynamoDB tables, ElastiCache Redis, S3 buckets, and an instance's rights to each.
 
 A store's URL has the same form as in a local run. All stores outlive the stack (Redis as a final snapshot) and have
-fixed names, so that a later deployment adopts them.
+fixed names, so that a later deployment takes them over.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
 """
 

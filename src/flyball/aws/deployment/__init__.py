@@ -65,7 +65,7 @@ def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> 
 
 @answering()
 def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_stores: bool = False) -> None:
-    """Delete every stack. Unless `with_stores`, stores stay and a later deployment adopts them."""
+    """Delete every stack. Unless `with_stores`, stores stay and a later deployment takes them over."""
     account = identify(clients)
     there = [plan for plan in reversed(wanted) if not stacks.is_new(account, plan)]
     if not there:
