@@ -26,6 +26,7 @@ from benchmarks.plain_load import load
 from benchmarks.plain_rows import Event, Row, first, overloaded, table
 from benchmarks.plain_sources import APPLICATIONS, Plain
 from benchmarks.product import COMMAND_S, FLYBALL, application, flyball, processes
+
 from flyball.local.process.ports import free_port
 
 CPU = 0.25
