@@ -167,7 +167,7 @@ def _decide(turn: Turn) -> None:
         cooldown=cooldown.expired(state.cooldown, now=turn.now),
         held_s=max((state.held_until or turn.now) - turn.now, 0.0),
         rollout=f"release {rollout.to_release}" if rollout and moving else "",
-        trouble=overload.why_not_scale_in(turn, _serving(turn)),
+        trouble=lambda: overload.why_not_scale_in(turn, _serving(turn)),
         now=turn.now,
     )
     decision = decide.decide(situation)
