@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flyball.core.model import Scaling, ScalingShape, ScheduledAction
+from flyball.core.model import Metric, Scaling, ScalingShape, ScheduledAction
 
 from .observation import LatencySample
 from .pacing import Bounds
 from .reasons import ReasonKind
+from .samples import sample_of
 from .scaling import cooldown, decide, policy_alarms, schedule
 from .scaling.proposal import Counts
 from .state import Instance, Lifecycle
 from .turn import Turn
-from .windows import Sample, record, shaped
+from .windows import record, shaped
 
 
 def update(turn: Turn) -> None:
@@ -110,15 +111,15 @@ def _scheduled(turn: Turn, bounds: Bounds, action: ScheduledAction) -> Bounds:
 def _measured(turn: Turn) -> bool:
     service, scaling = turn.service, turn.service.scaling
     alarms = policy_alarms.thresholds(service)
-    metrics = policy_alarms.metrics(alarms)
-    windows = shaped(turn.state.windows, metrics, period_s=scaling.period_s, origin=turn.origin)
+    watched = policy_alarms.metrics(alarms)
+    windows = shaped(turn.state.windows, Metric, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
     measured = {one.id for one in _serving(turn) if _is_measured(one, since, warmup, turn.now)}
     latency: LatencySample | None = next((one for one in turn.seen.latencies if one.service == service.name), None)
-    sample = Sample(instances=turn.samples, measured=measured, latency=latency)
+    sample = sample_of(turn.samples, measured, latency)
     keep = policy_alarms.points_kept(alarms)
-    windows, closed = record(windows, sample, keep=keep, origin=turn.origin, now=turn.now)
+    windows, closed = record(windows, sample, keep=keep, watched=watched, origin=turn.origin, now=turn.now)
     states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
     turn.state = replace(turn.state, windows=windows, alarms=states)
     return closed

@@ -4,14 +4,11 @@ Rule: datapoint i covers [origin + i x period, origin + (i + 1) x period). A sam
 since the one before; its middle says which datapoint it belongs to, so a tick that comes a little late changes nothing.
 A datapoint is closed by the first tick at or after its end. One without samples is missing (None), never zero.
 
-cpu, memory: average over the samples of measured instances. requests: per measured instance and minute; zero is a real
-value. errors: percent of all requests; latency: average of the samples' percentiles; both are missing without requests.
+What a sample adds to a metric is said in `samples.py`. Every metric is recorded, also one that no policy watches:
+people are shown the datapoints that decide. Beside them, `rates` count what all instances together answered.
 
 AWS: CloudWatch metrics of ECS and ALB, one datapoint a minute.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
-https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-default-instance-warmup.html
-Ours: `measured` are the instances that were in service for the whole of the sample, so the burst of a starting program
-is not counted; the caller leaves out warming ones.
 """
 
 from __future__ import annotations
@@ -19,10 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flyball.core.model import Metric
 
-from .observation import InstanceSample, LatencySample
+from .samples import Sample
 
 ROUNDING = 1e-6
 """Wall-clock seconds since the epoch are exact to about 2e-7 s as floats."""
@@ -39,38 +37,48 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Requests and errors per second of all instances of a service in one datapoint."""
+
+    requests_per_s: float
+    errors_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
     """All series of a service; they share the number of the open datapoint and its ticks.
 
-    `sampled_at`: time of the last sample. `instances`: how many were measured, on average, in the last closed
-    datapoint.
+    `sampled_at`: time of the last sample, which covers `sample_s`. `instances`: how many were measured, on average, in
+    the last closed datapoint; `rates` are of that one too, None when it is missing. `sampled_s`, `requests` and
+    `errors` are sums of the open one.
     """
 
     period_s: float = 0.0
     open: int = 0
     sampled_at: float | None = None
+    sample_s: float = 0.0
     ticks: int = 0
     measured: int = 0
+    sampled_s: float = 0.0
+    requests: int = 0
+    errors: int = 0
     instances: float = 0.0
+    rates: Rates | None = None
     series: tuple[Series, ...] = ()
 
     def values(self, metric: Metric) -> tuple[float | None, ...]:
-        """The closed datapoints of a metric, oldest first; empty when it is not watched."""
+        """The closed datapoints of a metric, oldest first; empty when it is not recorded."""
         return next((series.values for series in self.series if series.metric is metric), ())
+
+    def last(self, metric: Metric) -> float | None:
+        """The last closed datapoint of a metric, None when it is missing or there is none yet."""
+        values = self.values(metric)
+        return values[-1] if values else None
 
     def latest(self, metric: Metric, count: int = 1) -> float | None:
         """The largest of the newest `count` real datapoints, None without any."""
         real = [value for value in self.values(metric) if value is not None]
         return max(real[-count:], default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One tick of one service: samples of its instances, which of them are `measured`, its latency."""
-
-    instances: tuple[InstanceSample, ...]
-    measured: Collection[str]
-    latency: LatencySample | None
 
 
 def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, origin: float) -> Windows:
@@ -88,80 +96,79 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
 
 def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
-    return replace(
-        windows, series=tuple(Series(metric=series.metric) for series in windows.series), ticks=0, measured=0
-    )
+    return _begun(windows, tuple(Series(metric=series.metric) for series in windows.series), rates=None)
 
 
-def record(windows: Windows, sample: Sample, *, keep: int, origin: float, now: float) -> tuple[Windows, bool]:
-    """The windows after a tick, holding `keep` datapoints, and whether at least one datapoint was closed."""
+def record(
+    windows: Windows,
+    sample: Sample,
+    *,
+    keep: int,
+    watched: Collection[Metric] = tuple(Metric),
+    origin: float,
+    now: float,
+) -> tuple[Windows, bool]:
+    """The windows after a tick, and whether at least one datapoint was closed.
+
+    They hold `keep` datapoints of the `watched` metrics and the last one of the others.
+    """
     since = origin if windows.sampled_at is None else windows.sampled_at
     middle = ((since - origin) + (now - origin)) / 2
     index = max(windows.open, math.floor(middle / windows.period_s))
     first = windows.open
-    windows = _closed(windows, index, keep)
-    minutes = max(now - since, 0.0) / 60
-    series = tuple(_added(series, sample, minutes) for series in windows.series)
-    measured = windows.measured + sum(1 for one in sample.instances if one.id in sample.measured)
-    windows = replace(windows, series=series, measured=measured, ticks=windows.ticks + 1, sampled_at=now)
+    windows = _closed(windows, index, keep, watched)
+    windows = _added(windows, sample, max(now - since, 0.0), now)
     if (now - origin) / windows.period_s + ROUNDING >= windows.open + 1:
-        windows = _closed(windows, windows.open + 1, keep)
+        windows = _closed(windows, windows.open + 1, keep, watched)
     return windows, windows.open > first
 
 
-def _closed(windows: Windows, index: int, keep: int) -> Windows:
+def _begun(windows: Windows, series: tuple[Series, ...], **closed: Any) -> Windows:
+    """The windows with these closed datapoints and an open one without samples."""
+    return replace(windows, series=series, ticks=0, measured=0, sampled_s=0.0, requests=0, errors=0, **closed)
+
+
+def _closed(windows: Windows, index: int, keep: int, watched: Collection[Metric]) -> Windows:
     gap = index - windows.open
     if gap <= 0:
         return windows
     missing = (None,) * min(gap - 1, keep)
     series = tuple(
-        Series(metric=series.metric, values=(*series.values, _value(series), *missing)[-keep:])
-        for series in windows.series
+        Series(
+            metric=one.metric,
+            values=(*one.values, one.total / one.weight if one.weight > 0 else None, *missing)[
+                -(keep if one.metric in watched else 1) :
+            ],
+        )
+        for one in windows.series
     )
     instances = windows.measured / windows.ticks if windows.ticks else windows.instances
-    return replace(windows, open=index, series=series, ticks=0, measured=0, instances=instances)
+    return _begun(windows, series, open=index, instances=instances, rates=None if missing else _rates(windows))
 
 
-def _value(series: Series) -> float | None:
-    return series.total / series.weight if series.weight > 0 else None
+def _rates(windows: Windows) -> Rates | None:
+    if windows.sampled_s <= 0:
+        return None
+    return Rates(requests_per_s=windows.requests / windows.sampled_s, errors_per_s=windows.errors / windows.sampled_s)
 
 
-def _added(series: Series, sample: Sample, minutes: float) -> Series:
-    total, weight = _amount(series.metric, sample, minutes)
+def _added(windows: Windows, sample: Sample, sample_s: float, now: float) -> Windows:
+    amounts = sample.amounts(sample_s)
+    return replace(
+        windows,
+        series=tuple(_more(series, *amounts[series.metric]) for series in windows.series),
+        ticks=windows.ticks + 1,
+        measured=windows.measured + len(sample.measured),
+        sampled_at=now,
+        sample_s=sample_s,
+        sampled_s=windows.sampled_s + sample_s,
+        requests=windows.requests + sample.requests,
+        errors=windows.errors + sample.errors,
+    )
+
+
+def _more(series: Series, total: float, weight: float) -> Series:
     if weight == 0:
         return series
-    return replace(series, total=series.total + total, weight=series.weight + weight)
-
-
-def _amount(metric: Metric, sample: Sample, minutes: float) -> tuple[float, float]:
-    match metric:
-        case Metric.CPU:
-            return _average(one.cpu_percent for one in sample.instances if one.id in sample.measured)
-        case Metric.MEMORY:
-            return _average(one.memory_percent for one in sample.instances if one.id in sample.measured)
-        case Metric.REQUESTS:
-            return _requests(sample, minutes)
-        case Metric.ERRORS:
-            requests = sum(one.requests for one in sample.instances)
-            return 100.0 * sum(one.errors for one in sample.instances), float(requests)
-        case _:
-            return _latency(metric, sample.latency)
-
-
-def _average(values: Iterable[float | None]) -> tuple[float, float]:
-    real = [value for value in values if value is not None]
-    return sum(real), float(len(real))
-
-
-def _requests(sample: Sample, minutes: float) -> tuple[float, float]:
-    if not sample.measured and sample.latency is not None:
-        return 1.0, minutes  # requests arrive and nobody is there to take them: more than zero, which is all we know
-    counts = [one.requests for one in sample.instances if one.id in sample.measured]
-    return float(sum(counts)), len(counts) * minutes
-
-
-def _latency(metric: Metric, latency: LatencySample | None) -> tuple[float, float]:
-    if latency is None:
-        return 0.0, 0.0
-    by_metric = {Metric.P50: latency.p50_ms, Metric.P95: latency.p95_ms, Metric.P99: latency.p99_ms}
-    return by_metric[metric], 1.0
+    total, weight = series.total + total, series.weight + weight
+    return Series(metric=series.metric, total=total, weight=weight, values=series.values)
