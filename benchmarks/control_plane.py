@@ -16,7 +16,7 @@ from statistics import median
 from benchmarks.harness import Figures, arguments, medians, save, say, show, tree_cpu_s
 from benchmarks.product import application, flyball, processes
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 MANIFEST = """
 name = "idle"

@@ -24,7 +24,7 @@ from benchmarks.control_plane import MANIFEST, SETTLE_S
 from benchmarks.harness import Figures, Missing, arguments, medians, program, save, say, show, tree_cpu_s
 from benchmarks.product import application, flyball, processes
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 DAY_MINUTES = 24 * 60
 BURSTS, PER_BURST = 10, 720  # 7,200 decisions: two in a second, for an hour

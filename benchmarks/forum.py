@@ -23,7 +23,7 @@ from benchmarks.product import application, flyball, processes
 
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.load import Plan, Result, execute
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 FORUM = ROOT / "apps" / "forum"
 PARTS = ("cpu", "most", "half")

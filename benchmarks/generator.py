@@ -19,7 +19,7 @@ from benchmarks.harness import Figures, arguments, interleaved, medians, program
 
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.load import Plan, execute
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 FREEZE_RATE, FREEZE_S = 500.0, 10.0
 RATES = ("1000", "4000", "8000", "16000")

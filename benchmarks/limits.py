@@ -20,9 +20,9 @@ from flyball.core.arrivals import RateCurve
 from flyball.core.arrivals import Stage as Load
 from flyball.core.model import Size
 from flyball.load import Plan, execute
-from flyball.local.limits import Limits
-from flyball.local.machine_limits import detect
-from flyball.local.ports import free_port
+from flyball.local.instances.detect import detect
+from flyball.local.instances.limits import Limits
+from flyball.local.process.ports import free_port
 
 CPU, BUSY, REQUEST_MS = 0.25, 0.6, 5.0
 SETTINGS = ("none", "share", "saving")

@@ -13,9 +13,10 @@ from pathlib import Path
 from benchmarks.harness import Stage, Started, program
 
 from flyball.core.manifest import parse
-from flyball.local.envoy import bootstrap, files, process, resources
-from flyball.local.envoy.endpoints import Endpoint
-from flyball.local.ports import free_port
+from flyball.local.envoy import files, process
+from flyball.local.envoy.config import bootstrap, resources
+from flyball.local.envoy.config.endpoints import Endpoint
+from flyball.local.process.ports import free_port
 
 MANIFEST = """
 name = "benchmark"

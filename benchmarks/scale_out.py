@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.harness import Figures, arguments, medians, save, say, show, wrk
 from benchmarks.product import FLYBALL, application, board, flyball, processes
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 CALM_S = 8
 OVERLOAD_S = 30

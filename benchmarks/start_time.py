@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.harness import Figures, Stage, answers, arguments, medians, save, say, show
 from benchmarks.product import FLYBALL, application, board
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 TINY = """
 name = "tiny"

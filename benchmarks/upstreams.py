@@ -11,7 +11,7 @@ import tomllib
 from benchmarks.harness import ROOT, Stage, program
 from uv import find_uv_bin
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 INSTANCES = 2
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 APPS = Path(__file__).parent.parent / "apps"
 AWS_LIKE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-north-1"}

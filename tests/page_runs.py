@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.running import Running
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 from pages import ROOT, Block
 
 LEFT_BEHIND = shutil.ignore_patterns(".flyball", ".venv", "__pycache__")

@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from flyball.local import processes
 from flyball.local.paths import StateDirectory
-from flyball.local.ports import free_port
-from flyball.local.watch import end_group
+from flyball.local.process import processes
+from flyball.local.process.ports import free_port
+from flyball.local.process.watch import end_group
 
 WITHIN_S = 90.0
 

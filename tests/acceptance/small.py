@@ -13,7 +13,7 @@ from typing import Any
 from acceptance.running import Running, result_of
 from flyball.core.control.state import State
 from flyball.core.control.step import step
-from flyball.local.journal import Journal
+from flyball.local.record.journal import Journal
 
 # A stop takes no request from anybody: it is out of the balancer by then.
 _SERVER = """

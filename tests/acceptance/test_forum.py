@@ -14,7 +14,7 @@ import pytest
 from acceptance.asking import ask
 from acceptance.running import Running, stopped
 from flyball.core.control.observation import TargetHealth
-from flyball.local.journal import Journal
+from flyball.local.record.journal import Journal
 
 pytestmark = pytest.mark.live
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from acceptance.running import Running
-from flyball.local import processes
-from flyball.local.ports import free_port
+from flyball.local.process import processes
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 

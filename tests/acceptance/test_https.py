@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from acceptance.running import Running
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 

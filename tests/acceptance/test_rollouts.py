@@ -14,7 +14,7 @@ import pytest
 
 from acceptance.running import Running
 from acceptance.small import bounds_held, file, kinds, load, server
-from flyball.local import git
+from flyball.local.pipeline import git
 
 pytestmark = pytest.mark.live
 

@@ -20,7 +20,7 @@ import pytest
 
 from acceptance.asking import Answer, ask
 from acceptance.running import Running, result_of
-from flyball.local import processes
+from flyball.local.process import processes
 
 pytestmark = pytest.mark.live
 

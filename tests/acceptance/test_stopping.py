@@ -8,7 +8,7 @@ import pytest
 
 from acceptance.running import Running
 from acceptance.small import file, server
-from flyball.local import processes
+from flyball.local.process import processes
 
 pytestmark = pytest.mark.live
 

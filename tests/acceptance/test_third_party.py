@@ -13,7 +13,7 @@ import pytest
 
 from acceptance.asking import ask
 from acceptance.running import Running, stopped
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 

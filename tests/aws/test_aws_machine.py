@@ -24,7 +24,7 @@ import pytest
 from aws import applications
 from flyball.aws import machine
 from flyball.core.model import Service
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 PLACES = re.compile(r"/(etc|opt|tmp|usr/local/bin|var/log)/")

@@ -31,13 +31,13 @@ from flyball.core.control.step import Step
 from flyball.core.model import Application
 from flyball.dashboard.panel import Panel, open_panel
 from flyball.local import view
-from flyball.local.history import row_of
-from flyball.local.journal import Event, Journal
 from flyball.local.loop import Clock
 from flyball.local.observe import Measured
 from flyball.local.paths import StateDirectory
-from flyball.local.pipeline_records import Records
-from flyball.local.stores import Stores
+from flyball.local.pipeline.records import Records
+from flyball.local.record.history import row_of
+from flyball.local.record.journal import Event, Journal
+from flyball.local.stores.stores import Stores
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 

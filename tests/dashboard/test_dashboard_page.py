@@ -15,7 +15,7 @@ from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.model import Store, StoreKind
 from flyball.dashboard import redis_view
-from flyball.local.pipeline_records import Stage, Status
+from flyball.local.pipeline.records import Stage, Status
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]

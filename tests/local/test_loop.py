@@ -10,8 +10,8 @@ import pytest
 from builders import application, service
 from flyball.core.control.observation import BuildSeen, Observation, Scale
 from flyball.core.control.step import begin
-from flyball.local.journal import Journal
 from flyball.local.loop import Clock, Loop
+from flyball.local.record.journal import Journal
 
 
 class Blind:

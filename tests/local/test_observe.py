@@ -10,10 +10,10 @@ import pytest
 from flyball.core.control.observation import TargetHealth
 from flyball.core.model import Size
 from flyball.local.envoy.admin import TargetStats
-from flyball.local.instances import Running
-from flyball.local.limits import Usage
+from flyball.local.instances.instances import Running
+from flyball.local.instances.limits import Usage
 from flyball.local.observe import Observer
-from flyball.local.processes import Process
+from flyball.local.process.processes import Process
 
 TARGET = TargetStats(
     service="web", instance="web-1", health="healthy", draining=False, requests=100, errors=2, in_flight=3, weight=1

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from flyball.local import takeover
-from flyball.local.journal import Journal
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
+from flyball.local.record.journal import Journal
 
 
 def test_the_inside_port_stays_unless_visitors_now_use_it(tmp_path: Path) -> None:

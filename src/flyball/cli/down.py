@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from flyball.core.errors import NotRunning
-from flyball.local import processes
 from flyball.local.paths import StateDirectory
-from flyball.local.ports import free_port
+from flyball.local.process import processes
+from flyball.local.process.ports import free_port
 from flyball.local.runtime import Runtime
 
 from . import leftovers, talk

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.errors import FileError, NotRunning
-from flyball.local.journal import Journal
+from flyball.local.record.journal import Journal
 
 from . import talk
 from .client import Control

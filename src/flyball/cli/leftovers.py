@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flyball.core.model import Application
-from flyball.local import processes
-from flyball.local.journal import Journal
 from flyball.local.paths import StateDirectory
+from flyball.local.process import processes
+from flyball.local.record.journal import Journal
 
 
 def any_alive(paths: StateDirectory) -> bool:

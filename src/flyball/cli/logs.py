@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from flyball.core.errors import FileError, NotRunning
-from flyball.local import logs
 from flyball.local.paths import StateDirectory
+from flyball.local.process import logs
 
 from . import leftovers, talk
 from .files import find_running

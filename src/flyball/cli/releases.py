@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.errors import Failed, FileError
-from flyball.local import git
+from flyball.local.pipeline import git
 
 from . import talk
 from .client import Control

@@ -7,8 +7,8 @@ from pathlib import Path
 from flyball.core.control.state import State
 from flyball.core.control.step import step
 from flyball.core.errors import Failed, NotRunning
-from flyball.local.journal import ACTIONS, Journal
 from flyball.local.paths import StateDirectory
+from flyball.local.record.journal import ACTIONS, Journal
 
 from . import talk
 from .files import find_running

@@ -19,8 +19,9 @@ import uvicorn
 
 from flyball.core.errors import FlyballError
 from flyball.dashboard.panel import open_panel
-from flyball.local import control_api, processes
-from flyball.local.journal import Event
+from flyball.local import control_api
+from flyball.local.process import processes
+from flyball.local.record.journal import Event
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1

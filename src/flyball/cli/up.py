@@ -16,11 +16,11 @@ from typing import Any
 from flyball.core.control.state import Lifecycle, ReleaseStatus
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
-from flyball.local import logs, processes
 from flyball.local.envoy import certificate
-from flyball.local.journal import Event, Journal
 from flyball.local.paths import StateDirectory
 from flyball.local.plan import must_be_possible
+from flyball.local.process import logs, processes
+from flyball.local.record.journal import Event, Journal
 from flyball.local.runtime import Runtime
 
 from . import control_log, leftovers, talk

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.core.errors import NotRunning
-from flyball.local import logs
 from flyball.local.paths import StateDirectory
+from flyball.local.process import logs
 
 ENDED_BADLY = {"build_failed", "rollout_failed", "rollback_failed"}
 GIVEN_UP = {"stalled", "rollback_failed"}

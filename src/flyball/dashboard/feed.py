@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from flyball.core.errors import FlyballError
-from flyball.local.journal import Event
+from flyball.local.record.journal import Event
 from flyball.local.runtime import Runtime
 
 from .past import Past

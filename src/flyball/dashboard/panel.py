@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.local import control_api
-from flyball.local.ports import free_port
+from flyball.local.process.ports import free_port
 from flyball.local.runtime import Runtime
 
 from . import api as dashboard_api

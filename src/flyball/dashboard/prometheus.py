@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from flyball.local.journal import Event
+from flyball.local.record.journal import Event
 from flyball.local.runtime import Runtime
 
 from .snapshot import snapshot

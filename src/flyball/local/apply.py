@@ -15,12 +15,13 @@ from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 from flyball.core.model.stores import variable
 
-from . import environments, releases
-from .balancer import Balancer
 from .envoy import certificate
-from .envoy.endpoints import Endpoint
-from .instances import Instances
+from .envoy.balancer import Balancer
+from .envoy.config.endpoints import Endpoint
+from .instances.instances import Instances
 from .paths import StateDirectory
+from .process import environments
+from .releases import builds
 
 
 class Applier:
@@ -108,7 +109,7 @@ class Applier:
         return None if tls is None else certificate.paths(tls, home=self._home, own=self._paths.root / "tls")
 
     def _launch(self, action: Launch) -> None:
-        directory = releases.directory(action.spec.content, action.spec.build, releases=self._paths.releases)
+        directory = builds.directory(action.spec.content, action.spec.build, releases=self._paths.releases)
         self._instances.launch(
             action,
             self.app.service(action.service),
@@ -142,7 +143,7 @@ class Applier:
     async def _run_build(self, action: Build) -> None:
         spec = action.spec
         try:
-            result = await releases.build(
+            result = await builds.build(
                 spec.content,
                 spec.build,
                 releases=self._paths.releases,

@@ -17,8 +17,9 @@ from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
 
-from . import plan, source
-from .journal import APPLICATION, Journal
+from . import plan
+from .record.journal import APPLICATION, Journal
+from .releases import source
 from .rollouts import current
 
 

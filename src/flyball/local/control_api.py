@@ -21,8 +21,9 @@ from pydantic import BaseModel, Field
 from flyball.core.control.observation import Replace, Scale
 from flyball.core.errors import FlyballError
 
-from . import changes, logs, plan
-from .journal import Event
+from . import changes, plan
+from .process import logs
+from .record.journal import Event
 from .runtime import Runtime
 
 STREAM_QUEUE = 1000

@@ -20,10 +20,10 @@ import uv
 
 from flyball.core.errors import Failed
 
-from . import stores
 from .envoy import process as envoy
-from .machine_limits import detect
-from .ports import PORTS, free_port
+from .instances.detect import detect
+from .process.ports import PORTS, free_port
+from .stores.redis import redis_server
 
 PYTHON = (3, 11)
 DISK_BYTES = 1_000_000_000
@@ -90,7 +90,7 @@ def redis(environment: Mapping[str, str] = os.environ) -> Check:
     """The server for stores of kind redis."""
     remedy = "install valkey or redis (apt-get install redis-server, brew install valkey); only redis stores need it"
     try:
-        server = stores.redis_server(environment)
+        server = redis_server(environment)
     except Failed as error:
         return Check("Redis", False, str(error), remedy)
     words = _first_line([str(server), "--version"])

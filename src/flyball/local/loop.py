@@ -20,8 +20,8 @@ from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 
-from .journal import Event, Journal
 from .observe import Observer
+from .record.journal import Event, Journal
 
 POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
 AFTER_BOUNDARY_S = 0.01

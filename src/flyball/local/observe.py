@@ -16,10 +16,10 @@ from flyball.core.control.observation import (
     TargetHealth,
 )
 
-from .balancer import Balancer
 from .envoy.admin import TargetStats
-from .instances import Instances, Running
-from .limits import Limits
+from .envoy.balancer import Balancer
+from .instances.instances import Instances, Running
+from .instances.limits import Limits
 
 
 @dataclass(slots=True)

@@ -20,21 +20,24 @@ from flyball.core.control.state import ReleaseStatus, State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
 
-from . import changes, git_remote, logs, machine_limits, plan, takeover, view
+from . import changes, plan, takeover, view
 from .apply import Applier
-from .balancer import Balancer
 from .envoy import certificate
-from .git_remote import Remote
-from .history import History
-from .instances import Instances
-from .journal import Event, Journal
+from .envoy.balancer import Balancer
+from .instances.detect import detect
+from .instances.instances import Instances
 from .loop import Clock, Loop
 from .observe import Observer
 from .paths import StateDirectory
-from .pipeline import Pipeline
+from .pipeline import git_remote
+from .pipeline.git_remote import Remote
+from .pipeline.pipeline import Pipeline
+from .process import logs
+from .record.history import History
+from .record.journal import Event, Journal
+from .releases.specs import Specs, needed
 from .rollouts import current
-from .specs import Specs, needed
-from .stores import Stores
+from .stores.stores import Stores
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -73,9 +76,7 @@ class Runtime:
         self.journal = Journal(self.paths.journal)
         self.app = changes.restored(self.journal, self.file, self.app)
         self.clock = Clock()
-        self.limits = machine_limits.detect(
-            application=self.paths.application_id(self.app.name), record=self.paths.limits_file
-        )
+        self.limits = detect(application=self.paths.application_id(self.app.name), record=self.paths.limits_file)
         self.stores = Stores()
         self.instances = Instances(self.paths, self.limits, self.wake)
         self.balancer = Balancer(self.paths, self.app.name, self.app.services, self.wake)

@@ -17,11 +17,11 @@ from flyball.core.control.step import begin
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
-from . import processes
-from .instances import Instances
-from .journal import Journal
-from .ports import can_listen, free_port
-from .watch import Watch
+from .instances.instances import Instances
+from .process import processes
+from .process.ports import can_listen, free_port
+from .process.watch import Watch
+from .record.journal import Journal
 
 
 def locked(path: Path, name: str) -> FileLock:

@@ -9,7 +9,7 @@ from flyball.core.control.observation import LatencySample
 from flyball.core.control.state import Instance, Lifecycle, ReleaseStatus, Rollout, ServiceState, State
 from flyball.core.model import Application, Service
 
-from .instances import Running
+from .instances.instances import Running
 from .observe import Measured, Observer
 
 

@@ -12,10 +12,11 @@ import aiohttp
 from aiohttp import web
 
 from flyball.core.model import Application, Condition, HealthCheck, Listener, Route, Service
-from flyball.local.envoy import bootstrap, files, process, resources
+from flyball.local.envoy import files, process
 from flyball.local.envoy.admin import Admin, TargetStats
-from flyball.local.envoy.endpoints import Endpoint
-from flyball.local.ports import free_port
+from flyball.local.envoy.config import bootstrap, resources
+from flyball.local.envoy.config.endpoints import Endpoint
+from flyball.local.process.ports import free_port
 
 DEADLINE_S = 60.0
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import service
-from flyball.local.envoy.connections import LEAST_PER_INSTANCE, RESERVE, Connections, connections
+from flyball.local.envoy.config.connections import LEAST_PER_INSTANCE, RESERVE, Connections, connections
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from flyball.core.model import Condition, FixedResponse, Route
 from flyball.local.envoy import certificate
-from flyball.local.envoy.resources import files
+from flyball.local.envoy.config.resources import files
 from local.envoy.envoy_rig import Instance, application, bound, service, until
 
 pytestmark = pytest.mark.live

@@ -18,10 +18,10 @@ from flyball.core.model import (
     Stickiness,
 )
 from flyball.local.envoy import certificate, process
-from flyball.local.envoy.bootstrap import bootstrap
-from flyball.local.envoy.endpoints import Endpoint
-from flyball.local.envoy.refusals import refusals
-from flyball.local.envoy.resources import files
+from flyball.local.envoy.config.bootstrap import bootstrap
+from flyball.local.envoy.config.endpoints import Endpoint
+from flyball.local.envoy.config.refusals import refusals
+from flyball.local.envoy.config.resources import files
 from local.envoy.envoy_rig import application, service
 
 FIRST_RULE = len(refusals())

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from flyball.core.model import Application, Observe
-from flyball.local.envoy import resources, tracing
+from flyball.local.envoy.config import resources, tracing
 from local.envoy.envoy_rig import application, bound, until
 
 MINE = "0af7651916cd43dd8448eb211c80319c"

@@ -17,8 +17,8 @@ from flyball.core.model import (
     Stickiness,
 )
 from flyball.core.model.rules import rules_in_order
-from flyball.local.envoy.endpoints import Endpoint
-from flyball.local.envoy.resources import files
+from flyball.local.envoy.config.endpoints import Endpoint
+from flyball.local.envoy.config.resources import files
 
 
 def service(name: str = "web", *routes: Route, **fields: Any) -> Service:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from .config.types import Json
 from .latency import percentiles
-from .types import Json
 
 TIMEOUT_S = 2.0
 LATENCIES = r"^cluster\.[^.]+\.upstream_rq_time$"

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
-from .clusters import endpoints_file
-from .listener import ROUTES_FILE
-from .types import Json
+from .config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
+from .config.clusters import endpoints_file
+from .config.listener import ROUTES_FILE
+from .config.types import Json
 
 ENDPOINTS = "eds-*.json"
 SETTLED_S = 0.2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flyball.local import logs
+from flyball.local.process import logs
 
 LINES = [f"line {number:06d}\n" for number in range(100_000)]
 

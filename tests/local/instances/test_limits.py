@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from flyball.core.model import Size
-from flyball.local.cgroups import Files, Version1, Version2, count
-from flyball.local.limits import CgroupLimits, Limits, MeasuredOnly
-from flyball.local.machine_limits import detect
+from flyball.local.instances.cgroups import Files, Version1, Version2, count
+from flyball.local.instances.detect import detect
+from flyball.local.instances.limits import CgroupLimits, Limits, MeasuredOnly
 from local.polling import until
 
 MB = 1024 * 1024

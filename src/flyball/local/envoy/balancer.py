@@ -16,17 +16,17 @@ import structlog
 
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
+from flyball.local.paths import StateDirectory
+from flyball.local.process import logs, processes
+from flyball.local.process.watch import Watch
 
-from . import logs, processes
-from .envoy import bootstrap as envoy_bootstrap
-from .envoy import files as envoy_files
-from .envoy import process as envoy_process
-from .envoy import resources
-from .envoy.admin import Admin, TargetStats
-from .envoy.connections import connections
-from .envoy.endpoints import Endpoint
-from .paths import StateDirectory
-from .watch import Watch
+from . import files as envoy_files
+from . import process as envoy_process
+from .admin import Admin, TargetStats
+from .config import bootstrap as envoy_bootstrap
+from .config import resources
+from .config.connections import connections
+from .config.endpoints import Endpoint
 
 START_TIMEOUT_S = 20.0
 RECORD = "balancer.json"

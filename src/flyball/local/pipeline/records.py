@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from .journal import failing
+from flyball.local.record.journal import failing
 
 KEPT = 50
 SCHEMA = "CREATE TABLE IF NOT EXISTS pipeline (number INTEGER PRIMARY KEY, job TEXT NOT NULL, run TEXT NOT NULL)"

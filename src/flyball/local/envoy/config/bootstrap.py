@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from flyball.local.envoy.latency import BUCKET_EDGES_MS
+
 from .connections import Connections
-from .latency import BUCKET_EDGES_MS
 from .types import Json, extension, file_source
 
 LISTENERS_FILE = "lds.json"

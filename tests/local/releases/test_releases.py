@@ -16,9 +16,10 @@ import pytest
 
 from builders import service
 from flyball.core.errors import Failed, FileError
-from flyball.local import environments, processes, releases, source
-from flyball.local.journal import Journal
-from flyball.local.specs import Specs
+from flyball.local.process import environments, processes
+from flyball.local.record.journal import Journal
+from flyball.local.releases import builds, source
+from flyball.local.releases.specs import Specs
 from local.polling import until
 
 
@@ -99,17 +100,17 @@ def test_a_snapshot_is_an_immutable_copy_made_once(app: Path, kept: Path) -> Non
     (app / "run.sh").write_text("#!/bin/sh\n")
     (app / "run.sh").chmod(0o750)
     (app / "static" / "current.css").symlink_to("style.css")
-    content = releases.snapshot(app, kept)
+    content = builds.snapshot(app, kept)
     copy = kept / "content" / content / "source"
     assert source.fingerprint(copy) == content == source.fingerprint(app)
     assert stat.S_IMODE((copy / "board.py").stat().st_mode) == 0o444
     assert stat.S_IMODE((copy / "run.sh").stat().st_mode) == 0o555
     assert (copy / "static" / "current.css").is_symlink()
     inode = copy.stat().st_ino
-    assert releases.snapshot(app, kept) == content
+    assert builds.snapshot(app, kept) == content
     assert copy.stat().st_ino == inode
     (app / "board.py").write_text("changed\n")
-    assert releases.snapshot(app, kept) != content
+    assert builds.snapshot(app, kept) != content
     assert (copy / "board.py").read_text() == "print('hello')\n"
     assert not list((kept / "content").glob(".new-*"))
 
@@ -132,12 +133,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_full_disk_is_a_clear_error_and_leaves_nothing(app: Path, small_disk: Path, tmp_path: Path) -> None:
     (app / "big").write_bytes(os.urandom(200_000))
     with pytest.raises(Failed, match="No space left on device"):
-        releases.snapshot(app, small_disk)
+        builds.snapshot(app, small_disk)
     assert not list(small_disk.glob("content/*"))
     (app / "big").write_bytes(os.urandom(30_000))
-    content = releases.snapshot(app, small_disk)
+    content = builds.snapshot(app, small_disk)
     with pytest.raises(Failed, match=r"cannot be built in .*: No space left on device"):
-        await releases.build(content, None, releases=small_disk, environment={}, log=tmp_path / "log")
+        await builds.build(content, None, releases=small_disk, environment={}, log=tmp_path / "log")
     assert not list(small_disk.glob("builds/*/app"))
 
 
@@ -146,10 +147,10 @@ async def test_a_full_disk_is_a_clear_error_and_leaves_nothing(app: Path, small_
 
 @pytest.fixture
 def build(app: Path, kept: Path, tmp_path: Path):
-    async def run(command: str | None, **keywords) -> releases.BuildResult:
-        content = releases.snapshot(app, kept)
+    async def run(command: str | None, **keywords) -> builds.BuildResult:
+        content = builds.snapshot(app, kept)
         keywords = {"environment": {}, "log": tmp_path / "build.log", **keywords}
-        return await releases.build(content, command, releases=kept, **keywords)
+        return await builds.build(content, command, releases=kept, **keywords)
 
     return run
 
@@ -159,7 +160,7 @@ async def test_a_build_runs_once_in_a_copy_of_its_own(build, app: Path, kept: Pa
     command = "echo $GREETING > made && date +%N >> ../runs"
     result = await build(command, environment={"GREETING": "hi"})
     assert (result.succeeded, result.message) == (True, "")
-    assert result.directory == releases.directory(releases.snapshot(app, kept), command, releases=kept)
+    assert result.directory == builds.directory(builds.snapshot(app, kept), command, releases=kept)
     assert (result.directory / "made").read_text() == "hi\n"
     assert stat.S_IMODE((result.directory / "board.py").stat().st_mode) == 0o444
     assert not (app / "made").exists()
@@ -229,7 +230,7 @@ async def test_a_build_that_is_cancelled_while_its_source_is_copied_leaves_nothi
 
 @pytest.mark.live
 async def test_the_build_of_a_killed_control_plane_is_ended_and_done_again(build, kept: Path, app: Path) -> None:
-    home = releases.directory(releases.snapshot(app, kept), "echo new > made", releases=kept).parent
+    home = builds.directory(builds.snapshot(app, kept), "echo new > made", releases=kept).parent
     tree(home, {"app/made": "half\n", "content": "x"})
     lost = subprocess.Popen(["/bin/sleep", "100"], start_new_session=True)
     found = processes.identify(lost.pid)
@@ -255,7 +256,7 @@ async def test_collect_leaves_a_build_that_is_under_way_alone(build, kept: Path)
         while not (found := list(kept.glob("builds/*/process.json"))):
             await asyncio.sleep(0.01)
     (found[0].parent / "content").write_text("")  # as it is in the moment before it is written
-    await asyncio.to_thread(releases.collect, kept, ())
+    await asyncio.to_thread(builds.collect, kept, ())
     result = await building
     assert result.succeeded, result.message
     assert (result.directory / "made").read_text() == "done\n"
@@ -273,7 +274,7 @@ async def test_a_virtual_environment_works_where_it_was_made_and_uv_is_there(bui
 
 async def test_a_source_that_is_not_kept_cannot_be_built(kept: Path, tmp_path: Path) -> None:
     with pytest.raises(Failed, match="is not kept here any more"):
-        await releases.build("f" * 64, None, releases=kept, environment={}, log=tmp_path / "log")
+        await builds.build("f" * 64, None, releases=kept, environment={}, log=tmp_path / "log")
 
 
 @pytest.mark.live
@@ -281,13 +282,13 @@ async def test_collect_keeps_what_is_used_and_the_last_five(build, app: Path, ke
     contents = []
     for number in range(8):
         (app / "board.py").write_text(f"{number}\n")
-        contents.append(releases.snapshot(app, kept))
+        contents.append(builds.snapshot(app, kept))
         os.utime(kept / "content" / contents[-1], (number, number))
         await build("true")
         os.utime(kept / "content" / contents[-1], (number, number))
     tree(kept / "content" / ".new-lost", {"x": ""})
     os.utime(kept / "content" / ".new-lost", (0, 0))
-    assert sorted(releases.collect(kept, {contents[1]})) == sorted([contents[0], contents[2]])
+    assert sorted(builds.collect(kept, {contents[1]})) == sorted([contents[0], contents[2]])
     assert {path.name for path in (kept / "content").iterdir()} == {contents[1], *contents[3:]}
     assert {path.read_text() for path in kept.glob("builds/*/content")} == {contents[1], *contents[3:]}
     assert len(list(kept.glob("builds/*.lock"))) <= 6

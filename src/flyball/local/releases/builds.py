@@ -23,10 +23,11 @@ from typing import TypeVar
 from filelock import AsyncFileLock, FileLock, Timeout
 
 from flyball.core.errors import Failed
+from flyball.local.process import commands, processes
+from flyball.local.process.environments import build_environment
+from flyball.local.process.watch import end_group
 
-from . import commands, processes, source
-from .environments import build_environment
-from .watch import end_group
+from . import source
 
 Part = TypeVar("Part")
 BUILD_TIMEOUT_S = 15 * 60.0

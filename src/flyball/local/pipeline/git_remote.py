@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flyball.core.errors import Failed
+from flyball.local.paths import StateDirectory
 
 from . import git
-from .paths import StateDirectory
 
 REMOTE = "flyball"
 _HOOK = """#!/bin/sh

@@ -10,9 +10,9 @@ from pathlib import Path
 from flyball.core.control.observation import ReleaseSpec
 from flyball.core.control.state import ReleaseStatus, State
 from flyball.core.model import Service
+from flyball.local.record.journal import Journal
 
-from . import releases
-from .journal import Journal
+from . import builds
 
 
 class Specs:
@@ -31,8 +31,8 @@ class Specs:
     async def make(self, service: Service, source: Path, *, needed: Callable[[], Collection[str]]) -> ReleaseSpec:
         """Keep a copy of a source and say what a release of it would be; copies that are not `needed` then may go."""
         async with self._keeping:
-            content = await asyncio.to_thread(releases.snapshot, source, self._kept, built=service.build is not None)
-            await asyncio.to_thread(releases.collect, self._kept, {*needed(), content})
+            content = await asyncio.to_thread(builds.snapshot, source, self._kept, built=service.build is not None)
+            await asyncio.to_thread(builds.collect, self._kept, {*needed(), content})
         return ReleaseSpec(
             content=content,
             run=service.run,
@@ -58,7 +58,7 @@ def needed(state: State) -> set[str]:
         release.spec.content
         for one in state.services
         for release in one.releases
-        if release in one.releases[-releases.KEPT :]
+        if release in one.releases[-builds.KEPT :]
         or release.status is ReleaseStatus.COMPLETED
         or (one.name, release.number) in running
     }

@@ -13,7 +13,7 @@ from flyball.core.control.reasons import Reason, ReasonKind
 from flyball.core.control.step import Step, begin, step
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Service
-from flyball.local.journal import ACTIONS, Journal
+from flyball.local.record.journal import ACTIONS, Journal
 
 APP = Application(name="board", services=(Service(name="web", run="true"),))
 DEPLOY = Observation(intents=(Deploy(service="web", spec=ReleaseSpec(content="abc", run="true")),))

@@ -17,15 +17,15 @@ import psutil
 import pytest
 
 from flyball.core.errors import Failed
-from flyball.local import processes
-from flyball.local.ports import free_port
-from flyball.local.processes import Process
-from flyball.local.watch import Watch
+from flyball.local.process import processes
+from flyball.local.process.ports import free_port
+from flyball.local.process.processes import Process
+from flyball.local.process.watch import Watch
 from local.polling import until
 
 pytestmark = pytest.mark.live
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
-SOURCE = Path(processes.__file__).parents[2]
+SOURCE = Path(processes.__file__).parents[3]
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from flyball.core.control.observation import ReleaseSpec
 from flyball.core.model import Application, Service
-
-from . import commands, environments, processes, releases
-from .paths import StateDirectory
-from .ports import free_port
-from .stores import Stores
-from .watch import end_group
+from flyball.local.paths import StateDirectory
+from flyball.local.process import commands, environments, processes
+from flyball.local.process.ports import free_port
+from flyball.local.process.watch import end_group
+from flyball.local.releases import builds
+from flyball.local.stores.stores import Stores
 
 TEST_TIMEOUT_S = 15 * 60.0
 
@@ -26,7 +26,7 @@ async def test(
     service: Service, spec: ReleaseSpec, *, app: Application, paths: StateDirectory, scratch: Path, url: str, log: Path
 ) -> str:
     """Run the service's test in a new directory `scratch`; "" when it passed, else why not. Raises Failed, OSError."""
-    built = releases.directory(spec.content, spec.build, releases=paths.releases)
+    built = builds.directory(spec.content, spec.build, releases=paths.releases)
     directory = scratch / "app"
     await asyncio.to_thread(_copy, built, directory)
     own = StateDirectory(scratch / "state")

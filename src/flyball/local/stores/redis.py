@@ -1,8 +1,7 @@
-"""The data services of an application on this machine: a SQLite file, a real Redis server, a directory.
+"""A Redis server of ours. It outlives the control plane as instances do, and is taken over by the next one.
 
-Data lies in `.flyball/stores` and stays when the application is stopped. A Redis server outlives the control plane as
-instances do, is taken over by the next one, and is started again with the same port and data when it dies: its
-append-only file holds every write that was acknowledged, also after kill -9.
+When it dies it is started again with the same port and data: its append-only file holds every write that was
+acknowledged, also after kill -9.
 """
 
 from __future__ import annotations
@@ -14,23 +13,19 @@ import os
 import platform
 import shutil
 import signal
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
 from flyball.core.control.observation import StoreSeen
 from flyball.core.errors import Failed
-from flyball.core.model import Application, Store, StoreKind
-
-from . import logs, processes
-from .paths import StateDirectory
-from .ports import can_listen, free_port
-from .processes import Process
-from .watch import Watch
+from flyball.local.paths import StateDirectory
+from flyball.local.process import logs, processes
+from flyball.local.process.ports import can_listen, free_port
+from flyball.local.process.processes import Process
+from flyball.local.process.watch import Watch
 
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
@@ -44,7 +39,7 @@ APPEND_FSYNC = "no"
 
 
 @dataclass(slots=True)
-class _Redis:
+class Redis:
     """A Redis server of ours."""
 
     name: str
@@ -57,72 +52,8 @@ class _Redis:
 
     @property
     def url(self) -> str:
+        """What an instance connects to."""
         return f"redis://127.0.0.1:{self.port}/0"
-
-
-class Stores:
-    """All stores of one application."""
-
-    def __init__(self) -> None:
-        self._changing = asyncio.Lock()  # two that start the same server would write the same data
-        self._servers: dict[str, _Redis] = {}
-        self._files: dict[str, tuple[StoreKind, Path]] = {}
-
-    async def ensure(self, app: Application, paths: StateDirectory) -> dict[str, str]:
-        """Make every store of the file ready and return its URL by name. Raises Failed when one cannot be."""
-        urls = {}
-        async with self._changing:
-            for store in app.stores:
-                try:
-                    urls[store.name] = await self._ready(store, paths)
-                except (OSError, sqlite3.Error) as error:
-                    raise Failed(f"the store {store.name} cannot be made in {paths.stores}: {error}") from error
-        return urls
-
-    async def keep(self) -> list[StoreSeen]:
-        """Start every Redis server again that has died; what there is to tell. One that does not start is told once."""
-        async with self._changing:
-            found = [await _kept(server) for server in self._servers.values()]
-        return [seen for seen in found if seen is not None]
-
-    def redis_port(self, name: str) -> int | None:
-        """The port of the Redis server that keeps this store; None when it is no such store."""
-        server = self._servers.get(name)
-        return None if server is None else server.port
-
-    async def check(self) -> dict[str, str | None]:
-        """What is wrong with each store, or None."""
-        found: dict[str, str | None] = {}
-        for name, (kind, path) in list(self._files.items()):
-            found[name] = await asyncio.to_thread(_file_problem, kind, path)
-        for name, server in list(self._servers.items()):
-            found[name] = await _redis_problem(server)
-        return found
-
-    async def stop(self) -> None:
-        """Stop every server; its data and its port stay."""
-        async with self._changing:
-            servers = list(self._servers.values())
-            self._servers.clear()
-            self._files.clear()
-            await asyncio.gather(*(_stop(server.process) for server in servers))
-
-    async def _ready(self, store: Store, paths: StateDirectory) -> str:
-        match store.kind:
-            case StoreKind.TABLE:
-                path = (paths.stores / f"{store.name}.db").absolute()
-                await asyncio.to_thread(_make_database, path)
-                self._files[store.name] = (store.kind, path)
-                key = ",".join(f"{field.name}:{field.type}" for field in store.key)
-                return f"sqlite://{quote(str(path))}?table={quote(store.name)}&key={quote(key, safe=':,')}"
-            case StoreKind.BUCKET:
-                path = (paths.stores / store.name).absolute()
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._files[store.name] = (store.kind, path)
-                return f"file://{quote(str(path))}"
-            case StoreKind.REDIS:
-                self._servers[store.name] = await _take_over_or_start(store.name, paths)
-                return self._servers[store.name].url
 
 
 def redis_server(environment: Mapping[str, str] = os.environ) -> Path:
@@ -150,35 +81,15 @@ def redis_server(environment: Mapping[str, str] = os.environ) -> Path:
     raise Failed("no Redis server was found: install valkey or redis, or set FLYBALL_REDIS_SERVER to its path")
 
 
-def _make_database(path: Path) -> None:
-    """An empty database in WAL mode, where readers and the one writer do not wait for each other."""
-    path.touch(mode=0o600)
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
-        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise Failed(f"{path} cannot be set to write-ahead logging: the file system does not support it")
-
-
-def _file_problem(kind: StoreKind, path: Path) -> str | None:
-    if not os.access(path, os.R_OK | os.W_OK):
-        return f"{path} cannot be read and written"
-    if kind is StoreKind.TABLE:
-        try:
-            with contextlib.closing(sqlite3.connect(path, timeout=ANSWER_TIMEOUT_S)) as database:
-                database.execute("PRAGMA schema_version").fetchone()
-        except sqlite3.Error as error:
-            return f"{path}: {error}"
-    return None
-
-
-async def _take_over_or_start(name: str, paths: StateDirectory) -> _Redis:
+async def take_over_or_start(name: str, paths: StateDirectory) -> Redis:
+    """The running server of the store `name`, else a new one. Raises Failed when it does not start."""
     directory = (paths.stores / name).absolute()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     record = paths.processes / f"store-{name}.json"
     loaded = processes.load(record)
     process = loaded[0] if loaded else Process(0, 0, "")
     port = int(loaded[1].get("port", 0)) if loaded else 0
-    server = _Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process)
+    server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process)
     if processes.alive(process):
         await _until_ready(server)
     else:
@@ -193,7 +104,7 @@ async def _end_unrecorded(directory: Path) -> None:
     """Stop a server whose control plane was killed before it recorded it: two must not write the same data."""
     process = unrecorded(directory)
     if process is not None:
-        await _stop(process)
+        await stop(process)
 
 
 def unrecorded(directory: Path) -> Process | None:
@@ -206,9 +117,10 @@ def unrecorded(directory: Path) -> Process | None:
         return None
 
 
-async def _kept(server: _Redis) -> StoreSeen | None:
+async def keep(server: Redis) -> StoreSeen | None:
+    """Start the server again when it has died; what there is to tell."""
     if processes.alive(server.process):
-        if not server.failing or await _redis_problem(server) is not None:
+        if not server.failing or await problem(server) is not None:
             return None
         server.failing = False  # it only took longer than is waited for
         return StoreSeen(name=server.name)
@@ -222,7 +134,7 @@ async def _kept(server: _Redis) -> StoreSeen | None:
     return StoreSeen(name=server.name, last_words=last_words)
 
 
-async def _start(server: _Redis) -> None:
+async def _start(server: Redis) -> None:
     settings = {
         "bind": "127.0.0.1",
         "port": str(server.port),
@@ -243,10 +155,10 @@ async def _start(server: _Redis) -> None:
     await _until_ready(server)
 
 
-async def _until_ready(server: _Redis) -> None:
+async def _until_ready(server: Redis) -> None:
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
-            while await _redis_problem(server) is not None:
+            while await problem(server) is not None:
                 if not processes.alive(server.process):
                     raise Failed(f"the store {server.name} did not start: {logs.last_line(server.log)}")
                 await asyncio.sleep(LOOK_EVERY_S)
@@ -254,7 +166,7 @@ async def _until_ready(server: _Redis) -> None:
         raise Failed(f"the store {server.name} was not ready after {START_TIMEOUT_S:g} s, see {server.log}") from error
 
 
-async def _redis_problem(server: _Redis) -> str | None:
+async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -283,7 +195,8 @@ async def _ask(port: int) -> tuple[str, int]:
             await writer.wait_closed()
 
 
-async def _stop(process: Process) -> None:
+async def stop(process: Process) -> None:
+    """End a server; killed when it takes too long."""
     watch = Watch(process)
     try:
         watch.signal(signal.SIGTERM)

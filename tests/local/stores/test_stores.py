@@ -18,10 +18,11 @@ import pytest
 
 from flyball.core.errors import Failed
 from flyball.core.model import Application, KeyField, KeyType, Service, Store, StoreKind
-from flyball.local import processes, stores
 from flyball.local.paths import StateDirectory
-from flyball.local.stores import Stores
-from flyball.local.watch import Watch
+from flyball.local.process import processes
+from flyball.local.process.watch import Watch
+from flyball.local.stores import redis
+from flyball.local.stores.stores import Stores
 
 MESSAGES = Store(
     name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted", type=KeyType.NUMBER))
@@ -265,7 +266,7 @@ async def test_a_server_that_was_started_but_never_recorded_does_not_write_besid
     later = opened()
     await later.ensure(application(SESSIONS), paths)
     assert not processes.alive(first)
-    assert stores.unrecorded(paths.stores / "sessions") == processes.identify(pid_of(paths))
+    assert redis.unrecorded(paths.stores / "sessions") == processes.identify(pid_of(paths))
     await later.stop()
 
 
@@ -273,9 +274,9 @@ def test_the_server_is_looked_for_where_the_user_says_then_on_path_then_in_the_w
     for name in ("redis-server", "valkey-server"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-        assert stores.redis_server({"PATH": str(tmp_path)}) == tmp_path / name
-    assert stores.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/bin/true"}) == Path("/bin/true")
+        assert redis.redis_server({"PATH": str(tmp_path)}) == tmp_path / name
+    assert redis.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/bin/true"}) == Path("/bin/true")
     with pytest.raises(Failed, match="FLYBALL_REDIS_SERVER names /no/such, which is no program"):
-        stores.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/no/such"})
+        redis.redis_server({"PATH": str(tmp_path), "FLYBALL_REDIS_SERVER": "/no/such"})
     if sys.platform == "linux":
-        assert stores.redis_server({"PATH": "/nowhere"}).name == "valkey-server"
+        assert redis.redis_server({"PATH": "/nowhere"}).name == "valkey-server"

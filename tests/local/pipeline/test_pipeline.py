@@ -17,11 +17,13 @@ from flyball.core.control.state import Release, ReleaseStatus, Rollout, RolloutP
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.local import changes, git, git_remote, plan, releases, spool
-from flyball.local.journal import Event, Journal
+from flyball.local import changes, plan
 from flyball.local.paths import StateDirectory
-from flyball.local.pipeline import Pipeline
-from flyball.local.pipeline_records import Records, Run, Status
+from flyball.local.pipeline import git, git_remote, spool
+from flyball.local.pipeline.pipeline import Pipeline
+from flyball.local.pipeline.records import Records, Run, Status
+from flyball.local.record.journal import Event, Journal
+from flyball.local.releases import builds
 from flyball.local.rollouts import current, verdict
 
 FILE = 'name = "shop"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
@@ -169,7 +171,7 @@ class Plane:
         return self._now
 
     async def spec(self, service: Service, source: Path) -> ReleaseSpec:
-        content = releases.snapshot(source, self.paths.releases, built=service.build is not None)
+        content = builds.snapshot(source, self.paths.releases, built=service.build is not None)
         return ReleaseSpec(content=content, run=service.run, build=service.build)
 
     async def change(self, app: Application, *, pushed: bool = False) -> None:

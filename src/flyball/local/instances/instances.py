@@ -17,13 +17,13 @@ import structlog
 from flyball.core.control.actions import Launch
 from flyball.core.errors import FlyballError
 from flyball.core.model import Service, Size
+from flyball.local.paths import StateDirectory
+from flyball.local.process import environments, logs, processes
+from flyball.local.process.ports import free_port
+from flyball.local.process.watch import Watch
 
-from . import environments, logs, processes
 from .limits import Limits
-from .paths import StateDirectory
-from .ports import free_port
 from .probe import probe
-from .watch import Watch
 
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05

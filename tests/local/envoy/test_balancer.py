@@ -11,10 +11,10 @@ import pytest
 
 from builders import application, service
 from flyball.core.errors import Failed
-from flyball.local import processes
-from flyball.local.balancer import MARK, Balancer
+from flyball.local.envoy.balancer import MARK, Balancer
 from flyball.local.paths import StateDirectory
-from flyball.local.ports import free_port
+from flyball.local.process import processes
+from flyball.local.process.ports import free_port
 
 
 class Reluctant(Balancer):

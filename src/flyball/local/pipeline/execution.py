@@ -20,12 +20,15 @@ from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
+from flyball.local import plan
+from flyball.local.paths import StateDirectory
+from flyball.local.process import logs
+from flyball.local.record.journal import Event
+from flyball.local.releases import builds
+from flyball.local.rollouts import current, verdict
 
-from . import git, git_remote, logs, plan, releases, trial
-from .journal import Event
-from .paths import StateDirectory
-from .pipeline_records import Records, Run, Stage, Status
-from .rollouts import current, verdict
+from . import git, git_remote, testing
+from .records import Records, Run, Stage, Status
 
 LAST_LINES = 15
 LOOK_EVERY_S = 0.1
@@ -80,7 +83,7 @@ class _Pushed:
     changed: Mapping[str, ReleaseSpec]
 
 
-class Passage:
+class Execution:
     """One run of the pipeline. Nothing else writes to its record."""
 
     def __init__(self, plane: Plane, records: Records, run: Run) -> None:
@@ -105,12 +108,12 @@ class Passage:
             run.status = Status.SUCCEEDED
             last = f"pipeline {run.number} succeeded after {self._took():.1f} s"
         finally:
-            await asyncio.to_thread(trial.clear, self._scratch)
+            await asyncio.to_thread(testing.clear, self._scratch)
         run.ended_at = self._plane.now()
         self._say(last)
 
     async def _to_releases(self) -> None:
-        await asyncio.to_thread(trial.clear, self._scratch)
+        await asyncio.to_thread(testing.clear, self._scratch)
         self._scratch.mkdir(mode=0o700)
         pushed = await self._source()
         await self._build(pushed)
@@ -153,7 +156,7 @@ class Passage:
         with_log = any(spec.build for spec in pushed.changed.values())
         async with self._stage("build", skip=not pushed.changed, with_log=with_log) as stage:
             for name, spec in pushed.changed.items():
-                result = await releases.build(
+                result = await builds.build(
                     spec.content,
                     spec.build,
                     releases=self._plane.paths.releases,
@@ -168,7 +171,7 @@ class Passage:
         tested = [name for name in pushed.changed if pushed.app.service(name).test]
         async with self._stage("test", skip=not tested, with_log=True) as stage:
             for name in tested:
-                message = await trial.test(
+                message = await testing.test(
                     pushed.app.service(name),
                     pushed.changed[name],
                     app=pushed.app,

@@ -1,0 +1,1 @@
+"""Envoy's configuration as plain values: pure functions of the application and its targets."""

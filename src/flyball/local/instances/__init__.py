@@ -1,0 +1,1 @@
+"""Instances of services on this machine: launching, probing, limiting and ending them."""

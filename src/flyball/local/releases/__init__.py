@@ -1,0 +1,1 @@
+"""Releases on this machine: sources kept, built once, started many times."""

@@ -1,0 +1,1 @@
+"""The data services of an application on this machine."""
