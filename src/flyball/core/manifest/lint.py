@@ -81,8 +81,7 @@ def _steps(at: str, service: Service) -> Iterator[ParityWarning]:
 
 def _rollout(at: str, service: Service) -> Iterator[ParityWarning]:
     rules, count = service.deployment, max(1, service.capacity.min)
-    floor = math.ceil(count * rules.minimum_healthy_percent / 100)
-    ceiling = math.floor(count * rules.maximum_percent / 100)
+    floor, ceiling = rules.fewest(count), rules.most(count)
     if rules.strategy is Strategy.ROLLING and floor >= count >= ceiling:
         yield ParityWarning(
             path=f"{at}.deploy",
