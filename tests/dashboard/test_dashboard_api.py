@@ -45,8 +45,8 @@ class Listening:
         """The next piece that has this word: its id and its data."""
         async with asyncio.timeout(within_s):
             async for piece in self.stream:
-                if word in piece:
-                    fields = dict(line.split(": ", 1) for line in piece.strip().splitlines())
+                if word in (text := piece.decode()):
+                    fields = dict(line.split(": ", 1) for line in text.strip().splitlines())
                     return fields.get("id"), json.loads(fields["data"])
         raise AssertionError(f"the stream ended without {word}")
 
@@ -64,7 +64,8 @@ async def test_the_stream_tells_a_state_and_then_decisions_at_once(runtime):
 
     event = runtime.say(ReasonKind.SCALE_OUT, "cpu 90 % > 50 % for 3 of 3 points", before=3, after=6)
 
-    assert await anext(listening.stream) == f"id: {event.id}\nevent: decision\ndata: {json.dumps(event.as_json())}\n\n"
+    told = (await anext(listening.stream)).decode()
+    assert told == f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n"
     _, state = await listening.until("event: state")
     assert state["services"][0]["scalings"]["scale_out"] == 3
     await listening.stream.aclose()
@@ -120,7 +121,7 @@ async def test_last_event_id_is_understood(api, runtime):
     answer = await ask(api, "GET", "/api/live", last_event_id=str(event.id - 1))
 
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert f"id: {event.id}\nevent: decision" in answer.text
+    assert f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n" in answer.text
     for odd in ("9" * 5_000, "²", "-1", ""):
         assert (await ask(api, "GET", "/api/live", last_event_id=odd.encode().decode("latin-1"))).status == 200
 

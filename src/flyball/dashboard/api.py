@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response
+from fastapi.sse import EventSourceResponse
 from fastapi.staticfiles import StaticFiles
 
 from flyball.core.model import StoreKind
-from flyball.local.control_api import Moment, Number, last_heard
+from flyball.local.control_api import Moment, Number, last_heard, told
 from flyball.local.runtime import Runtime
 
 from . import redis_view, topology
@@ -51,8 +52,8 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
     routes = APIRouter(prefix="/api")
 
     @routes.get("/live")
-    async def live(request: Request, after: Number | None = None) -> StreamingResponse:
-        return StreamingResponse(feed.stream(last_heard(request, after)), media_type="text/event-stream")
+    async def live(request: Request, after: Number | None = None) -> EventSourceResponse:
+        return EventSourceResponse(feed.stream(last_heard(request, after)))
 
     @routes.get("/series")
     async def series(
@@ -72,7 +73,10 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
         kind: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
     ) -> list[dict[str, Any]]:
-        return await past.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
+        found = await past.ask(
+            lambda journal: journal.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
+        )
+        return told(found)
 
     @routes.get("/map")
     async def the_map() -> dict[str, Any]:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from fastapi.sse import format_sse_event
 
 from flyball.core.errors import FlyballError
+from flyball.local.control_api import as_sse
 from flyball.local.record.journal import Event
 from flyball.local.runtime import Runtime
 
@@ -57,13 +59,13 @@ class Feed:
         self._pages: set[_Page] = set()
         self._dirty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._state = ""
+        self._state = b""
         self._states = 0
         self._scalings: Mapping[str, Mapping[str, int]] = {}
         self._counted_at = 0.0
         runtime.listeners.add(self._heard)
 
-    async def stream(self, after: int | None) -> AsyncIterator[str]:
+    async def stream(self, after: int | None) -> AsyncIterator[bytes]:
         """Server-sent events: the decisions since number `after` (None: only new ones), then whatever comes."""
         page = _Page()
         self._pages.add(page)
@@ -72,25 +74,28 @@ class Feed:
             self._task = asyncio.ensure_future(self._watch())
             self._task.add_done_callback(_report)
         try:
-            yield f"retry: {RETRY_MS}\n\n"
+            yield format_sse_event(retry=RETRY_MS)
             last = 0
-            for missed in [] if after is None else await self._past.events(after=after, limit=MISSED):
-                last = missed["id"]
-                yield _decision(missed)
+            for missed in [] if after is None else await self._missed(after):
+                last = missed.id
+                yield as_sse(missed)
             while not self._runtime.closing.is_set() and not self._task.done():
-                for text in self._news(page, last):
-                    yield text
+                for told in self._news(page, last):
+                    yield told
                 await page.wake.wait()
                 page.wake.clear()
         finally:
             self._pages.discard(page)
 
-    def _news(self, page: _Page, last: int) -> list[str]:
+    async def _missed(self, after: int) -> list[Event]:
+        return await self._past.ask(lambda journal: journal.events(after=after, limit=MISSED))
+
+    def _news(self, page: _Page, last: int) -> list[bytes]:
         news = []
         while page.decisions:
             event = page.decisions.popleft()
             if event.id == 0 or event.id > last:  # one that came while the old ones were read is among them
-                news.append(_decision(event.as_json()))
+                news.append(as_sse(event))
         if page.states_told < self._states:
             page.states_told = self._states
             news.append(self._state)
@@ -127,9 +132,9 @@ class Feed:
         if now - self._counted_at > COUNT_EVERY_S:
             self._counted_at = now
             with contextlib.suppress(FlyballError):  # the page then shows the counts of before
-                self._scalings = await self._past.scalings(now - DAY_S)
+                self._scalings = await self._past.ask(lambda journal: journal.scalings(now - DAY_S))
         state = snapshot(self._runtime, self._control, scalings=self._scalings, p95_ms=p95_ms, now=now)
-        self._state = f"event: state\ndata: {json.dumps(state, separators=(',', ':'))}\n\n"
+        self._state = format_sse_event(event="state", data_str=json.dumps(state, separators=(",", ":")))
         self._states += 1
 
     async def _until_closing(self) -> None:
@@ -146,8 +151,3 @@ def _report(task: asyncio.Task[None]) -> None:
     """Say why the states ended; the pages connect again by themselves."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("no state for the dashboard", error=repr(error))
-
-
-def _decision(event: dict[str, Any]) -> str:
-    number = f"id: {event['id']}\n" if event["id"] else ""  # not written down: nothing to ask for again
-    return f"{number}event: decision\ndata: {json.dumps(event)}\n\n"

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel, Field
 
 from flyball.core.control.observation import Replace, Scale
@@ -80,8 +81,8 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
         return [event.as_json() for event in found]
 
     @routes.get("/stream")
-    async def stream(request: Request, after: Number | None = None) -> StreamingResponse:
-        return StreamingResponse(event_stream(runtime, last_heard(request, after)), media_type="text/event-stream")
+    async def stream(request: Request, after: Number | None = None) -> EventSourceResponse:
+        return EventSourceResponse(event_stream(runtime, last_heard(request, after)))
 
     @routes.get("/history")
     async def history(
@@ -197,7 +198,7 @@ def last_heard(request: Request, after: int | None) -> int | None:
     return int(last) if last.isdecimal() and len(last) < len(str(LARGEST)) else after
 
 
-async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str]:
+async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[bytes]:
     """Server-sent events: those since `after` (None: only new ones), then each as it happens, and a beat a second."""
     queue: asyncio.Queue[Event] = asyncio.Queue(STREAM_QUEUE)
 
@@ -216,7 +217,7 @@ async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str
                 async with asyncio.timeout(1.0):
                     event = await queue.get()
             except TimeoutError:
-                yield ": beat\n\n"
+                yield format_sse_event(comment="beat")
                 continue
             if event.id == 0 or event.id > last:  # one that came while the old ones were read is among them
                 yield as_sse(event)
@@ -224,9 +225,10 @@ async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[str
         runtime.listeners.discard(listener)
 
 
-def as_sse(event: Event) -> str:
-    """One server-sent event."""
-    return f"id: {event.id}\nevent: decision\ndata: {json.dumps(event.as_json())}\n\n"
+def as_sse(event: Event) -> bytes:
+    """One server-sent event. What was not written down has no number to ask for it again."""
+    number = str(event.id) if event.id else None
+    return format_sse_event(event="decision", data_str=json.dumps(event.as_json()), id=number)
 
 
 def create(runtime: Runtime, control: dict[str, Any]) -> FastAPI:

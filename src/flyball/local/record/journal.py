@@ -13,7 +13,7 @@ import contextlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,66 @@ def failing(path: Path, done: str) -> Iterator[None]:
         raise Failed(f"the journal {path} cannot be {done}: {error}") from error
 
 
-class Journal:
+class Reader:
+    """What was, read-only on a connection of its own: beside the one that writes, and in any one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with failing(path, "read"):
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        since: float = 0.0,
+        service: str | None = None,
+        kinds: Collection[str] = (),
+        limit: int = 100_000,
+    ) -> list[Event]:
+        """The newest `limit` events with numbers between `after` and `before`, not before `since`, oldest first."""
+        among = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT id, at, service, kind, before, after, reason, instance, release FROM events"  # noqa: S608
+                " WHERE id > ? AND (? IS NULL OR id < ?) AND at >= ? AND (? IS NULL OR service IN (?, ''))"
+                f"{among} ORDER BY id DESC LIMIT ?",
+                (after, before, before, since, service, service, *kinds, limit),
+            ).fetchall()
+        return [_event(row) for row in reversed(rows)]
+
+    def scalings(self, since: float) -> dict[str, dict[str, int]]:
+        """How often each service scaled out and in since then: {"web": {"scale_out": 2, "scale_in": 1}}."""
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT service, kind, count(*) FROM events WHERE at >= ?"
+                " AND kind IN ('scale_out', 'scale_in') GROUP BY service, kind",
+                (since,),
+            ).fetchall()
+        counts: dict[str, dict[str, int]] = {}
+        for service, kind, count in rows:
+            counts.setdefault(service, {"scale_out": 0, "scale_in": 0})[kind] = count
+        return counts
+
+    def history(
+        self, *, since: float, until: float, resolution: int = 1, service: str | None = None
+    ) -> list[dict[str, Any]]:
+        """What was kept, oldest first: `{"at", "service", ...}`."""
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
+                " AND (? IS NULL OR service = ?) ORDER BY at, service",
+                (resolution, since, until, service, service),
+            ).fetchall()
+        return [{"at": at, "service": name, **json.loads(data)} for at, name, data in rows]
+
+
+class Journal(Reader):
     """One application's journal. Not shared between threads. Errors of the disk surface as `Failed`."""
 
     def __init__(self, path: Path) -> None:
@@ -120,10 +179,6 @@ class Journal:
             if hasattr(self, "_db"):
                 self._db.close()
             raise Failed(f"the journal {path} cannot be written: {error}") from error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
     def fact(self, key: str) -> str | None:
         """A remembered fact about the application here, such as the listener's port."""
@@ -217,18 +272,6 @@ class Journal:
         self._db.execute("DELETE FROM history WHERE resolution = 1 AND at < ?", (now - KEEP_SECONDS_S,))
         self._db.execute("DELETE FROM history WHERE resolution = 60 AND at < ?", (now - KEEP_MINUTES_S,))
 
-    def events(
-        self, *, after: int = 0, since: float = 0.0, service: str | None = None, limit: int = 100_000
-    ) -> list[Event]:
-        """The newest `limit` events with a number above `after` and not before `since`, oldest first."""
-        with failing(self.path, "read"):
-            rows = self._db.execute(
-                "SELECT id, at, service, kind, before, after, reason, instance, release FROM events"
-                " WHERE id > ? AND at >= ? AND (? IS NULL OR service IN (?, '')) ORDER BY id DESC LIMIT ?",
-                (after, since, service, service, limit),
-            ).fetchall()
-        return [_event(row) for row in reversed(rows)]
-
     def steps(self) -> Iterator[Recorded]:
         """Recorded steps from the oldest one that has a snapshot of the state before it. Raises `Failed`, also on one
         that was written by a program that differs.
@@ -264,18 +307,6 @@ class Journal:
         values = [(resolution, at, service, json.dumps(data, separators=(",", ":"))) for service, data in rows]
         with failing(self.path, "written"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
-
-    def history(
-        self, *, since: float, until: float, resolution: int = 1, service: str | None = None
-    ) -> list[dict[str, Any]]:
-        """What was kept, oldest first: `{"at", "service", ...}`."""
-        with failing(self.path, "read"):
-            rows = self._db.execute(
-                "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
-                " AND (? IS NULL OR service = ?) ORDER BY at, service",
-                (resolution, since, until, service, service),
-            ).fetchall()
-        return [{"at": at, "service": name, **json.loads(data)} for at, name, data in rows]
 
 
 def _event(row: tuple[Any, ...]) -> Event:
