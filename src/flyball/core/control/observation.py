@@ -51,6 +51,7 @@ class InstanceSample:
     id: str
     cpu_percent: float | None = None
     memory_percent: float | None = None
+    memory_bytes: int | None = None
     requests: int = 0
     errors: int = 0
 
