@@ -1,7 +1,8 @@
 """A small world in virtual time that drives `step`: instances that start, serve, fail and stop as a scenario says.
 
-Every half tick is a step, every whole tick (a second by default) a sampled one. Load is shared by the targets' weights
-among healthy targets (all of them when none is healthy: the balancer fails open); CPU percent is load over capacity.
+A whole tick (a second by default) is a sampled step; `between` says at which shares of a tick there are others. Load is
+shared by the targets' weights among healthy targets (all of them when none is healthy: the balancer fails open); CPU
+percent is load over capacity, and what is above it waits inside the instance.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from flyball.core.control.observation import (
     Intent,
     LatencySample,
     Observation,
+    QueueSample,
     TargetHealth,
 )
 from flyball.core.control.reasons import Reason
@@ -58,6 +60,7 @@ class Body:
     exit_code: int | None = None
     exited: bool = False
     sick: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +78,13 @@ class Moment:
 class PretendWorld:
     """Calls `step` and does what it asks.
 
-    `capacity_rps`: requests per second that one instance takes at 100 % CPU.
+    `capacity_rps`: requests per second that one instance takes at 100 % CPU. `unsampled`: which instances give no
+    sample now. `stuck`: overloaded instances answer nothing at all. `moments`: what was counted at every step.
     """
 
     app: Application
     now: float = 0.0
+    between: tuple[float, ...] = (0.5,)
     capacity_rps: float = 100.0
     request_s: float = 0.5
     tick_s: float = 1.0
@@ -87,6 +92,10 @@ class PretendWorld:
     load_rps: float = 0.0
     balancer: bool = True
     overload_kills_checks: bool = False
+    stuck: bool = False
+    busy_percent: float | None = None
+    waiting: int = 0
+    unsampled: Callable[[Body], bool] = lambda _body: False
     behaviours: dict[int, Behaviour] = field(default_factory=dict)
     bodies: dict[str, Body] = field(default_factory=dict)
     building: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -99,6 +108,7 @@ class PretendWorld:
 
     def __post_init__(self) -> None:
         self.state = begin(self.app, now=self.now)
+        self.start = self.now
 
     def behaviour(self, release: int) -> Behaviour:
         return self.behaviours.get(release, Behaviour())
@@ -108,7 +118,7 @@ class PretendWorld:
             self.advance()
 
     def advance(self) -> None:
-        """One step at the current time, then half a tick passes."""
+        """One step at the current time, then it is the time of the next one."""
         done = step(self.app, self.state, self._observation(), now=self.now)
         self.on_step(self, done)
         self.state, self.actions = done.state, done.actions
@@ -117,12 +127,17 @@ class PretendWorld:
         for action in done.actions:
             self._carry_out(action)
         self._route()
-        self.now += self.tick_s / 2
+        self.now = self._next()
         self._live()
+
+    def _next(self) -> float:
+        tick = self.now - (self.now - self.start) % self.tick_s
+        steps = (*(tick + share * self.tick_s for share in self.between), tick + self.tick_s)
+        return next(at for at in steps if at > self.now)
 
     def _observation(self) -> Observation:
         intents, self.intents = tuple(self.intents), []
-        sampled = self.now % self.tick_s == 0
+        sampled = (self.now - self.start) % self.tick_s == 0
         builds = tuple(
             BuildSeen(service=name, release=number, succeeded=self.behaviour(number).builds, message="exit status 2")
             for (name, number), done in self.building.items()
@@ -136,15 +151,15 @@ class PretendWorld:
             sampled=sampled,
             samples=tuple(self._samples()) if sampled else (),
             latencies=tuple(self._latencies()) if sampled else (),
+            queues=tuple(self._queues()) if sampled else (),
+            busy_percent=self.busy_percent if sampled else None,
             builds=builds,
             intents=intents,
             balancer=self.balancer,
         )
 
     def _seen(self, body: Body) -> InstanceSeen:
-        in_flight = 0
-        if body.draining_since is not None and self.now - body.draining_since < self.request_s:
-            in_flight = 1
+        in_flight = self._in_flight(body)
         return InstanceSeen(
             id=body.id,
             ready=body.ready,
@@ -152,8 +167,18 @@ class PretendWorld:
             exit_code=body.exit_code,
             target_health=body.health if self.balancer else TargetHealth.UNUSED,
             in_flight=in_flight,
+            timed_out=body.timed_out,
             detail="boom" if body.exited and body.stopping_at is None else "",
         )
+
+    def _in_flight(self, body: Body) -> int:
+        if body.draining_since is not None:
+            return 1 if self.now - body.draining_since < self.request_s else 0
+        share = self.shares(body.service).get(body.id, 0.0)
+        return 0 if share == 0 else 1 if share <= self.capacity_rps else 100
+
+    def _queues(self) -> list[QueueSample]:
+        return [QueueSample(service=one.name, waiting=self.waiting) for one in self.app.services if self.waiting]
 
     def shares(self, service: str) -> dict[str, float]:
         """Requests per second of each target."""
@@ -170,7 +195,7 @@ class PretendWorld:
             found += [
                 self._sample(body, shares.get(body.id, 0.0))
                 for body in self.bodies.values()
-                if body.service == service.name and body.ready and not body.exited
+                if body.service == service.name and body.ready and not body.exited and not self.unsampled(body)
             ]
         return found
 
@@ -181,6 +206,7 @@ class PretendWorld:
             cpu_percent=min(100.0, 100.0 * share / self.capacity_rps),
             memory_percent=behaviour.memory_percent,
             requests=round(share * self.tick_s),
+            answered=0 if self.stuck and share > self.capacity_rps else round(min(share, self.capacity_rps)),
             errors=round(share * self.tick_s * behaviour.errors_percent / 100),
         )
 
@@ -243,6 +269,7 @@ class PretendWorld:
             body.draining_since = None
             fit = self.behaviour(body.release).answers and not body.sick and not self._overloaded(body)
             body.health = TargetHealth.HEALTHY if fit else TargetHealth.UNHEALTHY
+            body.timed_out = self._overloaded(body)
             if fit and body.healthy_at is None:
                 body.healthy_at = self.now
 

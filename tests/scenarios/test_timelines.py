@@ -50,7 +50,8 @@ def world_of(settings: dict) -> PretendWorld:
         known_keys(table.get(part, {}), type(getattr(service, part)), part)
     behaviours = {int(number): Behaviour(**rest) for number, rest in settings.pop("release", {}).items()}
     app = Application(name="shop", services=(service,))
-    return PretendWorld(app=app, behaviours=behaviours, **settings.pop("world", {}))
+    world = {"between": (0.25, 0.5, 0.75)} | settings.pop("world", {})
+    return PretendWorld(app=app, behaviours=behaviours, **world)
 
 
 def do(world: PretendWorld, what: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import psutil
+
 from flyball.core.control.observation import (
     BuildSeen,
     InstanceSample,
@@ -12,6 +14,7 @@ from flyball.core.control.observation import (
     Intent,
     LatencySample,
     Observation,
+    QueueSample,
     StoreSeen,
     TargetHealth,
 )
@@ -42,7 +45,7 @@ class Observer:
     limits: Limits
     measured: dict[str, Measured] = field(default_factory=dict)
     latencies: dict[str, LatencySample] = field(default_factory=dict)
-    _counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _counters: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _sampled_at: float | None = None
 
     async def observe(
@@ -51,11 +54,14 @@ class Observer:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it."""
         stats = await self.balancer.targets()
         by_instance = {target.instance: target for target in stats or ()}
+        latencies, queues = await self._traffic() if sampled and stats is not None else ((), ())
         return Observation(
             instances=tuple(_seen(one, by_instance.get(one.id)) for one in self.instances.running.values()),
             sampled=sampled,
             samples=self._samples(by_instance, now) if sampled else (),
-            latencies=await self._latencies() if sampled and stats is not None else (),
+            latencies=latencies,
+            queues=queues,
+            busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
             builds=tuple(one for one in news if isinstance(one, BuildSeen)),
             stores=tuple(one for one in news if isinstance(one, StoreSeen)),
             intents=tuple(intents),
@@ -73,7 +79,7 @@ class Observer:
         self, running: Running, target: TargetStats | None, elapsed_s: float | None, now: float
     ) -> InstanceSample:
         measured = self.measured[running.id]
-        requests, errors = self._counted(running.id, target)
+        requests, answered, errors = self._counted(running.id, target)
         if elapsed_s:
             measured.requests_per_s, measured.errors_per_s = requests / elapsed_s, errors / elapsed_s
         self._use(running, measured, now)
@@ -82,6 +88,7 @@ class Observer:
             cpu_percent=measured.cpu_percent,
             memory_percent=measured.memory_percent,
             requests=requests,
+            answered=answered,
             errors=errors,
         )
 
@@ -98,26 +105,29 @@ class Observer:
         measured.memory_bytes = usage.memory_bytes
         measured.memory_percent = 100.0 * usage.memory_bytes / running.size.memory_bytes
 
-    def _counted(self, instance: str, target: TargetStats | None) -> tuple[int, int]:
-        """Requests and errors since the last sample; a restarted balancer counts from zero again."""
+    def _counted(self, instance: str, target: TargetStats | None) -> tuple[int, int, int]:
+        """Requests sent, answered and failed since the last sample; a restarted balancer counts from zero again."""
         if target is None:
-            return 0, 0
-        requests, errors = self._counters.get(instance, (0, 0))
-        self._counters[instance] = (target.requests, target.errors)
-        if target.requests < requests:
-            return target.requests, target.errors
-        return target.requests - requests, max(target.errors - errors, 0)
+            return 0, 0, 0
+        before = self._counters.get(instance, (0, 0, 0))
+        after = (target.requests, target.requests - target.in_flight, target.errors)
+        self._counters[instance] = after
+        if after[0] < before[0]:
+            return after
+        requests, answered, errors = (max(new - old, 0) for new, old in zip(after, before, strict=True))
+        return requests, answered, errors
 
-    async def _latencies(self) -> tuple[LatencySample, ...]:
+    async def _traffic(self) -> tuple[tuple[LatencySample, ...], tuple[QueueSample, ...]]:
         try:
-            seen = await self.balancer.admin.latencies()
+            latencies, waiting = await self.balancer.admin.use()
         except (OSError, ValueError, TimeoutError):
-            seen = {}
+            latencies, waiting = {}, {}
         self.latencies = {
             service: LatencySample(service=service, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"])
-            for service, of in sorted(seen.items())
+            for service, of in sorted(latencies.items())
         }
-        return tuple(self.latencies.values())
+        queues = tuple(QueueSample(service=service, waiting=count) for service, count in sorted(waiting.items()))
+        return tuple(self.latencies.values()), queues
 
     def forget_gone(self) -> None:
         """Drop counters of instances that are no more."""
@@ -133,6 +143,7 @@ def _seen(running: Running, target: TargetStats | None) -> InstanceSeen:
         exit_code=running.exit_code,
         target_health=_health(target),
         in_flight=0 if target is None else target.in_flight,
+        timed_out=target is not None and target.timed_out,
         detail=running.detail,
     )
 

@@ -20,12 +20,13 @@ from flyball.core.model import (
 )
 
 
-def windows_of(measured: dict[Metric, float | list[float | None]], instances: float) -> Windows:
-    """Twenty equal datapoints of each metric, or the ones given."""
+def windows_of(measured: dict[Metric, float | list[float | None]], instances: float, in_service: int) -> Windows:
+    """Twenty equal datapoints of each metric, or the ones given; `instances` measured of those `in_service`."""
     return Windows(
         period_s=1.0,
         open=20,
         instances=instances,
+        in_service=(in_service,) * 20,
         series=tuple(
             Series(metric=metric, values=tuple(value) if isinstance(value, list) else (value,) * 20)
             for metric, value in sorted(measured.items())
@@ -39,6 +40,7 @@ def situation(
     *,
     desired: int,
     running: int | None = None,
+    measured_instances: float | None = None,
     low: int = 1,
     high: int = 100,
     **rest,
@@ -46,12 +48,13 @@ def situation(
     """`running` instances (all of desired) measured; alarms evaluated from the datapoints."""
     running = desired if running is None else running
     service = Service(name="web", run="serve", scaling=scaling, capacity=Capacity(min=low, max=high))
-    windows = windows_of(measured, running)
+    windows = windows_of(measured, running if measured_instances is None else measured_instances, running)
     alarms = policy_alarms.evaluated(policy_alarms.thresholds(service), windows, ())
     values = {
         "cooldown": Cooldown(),
         "held_s": 0.0,
         "rollout": "",
+        "trouble": "",
         "now": 100.0,
         "counts": Counts(desired=desired, running=running),
     } | rest

@@ -40,7 +40,7 @@ def history(*statuses: ReleaseStatus) -> tuple:
         (Scale(service="web", desired=6), "desired 6 is above max 5"),
         (Rollback(service="web"), "there is no completed release to go back to"),
         (Rollback(service="web", release=1), "release 1 already serves"),
-        (Rollback(service="web", release=4), "release 4 is not known (any more)"),
+        (Rollback(service="web", release=4), "release 4 is not known: the last 10 and those in use are kept"),
     ],
 )
 def test_what_cannot_be_is_refused(intent, refusal):

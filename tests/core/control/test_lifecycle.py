@@ -51,10 +51,10 @@ def test_one_that_was_seen_and_is_no_longer_has_failed():
 def test_one_that_is_never_seen_is_given_up_after_the_grace_period():
     new = launching(1)
     made = step(APP, state(new), Observation(), now=30.0)
-    assert made.reasons[0].text == "web-1 did not answer / within 30 s (next start in 1 s)"
+    assert made.reasons[0].text == "web-1 did not answer / within 30 s (its place is filled again in 1 s)"
     assert made.actions == (Terminate(instance="web-1"),)
     made = step(APP, made.state, Observation(), now=31.0)
-    assert made.reasons[0].text.startswith("web-1 was never started 1.0 s after it was told to go")
+    assert made.reasons[0].text.startswith("web-1 was never started, 1.0 s after it was told to stop")
     assert [type(one) for one in made.actions] == [Launch]
 
 
@@ -68,7 +68,7 @@ def test_the_failing_check_is_part_of_the_sentence():
     new = launching(1, ready_at=1.0, seen=True)
     shown = seen_of(new, target_health=TargetHealth.UNHEALTHY, detail="503 from /")
     made = step(APP, state(new), seen(shown), now=30.0)
-    assert made.reasons[0].text == "web-1 was not healthy within 30 s: 503 from / (next start in 1 s)"
+    assert made.reasons[0].text == "web-1 was not healthy within 30 s: 503 from / (its place is filled again in 1 s)"
     sick = seen_of(instance(1), target_health=TargetHealth.UNHEALTHY, detail="timeout")
     made = step(APP, state(instance(1)), seen(sick), now=5.0)
     assert made.reasons[0].text == "web-1 fails its health check: timeout"
@@ -90,7 +90,10 @@ def test_the_grace_period_begins_again_when_the_balancer_is_back():
     back = step(app, away.state, seen(new), now=61.0)
     assert back.state.balancer_since == 61.0
     assert back.reasons == ()
-    late = step(app, back.state, seen(new), now=71.0)
+    late = back
+    for now in range(62, 72):
+        assert late.reasons == ()
+        late = step(app, late.state, seen(new), now=float(now))
     assert late.reasons[0].kind is ReasonKind.FAILED
 
 
@@ -108,10 +111,10 @@ def test_one_that_exits_while_it_drains_is_not_a_failure():
     shown = seen(seen_of(going, exited=True, exit_code=0), instance(2))
     made = step(APP, state(going, instance(2), desired=1), shown, now=5.0)
     assert [(one.kind, one.text) for one in made.reasons] == [
-        (ReasonKind.TERMINATED, "web-1 exited with code 0 3.0 s after it was told to go: scale-in to 1")
+        (ReasonKind.TERMINATED, "web-1 exited with code 0, 3.0 s after its drain began: scale-in to 1")
     ]
     made = step(APP, state(replace(going, cause=""), instance(2), desired=1), shown, now=5.0)
-    assert made.reasons[0].text == "web-1 exited with code 0 3.0 s after it was told to go"
+    assert made.reasons[0].text == "web-1 exited with code 0, 3.0 s after its drain began"
 
 
 def test_a_stranger_is_stopped():

@@ -20,7 +20,9 @@ def fresh(*metrics: Metric, period_s: float = 1.0) -> Windows:
 
 def sample(value: float | None = 50.0, **rest) -> Sample:
     one = InstanceSample(id="web-1", cpu_percent=value)
-    return sample_of(**({"instances": (one,), "measured": {"web-1"}, "latency": None} | rest))
+    return sample_of(
+        **({"instances": (one,), "measured": {"web-1"}, "in_service": 1, "wanted": True, "latency": None} | rest)
+    )
 
 
 def ticked(windows: Windows, *times: float, keep: int = 5, origin: float = 0.0) -> Windows:
@@ -79,10 +81,10 @@ def test_memory_and_percentiles():
 
 def test_requests_without_instances_are_more_than_zero():
     latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
-    nobody = sample(instances=(), measured=set(), latency=latency)
+    nobody = sample(instances=(), measured=set(), in_service=0, wanted=False, latency=latency)
     windows, _ = record(fresh(Metric.REQUESTS), nobody, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) == pytest.approx(60.0)
-    nothing = sample(instances=(), measured=set())
+    nothing = sample(instances=(), measured=set(), in_service=0, wanted=False)
     windows, _ = record(fresh(Metric.REQUESTS), nothing, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) is None
 
@@ -123,3 +125,4 @@ def test_one_who_is_measured_and_was_not_sampled_adds_nothing():
     unsampled = sample(instances=(), latency=latency)
     windows, _ = record(fresh(Metric.REQUESTS), unsampled, keep=5, origin=0.0, now=1.0)
     assert windows.values(Metric.REQUESTS) == (None,)
+    assert windows.rates is None

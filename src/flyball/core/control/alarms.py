@@ -65,10 +65,16 @@ class Threshold:
         """Whether one datapoint breaches."""
         return _COMPARE[self.comparison](value, self.value)
 
-    def text(self, value: float) -> str:
-        """The alarm as a sentence: "cpu 83 % > 50 % for 3 of 3 points"."""
+    def text(self, value: float, values: Sequence[float | None]) -> str:
+        """The alarm on these datapoints as a sentence: "cpu 83 % > 50 % for 3 of 3 points"."""
         shown, limit = show(self.metric, value), show(self.metric, self.value)
-        return f"{self.metric} {shown} {self.comparison} {limit} for {self.to_alarm} of {self.points} points"
+        breaching = sum(1 for one in self.newest(values) if self.breached(one))
+        return f"{self.metric} {shown} {self.comparison} {limit} for {breaching} of {self.points} points"
+
+    def newest(self, values: Sequence[float | None]) -> list[float]:
+        """The real datapoints that the alarm looks at, oldest first."""
+        real = [value for value in values[-(self.points + EXTRA_POINTS) :] if value is not None]
+        return real[-self.points :]
 
 
 def lasting(name: str, rule: StepScaling | RolloutAlarm, *, period_s: float) -> Threshold:
@@ -94,20 +100,18 @@ def show(metric: Metric, value: float) -> str:
 
 def evaluate(threshold: Threshold, values: Sequence[float | None], before: AlarmState) -> AlarmState:
     """The alarm's state given the closed datapoints (oldest first) and its state before."""
-    fetched = values[-(threshold.points + EXTRA_POINTS) :]
-    real = [value for value in fetched if value is not None]
-    if not real:
+    newest = threshold.newest(values)
+    if not newest:
         return AlarmState.INSUFFICIENT_DATA
-    newest = real[-threshold.points :]
     breaching = sum(1 for value in newest if threshold.breached(value))
     if breaching >= threshold.to_alarm:
         return AlarmState.ALARM
-    if len(real) >= threshold.points or breaching < len(newest):
+    if len(newest) == threshold.points or breaching < len(newest):
         return AlarmState.OK
-    return AlarmState.ALARM if _old_enough(threshold, fetched) else before
+    return AlarmState.ALARM if _old_enough(threshold, values) else before
 
 
-def _old_enough(threshold: Threshold, fetched: Sequence[float | None]) -> bool:
-    recent = fetched[-threshold.points :]
+def _old_enough(threshold: Threshold, values: Sequence[float | None]) -> bool:
+    recent = values[-threshold.points :]
     oldest = next((age for age, value in zip(range(len(recent), 0, -1), recent, strict=True) if value is not None), 0)
     return oldest >= threshold.to_alarm

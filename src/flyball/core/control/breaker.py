@@ -3,8 +3,10 @@
 Circuit breaker: BOUNDED_PERCENT 50 trips at clamp(ceil(0.5 x desired), 3, 200) failed instances; COUNT at a number;
 UNBOUNDED_PERCENT without the clamp. An instance of the new release has failed when it exits, is not in service within
 the grace period, or has to be replaced because it is unhealthy.
-Back-off: after an instance died young (before 60 s in service) the next launch waits 1, 2, 4 ... 60 s. It starts anew
-when an instance that came after the last failure has stayed in service for 60 s. Deaths in one step count once.
+Back-off: the place of an instance that died young (before 60 s in service) stays empty for 1, 2, 4 ... 60 s; one that
+had been in service is replaced at once the first time. Only that place waits: a scale-out and the replacement of an
+instance that had lasted never do. It starts anew when an instance that came after the last failure has stayed in
+service for 60 s. Deaths in one step count once.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
@@ -75,12 +77,20 @@ def _with_failure(rollout: Rollout | None, instance: Instance, failure: str, aga
 
 def backed_off(backoff: Backoff, instance: Instance, *, now: float) -> Backoff:
     """The back-off after this instance died."""
-    young = instance.in_service_at is None or now - instance.in_service_at < YOUNG_S
-    if not young or backoff.failed_at == now:
+    served = instance.in_service_at is not None
+    if instance.in_service_at is not None and now - instance.in_service_at >= YOUNG_S:
         return backoff
-    failures = backoff.failures + 1
-    wait_s = min(2.0 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
-    return Backoff(failures=failures, failed_at=now, retry_at=now + wait_s)
+    failures = backoff.failures + (backoff.failed_at != now)
+    wait_s = 0.0 if served and failures == 1 else min(2.0 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
+    retry_at = (*(at for at in backoff.retry_at if at > now), now + wait_s)
+    return Backoff(failures=failures, failed_at=now, release=instance.release, retry_at=retry_at)
+
+
+def launchable(backoff: Backoff, count: int, *, release: int, now: float) -> int:
+    """How many of `count` instances of a release may start now: all but those whose places wait."""
+    if backoff.release != release:
+        return count
+    return max(count - sum(1 for at in backoff.retry_at if at > now), 0)
 
 
 def recovered(backoff: Backoff, instances: list[Instance], *, now: float) -> Backoff:

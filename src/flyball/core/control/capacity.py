@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from flyball.core.model import Metric, Scaling, ScalingShape, ScheduledAction
 
-from .observation import LatencySample
+from . import overload
 from .pacing import Bounds
 from .reasons import ReasonKind
 from .samples import sample_of
-from .scaling import cooldown, decide, policy_alarms, schedule
-from .scaling.proposal import Counts
+from .scaling import cooldown, decide, policy_alarms, schedule, target_tracking
+from .scaling.proposal import Counts, Hold
 from .state import Instance, Lifecycle
 from .turn import Turn
 from .windows import record, shaped
@@ -42,11 +42,19 @@ def _refuse_what_cannot_be(turn: Turn) -> None:
         turn.refuse_once("warm-up is not used: it belongs to shape asg, ECS has cooldowns")
     if scaling.shape is ScalingShape.ASG and _has_cooldown(scaling):
         turn.refuse_once("cooldowns are not used: they belong to shape ecs, an Auto Scaling group has warm-up")
+    if _sleeps_for_good(turn):
+        turn.refuse_once("at 0 instances no policy is awake: only one on requests, a schedule or a hand starts one")
 
 
 def _has_cooldown(scaling: Scaling) -> bool:
     values = (scaling.scale_out_cooldown_s, scaling.scale_in_cooldown_s, *(step.cooldown_s for step in scaling.steps))
     return any(value is not None for value in values)
+
+
+def _sleeps_for_good(turn: Turn) -> bool:
+    scaling = turn.service.scaling
+    policies = [policy.metric for policy in scaling.target_tracking] + [policy.metric for policy in scaling.steps]
+    return turn.state.desired == 0 and bool(policies) and Metric.REQUESTS not in policies
 
 
 def bounds_of(turn: Turn) -> Bounds:
@@ -115,9 +123,14 @@ def _measured(turn: Turn) -> bool:
     windows = shaped(turn.state.windows, Metric, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
-    measured = {one.id for one in _serving(turn) if _is_measured(one, since, warmup, turn.now)}
-    latency: LatencySample | None = next((one for one in turn.seen.latencies if one.service == service.name), None)
-    sample = sample_of(turn.samples, measured, latency)
+    serving = _serving(turn)
+    sample = sample_of(
+        turn.samples,
+        measured={one.id for one in serving if _is_measured(one, since, warmup, turn.now)},
+        in_service=len(serving),
+        wanted=turn.state.desired > 0,
+        latency=next((one for one in turn.seen.latencies if one.service == service.name), None),
+    )
     keep = policy_alarms.points_kept(alarms)
     windows, closed = record(windows, sample, keep=keep, watched=watched, origin=turn.origin, now=turn.now)
     states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
@@ -155,13 +168,25 @@ def _decide(turn: Turn) -> None:
         cooldown=cooldown.expired(state.cooldown, now=turn.now),
         held_s=max((state.held_until or turn.now) - turn.now, 0.0),
         rollout=f"release {rollout.to_release}" if rollout and moving else "",
+        trouble=overload.why_not_scale_in(turn, _serving(turn)),
         now=turn.now,
     )
     decision = decide.decide(situation)
     turn.state = replace(state, cooldown=decision.cooldown)
-    turn.hold(decision.holds)
+    turn.hold((*decision.holds, *_blind(turn)))
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)
+
+
+def _blind(turn: Turn) -> list[Hold]:
+    """A metric that a policy needs and nobody has measured for as long as its alarms look back."""
+    policies, running = turn.service.scaling.target_tracking, turn.state.windows.most or turn.state.windows.instances
+    series = [(policy.metric, turn.state.windows.values(policy.metric)) for policy in policies]
+    return [
+        Hold(key=f"blind {metric}", text=f"scaling held: {metric} was not measured for {len(values)} datapoints")
+        for metric, values in series
+        if running and len(values) >= target_tracking.LOW_POINTS and all(value is None for value in values)
+    ]
 
 
 def _counts(turn: Turn) -> Counts:

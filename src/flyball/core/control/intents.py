@@ -116,7 +116,7 @@ def _refusal(turn: Turn, number: int | None, leaving: int | None) -> str:
         return "there is no completed release to go back to"
     release = turn.state.find_release(number)
     if release is None:
-        return f"release {number} is not known (any more)"
+        return f"release {number} is not known: the last {releases.REMEMBERED} and those in use are kept"
     if release.status is not ReleaseStatus.COMPLETED:
         return f"release {number} has not completed its rollout ({release.status})"
     return f"release {number} already serves" if number == leaving else ""

@@ -5,7 +5,7 @@ Rule: launching -> (answers its health path) registered with the balancer -> (ba
 longer shows, has failed unless it was told to go. One that is not in service within the grace period after its launch
 is stopped. Draining ends when the balancer has confirmed it and no request is in flight, or after the deregistration
 delay; then SIGTERM, and SIGKILL after the stop timeout. Without a balancer nobody is judged, and the grace period
-starts again when it is back.
+starts again when it is back. A starting instance has three times the grace period while the machine is starved.
 
 AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -22,6 +22,9 @@ from .observation import InstanceSeen, TargetHealth
 from .reasons import ReasonKind
 from .state import Instance, Lifecycle
 from .turn import Turn
+
+STARVED_PATIENCE = 3
+"""Grace periods that a starting instance has on a machine without a core to spare."""
 
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV"}
 _SIGNALS |= {13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM"}
@@ -51,19 +54,31 @@ def _absent(turn: Turn, instance: Instance) -> None:
 def _gone(turn: Turn, instance: Instance, how: str, detail: str) -> None:
     del turn.instances[instance.id]
     if not instance.staying or turn.leaving:
-        since = instance.drain_started_at or instance.terminate_started_at or turn.now
-        text = f"{instance.id} {how} {turn.now - since:.1f} s after it was told to go"
-        turn.say(ReasonKind.TERMINATED, f"{text}: {instance.cause}" if instance.cause else text, instance=instance)
+        turn.say(ReasonKind.TERMINATED, f"{instance.id} {how}{_after(turn, instance)}", instance=instance)
         return
     fail(turn, instance, f"{instance.id} {how}" + (f": {detail}" if detail else ""))
 
 
+def _after(turn: Turn, instance: Instance) -> str:
+    """When and why an instance that was to leave did so."""
+    cause = f": {instance.cause}" if instance.cause else ""
+    if instance.terminate_started_at is not None and must_be_killed(turn, instance):
+        timeout_s = turn.service.deployment.stop_timeout_s
+        return f"; SIGKILL was sent because it had not ended {timeout_s:g} s after SIGTERM{cause}"
+    if instance.drain_started_at is not None:
+        return f", {turn.now - instance.drain_started_at:.1f} s after its drain began{cause}"
+    if instance.terminate_started_at is not None:
+        return f", {turn.now - instance.terminate_started_at:.1f} s after it was told to stop{cause}"
+    return cause
+
+
 def fail(turn: Turn, instance: Instance, text: str) -> None:
-    """Say that an instance failed and count it; the wait before the next launch is part of the sentence."""
+    """Say that an instance failed and count it; the wait before its place is filled again is part of the sentence."""
+    before = turn.state.backoff
     breaker.count(turn, instance, text)
-    retry_at = turn.state.backoff.retry_at
-    wait_s = (retry_at or turn.now) - turn.now
-    again = f" (next start in {wait_s:.0f} s)" if wait_s > 0 else ""
+    after = turn.state.backoff
+    wait_s = max(after.retry_at, default=turn.now) - turn.now if after != before else 0.0
+    again = f" (its place is filled again in {wait_s:.0f} s)" if wait_s > 0 else ""
     turn.say(ReasonKind.FAILED, text + again, instance=instance)
 
 
@@ -106,15 +121,21 @@ def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
     _judge_launching(turn, instance, seen)
 
 
-def past_grace(turn: Turn, instance: Instance) -> bool:
+def past_grace(turn: Turn, instance: Instance, *, patience: int = 1) -> bool:
     """Whether failing checks count for this instance by now."""
     if turn.balancer_since is None:
         return False
-    return turn.now - max(instance.launched_at, turn.balancer_since) >= turn.service.health.grace_s
+    since = max(instance.launched_at, turn.balancer_since)
+    return turn.elapsed_s(since) >= patience * turn.service.health.grace_s
 
 
 def _judge_launching(turn: Turn, instance: Instance, seen: InstanceSeen | None) -> None:
-    if not past_grace(turn, instance) or turn.leaving or (instance.shadow and instance.ready_at is not None):
+    patience = STARVED_PATIENCE if turn.starved else 1
+    if (
+        not past_grace(turn, instance, patience=patience)
+        or turn.leaving
+        or (instance.shadow and instance.ready_at is not None)
+    ):
         return
     what = f"did not answer {turn.service.health.path}" if instance.ready_at is None else "was not healthy"
     text = f"{instance.id} {what} within {turn.service.health.grace_s:g} s"
@@ -125,22 +146,32 @@ def _judge_launching(turn: Turn, instance: Instance, seen: InstanceSeen | None) 
 
 
 def _in_service(turn: Turn, instance: Instance) -> None:
-    if instance.health is TargetHealth.UNHEALTHY and instance.unhealthy_since is None and turn.seen.balancer:
+    if not turn.seen.balancer:
+        return
+    if instance.health is TargetHealth.UNHEALTHY and instance.unhealthy_since is None:
         turn.put(replace(instance, unhealthy_since=turn.now))
-        detail = turn.by_id[instance.id].detail
+        seen = turn.by_id[instance.id]
+        detail = seen.detail or ("no answer in time" if seen.timed_out else "")
         text = f"{instance.id} fails its health check" + (f": {detail}" if detail else "")
         turn.say(ReasonKind.UNHEALTHY, text, instance=instance)
     elif instance.health is TargetHealth.HEALTHY and instance.unhealthy_since is not None:
-        turn.put(replace(instance, unhealthy_since=None))
+        turn.put(replace(instance, unhealthy_since=None, answered_at=None))
+        text = f"{instance.id} passes its health check again, after {turn.now - instance.unhealthy_since:.1f} s"
+        turn.say(ReasonKind.HEALTHY, text, instance=instance)
 
 
 def _draining(turn: Turn, instance: Instance) -> None:
     assert instance.drain_started_at is not None
     confirmed = instance.health in (TargetHealth.DRAINING, TargetHealth.UNUSED)
     idle = confirmed and instance.in_flight == 0 if turn.seen.balancer else turn.leaving
-    late = turn.now - instance.drain_started_at >= turn.service.deployment.deregistration_delay_s
+    delay_s = turn.service.deployment.deregistration_delay_s
+    late = turn.elapsed_s(instance.drain_started_at) >= delay_s
     if idle or late:
         turn.put(replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now))
+    if late and not idle:
+        what = f"{instance.in_flight} requests in flight" if turn.seen.balancer else "no balancer to ask"
+        text = f"the drain of {instance.id} is cut off at its {delay_s:g} s, with {what}"
+        turn.say(ReasonKind.DRAINING, text, instance=instance)
 
 
 def leave(turn: Turn, instance: Instance, cause: str) -> None:
@@ -159,4 +190,4 @@ def leave(turn: Turn, instance: Instance, cause: str) -> None:
 def must_be_killed(turn: Turn, instance: Instance) -> bool:
     """Whether a terminating instance has used up its stop timeout."""
     assert instance.terminate_started_at is not None
-    return turn.now - instance.terminate_started_at >= turn.service.deployment.stop_timeout_s
+    return turn.elapsed_s(instance.terminate_started_at) >= turn.service.deployment.stop_timeout_s

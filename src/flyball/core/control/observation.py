@@ -32,7 +32,8 @@ class InstanceSeen:
 
     `ready`: it answered its health path at least once. `exit_code`: negative is a signal, None unknown.
     `detail` is the world's one-line explanation of a failure (last log line, "out of memory", a failing check).
-    `in_flight`: requests the balancer has given it and that are not answered.
+    `in_flight`: requests the balancer has given it and that are not answered. `timed_out`: its last health check got
+    no answer in time, as opposed to a wrong one or a refused connection.
     """
 
     id: str
@@ -41,19 +42,32 @@ class InstanceSeen:
     exit_code: int | None = None
     target_health: TargetHealth = TargetHealth.UNUSED
     in_flight: int = 0
+    timed_out: bool = False
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSample:
-    """One instance's use since the last sampled step. Percent of its reservation; None was not measured."""
+    """One instance's use since the last sampled step. Percent of its reservation; None was not measured.
+
+    `requests` were sent to it in that time, `answered` came back, `errors` of them failed.
+    """
 
     id: str
     cpu_percent: float | None = None
     memory_percent: float | None = None
     memory_bytes: int | None = None
     requests: int = 0
+    answered: int = 0
     errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSample:
+    """Requests of a service that wait in the balancer for an instance now. Absent when none waits."""
+
+    service: str
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +172,8 @@ class Observation:
     """Everything a step may know of the world.
 
     `sampled`: this observation carries usage since the last sampled one (a tick of the clock), as opposed to one
-    made because something happened in between. Without it, `samples` and `latencies` are empty and mean nothing.
+    made because something happened in between. Without it, `samples`, `latencies` and `queues` are empty and mean
+    nothing. `busy_percent`: how busy all cores of the machine were since then, None when unknown or not a machine.
     `balancer`: the balancer runs and its verdicts are fresh; without it nobody is called unhealthy.
     """
 
@@ -166,6 +181,8 @@ class Observation:
     sampled: bool = False
     samples: tuple[InstanceSample, ...] = ()
     latencies: tuple[LatencySample, ...] = ()
+    queues: tuple[QueueSample, ...] = ()
+    busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()
     intents: tuple[Intent, ...] = ()

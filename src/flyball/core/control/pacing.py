@@ -29,11 +29,15 @@ class Cooldown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Failures in a row of young instances, when the last was, and when the next launch may be."""
+    """Failures in a row of young instances, when the last was, and of which release.
+
+    `retry_at` has one time for each place that stays empty until then; every other launch goes on.
+    """
 
     failures: int = 0
     failed_at: float | None = None
-    retry_at: float | None = None
+    release: int | None = None
+    retry_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ class ReasonKind(StrEnum):
     LAUNCHED = "launched"
     IN_SERVICE = "in_service"
     UNHEALTHY = "unhealthy"
+    HEALTHY = "healthy"
+    OVERLOADED = "overloaded"
     DRAINING = "draining"
     TERMINATED = "terminated"
     FAILED = "failed"
@@ -31,6 +33,7 @@ class ReasonKind(StrEnum):
     STORE_RESTARTED = "store_restarted"
     STORE_FAILED = "store_failed"
     REFUSED = "refused"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

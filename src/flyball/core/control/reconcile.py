@@ -4,9 +4,9 @@ Rule: instances are new (of the wanted release and fit) or old (of another relea
 or to be replaced by hand). New ones are started up to desired. Old ones leave as new ones have come into service in
 their place, within the percentages of a deployment (`exchange.py`). In all of it
 - at most 10 % of desired (at least one) are replaced for being unhealthy at a time, each only after its replacement is
-  in service: an overloaded instance that fails its checks keeps serving (the balancer fails open) and is never killed
-  into nothing; if it recovers first, it stays,
-- after young deaths, starts wait for the back-off,
+  in service: nobody is killed into nothing, and one that recovers first stays,
+- an overloaded instance is not ill and is not replaced (`overload.py`),
+- after a young death its place waits for the back-off, and only its place,
 - while the balancer is away nothing is exchanged: nobody knows what would serve.
 More new ones than desired leave as in a scale-in.
 
@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from flyball.core.model import Strategy
 
-from . import breaker, lifecycle, traffic
+from . import breaker, lifecycle, overload, traffic
 from .exchange import Wanted, plan
 from .placement import zones_for
 from .reasons import ReasonKind
@@ -48,9 +48,11 @@ def reconcile(turn: Turn) -> None:
         lifecycle.leave(turn, instance, f"scale-in to {wanted.desired}")
     for instance in made.exchanged if turn.seen.balancer else ():
         _let_go(turn, instance, wanted)
-    if _launch(turn, wanted, made.launches):
+    if _launch(turn, wanted, made.launches, [one for one in old if one.release == wanted.release]):
         for instance in old:
             _count_sick(turn, instance)
+    if not turn.seen.balancer and (made.exchanged or wanted.strict):
+        turn.hold((Hold(key="balancer", text="nothing is exchanged while the balancer is away"),))
     if made.stuck:
         turn.hold((_stuck(turn, wanted),))
 
@@ -87,12 +89,18 @@ def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instan
     for instance in turn.staying():
         if instance.replace or not (any_release or instance.release == wanted.release):
             old.append(instance)
-        elif at_once > 0 and instance.unhealthy_since is not None and lifecycle.past_grace(turn, instance):
+        elif at_once > 0 and _is_ill(turn, instance):
             old.append(instance)
             at_once -= 1
         else:
             new.append(instance)
     return new, old
+
+
+def _is_ill(turn: Turn, instance: Instance) -> bool:
+    if instance.unhealthy_since is None or not lifecycle.past_grace(turn, instance):
+        return False
+    return not overload.is_overloaded(turn, instance)
 
 
 def _let_go(turn: Turn, instance: Instance, wanted: Wanted) -> None:
@@ -112,12 +120,13 @@ def _count_sick(turn: Turn, instance: Instance) -> None:
         turn.state = replace(turn.state, backoff=backoff)
 
 
-def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = None) -> bool:
-    retry_at = turn.state.backoff.retry_at
-    if count <= 0 or (retry_at is not None and turn.now < retry_at):
-        return False
+def _launch(turn: Turn, wanted: Wanted, count: int, replaced: list[Instance], *, release: int | None = None) -> bool:
+    """Start up to `count` instances, the last of them in place of `replaced`; whether any was started."""
     number = wanted.release if release is None else release
-    first = turn.state.next_instance
+    count = breaker.launchable(turn.state.backoff, count, release=number, now=turn.now)
+    if count <= 0:
+        return False
+    there, first = len(turn.staying()), turn.state.next_instance
     for offset, zone in enumerate(zones_for(count, turn.zones, turn.staying())):
         instance = Instance(
             id=f"{turn.state.name}-{first + offset}",
@@ -129,9 +138,19 @@ def _launch(turn: Turn, wanted: Wanted, count: int, *, release: int | None = Non
         )
         turn.put(instance)
         text = f"starting {instance.id} of release {number} in zone {zone}"
-        turn.say(ReasonKind.LAUNCHED, text, instance=instance)
+        cause = _cause(wanted, there + offset, replaced, rollout=wanted.strict and release is None)
+        turn.say(ReasonKind.LAUNCHED, f"{text}: {cause}", instance=instance)
     turn.state = replace(turn.state, next_instance=first + count)
     return True
+
+
+def _cause(wanted: Wanted, there: int, replaced: list[Instance], *, rollout: bool) -> str:
+    if rollout:
+        return f"rollout of release {wanted.release}"
+    if there < wanted.desired or not replaced:
+        return f"{there} of {wanted.desired} are there"
+    one = replaced[min(there - wanted.desired, len(replaced) - 1)]
+    return f"in place of {one.id}, " + ("by hand" if one.replace else "which fails its health check")
 
 
 def _fill_old(turn: Turn, wanted: Wanted) -> None:
@@ -140,7 +159,7 @@ def _fill_old(turn: Turn, wanted: Wanted) -> None:
         return  # only the set that serves beside a blue/green shadow is kept complete
     serving = sum(1 for one in turn.staying() if one.release != rollout.to_release)
     count = min(wanted.desired - serving, wanted.upper - len(turn.instances))
-    _launch(turn, wanted, count, release=rollout.from_release)
+    _launch(turn, wanted, count, [], release=rollout.from_release)
 
 
 def _stuck(turn: Turn, wanted: Wanted) -> Hold:

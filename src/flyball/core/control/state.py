@@ -31,7 +31,8 @@ class Instance:
 
     `ready_at`: first answered its health path; from then it is registered with the balancer (unless `shadow`, which
     is a blue/green instance waiting for the switch). `cause` is why it leaves, shown to the user. `seen`: the world has
-    shown it, so its absence means that it is gone. `replace`: asked by hand to make room for another.
+    shown it, so its absence means that it is gone. `replace`: asked by hand to make room for another. `answered_at`:
+    when it last answered a request while it failed its health check.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Instance:
     ready_at: float | None = None
     in_service_at: float | None = None
     unhealthy_since: float | None = None
+    answered_at: float | None = None
     drain_started_at: float | None = None
     terminate_started_at: float | None = None
     shadow: bool = False
@@ -141,7 +143,8 @@ class ServiceState:
     """What the loop knows of one service. `release` is the one that serves (None before the first rollout began).
 
     `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds said
-    lately, `told` the refusals already said. `schedule_at`: scheduled actions up to then are done.
+    lately, `told` the refusals already said. `schedule_at`: scheduled actions up to then are done. `overloaded_since`:
+    since when most of its instances have too much to do.
     """
 
     name: str
@@ -160,6 +163,7 @@ class ServiceState:
     holds: tuple[Held, ...] = ()
     told: tuple[str, ...] = ()
     schedule_at: float | None = None
+    overloaded_since: float | None = None
 
     def find_release(self, number: int) -> Release | None:
         """The release of that number, None when it is not (or no longer) known."""
@@ -170,7 +174,9 @@ class ServiceState:
 class State:
     """`origin` is the first step's `now`: datapoints are counted from it, so a shift of all times changes nothing.
 
-    `balancer_since`: since when the balancer has been there without a break; None while it is not.
+    `balancer_since`: since when the balancer has been there without a break; None while it is not. `stepped_at`: the
+    last step; `awake_since`: since when steps have followed each other without a gap. `starved`: at the last tick the
+    machine had no core to spare.
     """
 
     origin: float
@@ -178,6 +184,9 @@ class State:
     instances: tuple[Instance, ...] = ()
     shutting_down: bool = False
     balancer_since: float | None = None
+    stepped_at: float | None = None
+    awake_since: float | None = None
+    starved: bool = False
 
     def service(self, name: str) -> ServiceState:
         """The state of the service of that name. Raises KeyError when there is none."""

@@ -10,14 +10,14 @@ delays between them are not: https://docs.aws.amazon.com/autoscaling/ec2/usergui
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, intents, lifecycle, reconcile, releases, rollout
+from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rollout
 from .actions import Action, Build, Launch, Terminate
-from .observation import InstanceSample, InstanceSeen, Observation, Shutdown, StoreSeen
+from .observation import InstanceSample, Observation, Shutdown, StoreSeen
 from .reasons import Reason, ReasonKind
 from .state import Instance, Lifecycle, ReleaseStatus, ServiceState, State
 from .turn import Turn
@@ -40,27 +40,28 @@ def begin(app: Application, *, now: float) -> State:
 
 def step(app: Application, state: State, seen: Observation, *, now: float) -> Step:
     """Decide what happens next. Same inputs, same `Step`; a satisfied observation gives no actions."""
+    state, told = clock.caught_up(state, now=now)
     shutting_down = state.shutting_down or any(isinstance(intent, Shutdown) for intent in seen.intents)
     since = state.balancer_since
     balancer_since = (now if since is None else since) if seen.balancer else None
-    by_id = {instance.id: instance for instance in seen.instances}
-    turns = _turns(app, state, seen, by_id, shutting_down=shutting_down, balancer_since=balancer_since, now=now)
+    starved = overload.starved(seen.busy_percent) if seen.sampled else state.starved
+    state = replace(state, shutting_down=shutting_down, balancer_since=balancer_since, starved=starved)
+    turns = _turns(app, state, seen, now=now)
     unknown = [reason for intent in seen.intents if (reason := intents.apply(intent, turns))]
     for turn in turns.values():
         _run(turn)
     kept = [turn for turn in turns.values() if turn.instances or not _is_removed(app, turn)]
-    after = State(
-        origin=state.origin,
+    after = replace(
+        state,
         services=tuple(turn.state for turn in kept),
         instances=tuple(instance for turn in kept for instance in turn.instances.values()),
-        shutting_down=shutting_down,
-        balancer_since=balancer_since,
     )
     actions = [action for turn in kept for action in _actions(turn)]
     return Step(
         state=after,
         actions=(*actions, *_strangers(state, after, seen)),
         reasons=(
+            *told,
             *unknown,
             *(_told(store) for store in seen.stores),
             *(reason for turn in turns.values() for reason in turn.reasons),
@@ -70,6 +71,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
 
 def _run(turn: Turn) -> None:
     lifecycle.observe(turn)
+    overload.observe(turn)
     if turn.leaving:
         for instance in turn.staying():
             lifecycle.leave(turn, instance, "the application stops")
@@ -83,16 +85,8 @@ def _run(turn: Turn) -> None:
     releases.forget(turn)
 
 
-def _turns(
-    app: Application,
-    state: State,
-    seen: Observation,
-    by_id: Mapping[str, InstanceSeen],
-    *,
-    shutting_down: bool,
-    balancer_since: float | None,
-    now: float,
-) -> dict[str, Turn]:
+def _turns(app: Application, state: State, seen: Observation, *, now: float) -> dict[str, Turn]:
+    by_id = {instance.id: instance for instance in seen.instances}
     known = {service.name: service for service in state.services}
     services = {service.name: service for service in app.services}
     names = [*services, *(name for name in known if name not in services)]
@@ -110,8 +104,10 @@ def _turns(
             samples=tuple(samples.get(name, ())),
             seen=seen,
             origin=state.origin,
-            balancer_since=balancer_since,
-            leaving=shutting_down or name not in services,
+            balancer_since=state.balancer_since,
+            awake_since=state.awake_since,
+            starved=state.starved,
+            leaving=state.shutting_down or name not in services,
             now=now,
         )
         for name in names

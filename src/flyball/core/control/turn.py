@@ -26,7 +26,7 @@ QUIET_S = 60.0
 class Turn:
     """One service while it is stepped. `leaving`: the file no longer has it, or the application shuts down.
 
-    `instances` keeps the order of their numbers. `balancer_since` is as in `State`.
+    `instances` keeps the order of their numbers. `balancer_since`, `awake_since` and `starved` are as in `State`.
     """
 
     service: Service
@@ -38,6 +38,8 @@ class Turn:
     seen: Observation
     origin: float
     balancer_since: float | None
+    awake_since: float | None
+    starved: bool
     leaving: bool
     now: float
     reasons: list[Reason] = field(default_factory=list)
@@ -68,6 +70,10 @@ class Turn:
     def put(self, instance: Instance) -> None:
         """Keep an instance in its new state."""
         self.instances[instance.id] = instance
+
+    def elapsed_s(self, started_at: float) -> float:
+        """How long something has been watched to run: a gap between steps does not count."""
+        return self.now - max(started_at, started_at if self.awake_since is None else self.awake_since)
 
     def staying(self) -> list[Instance]:
         """Instances that serve or are about to."""

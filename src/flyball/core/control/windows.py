@@ -48,9 +48,11 @@ class Rates:
 class Windows:
     """All series of a service; they share the number of the open datapoint and its ticks.
 
-    `sampled_at`: time of the last sample, which covers `sample_s`. `instances`: how many were measured, on average, in
-    the last closed datapoint; `rates` are of that one too, None when it is missing. `sampled_s`, `requests` and
-    `errors` are sums of the open one.
+    `sampled_at`: time of the last sample, which covers `sample_s`. `ticks`, `measured`: how many ticks of the open
+    datapoint found measured instances, and their sum over these ticks. `instances`: their average in the last closed
+    datapoint that had any. `most`: the most instances in service in the open datapoint; `in_service`: the same of each
+    closed one. `sampled_s`, `requests`, `errors`: sums of the open one; `rates`: the last closed one's, None when it is
+    missing.
     """
 
     period_s: float = 0.0
@@ -64,6 +66,8 @@ class Windows:
     errors: int = 0
     instances: float = 0.0
     rates: Rates | None = None
+    most: int = 0
+    in_service: tuple[int, ...] = ()
     series: tuple[Series, ...] = ()
 
     def values(self, metric: Metric) -> tuple[float | None, ...]:
@@ -79,6 +83,17 @@ class Windows:
         """The largest of the newest `count` real datapoints, None without any."""
         real = [value for value in self.values(metric) if value is not None]
         return max(real[-count:], default=None)
+
+    def heaviest(self, metric: Metric, count: int, *, least: int) -> tuple[float, int] | None:
+        """Value and instances of the datapoint with the largest load among the newest `count` real ones.
+
+        The load is the value times the instances in service then, which are never taken for fewer than `least`: new,
+        dead or unsampled instances make the measured ones few, and the load does not vanish with them. 40 % on 4
+        instances of which 1 was sampled is a load of 160 %, not of 40 %. None without a real datapoint.
+        """
+        newest_first = zip(reversed(self.values(metric)), reversed(self.in_service), strict=False)
+        real = [(value, max(instances, least)) for value, instances in newest_first if value is not None]
+        return max(real[:count], key=lambda point: point[0] * point[1], default=None)
 
 
 def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, origin: float) -> Windows:
@@ -96,7 +111,8 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
 
 def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
-    return _begun(windows, tuple(Series(metric=series.metric) for series in windows.series), rates=None)
+    series = tuple(Series(metric=series.metric) for series in windows.series)
+    return _begun(windows, series, rates=None, in_service=())
 
 
 def record(
@@ -125,25 +141,28 @@ def record(
 
 def _begun(windows: Windows, series: tuple[Series, ...], **closed: Any) -> Windows:
     """The windows with these closed datapoints and an open one without samples."""
-    return replace(windows, series=series, ticks=0, measured=0, sampled_s=0.0, requests=0, errors=0, **closed)
+    opened = {"ticks": 0, "measured": 0, "most": 0, "sampled_s": 0.0, "requests": 0, "errors": 0}
+    return replace(windows, series=series, **opened, **closed)
 
 
 def _closed(windows: Windows, index: int, keep: int, watched: Collection[Metric]) -> Windows:
     gap = index - windows.open
     if gap <= 0:
         return windows
-    missing = (None,) * min(gap - 1, keep)
+    missing = min(gap - 1, keep)
     series = tuple(
-        Series(
-            metric=one.metric,
-            values=(*one.values, one.total / one.weight if one.weight > 0 else None, *missing)[
-                -(keep if one.metric in watched else 1) :
-            ],
-        )
+        _shut(one, missing, keep if one.metric in watched else 1)  # the last one is shown
         for one in windows.series
     )
     instances = windows.measured / windows.ticks if windows.ticks else windows.instances
-    return _begun(windows, series, open=index, instances=instances, rates=None if missing else _rates(windows))
+    in_service = (*windows.in_service, windows.most, *(0,) * missing)[-keep:]
+    rates = None if missing else _rates(windows)
+    return _begun(windows, series, open=index, instances=instances, in_service=in_service, rates=rates)
+
+
+def _shut(series: Series, missing: int, keep: int) -> Series:
+    value = series.total / series.weight if series.weight > 0 else None
+    return Series(metric=series.metric, values=(*series.values, value, *(None,) * missing)[-keep:])
 
 
 def _rates(windows: Windows) -> Rates | None:
@@ -157,11 +176,12 @@ def _added(windows: Windows, sample: Sample, sample_s: float, now: float) -> Win
     return replace(
         windows,
         series=tuple(_more(series, *amounts[series.metric]) for series in windows.series),
-        ticks=windows.ticks + 1,
-        measured=windows.measured + len(sample.measured),
+        ticks=windows.ticks + (sample.measured > 0),
+        measured=windows.measured + sample.measured,
+        most=max(windows.most, sample.in_service),
         sampled_at=now,
         sample_s=sample_s,
-        sampled_s=windows.sampled_s + sample_s,
+        sampled_s=windows.sampled_s + (sample_s if sample.known else 0.0),
         requests=windows.requests + sample.requests,
         errors=windows.errors + sample.errors,
     )

@@ -13,7 +13,7 @@ from .config.types import Json
 from .latency import percentiles
 
 TIMEOUT_S = 2.0
-LATENCIES = r"^cluster\.[^.]+\.upstream_rq_time$"
+USE = r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active)$"
 REFUSALS = r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
 """Endpoint files count under their cluster, routes under the listener's name."""
 
@@ -26,7 +26,8 @@ class TargetStats:
 
     `health` is what the health check says: initial until the first one is done. `draining` is Envoy's own knowledge,
     so it tells when a drain has reached it. `requests` were sent to the instance, `errors` of them ended with status
-    500 or above or without an answer, `in_flight` are not answered yet.
+    500 or above or without an answer, `in_flight` are not answered yet. `timed_out`: it is unhealthy because its last
+    check got no answer in time.
     """
 
     service: str
@@ -37,6 +38,7 @@ class TargetStats:
     errors: int
     in_flight: int
     weight: int
+    timed_out: bool = False
 
 
 class Admin:
@@ -64,17 +66,19 @@ class Admin:
         targets = [target for cluster in found.get("cluster_statuses", []) for target in _targets(cluster)]
         return tuple(sorted(targets, key=lambda target: (target.service, target.instance)))
 
-    async def latencies(self) -> dict[str, dict[str, float]]:
-        """Service -> {"p50", "p95", "p99"} in ms since this object's last call; services without requests are absent.
+    async def use(self) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+        """How long the requests of each service took, and how many wait for an instance now.
 
-        The first call tells of everything since Envoy's start.
+        Latencies: service -> {"p50", "p95", "p99"} in ms since this object's last call; services without requests are
+        absent. The first call tells of everything since Envoy's start. Waiting: service -> requests, those above 0.
         """
         await self._ask("/stats?filter=^$")  # makes Envoy sum up its threads' histograms for the next question
-        path = f"/stats?format=json&histogram_buckets=cumulative&filter={quote(LATENCIES)}"
-        histograms = dict(_histograms(await self._json(path)))
+        found = await self._json(f"/stats?format=json&histogram_buckets=cumulative&filter={quote(USE)}")
+        histograms = dict(_histograms(found))
         before, self._histograms = self._histograms, histograms
-        found = {name: percentiles(_earlier(before.get(name, {}), after), after) for name, after in histograms.items()}
-        return {name: values for name, values in sorted(found.items()) if values is not None}
+        took = {name: percentiles(_earlier(before.get(name, {}), after), after) for name, after in histograms.items()}
+        latencies = {name: values for name, values in sorted(took.items()) if values is not None}
+        return latencies, dict(_waiting(found))
 
     async def rejected(self) -> int:
         """How many times Envoy refused a file it was given, and kept what it had."""
@@ -118,6 +122,7 @@ def _targets(cluster: Json) -> Iterator[TargetStats]:
             errors=counters.get("rq_error", 0),
             in_flight=counters.get("rq_active", 0),
             weight=int(host.get("weight", 1)),
+            timed_out=bool(health.get("active_hc_timeout")),
         )
 
 
@@ -126,6 +131,12 @@ def _health(status: Json) -> str:
     if status.get("pending_active_hc"):
         return INITIAL
     return UNHEALTHY if status.get("failed_active_health_check") else HEALTHY
+
+
+def _waiting(found: Json) -> Iterator[tuple[str, int]]:
+    for stat in found.get("stats", []):
+        if stat.get("value") and stat.get("name", "").endswith("pending_active"):
+            yield stat["name"].split(".")[1], int(stat["value"])
 
 
 def _histograms(found: Json) -> Iterator[tuple[str, dict[float, int]]]:

@@ -64,7 +64,13 @@ def test_fact_03_the_length_of_a_datapoint_is_chosen():
         windows = shaped(Windows(), [Metric.CPU], period_s=period_s, origin=0.0)
         closed_at = []
         for tick in range(1, 121):
-            sample = Sample(instances=(InstanceSample(id="w", cpu_percent=40.0),), measured={"w"}, latency=None)
+            sample = Sample(
+                instances=(InstanceSample(id="w", cpu_percent=40.0),),
+                measured={"w"},
+                in_service=1,
+                wanted=True,
+                latency=None,
+            )
             windows, closed = record(windows, sample, keep=5, origin=0.0, now=float(tick))
             closed_at += [tick] if closed else []
         assert closed_at[0] == period_s
@@ -77,7 +83,9 @@ def test_fact_04_only_requests_are_always_reported():
     """
     metrics = [Metric.REQUESTS, Metric.ERRORS, Metric.P99]
     windows = shaped(Windows(), metrics, period_s=1.0, origin=0.0)
-    idle = Sample(instances=(InstanceSample(id="w", requests=0),), measured={"w"}, latency=None)
+    idle = Sample(
+        instances=(InstanceSample(id="w", requests=0),), measured={"w"}, in_service=1, wanted=True, latency=None
+    )
     windows, _ = record(windows, idle, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) == 0.0
     assert windows.latest(Metric.ERRORS) is None
@@ -85,6 +93,8 @@ def test_fact_04_only_requests_are_always_reported():
     busy = Sample(
         instances=(InstanceSample(id="w", requests=20, errors=1),),
         measured={"w"},
+        in_service=1,
+        wanted=True,
         latency=LatencySample(service="web", p50_ms=1, p95_ms=2, p99_ms=3),
     )
     windows, _ = record(windows, busy, keep=5, origin=0.0, now=2.0)

@@ -147,12 +147,17 @@ def test_fact_37_deregister_drain_sigterm_sigkill():
     made = step(app, made.state, seen(replace(busy, in_flight=0), two), now=102.0)
     assert made.actions == (Terminate(instance="web-1"),)
     assert [target.instance for target in targets(made.state, "web")] == ["web-2"]
-    made = step(app, made.state, seen(busy, two), now=131.0)
-    assert made.actions == (Terminate(instance="web-1"),)
+    for now in range(103, 132):
+        made = step(app, made.state, seen(busy, two), now=float(now))
+        assert made.actions == (Terminate(instance="web-1"),)
     made = step(app, made.state, seen(busy, two), now=132.0)
     assert made.actions == (Terminate(instance="web-1", force=True),)
     made = step(app, made.state, seen(replace(busy, exited=True), two), now=133.0)
     assert [one.id for one in made.state.instances] == ["web-2"]
+    assert (
+        made.reasons[-1].text
+        == "web-1 exited; SIGKILL was sent because it had not ended 30 s after SIGTERM: scale-in to 1"
+    )
 
 
 @pytest.mark.parametrize(("now", "judged"), [(29.0, False), (30.0, True)])
@@ -254,7 +259,7 @@ def test_fact_40_off_means_off():
 
 
 def test_fact_41_restarts_are_throttled():
-    """Tasks that fail are started again with a growing delay; here 1, 2, 4 ... 60 s, also after they ran.
+    """Tasks that fail are started again with a growing delay; here 1, 2, 4 ... 60 s, after they ran first 0 s.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
     """
     made = PretendWorld(app=application(), behaviours={1: Behaviour(start_s=0.0, crash_healthy_s=2.0)})
@@ -263,7 +268,7 @@ def test_fact_41_restarts_are_throttled():
     ends = [at for at, one in made.log if one.kind is ReasonKind.FAILED]
     starts = [at for at, one in made.log if one.kind is ReasonKind.LAUNCHED]
     waits = [start - end for start, end in zip(starts[1:], ends, strict=False)]
-    assert waits[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert waits[:8] == [0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 
 
 def alarmed(at_start: AlarmState, phase: RolloutPhase):

@@ -143,7 +143,7 @@ def test_fact_48_the_lifecycle():
 
 
 def test_fact_50_who_leaves_first():
-    """The zone with most instances first, then the oldest release, then the oldest instance.
+    """Whoever serves stays; among equals the fullest zone first, then the oldest release, then the oldest instance.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-termination-policies.html
     """
     rows = [
@@ -151,7 +151,7 @@ def test_fact_50_who_leaves_first():
         instance(2, zone="b", release=1, launched_at=2.0),
         instance(3, zone="a", release=1, launched_at=3.0),
         instance(4, zone="a", release=1, launched_at=2.5),
-        instance(5, zone="a", release=2, launched_at=9.0, health=TargetHealth.INITIAL),
+        instance(5, zone="a", release=2, launched_at=9.0, health=TargetHealth.UNHEALTHY),
     ]
     assert [one.id for one in victims(4, rows)] == ["web-5", "web-4", "web-3", "web-1"]
     assert [one.id for one in victims(9, rows[:2])] == ["web-1", "web-2"]

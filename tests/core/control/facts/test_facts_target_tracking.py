@@ -77,7 +77,7 @@ def test_fact_10_no_action_that_is_reversed_at_once():
     """
     made = decision(tracking(), {CPU: 30.0}, desired=2)
     assert made.desired == 2
-    assert "one instance fewer would be above the target" in why(made)
+    assert "all 2 wanted are needed" in why(made)
     rules = Scaling(steps=(step_rule(CPU, ">", 50, 1), step_rule(CPU, "<", 30, -1)))
     made = decision(rules, {CPU: 28.0}, desired=2)
     assert made.desired == 2
@@ -163,7 +163,7 @@ def test_fact_13_policies_take_metrics_that_fall_with_capacity():
 
 
 def test_the_load_is_of_those_that_were_measured():
-    """An instance that has just come does not multiply what it did not carry."""
+    """A newly started instance is not counted, because it carried none of that load."""
     at = situation(tracking(), {CPU: 100.0}, desired=3, running=1, counts=Counts(desired=3, running=3))
     (vote,) = target_tracking.scale_out(at.scaling, at.windows, at.alarms, at.counts)
     assert "3 wanted already are enough" in vote.text

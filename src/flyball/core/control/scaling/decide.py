@@ -3,7 +3,8 @@
 Rule: scale-out when any policy wants it, the largest wish wins; otherwise scale-in when it is agreed, again the largest
 capacity wins. Both stay within [min, max]. Held: everything while an operator holds the capacity; scale-in while a
 rollout runs (a scale-out passes), while its cooldown runs, while instances warm up, when the file switches it off, and
-when the reverse would follow at once. Missing data never scales in.
+when the reverse would follow at once. Missing data never scales in, and neither does trouble: instances that fail their
+health check, requests that wait, or a machine so busy that low figures prove nothing.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_NotScaledReason.html
@@ -31,7 +32,11 @@ _SHARED = frozenset({Metric.CPU, Metric.MEMORY, Metric.REQUESTS})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What a decision depends on. `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""."""
+    """What a decision depends on.
+
+    `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""; `trouble`: why this is no time to
+    scale in, "" when it is.
+    """
 
     scaling: Scaling
     min: int
@@ -42,6 +47,7 @@ class Situation:
     cooldown: Cooldown
     held_s: float
     rollout: str
+    trouble: str
     now: float
 
 
@@ -105,6 +111,7 @@ def _scale_in_hold(at: Situation, desired: int) -> Hold | None:
         (at.scaling.disable_scale_in, "disabled", "switched off in the file"),
         (bool(at.rollout), f"rollout of {at.rollout}", f"rollout of {at.rollout} is running"),
         (at.held_s > 0, "hand", f"held by hand, {at.held_s:.0f} s left"),
+        (bool(at.trouble), "trouble", at.trouble),
         (at.counts.warming, "warming", "instances are still warming up"),
         (left_s > 0, "cooldown", f"cooldown, {left_s:.0f} s left"),
         (bool(flapping), "flapping", flapping),
@@ -119,10 +126,10 @@ def _would_flap(at: Situation, desired: int) -> str:
         rising = [policy for policy in at.scaling.steps if policy.comparison.upward]
         limits += [(policy.metric, policy.threshold) for policy in rising if policy.steps[0].amount > 0]
     for metric, limit in limits:
-        value = at.windows.latest(metric, target_tracking.HIGH_POINTS)
-        if value is None or metric not in _SHARED:
+        point = at.windows.heaviest(metric, target_tracking.HIGH_POINTS, least=at.counts.desired)
+        if point is None or metric not in _SHARED:
             continue
-        expected = value * at.windows.instances / max(desired, 1)
+        expected = point[0] * point[1] / max(desired, 1)
         if expected > limit + EXACT:
             return f"with {desired} {metric} would be {show(metric, expected)} > {show(metric, limit)}"
     return ""
@@ -139,13 +146,14 @@ def _steps(at: Situation, *, out: bool) -> list[Vote]:
         if step is None:
             continue
         wait_s = steps.cooldown_s(policy, at.scaling, out=out)
-        text = alarm.text(value)
+        text = alarm.text(value, at.windows.values(policy.metric))
         desired = steps.adjusted(policy, step, at.counts.desired)
         if out and desired > at.counts.desired:
             started = steps.adjusted(policy, step, _base(at))
             votes.append(_step_out(at, Proposal(desired=started, text=text, cooldown_s=wait_s)))
         elif not out and desired < at.counts.desired:
-            votes.append(Proposal(desired=desired, text=text, cooldown_s=wait_s))
+            sparse = target_tracking.sparse(alarm, at.windows)
+            votes.append(sparse or Proposal(desired=desired, text=text, cooldown_s=wait_s))
     return votes
 
 

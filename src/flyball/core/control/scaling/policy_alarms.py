@@ -26,7 +26,7 @@ def in_alarm(service: Service, alarms: tuple[Alarm, ...], windows: Windows) -> d
     """The rollout alarms that are in alarm, by their position in the file, each with its sentence."""
     states = {alarm.name: alarm.state for alarm in alarms}
     return {
-        position: alarm.text(windows.latest(alarm.metric) or 0.0)
+        position: alarm.text(windows.latest(alarm.metric) or 0.0, windows.values(alarm.metric))
         for position, alarm in enumerate(rollout(service))
         if states.get(alarm.name) is AlarmState.ALARM
     }

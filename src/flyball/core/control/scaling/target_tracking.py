@@ -8,9 +8,10 @@ alarm, scale-in only when all that may scale in are; the largest capacity wins.
 AWS: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html
 The alarms' shape is observed, not documented: https://github.com/aws/copilot-cli (docs/concepts/services), 70 -> 63.
-Ours, where AWS publishes no formula: the load is the newest datapoint times the instances measured in it, so that an
-instance which has just come does not multiply what it did not carry; scale-in looks at the largest of the newest three,
-so that one quiet second does not empty a service.
+Ours, where AWS publishes no formula: for a scale-out the load is the newest datapoint times the instances measured in
+it; a newly started instance is not counted, because it carried none of that load. For a scale-in it is the largest load
+of the newest three datapoints, where all instances in service count and never fewer than desired: neither one quiet
+second nor instances that are new, dead or unsampled empty a service. Most of the low alarm's datapoints must be real.
 """
 
 from __future__ import annotations
@@ -57,8 +58,19 @@ def low(policy: TargetTracking, shape: ScalingShape) -> Threshold:
 
 def capacity_for(policy: TargetTracking, value: float, instances: float) -> int:
     """The capacity that brings `value`, seen on `instances`, to the target; only requests can ask for none."""
-    wanted = math.ceil(instances * value / policy.target_value - EXACT)
+    wanted = math.ceil(_exactly(policy, value, instances) - EXACT)
     return max(wanted, 0 if policy.metric is Metric.REQUESTS else 1)
+
+
+def _exactly(policy: TargetTracking, value: float, instances: float) -> float:
+    return instances * value / policy.target_value
+
+
+def _size(policy: TargetTracking, value: float, instances: float) -> str:
+    """How the capacity comes about: "4 x 20 / 50 = 1.6 -> 2"."""
+    exactly, wanted = _exactly(policy, value, instances), capacity_for(policy, value, instances)
+    least = f", the least that {policy.metric} can ask for" if exactly <= EXACT < wanted else ""
+    return f"{instances:.3g} x {value:.3g} / {policy.target_value:g} = {exactly:.3g} -> {wanted}{least}"
 
 
 def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> list[Vote]:
@@ -72,7 +84,8 @@ def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState],
             votes.append(Proposal(desired=1, text="requests arrive and no instance runs", cooldown_s=out_s(scaling)))
         elif states.get(alarm.name) is AlarmState.ALARM:
             wanted = capacity_for(policy, value, windows.instances)
-            votes.append(_out(scaling, wanted, alarm.text(value), counts))
+            text = f"{alarm.text(value, windows.values(policy.metric))}; {_size(policy, value, windows.instances)}"
+            votes.append(_out(scaling, wanted, text, counts))
     return votes
 
 
@@ -99,12 +112,33 @@ def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], 
     against = next((policy for policy in voters if policy not in ready), None)
     if against is not None:
         return Hold(key="in:disagree", text=_disagree(lows[against], windows))
-    values = {policy: windows.latest(policy.metric, HIGH_POINTS) or 0.0 for policy in voters}
-    wanted = max(capacity_for(policy, values[policy], windows.instances) for policy in voters)
-    text = ", ".join(lows[policy].text(values[policy]) for policy in voters)
-    if wanted >= counts.desired:
-        return Hold(key="in:flapping", text=f"scale-in held: one instance fewer would be above the target ({text})")
-    return Proposal(desired=wanted, text=text, cooldown_s=in_s(scaling))
+    few = next((hold for policy in voters if (hold := sparse(lows[policy], windows))), None)
+    return few or _in([(policy, lows[policy]) for policy in voters], scaling, windows, counts)
+
+
+def _in(voters: list[tuple[TargetTracking, Threshold]], scaling: Scaling, windows: Windows, counts: Counts) -> Vote:
+    wanted, texts = 0, []
+    for policy, alarm in voters:
+        value, instances = windows.heaviest(policy.metric, HIGH_POINTS, least=counts.desired) or (0.0, counts.desired)
+        wanted = max(wanted, capacity_for(policy, value, instances))
+        texts.append(f"{alarm.text(value, windows.values(policy.metric))}; {_size(policy, value, instances)}")
+    text = ", ".join(texts)
+    if wanted < counts.desired:
+        return Proposal(desired=wanted, text=text, cooldown_s=in_s(scaling))
+    return Hold(key="in:enough", text=f"scale-in held: {_all_needed(counts.desired)} ({text})")
+
+
+def _all_needed(desired: int) -> str:
+    return "the one wanted is needed" if desired == 1 else f"all {desired} wanted are needed"
+
+
+def sparse(alarm: Threshold, windows: Windows) -> Hold | None:
+    """The hold where too few datapoints are real: the alarm goes low on them, but they must not empty a service."""
+    real = len(alarm.newest(windows.values(alarm.metric)))
+    if 2 * real > alarm.points:
+        return None
+    text = f"scale-in held: only {real} of {alarm.points} points of {alarm.metric} were measured"
+    return Hold(key=f"in:sparse {alarm.metric}", text=text)
 
 
 def _disagree(alarm: Threshold, windows: Windows) -> str:
