@@ -14,8 +14,8 @@ from flyball.core.control.observation import Replace, Scale
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.model import Store, StoreKind
-from flyball.dashboard import redis_view
 from flyball.local.pipeline.records import Stage, Status
+from flyball.local.stores.client import client
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="needs axe-playwright-python")
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -67,7 +67,7 @@ async def test_every_state_is_accessible_fits_and_makes_no_error(browser, runtim
         await page.locator("#node-listener").wait_for()
         if state == "gone":
             await panel.end()
-            await page.locator("#notice").get_by_text("does not answer since").wait_for()
+            await page.locator("#notice").get_by_text("has not answered since").wait_for()
             page.faults.clear()  # a browser reports every connection that is refused
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)
@@ -175,6 +175,38 @@ async def test_a_push_is_told_stage_by_stage(browser, runtime):
         assert await page.locator("#pipeline").get_by_text(why).count() == 1, "it is said once"
         await stages.get_by_role("button", name="Log of rollout").click()
         await page.locator("#logs pre").get_by_text("there is no log").wait_for()
+
+
+async def test_the_log_of_an_instance_that_is_gone_is_kept_or_said_to_be_gone(browser, runtime):
+    calm(runtime)
+    kept = {name: runtime.paths.logs / f"{name}.log" for name in ("web-1", "web-2", "web-3")}
+    for name, log in kept.items():
+        log.write_text(f"the words of {name}\n")
+    kept["web-3"].write_text("\n\n")
+    async with served(runtime) as panel, browsing(browser) as page:
+        await opened(page, panel.url)
+        await page.get_by_role("button", name="Log of web-1").click()
+        shown, chosen = page.locator("#logs pre"), page.locator("#log-name")
+        await shown.get_by_text("the words of web-1").wait_for()
+
+        runtime.run(serving(2, first=2))
+        kept["web-2"].unlink()
+        runtime.say(ReasonKind.LAUNCHED, "web-4 launched", instance="web-4")
+        await page.locator("#log-name option", has_text="web-1").wait_for(state="attached")
+        await page.locator("#instance-web-1").wait_for(state="detached")
+        await shown.get_by_text("the words of web-1").wait_for()
+
+        kept["web-1"].unlink()
+        await shown.get_by_text("there is no log 'web-1'").wait_for()
+        runtime.say(ReasonKind.LAUNCHED, "web-5 launched", instance="web-5")
+        await page.locator("#log-name option", has_text="web-1 (gone)").wait_for(state="attached")
+        assert await chosen.input_value() == "web-1"
+        await page.locator("#log-words").fill("words that it never had")
+        await shown.get_by_text("there is no log 'web-1'").wait_for()
+
+        await page.locator("#log-words").fill("")
+        await chosen.select_option("web-3")
+        await shown.get_by_text("Nothing was written.").wait_for()
 
 
 async def test_nothing_that_an_application_says_is_read_as_html(browser, runtime):
@@ -331,8 +363,9 @@ async def test_what_lies_in_redis_is_seen_and_stays_text(browser, tmp_path):
     runtime = PretendRuntime(application(service(), stores=(Store(name="sessions", kind=StoreKind.REDIS),)), tmp_path)
     with redis_server(tmp_path) as server:
         port = int(server.url.rpartition(":")[2].partition("/")[0])
-        async with redis_view.Connection(port) as redis:
-            await redis.ask((b"SET", EVIL.encode(), EVIL.encode(), b"EX", b"90"), (b"RPUSH", b"list", b"one", b"two"))
+        async with client(port) as redis:
+            await redis.set(EVIL, EVIL, ex=90)
+            await redis.rpush("list", "one", "two")
         runtime.stores = OneRedis(port)
         async with served(runtime) as panel, browsing(browser) as page:
             await opened(page, panel.url)

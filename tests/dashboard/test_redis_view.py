@@ -15,6 +15,7 @@ from flyball.core.model import Store, StoreKind
 from flyball.dashboard import api as dashboard_api
 from flyball.dashboard import redis_view
 from flyball.local import control_api
+from flyball.local.stores.client import client
 
 pytestmark = pytest.mark.live
 
@@ -26,8 +27,8 @@ def redis_port(tmp_path):
 
 
 async def told(port: int, *commands: tuple[bytes, ...]) -> list:
-    async with redis_view.Connection(port) as redis:
-        return await redis.ask(*commands)
+    async with client(port) as redis:
+        return [await redis.execute_command(*words) for words in commands]
 
 
 @pytest.fixture
@@ -138,6 +139,21 @@ async def test_nothing_was_written(api, redis_port):
 
 def _changes(info) -> bytes:
     return next(line for line in info[0].splitlines() if line.startswith(b"rdb_changes_since_last_save"))
+
+
+async def test_only_commands_that_read_are_sent(redis_port):
+    for number, (command, _, _) in enumerate(VALUES.values()):
+        await told(redis_port, (command[0], b"k%d" % number, *command[2:]))
+    await told(redis_port, (b"CONFIG", b"RESETSTAT"))
+
+    found = await redis_view.keys(redis_port, cursor="0", pattern="*")
+    for row in found["keys"]:
+        await redis_view.value(redis_port, bytes.fromhex(row["id"]))
+
+    async with client(redis_port) as redis:
+        sent = {name.removeprefix("cmdstat_") for name in await redis.info("commandstats")}
+    reads = {"dbsize", "scan", "type", "pttl", "strlen", "getrange", "llen", "lrange", "scard", "sscan", "zcard"}
+    assert sent - {"config|resetstat"} == reads | {"zrange", "hlen", "hscan"}
 
 
 async def test_a_server_that_is_away_or_silent_is_said():

@@ -1,1 +1,1 @@
-"""What an application does, live, on one page."""
+"""The dashboard: one page that shows an application live."""

@@ -1,4 +1,4 @@
-"""What the page asks beside the control API: itself, the live stream, the past, logs, stores; and `/metrics`."""
+"""The routes that the page needs beside the control API, and `/metrics`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POINTS = 720
 
 
 def add_to(api: FastAPI, runtime: Runtime, control: dict[str, Any]) -> None:
-    """Give the control API what the dashboard needs. `control` is what `control.json` holds."""
+    """Add the dashboard's routes to the control API. `control` is what `control.json` holds."""
     past = Past(runtime.paths.journal)
     feed, metrics = Feed(runtime, control, past), Metrics(runtime, control)
     api.include_router(_page(metrics))

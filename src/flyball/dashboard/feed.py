@@ -1,8 +1,7 @@
-"""The live stream: every decision at once, and once a second how everything is.
+"""The live stream: each decision at once, and the whole state every second, as server-sent events.
 
-Server-sent events. A `decision` has its number as id, so a browser that lost the stream asks for what it missed with
-`Last-Event-ID`. A `state` has none: the newest one says all. It is made once for all open pages, and only while there
-is one.
+A `decision` has its number as id: with `Last-Event-ID` a browser that has lost the stream gets what it missed. A
+`state` has no id, since the newest one replaces all others. It is made once for all pages, while any page is open.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from .requests import RecentRequests
 from .snapshot import snapshot
 
 EVERY_S = 1.0
-SOON_S = 0.1  # after a decision, so that one state follows what one step decided
+SOON_S = 0.1  # between a decision and the next state, so that one state follows all decisions of a step
 DAY_S = 86_400.0
 COUNT_EVERY_S = 60.0
-MISSED = 1_000  # decisions told again to a page that comes back
-WAITING = 10_000  # decisions kept for a page that reads slowly
+MISSED = 1_000  # decisions for a page that comes back
+WAITING = 10_000  # decisions that a slow page may lag behind
 RETRY_MS = 1_000
 _SCALINGS = frozenset({"scale_out", "scale_in"})
 
@@ -42,7 +41,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Page:
-    """One open stream: what it has not been told yet."""
+    """One open page: what it has not been told yet."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=WAITING))
@@ -50,7 +49,7 @@ class _Page:
 
 
 class Feed:
-    """Tells all open pages. `control` is what `control.json` holds."""
+    """The stream of every open page. `control` is what `control.json` holds."""
 
     def __init__(self, runtime: Runtime, control: dict[str, Any], past: Past) -> None:
         self._runtime = runtime
@@ -66,11 +65,11 @@ class Feed:
         runtime.listeners.add(self._heard)
 
     async def stream(self, after: int | None) -> AsyncIterator[bytes]:
-        """Server-sent events: the decisions since number `after` (None: only new ones), then whatever comes."""
+        """The decisions after number `after` (None: only new ones), then everything new, as server-sent events."""
         page = _Page()
         self._pages.add(page)
         if self._task is None or self._task.done():
-            page.states_told = self._states  # the newest one is as old as the last page
+            page.states_told = self._states  # the newest state is as old as the last page
             self._task = asyncio.ensure_future(self._watch())
             self._task.add_done_callback(_report)
         try:
@@ -94,7 +93,7 @@ class Feed:
         news = []
         while page.decisions:
             event = page.decisions.popleft()
-            if event.id == 0 or event.id > last:  # one that came while the old ones were read is among them
+            if event.id == 0 or event.id > last:  # an event that came while the old ones were read is among them
                 news.append(as_sse(event))
         if page.states_told < self._states:
             page.states_told = self._states
@@ -110,7 +109,7 @@ class Feed:
         self._dirty.set()
 
     async def _watch(self) -> None:
-        """Make a state every second, sooner after decisions, until no page is left or the control plane ends."""
+        """Make a state every second, and soon after decisions, until no page is open or the control plane ends."""
         ending = asyncio.ensure_future(self._until_closing())
         recent = RecentRequests(self._runtime.balancer.access_log)
         try:
@@ -131,7 +130,7 @@ class Feed:
         p95_ms = await asyncio.to_thread(recent.read, now)
         if now - self._counted_at > COUNT_EVERY_S:
             self._counted_at = now
-            with contextlib.suppress(FlyballError):  # the page then shows the counts of before
+            with contextlib.suppress(FlyballError):  # the page keeps the last counts
                 self._scalings = await self._past.ask(lambda journal: journal.scalings(now - DAY_S))
         state = snapshot(self._runtime, self._control, scalings=self._scalings, p95_ms=p95_ms, now=now)
         self._state = format_sse_event(event="state", data_str=json.dumps(state, separators=(",", ":")))
@@ -148,6 +147,6 @@ class Feed:
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    """Say why the states ended; the pages connect again by themselves."""
+    """Log why the states ended. Pages reconnect by themselves."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("no state for the dashboard", error=repr(error))

@@ -1,4 +1,4 @@
-"""The door of the dashboard: token, Host and Origin, before anything else sees a request."""
+"""The dashboard's door: checks token, Host and Origin of a request before anything else sees it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECURITY_HEADERS = (
 
 
 class Guard:
-    """ASGI middleware. A request with the token in its query is answered with a cookie and a redirect without it."""
+    """ASGI middleware. A token in the query becomes a cookie, and a redirect removes it from the address."""
 
     def __init__(self, app: Any, *, token: str, port: int) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class Guard:
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or answer it here."""
+        """Pass a request on, or refuse it here."""
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -46,7 +46,7 @@ class Guard:
         elif self._known(headers):
             await self._app(scope, receive, _with_security_headers(send))
         else:
-            await _answer(send, 401, "This page needs the address that `flyball up` or `flyball ps` printed.")
+            await _answer(send, 401, "Open this page by the address that `flyball up` or `flyball ps` printed.")
 
     def _refusal(self, method: str, headers: dict[str, str]) -> str | None:
         if headers.get("host") not in self._hosts:

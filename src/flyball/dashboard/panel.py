@@ -1,7 +1,7 @@
-"""The dashboard's server side: who may come in, and on which address.
+"""The dashboard's server: its address, and who may use it.
 
-Loopback only. Every request needs the token of the printed address (as a cookie, a header or once in the query), a Host
-that names this machine (DNS rebinding), and, to act, an Origin that is the page's own.
+It listens on loopback only. Every request needs the token of the printed address (as a cookie, a header or once in the
+query) and a Host that names this machine (against DNS rebinding). An Origin, where there is one, must be the page's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .guard import Guard
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """An ASGI application, the socket it is to be served on, and its address with the token."""
+    """An ASGI application, the socket to serve it on, and its address with the token."""
 
     app: Any
     listener: socket.socket
@@ -29,7 +29,7 @@ class Panel:
 
 
 def open_panel(runtime: Runtime, control: dict[str, Any]) -> Panel:
-    """Bind the dashboard's port (the one of last time where it is free); page and API stand behind the guard."""
+    """Bind the dashboard's port, the last one if it is free, and put page and API behind the guard."""
     token = runtime.journal.fact("token") or secrets.token_urlsafe(24)
     runtime.journal.remember("token", token)
     listener = _bind(int(runtime.journal.fact("dashboard_port") or 0))

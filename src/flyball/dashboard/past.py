@@ -1,6 +1,6 @@
-"""The past as the page asks for it: charts' columns and decisions, from the journal's reader.
+"""The past in the shape that the page needs, from the journal's reader.
 
-Each question has a reader and a thread of its own, so that a page that asks for a week keeps no step waiting.
+Each question has a reader and a thread of its own: no step waits for a page that asks for a week.
 """
 
 from __future__ import annotations

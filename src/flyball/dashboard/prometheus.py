@@ -1,4 +1,4 @@
-"""`/metrics`: the application as Prometheus reads it. docs/reference/metrics.md lists every name."""
+"""`/metrics`: the application in Prometheus' format. docs/reference/metrics.md lists every name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """A collector over one runtime. Decisions are counted from its making on."""
+    """A collector over one runtime. It counts decisions since it was made."""
 
     def __init__(self, runtime: Runtime, control: dict[str, Any]) -> None:
         self._runtime = runtime
@@ -34,7 +34,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def describe(self) -> list[Metric]:
-        """Nothing: the registry need not ask before anything runs."""
+        """Nothing, so that the registry does not collect at once."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -1,140 +1,103 @@
-"""A look into a Redis store that changes nothing: keys, how long they live, the beginning of their values.
+"""A read-only look into a Redis store: keys, when they expire, the beginning of their values.
 
-The protocol is RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec/), of which a reader needs five
-kinds of reply. Only the commands below are ever sent.
+It sends only commands that read. Items, bytes and time of each answer are bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from flyball.core.errors import Failed
+from flyball.local.stores.client import TIMEOUT_S, client
 
-TIMEOUT_S = 2.0
-PAGE = 100  # keys looked at for one page
+PAGE = 100  # keys that Redis looks at for one page
 SHOWN_BYTES = 2_048
 SHOWN_ITEMS = 50
-LONGEST_REPLY = 1 << 20
-
-Reply = Any
-"""int, bytes, None, an error as `RedisError`, or a list of these."""
-
-
-class RedisError(Exception):
-    """The server's answer to one command was an error."""
-
-
-class Connection:
-    """One connection for one question; `async with`."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=LONGEST_REPLY)
-        except (OSError, TimeoutError) as error:
-            raise Failed(f"the Redis server on port {self._port} does not answer: {error}") from error
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-
-    async def ask(self, *commands: tuple[bytes, ...]) -> list[Reply]:
-        """The replies to several commands, sent together. Raises `Failed` when the server goes away or is silent."""
-        try:
-            self._writer.write(b"".join(_encoded(words) for words in commands))
-            async with asyncio.timeout(TIMEOUT_S):
-                return [await self._reply() for _ in commands]
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
-            raise Failed(f"the Redis server on port {self._port} stopped answering") from error
-
-    async def _reply(self) -> Reply:
-        line = (await self._reader.readuntil(b"\r\n"))[:-2]
-        kind, rest = line[:1], line[1:]
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            return RedisError(rest.decode(errors="replace"))
-        number = int(rest)
-        if kind == b":":
-            return number
-        if number > LONGEST_REPLY:
-            raise Failed(f"a part of this has {number} bytes, and more than {LONGEST_REPLY} are not shown")
-        if kind == b"$":
-            return None if number < 0 else (await self._reader.readexactly(number + 2))[:-2]
-        return None if number < 0 else [await self._reply() for _ in range(number)]
-
-
-def _encoded(words: tuple[bytes, ...]) -> bytes:
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
 async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, Any]:
     """One page of keys: `{"cursor", "keys": [{"key", "id", "type", "ttl_s"}], "total"}`; the cursor "0" is the end.
 
-    `ttl_s` None: it does not expire. `id` is the key itself in hexadecimal, since keys are bytes.
+    A key without `ttl_s` does not expire. `id` is the key in hexadecimal, since keys are bytes.
     """
-    match = pattern.encode() or b"*"
-    async with Connection(port) as redis:
-        size, found = await redis.ask((b"DBSIZE",), (b"SCAN", cursor.encode(), b"MATCH", match, b"COUNT", b"%d" % PAGE))
-        if isinstance(found, RedisError) or isinstance(size, RedisError):
-            raise Failed(f"Redis refused: {found}")
-        names = sorted(found[1])
-        facts = await redis.ask(*(words for name in names for words in ((b"TYPE", name), (b"PTTL", name))))
+    async with _connected(port) as redis:
+        size = await redis.dbsize()
+        following, found = await redis.execute_command("SCAN", cursor, "MATCH", pattern or "*", "COUNT", PAGE)
+        names = sorted(found)
+        facts = redis.pipeline(transaction=False)
+        for name in names:
+            facts.execute_command("TYPE", name)
+            facts.execute_command("PTTL", name)
+        told = await facts.execute()
     rows = [
         {"key": shown(name), "id": name.hex(), "type": shown(kind), "ttl_s": ttl / 1000.0 if ttl >= 0 else None}
-        for name, kind, ttl in zip(names, facts[::2], facts[1::2], strict=True)
+        for name, kind, ttl in zip(names, told[::2], told[1::2], strict=True)
         if ttl != -2  # it expired in between
     ]
-    return {"cursor": found[0].decode(), "keys": rows, "total": size}
-
-
-_READERS: dict[bytes, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {
-    b"string": ((b"STRLEN",), (b"GETRANGE", b"0", b"%d" % (SHOWN_BYTES - 1))),
-    b"list": ((b"LLEN",), (b"LRANGE", b"0", b"%d" % (SHOWN_ITEMS - 1))),
-    b"set": ((b"SCARD",), (b"SSCAN", b"0", b"COUNT", b"%d" % SHOWN_ITEMS)),
-    b"zset": ((b"ZCARD",), (b"ZRANGE", b"0", b"%d" % (SHOWN_ITEMS - 1), b"WITHSCORES")),
-    b"hash": ((b"HLEN",), (b"HSCAN", b"0", b"COUNT", b"%d" % SHOWN_ITEMS)),
-    b"stream": ((b"XLEN",), (b"XRANGE", b"-", b"+", b"COUNT", b"%d" % SHOWN_ITEMS)),
-}
-"""Type -> how its size is asked, and its beginning; the key comes after the first word."""
+    return {"cursor": str(following), "keys": rows, "total": size}
 
 
 async def value(port: int, key: bytes) -> dict[str, Any]:
-    """`{"type", "size", "lines", "cut"}`: the beginning of a value, as lines of text. Raises `Failed` without one."""
-    async with Connection(port) as redis:
-        (kind,) = await redis.ask((b"TYPE", key))
-        if kind not in _READERS:
-            raise Failed("there is no such key" if kind == b"none" else f"a {shown(kind)} is not shown")
-        size_of, begin = _READERS[kind]
-        size, found = await redis.ask((size_of[0], key), (begin[0], key, *begin[1:]))
-    if isinstance(found, RedisError) or isinstance(size, RedisError):
-        raise Failed(f"Redis refused: {found}")
-    lines = _lines(kind, found)
-    whole = size <= SHOWN_BYTES if kind == b"string" else len(lines) >= size
-    return {"type": shown(kind), "size": size, "lines": lines, "cut": not whole}
+    """The beginning of a value as lines of text: `{"type", "size", "lines", "cut"}`. Raises `Failed` without one."""
+    async with _connected(port) as redis:
+        kind = shown(await redis.type(key))
+        size, lines = await _beginning(redis, kind, key)
+    whole = size <= SHOWN_BYTES if kind == "string" else len(lines) >= size
+    return {"type": kind, "size": size, "lines": lines, "cut": not whole}
 
 
-def _lines(kind: bytes, found: Reply) -> list[str]:
-    if kind == b"string":
-        return [shown(found)]
-    if kind in (b"set", b"hash"):
-        found = found[1]
-    if kind in (b"hash", b"zset"):
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [f"{_short(name)}  {_short(item)}" for name, item in pairs][:SHOWN_ITEMS]
-    if kind == b"stream":
-        return [f"{shown(entry[0])}  {' '.join(_short(word) for word in entry[1])}" for entry in found]
-    return [_short(item) for item in found][:SHOWN_ITEMS]
+@contextlib.asynccontextmanager
+async def _connected(port: int) -> AsyncIterator[Any]:
+    """A connection for one question. Raises `Failed` when the server is away, falls silent or refuses."""
+    async with client(port) as redis:
+        pool: Any = redis.connection_pool
+        try:
+            await pool.release(await pool.get_connection())
+        except RedisError as error:
+            raise Failed(f"the Redis server on port {port} does not answer: {error}") from error
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield redis
+        except (BusyLoadingError, ResponseError) as error:
+            raise Failed(f"Redis refused: {error}") from error
+        except (RedisError, TimeoutError, ValueError) as error:
+            raise Failed(f"the Redis server on port {port} stopped answering") from error
+
+
+async def _beginning(redis: Any, kind: str, key: bytes) -> tuple[int, list[str]]:
+    """The size of a value, and its first items as lines."""
+    last = SHOWN_ITEMS - 1
+    match kind:
+        case "string":
+            return await redis.strlen(key), [shown(await redis.getrange(key, 0, SHOWN_BYTES - 1))]
+        case "list":
+            return await redis.llen(key), [_short(item) for item in await redis.lrange(key, 0, last)]
+        case "set":
+            _, members = await redis.sscan(key, count=SHOWN_ITEMS)
+            return await redis.scard(key), [_short(item) for item in members][:SHOWN_ITEMS]
+        case "zset":
+            pairs = await redis.zrange(key, 0, last, withscores=True, score_cast_func=bytes)
+            return await redis.zcard(key), _columns(pairs)
+        case "hash":
+            _, fields = await redis.hscan(key, count=SHOWN_ITEMS)
+            return await redis.hlen(key), _columns(fields.items())
+        case "stream":
+            entries = await redis.xrange(key, count=SHOWN_ITEMS)
+            return await redis.xlen(key), [f"{shown(number)}  {_words(fields)}" for number, fields in entries]
+    raise Failed("there is no such key" if kind == "none" else f"a {kind} is not shown")
+
+
+def _columns(pairs: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    return [f"{_short(name)}  {_short(item)}" for name, item in pairs][:SHOWN_ITEMS]
+
+
+def _words(fields: dict[bytes, bytes]) -> str:
+    return " ".join(_short(word) for pair in fields.items() for word in pair)
 
 
 def _short(data: bytes) -> str:
@@ -142,5 +105,5 @@ def _short(data: bytes) -> str:
 
 
 def shown(data: bytes) -> str:
-    """Bytes as text; what is no UTF-8 as its number."""
+    """Bytes as text; those that are not UTF-8 as numbers."""
     return data.decode("utf-8", errors="backslashreplace")

@@ -1,7 +1,7 @@
-"""How long each instance takes, from the newest lines of the balancer's access log.
+"""The latency of each instance, from the newest lines of the balancer's access log.
 
-The balancer keeps latencies by service only. While a page is open, the log's newest part is read once a second: at most
-`READ_BYTES` of it, which is all of it up to about 800 requests a second and a sample of them above.
+The balancer itself knows latencies by service only. While a page is open, the log is read once a second, at most its
+last `READ_BYTES`: every request up to about 800 a second, a sample above.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KEEP_S = 10.0
 
 
 class RecentRequests:
-    """The 95th percentile of each instance's latest requests. `read` may run in a thread; it is never run twice."""
+    """The 95th percentile of each instance's latest requests. `read` may run in a thread, but only in one at a time."""
 
     def __init__(self, access_log: Path) -> None:
         self._path = access_log
@@ -24,7 +24,7 @@ class RecentRequests:
         self._took: deque[tuple[float, dict[str, list[float]]]] = deque()
 
     def read(self, now: float) -> dict[str, float]:
-        """Instance -> p95 in ms over the last `KEEP_S` seconds; those without requests are absent."""
+        """Instance -> p95 in ms over the last `KEEP_S` seconds; an instance without requests is absent."""
         self._took.append((now, self._newest()))
         while self._took[0][0] < now - KEEP_S:
             self._took.popleft()
@@ -41,7 +41,7 @@ class RecentRequests:
                 request = json.loads(line)
                 instance, took = request["instance"], float(request["duration_ms"])
             except (ValueError, KeyError, TypeError):
-                continue  # not whole: the first or last of what was read
+                continue  # an incomplete line, the first or last
             if isinstance(instance, str):
                 durations.setdefault(instance, []).append(took)
         return durations
@@ -58,9 +58,9 @@ class RecentRequests:
             self._offset = None
             return []
         self._offset = start + data.rfind(b"\n") + 1
-        return [] if first else data.splitlines()  # what is old is not recent, at the first look
+        return [] if first else data.splitlines()  # lines from before the first look are not recent
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of the values do not exceed (nearest rank); values are not empty."""
+    """The value that `share` of the values do not exceed (nearest rank). `values` must not be empty."""
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]

@@ -1,4 +1,4 @@
-"""What the page shows of now: what `flyball ps --json` says, and beside it what explains it."""
+"""The state that the page shows: what `flyball ps --json` says, and what explains it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def snapshot(
     p95_ms: Mapping[str, float],
     now: float,
 ) -> dict[str, Any]:
-    """The shape of `control_api.described`, with `at`, and for each service its alarms, holds and rollout rules.
+    """The shape of `control_api.described` with `at`, and with alarms, holds and rollout rules of each service.
 
-    `scalings` are the counts of the last 24 hours, `p95_ms` the latencies of instances that serve.
+    `scalings` counts the last 24 hours. `p95_ms` is by instance.
     """
     described = control_api.described(runtime, control)
     described["at"] = round(now, 3)
-    del described["dashboard"]  # it holds the token, and the page is there already
+    del described["dashboard"]  # the page is open already, and this holds the token
     states = {state.name: state for state in runtime.state.services}
     for service in described["services"]:
         of, state = runtime.app.service(service["name"]), states[service["name"]]
@@ -60,7 +60,7 @@ def _alarm(threshold: Threshold, state: ServiceState) -> dict[str, Any]:
 
 
 def _rules(service: Service, state: ServiceState) -> dict[str, Any]:
-    """The gates of a rollout: how many may fail, how many must serve, how many may run."""
+    """The gates of a rollout: how many instances may fail, must serve, may run."""
     rules = service.deployment
     return {
         "strategy": rules.strategy.value,

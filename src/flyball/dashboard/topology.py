@@ -1,6 +1,6 @@
-"""The way of a request, as a table of columns: listener, rules, target groups, stores.
+"""The path of a request, column by column: listener, rules, target groups, stores.
 
-Instances and their health come with the live state; this is what the file says, and changes only with it.
+This is what the file says, and changes only with it. Instances and their health come with the live state.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flyball.core.model.rules import Forward, Rule, rules_in_order
 
 
 def topology(app: Application, url: str) -> dict[str, Any]:
-    """`{"listener", "rules", "groups", "stores"}`; rules in the order in which they are looked at, the default last."""
+    """`{"listener", "rules", "groups", "stores"}`; rules in the order of their evaluation, the default last."""
     listener = app.listener
     return {
         "listener": {

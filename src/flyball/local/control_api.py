@@ -98,7 +98,9 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
     async def log_lines(name: str, lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> list[str]:
         path = runtime.paths.logs / f"{name}.log"
         if path.parent != runtime.paths.logs or not path.exists():
-            raise HTTPException(404, f"there is no log {name!r}")
+            raise HTTPException(
+                404, f"there is no log {name!r}; of instances and builds that ended, {logs.KEPT} logs are kept"
+            )
         return await asyncio.to_thread(logs.tail, path, lines)
 
     @routes.get("/pipeline")

@@ -1,4 +1,4 @@
-// Lines over time: a picture, its summary in words, and its table.
+// A chart of lines over time, its summary in words, and its data as a table.
 
 import { clock, h, keyed, number, s, say, when } from "./dom.js";
 
@@ -11,7 +11,7 @@ const all = new Set();
 
 const probe = document.body.appendChild(h("span", { hidden: true }));
 
-/** The value of a custom property as the canvas can use it: light-dark() resolved. */
+/** A custom property as a colour for the canvas, with light-dark() resolved. */
 function colour(name) {
   probe.style.color = `var(${name})`;
   return getComputedStyle(probe).color;
@@ -26,8 +26,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 
 /**
- * One chart. `series`: [{key, label, unit, colour, dash, stepped, fill, faint}], `dash` in pixels; `sync` shares the cursor.
- * `marks` of the chart are drawn as upright lines: [{at, kind, text}].
+ * One chart. `series`: [{key, label, unit, colour, dash, stepped, fill, faint}], `dash` in pixels. Charts with the same
+ * `sync` share their cursor. Each of `marks` ([{at, kind, text}]) is an upright line.
  */
 export class Chart {
   #plot = null;
@@ -67,7 +67,7 @@ export class Chart {
 
   /** Show columns ({at, ...}) between two times. */
   set(columns, from, to) {
-    if (columns.at !== this.columns.at) this.#summed = -Infinity; // other data, not one second more
+    if (columns.at !== this.columns.at) this.#summed = -Infinity; // new data, not the next second
     this.columns = columns;
     this.#span = [from, to];
     if (!this.#plot) {
@@ -128,7 +128,7 @@ export class Chart {
     this.#scale();
   }
 
-  /** Whether the middle of a time's label is so near to the right edge that half of it would be cut. */
+  /** Whether the right edge would cut the label of a time in half. */
   #clipped(at, width) {
     const [from, to] = this.#span;
     return (width * (to - at)) / (to - from) < HALF_LABEL;
@@ -173,7 +173,7 @@ export class Chart {
     }, () => {});
   }
 
-  /** The numbers beside the names: at the cursor, or the newest. */
+  /** The legend shows the values at the cursor, else the newest. */
   #values(index) {
     const at = index ?? this.columns.at.length - 1;
     const legend = [...this.#legend.children];
@@ -188,7 +188,7 @@ export class Chart {
     this.#summed = performance.now();
     const parts = this.#series.filter((one) => !one.faint).map((one) => {
       const values = (this.columns[one.key] ?? []).filter((value) => value !== null && value !== undefined);
-      if (!values.length) return `${one.label}: nothing measured`;
+      if (!values.length) return `${one.label}: no data`;
       const unit = one.unit ?? this.#options.unit;
       const [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
       return `${one.label}: now ${number(values.at(-1))}${unit}, between ${number(low)} and ${number(high)}${unit}`;
@@ -208,7 +208,7 @@ export class Chart {
   }
 }
 
-/** How decisions look on a chart and in a list. */
+/** The look of decisions on charts and in lists. */
 export const MARKS = {
   scale_out: { sign: "▲", colour: "--out", word: "scale out" },
   scale_in: { sign: "▼", colour: "--in", word: "scale in" },
@@ -221,7 +221,7 @@ export const MARKS = {
   rollback_failed: { sign: "R", colour: "--bad", word: "rollback failed" },
 };
 
-/** Values without a neighbour: no line goes to them, so they are drawn as dots. */
+/** Values without a neighbour are drawn as dots, since no line reaches them. */
 function lonely(values) {
   const there = (index) => values[index] !== null && values[index] !== undefined;
   return [...values.keys()].filter((index) => there(index) && !there(index - 1) && !there(index + 1));

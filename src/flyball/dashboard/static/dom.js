@@ -1,6 +1,6 @@
-// Elements and numbers. Text only ever becomes a text node: nothing that an application says is read as HTML.
+// Elements and numbers. Text becomes a text node, never HTML, whatever an application says.
 
-/** An element. `on…` are listeners, other attributes are set as they are; false, null and undefined are left out. */
+/** An element. `on…` attributes are listeners; attributes that are false, null or undefined are left out. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -22,12 +22,12 @@ export function s(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Change an element's text only where it differs, so that a screen reader and the layout have peace. */
+/** Set an element's text, unless it is the same: screen readers and the layout notice every change. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Keep one child per item, in order, by key. `make` gives an element, `fill` brings it up to date. */
+/** Keep one child per item, in order, by key. `make` creates an element, `fill` updates it. */
 export function keyed(parent, items, key, make, fill) {
   const known = parent.known ?? (parent.known = new Map());
   const wanted = new Set();
@@ -49,7 +49,7 @@ export function keyed(parent, items, key, make, fill) {
   }
 }
 
-/** A function that does the work once, before the next picture is drawn, however often it is called until then. */
+/** A function that does the work once before the next frame, however often it is called. */
 export function soon(work) {
   let asked = false;
   return () => {
@@ -64,7 +64,7 @@ export function soon(work) {
 
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** A number with three digits that count: 0.12, 4.5, 83, 1,250. "–" for nothing. */
+/** A number with about three digits that count: 0.12, 4.5, 83, 1,250. "–" for none. */
 export function number(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
@@ -94,7 +94,7 @@ const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" })
 
 export const clock = (at) => CLOCK.format(at * 1000);
 
-/** Time of day, with the day where it is not today. */
+/** The time of day, with the date unless it is today. */
 export function when(at) {
   const date = new Date(at * 1000);
   return date.toDateString() === new Date().toDateString() ? clock(at) : `${DAY.format(date)} ${clock(at)}`;

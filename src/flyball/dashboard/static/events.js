@@ -32,7 +32,7 @@ export class Events {
     );
   }
 
-  /** The newest events; answers the number of the last one. */
+  /** Load the newest events; returns the number of the last one. */
   async load() {
     const found = await get("/api/decisions", { limit: PAGE });
     const last = found.at(-1)?.id ?? 0;

@@ -1,4 +1,4 @@
-// Every instance in a row, and the two orders that are about instances: scale a service, drain one.
+// A table of instances, and two orders: scale a service, drain an instance.
 
 import { bytes, h, keyed, lasting, number, percent, say, words } from "./dom.js";
 import { chosen } from "./now.js";
@@ -31,7 +31,7 @@ export class Instances {
   #scale({ name, capacity }) {
     const wish = h("input", { type: "number", min: "0", max: String(capacity.max), value: String(capacity.desired), id: `wish-${name}`, required: true });
     wish.addEventListener("input", () => (wish.touched = true));
-    const hold = h("select", { "aria-label": `How long policies leave ${name} alone` }, ...[[0, "policies go on at once"], [300, "hold 5 min"], [3600, "hold 1 h"]].map(([value, text]) => h("option", { value }, text)));
+    const hold = h("select", { "aria-label": `How long policies leave ${name} alone` }, ...[[0, "policies continue at once"], [300, "hold 5 min"], [3600, "hold 1 h"]].map(([value, text]) => h("option", { value }, text)));
     const form = h("form", { class: "scale" }, h("label", { for: wish.id }, `${name}: instances wanted`), wish, hold, h("button", {}, "Scale"), h("span", { class: "small held" }));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -86,7 +86,7 @@ function fill(row, one) {
   orders.lastChild.disabled = one.lifecycle === "draining" || one.lifecycle === "terminating";
 }
 
-/** What the last check said, and how old that is at most. */
+/** What the last health check said, and how often it is made. */
 function check(one) {
   if (one.lifecycle === "launching") return one.detail ? `starting: ${one.detail}` : "starting";
   if (one.health === "healthy") return `${one.check.path} passes, every ${number(one.check.interval_s)} s`;

@@ -1,9 +1,9 @@
-// The stream from the control plane, and questions and orders to it.
+// The live stream of the control plane, questions and orders to it.
 
 const SILENCE_MS = 3500; // a state comes every second
 const AGAIN_MS = 1000;
 
-/** Tells "state", "decision" (both with `detail`), "up" (connected, first or again) and "down". */
+/** Dispatches "state" and "decision" (both with `detail`), "up" (connected or connected again) and "down". */
 export class Live extends EventTarget {
   #source = null;
   #last = null;
@@ -11,7 +11,7 @@ export class Live extends EventTarget {
   #up = false;
   #again = null;
 
-  /** Begin after the decision of that number. */
+  /** Start after the decision with this number. */
   start(after) {
     this.#last = after;
     this.#open();
@@ -22,14 +22,14 @@ export class Live extends EventTarget {
     clearTimeout(this.#again);
     this.#again = null;
     this.#source?.close();
-    // A browser sends Last-Event-ID only when it comes back by itself; a new source says the number in the address.
+    // Browsers send Last-Event-ID only when they reconnect by themselves; a new source puts the number in its address.
     this.#source = new EventSource(this.#last === null ? "/api/live" : `/api/live?after=${this.#last}`);
     this.#source.addEventListener("state", (event) => {
       this.#heard = performance.now();
       this.dispatchEvent(new CustomEvent("state", { detail: JSON.parse(event.data) }));
       if (this.#up) return;
       this.#up = true;
-      this.dispatchEvent(new Event("up")); // after the state, so that what was missed is asked for up to it
+      this.dispatchEvent(new Event("up")); // after the state, so that reloads reach up to it
     });
     this.#source.addEventListener("decision", (event) => {
       if (event.lastEventId) this.#last = Number(event.lastEventId);
@@ -57,7 +57,7 @@ export class Live extends EventTarget {
   }
 }
 
-/** Ask. Raises an Error with the control plane's sentence. */
+/** Get an answer. Throws an Error with the control plane's sentence. */
 export async function get(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
   const parameters = new URLSearchParams();

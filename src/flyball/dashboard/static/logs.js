@@ -1,4 +1,4 @@
-// The last lines of any log: instances, builds, stores, the balancer. They are shown as they are, as text.
+// The last lines of a log, as plain text: instances, builds, stores, the balancer.
 
 import { h, keyed, say } from "./dom.js";
 import { get } from "./live.js";
@@ -7,7 +7,9 @@ const EVERY_MS = 1000;
 const LINES = 400;
 
 export class Logs {
+  #of = ""; // whose lines these are
   #lines = [];
+  #instead = "loading"; // stands where there are no lines
   #seen = false;
   #asked = 0;
 
@@ -30,35 +32,43 @@ export class Logs {
     }, EVERY_MS);
   }
 
-  async load() {
-    const names = (await get("/api/logs")).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    const chosen = this.name.value;
-    keyed(this.name, names, (name) => name, (name) => h("option", { value: name }, name), () => {});
-    const newest = names.findLast((name) => !/^(access|envoy|control|build-|store-)/.test(name)) ?? names[0];
-    this.name.value = names.includes(chosen) && chosen ? chosen : newest ?? "";
+  /** List the logs. The chosen one stays in the list when its file is gone. */
+  async load(chosen = this.name.value) {
+    const kept = (await get("/api/logs")).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    const names = chosen && !kept.includes(chosen) ? [chosen, ...kept] : kept;
+    const newest = kept.findLast((name) => !/^(access|envoy|control|build-|store-)/.test(name)) ?? kept[0];
+    keyed(this.name, names, (name) => name, (name) => h("option", { value: name }), (option, name) => say(option, kept.includes(name) ? name : `${name} (gone)`));
+    this.name.value = chosen || newest || "";
+    if (!this.name.value) this.#put("", [], "There is no log yet.");
   }
 
   /** Go to the log of that name. */
   async show(name) {
-    await this.load();
-    if (![...this.name.options].some((option) => option.value === name)) this.name.prepend(h("option", { value: name }, name));
-    this.name.value = name;
+    await this.load(name);
     this.section.scrollIntoView();
     this.text.focus({ preventScroll: true });
     await this.#ask();
   }
 
   async #ask() {
-    if (!this.name.value) return;
+    const name = this.name.value;
+    if (!name) return;
     const asked = ++this.#asked;
+    if (name !== this.#of) this.#put(name, [], "loading");
     try {
-      const lines = await get(`/api/logs/${encodeURIComponent(this.name.value)}`, { lines: LINES });
-      if (asked !== this.#asked) return;
-      this.#lines = lines;
+      const lines = await get(`/api/logs/${encodeURIComponent(name)}`, { lines: LINES });
+      if (asked === this.#asked) this.#put(name, lines, "Nothing was written.");
     } catch (error) {
-      if (asked !== this.#asked || error instanceof TypeError) return; // away: what was read stays
-      this.#lines = [error.message];
+      if (asked !== this.#asked) return;
+      if (!(error instanceof TypeError)) this.#put(name, [], error.message);
+      else if (!this.#lines.length) this.#put(name, [], "The control plane does not answer."); // lines that were read stay
     }
+  }
+
+  #put(name, lines, instead) {
+    this.#of = name;
+    this.#lines = lines.some((line) => line.trim()) ? lines : [];
+    this.#instead = instead;
     this.#draw();
   }
 
@@ -66,7 +76,7 @@ export class Logs {
     const sought = this.words.value.toLowerCase();
     const shown = sought ? this.#lines.filter((line) => line.toLowerCase().includes(sought)) : this.#lines;
     const bottom = this.text.scrollHeight - this.text.scrollTop - this.text.clientHeight < 30;
-    say(this.text, shown.length ? shown.join("\n") : this.#lines.length ? "no line has these words" : "nothing was written");
+    say(this.text, shown.length ? shown.join("\n") : this.#lines.length ? "No line has these words." : this.#instead);
     if (bottom) this.text.scrollTop = this.text.scrollHeight;
   }
 }

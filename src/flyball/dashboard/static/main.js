@@ -1,4 +1,4 @@
-// The page: which service, which time range, and every part brought up to date by the live stream.
+// The page: the chosen service and time range, and all parts, updated by the live stream.
 
 import { clock, h, keyed, say, soon } from "./dom.js";
 import { Events } from "./events.js";
@@ -14,9 +14,9 @@ import { Traffic } from "./traffic.js";
 import { Why } from "./why.js";
 
 const RANGES = { "5 min": 300, "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400, "7 days": 604800 };
-const FRESH_MS = 60000; // longer ranges are read anew: their open minute is only a sample
-const SLOW_MS = 10000; // stores and pushes are asked for this often
-const SOON_MS = 1000; // pushes, while one is on its way
+const FRESH_MS = 60000; // ranges by the minute are reloaded: the open minute is only a sample
+const SLOW_MS = 10000; // between looks at stores and pushes
+const SOON_MS = 1000; // between looks at pushes while one runs
 
 const body = (id) => document.querySelector(`#${id} .body`);
 const shown = { service: null, range: 300, state: null, loaded: 0, downAt: null };
@@ -34,7 +34,7 @@ const parts = {
   stores: new Stores(body("stores")),
 };
 
-/** What can fail while the control plane is away is asked again when it is back. */
+/** Ignore failures: everything is loaded again when the control plane is back. */
 const quietly = (work) => work.catch((error) => console.debug(error.message));
 
 function show() {
@@ -61,9 +61,9 @@ function show() {
 function notice(state) {
   const element = document.getElementById("notice");
   const text = shown.downAt !== null
-    ? `The control plane does not answer since ${clock(shown.downAt)}. Instances and the balancer go on without it; what you see is from before. Start it again with: flyball up`
+    ? `The control plane has not answered since ${clock(shown.downAt)}. Instances and the balancer continue without it; this page shows the state of that time. To start it again: flyball up`
     : state?.stopping ? "The application is being stopped."
-    : state?.control.journal_error ? `Going on without the journal: ${state.control.journal_error}` : "";
+    : state?.control.journal_error ? `The control plane continues without its journal: ${state.control.journal_error}` : "";
   element.hidden = text === "";
   say(element, text);
 }
@@ -111,7 +111,7 @@ function reloadAll() {
   for (const part of [parts.rollouts, parts.pipeline, parts.map, parts.stores, parts.events, logs]) quietly(part.load());
 }
 
-/** The choice stays in the address, for reloads and bookmarks. */
+/** Keep the choice in the address, for reloads and bookmarks. */
 function remember() {
   const choice = new URLSearchParams({ ...(shown.service ? { service: shown.service } : {}), range: shown.range });
   history.replaceState(null, "", `?${choice}${location.hash}`);

@@ -1,4 +1,4 @@
-// The way of a request: listener, rules, target groups with their instances, stores; lines between them where there is room.
+// The path of a request: listener, rules, target groups with their instances, stores. Lines join them on wide screens.
 
 import { h, keyed, number, plural, s, say, words } from "./dom.js";
 import { get } from "./live.js";

@@ -1,9 +1,9 @@
-// One service or all of them together, at this moment.
+// The numbers of now, for one service or for all together.
 
-/** The services that are shown: the chosen one, or all. */
+/** The chosen service, or all. */
 export const chosen = (state, service) => state.services.filter((one) => service === null || one.name === service);
 
-/** Capacity and metrics of several services as of one: rates and capacities added, the worst latency, weighted use. */
+/** Several services as one: rates and capacities added, the worst latency, use averaged over instances. */
 export function together(services) {
   const sum = (pick) => services.reduce((total, one) => total + pick(one), 0);
   const worst = (name) => services.reduce((most, { metrics }) => larger(most, metrics.latency_ms[name]), null);
@@ -33,7 +33,7 @@ function weighted(services, name) {
   return weight ? known.reduce((total, one) => total + one.metrics[name] * one.capacity.in_service, 0) / weight : null;
 }
 
-/** What is counted for "Healthy: n/n": all that serve or are about to. */
+/** The counts behind "Healthy: n/n". Instances that leave do not count. */
 export function health(instances) {
   const staying = instances.filter((one) => one.lifecycle === "launching" || one.lifecycle === "in_service");
   return {

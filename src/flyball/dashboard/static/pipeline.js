@@ -1,4 +1,4 @@
-// What was pushed: each run of the pipeline with its stages, how long they took, and their logs.
+// The pipeline: a run for each push, with its stages, their durations and logs.
 
 import { h, keyed, lasting, say, when } from "./dom.js";
 import { get } from "./live.js";
@@ -16,7 +16,7 @@ export class Pipeline {
     root.after(this.root);
   }
 
-  /** Whether a run is on its way, so that it is worth to ask again soon. */
+  /** Whether a run is going on, so that the next look comes soon. */
   get busy() {
     return this.#busy;
   }
@@ -44,7 +44,7 @@ function fill(item, stage) {
   item.dataset.status = stage.status;
   const skipped = stage.status === "skipped";
   item.dataset.log = stage.log ?? "";
-  item.lastChild.hidden = skipped || !stage.log; // a rollout has one once an instance has failed
+  item.lastChild.hidden = skipped || !stage.log; // a rollout has a log only when an instance has failed
   say(item.firstChild, `${SIGNS[stage.status] ?? ""} ${stage.name}${skipped ? " skipped" : took(stage)}${stage.status === "failed" && stage.message ? `: ${stage.message}` : ""}`);
 }
 

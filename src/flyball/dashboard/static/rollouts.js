@@ -1,4 +1,4 @@
-// Releases and rollouts of each service: how far, what may still go wrong, and the way back.
+// Releases and rollouts of each service: progress, gates, and orders to deploy and roll back.
 
 import { h, keyed, lasting, plural, say, when, words } from "./dom.js";
 import { get } from "./live.js";
@@ -27,7 +27,7 @@ export class Rollouts {
     try {
       this.#releases = await get("/api/releases");
     } catch {
-      // the page says already that the control plane is away; it asks again when it is back
+      // the page already says that the control plane is away, and loads again when it is back
     }
     this.#asking = false;
     if (this.last) this.show(...this.last);
@@ -74,14 +74,14 @@ export class Rollouts {
   }
 
   async #back(service, release) {
-    const yes = await ask(`Roll ${service} back to release ${release}?`, "A rollout under the same rules as any other: no request is lost.", "Roll back");
-    if (yes) await order(`/api/services/${encodeURIComponent(service)}/rollback`, { release }, "Nothing to do");
+    const yes = await ask(`Roll ${service} back to release ${release}?`, "This is a rollout under the same rules as any other. No request is lost.", "Roll back");
+    if (yes) await order(`/api/services/${encodeURIComponent(service)}/rollback`, { release }, "There is nothing to do");
   }
 
   async #deploy(service) {
-    const yes = await ask(`Deploy ${service}?`, "Makes a release of the source beside the file as it lies, builds it and rolls it out.", "Deploy");
+    const yes = await ask(`Deploy ${service}?`, "The source beside the file, as it is now, becomes a release, is built and rolled out.", "Deploy");
     if (!yes) return;
-    tell(`Taking the source of ${service}`);
+    tell(`Reading the source of ${service}`);
     await order(`/api/services/${encodeURIComponent(service)}/deploy`, { note: "dashboard" }, "Nothing has changed since the last release");
   }
 }
@@ -90,10 +90,10 @@ function standing({ release, building, rollout }) {
   if (rollout === null && release === null && building === null) return "No release yet.";
   if (rollout === null) return building === null ? `Release ${release ?? "–"} serves.` : `Release ${building} is being built; release ${release ?? "–"} serves.`;
   const way = rollout.from === null ? `first release, ${rollout.to}` : `from release ${rollout.from} to ${rollout.to}`;
-  return { running: `Rollout ${way}.`, baking: `Rollout ${way}: all instances are new, alarms are watched.`, rolling_back: `Rolling back ${way}: ${rollout.why}.`, stalled: `Rollout ${way} has stalled: ${rollout.why}.`, rollback_failed: `Rollback ${way} has failed: ${rollout.why}.` }[rollout.phase] ?? words(rollout.phase);
+  return { running: `Rollout ${way}.`, baking: `Rollout ${way}: all instances are new; alarms are watched.`, rolling_back: `Rolling back ${way}: ${rollout.why}.`, stalled: `Rollout ${way} has stalled: ${rollout.why}.`, rollback_failed: `Rollback ${way} has failed: ${rollout.why}.` }[rollout.phase] ?? words(rollout.phase);
 }
 
-/** Old and new instances as counts and bars, and the gates. */
+/** Show old and new instances as counts and bars, and the gates. */
 function showProgress(root, { rollout, instances, capacity }, at) {
   const of = (release, lifecycle) => instances.filter((one) => one.release === release && one.lifecycle === lifecycle).length;
   const fresh = of(rollout.to, "in_service");
@@ -107,12 +107,12 @@ function showProgress(root, { rollout, instances, capacity }, at) {
   const gates = [
     rules.failures_allowed === null ? `${plural(rollout.failures, "failed instance")}, no circuit breaker` : `Circuit breaker: ${rollout.failures} of ${rules.failures_allowed} failed instances`,
     `Minimum healthy: ${rules.minimum_healthy}`, `Maximum running: ${rules.maximum}`, `Traffic to the new release: ${rollout.percent} %`,
-    rules.rollback ? "Rolls back by itself" : "Rollback is off",
+    rules.rollback ? "Rolls back by itself" : "Does not roll back",
   ];
   keyed(root.querySelector(".gates"), [...gates.keys()], (position) => position, () => h("li"), (item, position) => say(item, gates[position]));
 }
 
-/** Source, build and rollout of a release, as far as they went. */
+/** How far source, build and rollout of a release are. */
 function stages({ status }, rolling) {
   if (status === "building") return ["done", "running", "waits"];
   if (status === "build_failed") return ["done", "failed", "not begun"];

@@ -1,4 +1,4 @@
-// The stores, and a look into Redis that changes nothing.
+// The stores, and a read-only look into Redis.
 
 import { h, keyed, lasting, plural, say } from "./dom.js";
 import { get } from "./live.js";

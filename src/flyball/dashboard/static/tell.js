@@ -1,4 +1,4 @@
-// Asking before something is done, and saying what came of it.
+// Questions before an order, and sentences about its outcome.
 
 import { say } from "./dom.js";
 import { act } from "./live.js";
@@ -7,7 +7,7 @@ const dialog = document.getElementById("ask");
 const told = document.getElementById("told");
 let fading = 0;
 
-/** A sentence that goes away by itself. */
+/** Show a sentence for some seconds. */
 export function tell(text, bad = false) {
   told.dataset.bad = bad ? "yes" : "no";
   say(told, text);
@@ -18,10 +18,10 @@ export function tell(text, bad = false) {
 let answer = () => {};
 
 dialog.addEventListener("close", () => {
-  if (!dialog.open) answer(dialog.returnValue === "yes"); // open: the next question came before this event
+  if (!dialog.open) answer(dialog.returnValue === "yes"); // still open: the next question came before this event
 });
 
-/** Whether the user wants it. */
+/** Ask a question; resolves to whether the user agrees. */
 export function ask(title, text, yes) {
   answer(false);
   say(document.getElementById("ask-title"), title);
@@ -34,7 +34,7 @@ export function ask(title, text, yes) {
   });
 }
 
-/** Do it, and say what the control plane decided. */
+/** Give an order and tell what the control plane decided. */
 export async function order(path, body, done) {
   try {
     const events = await act(path, body);

@@ -1,4 +1,4 @@
-// The six tiles of a monitoring dashboard, in their order and words.
+// The six tiles, in the order and words of a monitoring dashboard.
 
 import { h, number, percent, plural, say } from "./dom.js";
 import { chosen, health, together } from "./now.js";
@@ -40,9 +40,9 @@ export class Tiles {
     parts.errors.classList.toggle("bad", now.eps > 0);
     parts.bar.value = Math.min(now.cpu ?? 0, 100);
     say(parts.cpu, percent(now.cpu));
-    say(parts.memory, `of what is reserved; memory ${percent(now.memory)}`);
+    say(parts.memory, `of the reserved CPU; memory ${percent(now.memory)}`);
     for (const name of ["p50", "p95", "p99"]) say(parts[name], now[name] === null ? "–" : `${number(Math.round(now[name] * 10) / 10)}ms`);
-    say(parts.slow, now.p50 === null ? "no requests just now" : "of the last second");
+    say(parts.slow, now.p50 === null ? "no requests in the last second" : "in the last second");
     const good = well.all > 0 && well.healthy === well.all;
     say(parts.health, `Healthy: ${well.healthy}/${well.all}${good ? " ✓" : ""}`);
     parts.health.classList.toggle("bad", well.unhealthy > 0 || well.healthy === 0);

@@ -1,4 +1,4 @@
-// Why it scaled: each service's metric against its thresholds, what was wanted and what there was, and every decision.
+// Why it scaled: a service's metric and thresholds, its wanted and actual instances, and every decision.
 
 import { Chart, MARKS } from "./charts.js";
 import { h, keyed, number, say, soon, when } from "./dom.js";
@@ -93,7 +93,7 @@ class Panel {
     if (this.last) this.#draw(Math.max(this.last.at, this.#decisions.at(-1)?.at ?? 0));
   });
 
-  /** Go on measuring while another service is shown. */
+  /** Collect data also while another service is shown. */
   keep(service, at) {
     if (this.range) this.#series.add([service], at);
   }
@@ -126,7 +126,7 @@ class Panel {
     this.show(this.last.service, this.last.at);
   }
 
-  /** The two charts; made anew when the metric or its thresholds change. */
+  /** Make the two charts, again when the metric or its thresholds change. */
   #chart(service) {
     const limits = service.alarms.filter((alarm) => alarm.metric === this.#metric);
     const now = JSON.stringify([this.#metric, limits.map((one) => [one.name, one.value, one.comparison])]);
@@ -179,14 +179,14 @@ class Panel {
 
 const short = (metric) => (UNITS[metric].startsWith(" per") ? "/min" : UNITS[metric]);
 
-/** A column as the policies see it: requests per instance and minute, errors in percent of requests. */
+/** A column in the units of policies: requests per instance and minute, errors in percent of requests. */
 function measured(columns, metric) {
   if (metric === "requests") return columns.rps.map((rps, i) => (rps === null || !columns.in_service[i] ? null : (60 * rps) / columns.in_service[i]));
   if (metric === "errors") return columns.eps.map((eps, i) => (eps === null || !columns.rps[i] ? null : (100 * eps) / columns.rps[i]));
   return columns[metric];
 }
 
-/** How it stands, in one sentence. */
+/** The state of a service in one sentence. */
 function sentence(service, last) {
   const { desired, in_service: there, min, max } = service.capacity;
   const alarmed = service.alarms.filter((alarm) => alarm.state === "ALARM" && !alarm.name.startsWith("rollout"));

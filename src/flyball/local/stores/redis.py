@@ -7,7 +7,6 @@ acknowledged, also after kill -9.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import os
 import platform
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from flyball.core.control.observation import StoreSeen
 from flyball.core.errors import Failed
@@ -27,9 +28,10 @@ from flyball.local.process.ports import can_listen, free_port
 from flyball.local.process.processes import Process
 from flyball.local.process.watch import Watch
 
+from .client import TIMEOUT_S, client
+
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 2.0
 LOOK_EVERY_S = 0.02
 PID_FILE = "server.pid"
 # With "no" each write goes to the kernel before it is acknowledged, so that kill -9 loses nothing. "everysec" puts
@@ -169,30 +171,18 @@ async def _until_ready(server: Redis) -> None:
 async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            answer, pid = await _ask(server.port)
-    except TimeoutError:
-        return f"no answer on port {server.port} within {ANSWER_TIMEOUT_S:g} s"
-    except (OSError, asyncio.IncompleteReadError) as error:
+        async with client(server.port) as asked, asyncio.timeout(TIMEOUT_S):
+            about = await asked.info("server")  # answers also while data is read
+            if about["process_id"] != server.process.pid:
+                return f"another program answers on port {server.port}"
+            await asked.ping()
+    except (BusyLoadingError, ResponseError) as error:
+        return str(error)
+    except (TimeoutError, RedisTimeout):
+        return f"no answer on port {server.port} within {TIMEOUT_S:g} s"
+    except RedisError as error:
         return f"no connection to port {server.port}: {error}"
-    if pid != server.process.pid:
-        return f"another program answers on port {server.port}"
-    return None if answer == "+PONG" else answer
-
-
-async def _ask(port: int) -> tuple[str, int]:
-    """The answer to PING, and the server's pid (INFO answers also while data is read)."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"PING\r\nINFO server\r\n")
-        answer = (await reader.readuntil(b"\r\n")).decode(errors="replace").strip()
-        while not (line := await reader.readuntil(b"\r\n")).startswith(b"process_id:"):
-            pass
-        return answer, int(line.removeprefix(b"process_id:"))
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+    return None
 
 
 async def stop(process: Process) -> None:
