@@ -72,7 +72,7 @@ def observer() -> Observer:
 
 
 async def look(observer: Observer, now: float, *, sampled: bool = True):
-    return await observer.observe(news=(), intents=(), sampled=sampled, now=now)
+    return await observer.observe(sampled=sampled, now=now)
 
 
 async def test_use_is_a_share_of_the_reservation(observer: Observer) -> None:

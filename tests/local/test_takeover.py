@@ -1,4 +1,4 @@
-"""What a control plane that starts goes on with."""
+"""What a starting control plane takes over."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@ import asyncio
 from pathlib import Path
 
 from flyball.core.errors import NotRunning
+from flyball.core.model import Application
+from flyball.local import leftovers
+from flyball.local.face import free_port, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.process import processes
-from flyball.local.process.ports import free_port
-from flyball.local.runtime import Runtime
+from flyball.local.start import start
 
-from . import leftovers, talk
+from . import talk
 from .client import Control
 from .files import find_running, load
 from .up import until_gone
@@ -38,14 +39,13 @@ def run(path: Path | None) -> int:
 
 def _stop_leftovers(file: Path, paths: StateDirectory) -> int:
     app = leftovers.application(paths) or load(file)
-    balancer = processes.load(paths.processes / "balancer.json")
     # A balancer that is gone is started once more to drain; its old port may be somebody else's by now.
-    port = None if balancer is not None and processes.alive(balancer[0]) else free_port()
-    return asyncio.run(_taken_over_and_stopped(Runtime(app, file=file, port=port)))
+    port = None if leftovers.balancer_alive(paths) else free_port()
+    return asyncio.run(_taken_over_and_stopped(app, file, port))
 
 
-async def _taken_over_and_stopped(runtime: Runtime) -> int:
-    await runtime.start()
+async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:
+    runtime = await start(app, file=file, port=port)
     work = asyncio.ensure_future(runtime.run())
     await runtime.stop()
     await work

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from flyball.core.errors import FileError, NotRunning
+from flyball.local import leftovers
+from flyball.local.face import logs
 from flyball.local.paths import StateDirectory
-from flyball.local.process import logs
 
-from . import leftovers, talk
+from . import talk
 from .files import find_running
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.

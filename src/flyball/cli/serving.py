@@ -17,11 +17,11 @@ from typing import Any
 
 import uvicorn
 
+from flyball.core.control.reasons import Event
 from flyball.core.errors import FlyballError
 from flyball.dashboard.panel import open_panel
 from flyball.local import control_api
-from flyball.local.process import processes
-from flyball.local.record.journal import Event
+from flyball.local.face import processes
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1
@@ -37,10 +37,10 @@ class Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(runtime: Runtime) -> AsyncIterator[dict[str, Any]]:
+async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
     """Serve the control API while the block runs; gives what `control.json` holds."""
     socket = runtime.paths.sockets / "control.sock"
-    control: dict[str, Any] = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
+    control: control_api.Control = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
     panel = open_panel(runtime, control)
     control["dashboard"] = panel.url
     socket.unlink(missing_ok=True)
@@ -70,7 +70,7 @@ def _config(app: Any, **where: Any) -> uvicorn.Config:
     )
 
 
-def _write(path: Path, control: dict[str, Any]) -> None:
+def _write(path: Path, control: control_api.Control) -> None:
     me = processes.identify(os.getpid())
     assert me is not None
     temporary = path.with_suffix(".new")
@@ -83,12 +83,14 @@ async def serve(
     runtime: Runtime,
     *,
     on_event: Callable[[Event], None],
-    on_started: Callable[[Runtime, dict[str, Any]], None],
+    on_started: Callable[[Runtime, control_api.Control], None],
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:
-    """Run until stopped; the exit code. `watcher` is an async function that runs beside and may end it by returning."""
-    await runtime.start()
+    """Run what `flyball.local.start` made until it is stopped; the exit code.
+
+    `watcher` is an async function that runs beside and may end it by returning.
+    """
     runtime.listeners.add(on_event)
     ending = _Ending(runtime, interrupt_stops=interrupt_stops)
     work = asyncio.ensure_future(runtime.run())
@@ -114,7 +116,7 @@ async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
     try:
         await runtime.converge()
     except (FlyballError, OSError):
-        if not runtime.adopted:
+        if not runtime.taken_over:
             await runtime.stop()
             await work
         raise

@@ -1,30 +1,33 @@
 """The loop: observe, step, apply, write down. All decisions are the core's; this only keeps time.
 
-A tick comes every second (or every `period`, where that is shorter), just after the end of a datapoint; in between the
-loop runs when something happened: a process exited or became ready, a build ended, an operator asked for something.
+Beside its ticks the loop runs when something happened: a process exited or became ready, a build ended, an operator
+asked for something.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from flyball.core.control import cadence
 from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown, StoreSeen
-from flyball.core.control.state import Lifecycle, State
+from flyball.core.control.reasons import Event
+from flyball.core.control.state import State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
+from flyball.core.view.look import with_samples_of
 
 from .observe import Observer
-from .record.journal import Event, Journal
+from .record.journal import Journal
 
-POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
-AFTER_BOUNDARY_S = 0.01
+News = BuildSeen | StoreSeen
+Asked = tuple[Intent, asyncio.Future[list[Event]]]
 
 log = structlog.get_logger()
 
@@ -44,8 +47,63 @@ class Clock:
         return time.clock_gettime(self._since) + self._offset
 
 
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """What waits for the next step: intents of operators, ends of builds, deaths of stores. Each wakes the loop."""
+
+    news: list[News] = field(default_factory=list)
+    intents: list[Asked] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
+
+    def wake(self) -> None:
+        """Something happened: look again now."""
+        self._wake.set()
+
+    def hear(self, news: News) -> None:
+        """A build ended, or a store died: tell the next step."""
+        self.news.append(news)
+        self.wake()
+
+    async def submit(self, intent: Intent) -> list[Event]:
+        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
+
+        None when the loop has ended: nobody will take it.
+        """
+        if self._closed:
+            return []
+        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        self.intents.append((intent, answer))
+        self.wake()
+        return await answer
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something happens, at most so long."""
+        if timeout_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
+                    await self._wake.wait()
+        self._wake.clear()
+
+    def take(self) -> tuple[list[News], list[Asked]]:
+        """All that waits; from now on the taker has it."""
+        taken = self.news, self.intents
+        self.news, self.intents = [], []
+        return taken
+
+    def close(self) -> None:
+        """Nobody will take anything any more."""
+        self._closed = True
+        for _, answer in self.intents:
+            if not answer.done():
+                answer.set_result([])
+
+
 class Loop:
-    """Owns the state. `apply` carries out a step's actions; `publish` hears every event."""
+    """Owns the application as it is now, its state, and what was `seen` last, with the newest samples.
+
+    `apply` carries out a step's actions; `publish` hears every event.
+    """
 
     def __init__(
         self,
@@ -54,44 +112,22 @@ class Loop:
         *,
         journal: Journal,
         observer: Observer,
-        apply: Callable[[Step], None],
+        inbox: Inbox,
+        apply: Callable[[Application, Step], None],
         publish: Callable[[list[Event], bool], None],
         clock: Clock,
     ) -> None:
         self.app = app
         self.state = state
+        self.seen = Observation()
         self.journal_error: str | None = None
         self._journal = journal
         self._observer = observer
+        self._inbox = inbox
         self._apply = apply
         self._publish = publish
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._news: list[BuildSeen | StoreSeen] = []
-        self._intents: list[tuple[Intent, asyncio.Future[list[Event]]]] = []
-        self._ended = False
         self._next_tick = clock.now()
-
-    def wake(self) -> None:
-        """Something happened: look again now."""
-        self._wake.set()
-
-    def hear(self, news: BuildSeen | StoreSeen) -> None:
-        """A build ended, or a store died: tell the next step."""
-        self._news.append(news)
-        self.wake()
-
-    async def submit(self, intent: Intent) -> list[Event]:
-        """Give an operator's intent to the next step; that step's events of its service, once they are written down.
-
-        None when the loop has ended: nobody will take it.
-        """
-        if self._ended:
-            return []
-        answer: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
-        self._intents.append((intent, answer))
-        self.wake()
-        return await answer
 
     async def run(self, until: Callable[[State], bool]) -> None:
         """Step until `until` holds for the state."""
@@ -99,10 +135,7 @@ class Loop:
             while not until(self.state):
                 await self._step(sampled=await self._wait())
         finally:
-            self._ended = True
-            for _, answer in self._intents:
-                if not answer.done():
-                    answer.set_result([])
+            self._inbox.close()
 
     async def _step(self, *, sampled: bool) -> None:
         try:
@@ -114,44 +147,32 @@ class Loop:
 
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
-        timeout_s = self._next_tick - self._clock.now()
-        if timeout_s > 0:
-            if self._changing():
-                timeout_s = min(timeout_s, POLL_S)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):  # not wait_for, which before 3.12 may swallow a cancellation
-                    await self._wake.wait()
-        self._wake.clear()
+        now = self._clock.now()
+        await self._inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
         now = self._clock.now()
         if now < self._next_tick:
             return False
-        tick_s = min([1.0, *(service.scaling.period_s for service in self.app.services)])
-        ticks = math.floor((now - self.state.origin) / tick_s) + 1
-        self._next_tick = self.state.origin + ticks * tick_s + AFTER_BOUNDARY_S
+        self._next_tick = cadence.next_tick(self.app, self.state, now=now)
         return True
 
-    def _changing(self) -> bool:
-        return any(
-            one.lifecycle is Lifecycle.DRAINING or (one.lifecycle is Lifecycle.LAUNCHING and one.ready_at is not None)
-            for one in self.state.instances
-        )
-
     async def _once(self, *, sampled: bool) -> None:
-        news, self._news = self._news, []
-        intents, self._intents = self._intents, []
+        news, intents = self._inbox.take()
         now = self._clock.now()
         before = self.state
         try:
-            seen = await self._observer.observe(
-                news=news, intents=[intent for intent, _ in intents], sampled=sampled, now=now
+            seen = replace(
+                await self._observer.observe(sampled=sampled, now=now),
+                builds=tuple(one for one in news if isinstance(one, BuildSeen)),
+                stores=tuple(one for one in news if isinstance(one, StoreSeen)),
+                intents=tuple(intent for intent, _ in intents),
             )
             done = step(self.app, before, seen, now=now)
             quiet = not (sampled or done.actions or done.reasons or intents or news)
             # Written down before it is carried out: after a crash in between, the next step asks for the same again.
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
-            self.state = done.state
+            self.state, self.seen = done.state, with_samples_of(seen, self.seen)
         except BaseException as error:
-            self._news = [*news, *self._news]  # it happens once, so nobody else would tell
+            self._inbox.news[:0] = news  # it happens once, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)
@@ -160,7 +181,7 @@ class Loop:
             if not answer.done():
                 answer.set_result(_of_its_service(intent, events))
         try:
-            self._apply(done)
+            self._apply(self.app, done)
             self._observer.forget_gone()
         finally:  # what was decided is told, also when it could not be carried out: it will be asked for again
             self._publish(events, sampled)
@@ -170,9 +191,9 @@ class Loop:
             events = self._journal.record(self.app, before, seen, done, now=now)
             self.journal_error = None
         except FlyballError as error:
-            # The application matters more than its diary: go on, say it once.
+            # The application matters more than its diary: it keeps running, and this is said once.
             if self.journal_error is None:
-                log.warning("going on without the journal", error=str(error))
+                log.warning("running without the journal", error=str(error))
             self.journal_error = str(error)
             events = [Event(id=0, at=now, reason=reason) for reason in done.reasons]
         return events

@@ -1,7 +1,6 @@
-"""The control plane of one application on this machine: puts the parts together, starts, adopts, stops.
+"""The control plane of one application on this machine: what an operator, a push or the file can ask of it.
 
-Envoy, the stores and the instances outlive it. A control plane that starts where another one died takes them all over
-and starts nothing twice; `stop` ends everything, `leave` ends only the control plane.
+Envoy, the stores and the instances outlive it: `stop` ends everything, `leave` ends only the control plane.
 """
 
 from __future__ import annotations
@@ -10,167 +9,113 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
-from filelock import FileLock
 
-from flyball.core.control.observation import BuildSeen, Deploy, Intent, ReleaseSpec, Rollback, Shutdown
+from flyball.core.control.observation import Deploy, Intent, ReleaseSpec, Rollback, Shutdown
+from flyball.core.control.reasons import Event
 from flyball.core.control.state import ReleaseStatus, State
+from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
+from flyball.core.plan import must_be_possible
+from flyball.core.view import look
+from flyball.core.view.as_json import Place
+from flyball.core.view.views import ApplicationView
 
-from . import changes, plan, takeover, view
+from . import changes
 from .apply import Applier
 from .envoy import certificate
-from .envoy.balancer import Balancer
-from .instances.detect import detect
-from .instances.instances import Instances
-from .loop import Clock, Loop
+from .loop import Clock, Inbox, Loop
+from .machine import Machine
 from .observe import Observer
-from .paths import StateDirectory
 from .pipeline import git_remote
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
-from .process import logs
 from .record.history import History
-from .record.journal import Event, Journal
+from .record.journal import Journal
 from .releases.specs import Specs, needed
-from .rollouts import current
-from .stores.stores import Stores
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
+KEEP_EVERY_S = 2.0
 
 
 class Runtime:
-    """One application, running. `file` is its flyball.toml; state lies in `.flyball/` beside it.
+    """One application, running. `flyball.local.start` makes it, complete.
 
-    Use: `await start()`, `await run()` in a task, then `await stop()` or `await leave()`.
+    Use: `await run()` in a task, then `await stop()` and `await finish()`, or `await leave()`.
     """
 
-    def __init__(self, app: Application, *, file: Path, port: int | None = None) -> None:
-        self.app = app
+    def __init__(
+        self,
+        app: Application,
+        state: State,
+        *,
+        file: Path,
+        machine: Machine,
+        journal: Journal,
+        clock: Clock,
+        inbox: Inbox,
+        applier: Applier,
+        taken_over: tuple[str, ...],
+        remote: Remote | None,
+        ending: contextlib.AsyncExitStack,
+    ) -> None:
         self.file = file
-        self.paths = StateDirectory(file.parent / ".flyball")
-        self.listeners: set[Listener] = set()
-        self.adopted: list[str] = []
-        self.stopping = False
-        self.remote: Remote | None = None
-        self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
-        self._asked_port = port
-        self._lock: FileLock | None = None
-        self._balancer_adopted = False
-        self._converged = asyncio.Event()
-
-    # Starting
-
-    async def start(self) -> None:
-        """Bring up stores and balancer, adopt what runs, ask for the releases that the source calls for.
-
-        Raises `Failed` (or a `FileError`) and leaves nothing new behind when that is not possible.
-        """
-        self.paths.create()
-        self._lock = takeover.locked(self.paths.lock, self.app.name)
-        self.paths.create()  # again: a control plane that was just ending takes the sockets' directory away
-        self.journal = Journal(self.paths.journal)
-        self.app = changes.restored(self.journal, self.file, self.app)
-        self.clock = Clock()
-        self.limits = detect(application=self.paths.application_id(self.app.name), record=self.paths.limits_file)
-        self.stores = Stores()
-        self.instances = Instances(self.paths, self.limits, self.wake)
-        self.balancer = Balancer(self.paths, self.app.name, self.app.services, self.wake)
-        self.observer = Observer(self.instances, self.balancer, self.limits)
-        self.history = History(self.journal)
-        self.pipeline = Pipeline(self)
-        state = takeover.restored(self.journal, self.app, now=self.clock.now())
-        self.specs = Specs(self.file.parent, self.paths.releases, self.journal)
-        try:
-            await self._bring_up(state)
-        except BaseException:
-            await self._undo_start()
-            raise
-
-    async def _bring_up(self, state: State) -> None:
-        running = self._balancer_adopted = self.balancer.adopt()
-        self.port = takeover.port(self.journal, self.app, asked=self._asked_port, taken_over=running)
-        inside_port = takeover.inside_port(self.journal, port=self.port, taken_over=running)
-        self.adopted = self.instances.adopt({one.name: one for one in self.app.services})
-        takeover.end_strangers(self.instances, state, application_id=self.paths.application_id(self.app.name))
-        self.limits.cleanup(keep=set(self.instances.running))
-        self.applier = Applier(
-            self.app,
-            home=self.file.parent,
-            paths=self.paths,
-            port=self.port,
-            inside_port=inside_port,
-            store_urls=await self.stores.ensure(self.app, self.paths),
-            instances=self.instances,
-            balancer=self.balancer,
-            built=self._built,
-            now=self.clock.now,
-        )
+        self.paths, self.limits, self.stores = machine.paths, machine.limits, machine.stores
+        self.instances, self.balancer = machine.instances, machine.balancer
+        self.journal = journal
+        self.clock = clock
+        self.taken_over = taken_over
+        self.remote = remote
         self.loop = Loop(
-            self.app,
+            app,
             state,
-            journal=self.journal,
-            observer=self.observer,
-            apply=self.applier.apply,
+            journal=journal,
+            observer=Observer(machine.instances, machine.balancer, machine.limits),
+            inbox=inbox,
+            apply=applier.apply,
             publish=self._publish,
-            clock=self.clock,
+            clock=clock,
         )
-        self.applier.push(state)
-        if not running:
-            await self.balancer.start()
-        await self._prepare_pushes()
-        await self.balancer.until_ready()
-        self.journal.remember("port", str(self.port))
-
-    async def _prepare_pushes(self) -> None:
-        try:
-            self.remote = await asyncio.to_thread(
-                git_remote.prepare, self.paths, self.file, branch=self.app.pipeline.branch
-            )
-        except Failed as error:  # an application runs without git, too
-            log.warning("no git push", error=str(error))
-
-    async def _undo_start(self) -> None:
-        with contextlib.suppress(FlyballError, OSError):
-            if not (self.adopted or self._balancer_adopted):  # what an earlier control plane left goes on serving
-                await self.balancer.stop()
-                await self.stores.stop()
-                self.paths.remove_sockets()
-            await self.leave()
+        self.pipeline = Pipeline(self)
+        self.specs = Specs(file.parent, machine.paths.releases, journal)
+        self.listeners: set[Listener] = set()
+        self.stopping = False
+        self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
+        self._machine = machine
+        self._inbox = inbox
+        self._applier = applier
+        self._history = History(journal)
+        self._converged = asyncio.Event()
+        self._ending = ending
 
     # Running
 
     @property
-    def url(self) -> str:
-        """Address of the application."""
-        return self.applier.url
-
-    @property
-    def inside_url(self) -> str:
-        """Address of the application for its own services."""
-        return self.applier.inside_url
-
-    def now(self) -> float:
-        """Seconds since the epoch, on the loop's clock."""
-        return self.clock.now()
+    def app(self) -> Application:
+        """The application as its file has it now."""
+        return self.loop.app
 
     @property
     def state(self) -> State:
         """What the loop remembers now."""
         return self.loop.state
 
-    def _built(self, build: BuildSeen) -> None:
-        self.loop.hear(build)
+    @property
+    def url(self) -> str:
+        """Address of the application."""
+        return self._applier.door.url(self.app)
 
-    def wake(self) -> None:
-        """Something happened to a process: look again."""
-        loop = getattr(self, "loop", None)
-        if loop is not None:
-            loop.wake()
+    @property
+    def inside_url(self) -> str:
+        """Address of the application for its own services."""
+        return self._applier.door.inside_url(self.app)
+
+    def now(self) -> float:
+        """Seconds since the epoch, on the loop's clock."""
+        return self.clock.now()
 
     async def run(self) -> None:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
@@ -187,13 +132,11 @@ class Runtime:
         await self.pipeline.run()
 
     async def _keep_house(self) -> None:
-        """Every few seconds: stores alive, logs within their bounds."""
         while True:
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(KEEP_EVERY_S)
             try:
-                for seen in await self.stores.keep():
-                    self.loop.hear(seen)
-                await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
+                for seen in await self._machine.keep():
+                    self._inbox.hear(seen)
             except (FlyballError, OSError) as error:
                 log.warning("housekeeping", error=str(error))
 
@@ -230,24 +173,22 @@ class Runtime:
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an operator's intent to the loop; the events of the step that took it."""
-        return await self.loop.submit(intent)
+        return await self._inbox.submit(intent)
 
     async def change(self, app: Application, *, pushed: bool = False) -> None:
-        """Go on with a changed file (beside us, or `pushed`) from the next step on.
+        """Run a changed file (the one beside us, or a `pushed` one) from the next step on.
 
         Raises FileError for what cannot change while it runs.
         """
-        plan.must_be_possible(self.app, app)
+        must_be_possible(self.app, app)
         certificate.must_be_usable(app.listener, home=self.file.parent)
         changes.remember(self.journal, self.file, app if pushed else None)
-        urls = await self.stores.ensure(app, self.paths)
-        self.applier.store_urls = {**self.applier.store_urls, **urls}
-        branch, self.app = self.app.pipeline.branch, app
-        self.loop.app = self.applier.app = app
+        await self.stores.ensure(app, self.paths)
+        branch, self.loop.app = self.app.pipeline.branch, app
         if app.pipeline.branch != branch:
-            await self._prepare_pushes()
-        self.applier.push(self.state)
-        self.wake()
+            self.remote = await git_remote.offer(self.paths, self.file, branch=app.pipeline.branch)
+        self._applier.push(self.app, self.state)
+        self._inbox.wake()
 
     def _service(self, name: str) -> Service:
         try:
@@ -271,11 +212,22 @@ class Runtime:
             for listener in list(self.listeners):
                 listener(event)
         if sampled and self.loop.journal_error is None:
-            self.history.record(self.services(), now=self.clock.now())
+            self._history.record(self.view(), now=self.clock.now())
 
-    def services(self) -> list[dict[str, Any]]:
-        """Every service as `flyball ps --json` shows it."""
-        return view.application(self.app, self.state, self.observer)
+    def told(self, since: float) -> list[Event]:
+        """The events since then, from the journal."""
+        return self.journal.events(since=since)
+
+    def view(self) -> ApplicationView:
+        """The application as every reader shows it."""
+        return look.application(self.app, self.state, self.loop.seen)
+
+    def places(self) -> dict[str, Place]:
+        """Process and port of each instance that runs."""
+        return {
+            one.id: Place(None if one.process is None else one.process.pid, one.port)
+            for one in self.instances.running.values()
+        }
 
     # Ending
 
@@ -287,20 +239,12 @@ class Runtime:
     async def finish(self) -> None:
         """After `run` ended by `stop`: stop balancer and stores, leave the data."""
         self.instances.forget(())
-        await self.balancer.stop()
-        await self.stores.stop()
-        self.paths.remove_sockets()
+        await self._machine.stop()
         await self.leave()
 
     async def leave(self) -> None:
-        """End the control plane and leave everything running, to be adopted by the next one."""
+        """End the control plane and leave everything running, for the next one to take over."""
         self.closing.set()
-        if hasattr(self, "applier"):  # not when the start failed early
-            await self.applier.close()
-        await self.instances.close()
-        await self.balancer.close()
-        self.limits.close()
+        await self._applier.close()
         self.pipeline.close()
-        self.journal.close()
-        if self._lock is not None:
-            self._lock.release()
+        await self._ending.aclose()

@@ -1,23 +1,22 @@
-"""What does a control plane that starts find here, and what of it goes on?
+"""What does a starting control plane find on this machine, and what does it take over?
 
-At most one runs at a time (the lock). It goes on with the state that the journal holds and on the port that a running
-balancer has. What runs and was never written down has lost its place, and is ended.
+At most one runs at a time (the lock). It resumes with the state that the journal holds, on the port that a running
+balancer has. A process that runs and was never written down is ended.
 """
 
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from flyball.core.control.state import State
-from flyball.core.control.step import begin
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
-from .instances.instances import Instances
+from .machine import Door, Machine
 from .process import processes
 from .process.ports import can_listen, free_port
 from .process.watch import Watch
@@ -37,25 +36,27 @@ def locked(path: Path, name: str) -> FileLock:
     return lock
 
 
-def restored(journal: Journal, app: Application, *, now: float) -> State:
-    """The state to go on with, a new one where nothing was recorded; one that was shut down begins anew."""
-    state = journal.restore()
-    if state is None:
-        return begin(app, now=now)
-    # Grace periods count from now: nobody has told the balancer of new instances, or heard it, meanwhile.
-    state = replace(state, balancer_since=None)
-    if not state.shutting_down:
-        return state
-    capacities = {one.name: one.capacity for one in app.services}
-    return replace(
-        state,
-        shutting_down=False,
-        services=tuple(
-            replace(one, desired=capacities[one.name].desired or capacities[one.name].min, held_until=None)
-            for one in state.services
-            if one.name in capacities
-        ),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What ran already: the balancer, and the instances of these names."""
+
+    balancer: bool
+    instances: tuple[str, ...]
+
+
+def take_over(machine: Machine, app: Application, state: State) -> Found:
+    """Take over the balancer and the instances that run; end what runs and was never written down."""
+    balancer = machine.balancer.take_over()
+    instances = machine.instances.take_over({one.name: one for one in app.services})
+    _end_strangers(machine, state, application_id=machine.paths.application_id(app.name))
+    machine.limits.cleanup(keep=set(machine.instances.running))
+    return Found(balancer=balancer, instances=tuple(instances))
+
+
+def door(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> Door:
+    """Where the balancer listens. Raises Failed when its port is in use, or another one than asked for."""
+    outside = port(journal, app, asked=asked, taken_over=taken_over)
+    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over))
 
 
 def port(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> int:
@@ -84,9 +85,9 @@ def inside_port(journal: Journal, *, port: int, taken_over: bool) -> int:
     return found
 
 
-def end_strangers(instances: Instances, state: State, *, application_id: str) -> None:
+def _end_strangers(machine: Machine, state: State, *, application_id: str) -> None:
     """End instances that run but were never written down: the control plane died while it launched them."""
-    known = {one.id for one in state.instances}
+    instances, known = machine.instances, {one.id for one in state.instances}
     for running in tuple(instances.running.values()):
         if running.id not in known:
             instances.terminate(running.id, force=True)

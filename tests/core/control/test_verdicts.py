@@ -88,6 +88,7 @@ def test_failures_in_a_row_are_counted_and_the_last_one_is_known():
     for number in (1, 2):
         awaited = heard(awaited, Reason(kind=K.FAILED, service="web", text="", instance=f"web-{number}"))
     assert (awaited.failing, awaited.failures) == ("web-2", 2)
+    assert Awaited(release=2).failing is None
     awaited = heard(awaited, Reason(kind=K.FAILED, service="web", text=""))
     assert (awaited.failing, awaited.failures) == ("web-2", 2)
     assert heard(awaited, Reason(kind=K.IN_SERVICE, service="web", text="", instance="web-3")).failures == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from builders import application, service
 from flyball.core.errors import Failed
 from flyball.local.envoy.balancer import MARK, Balancer
+from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
@@ -31,7 +33,7 @@ class Reluctant(Balancer):
 def reluctant(directory: Path) -> Reluctant:
     paths = StateDirectory(directory / ".flyball")
     paths.create()
-    return Reluctant(paths, "tiny", (), lambda: None)
+    return Reluctant(paths, "tiny", lambda: None)
 
 
 async def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
@@ -42,13 +44,32 @@ async def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
     await balancer.close()
 
 
+def connections_per_instance(paths: StateDirectory) -> int:
+    [cluster] = json.loads((paths.xds / CLUSTERS_FILE).read_text())["resources"]
+    return cluster["circuit_breakers"]["per_host_thresholds"][0]["max_connections"]
+
+
+async def test_a_changed_file_shares_the_connections_among_as_many_instances_as_it_allows(tmp_path: Path) -> None:
+    paths = StateDirectory(tmp_path / ".flyball")
+    paths.create()
+    few, many = (application(service(high=most)) for most in (2, 2000))
+    balancer = Balancer(paths, few.name, lambda: None)
+    shares = []
+    for app in (few, many):
+        balancer.push(app, {"web": ()}, port=1, inside_port=2, certificate=None)
+        shares.append(connections_per_instance(paths))
+    await balancer.close()
+
+    assert shares[1] < shares[0]
+
+
 @pytest.mark.live
 async def test_one_that_is_stopped_while_it_is_started_again_is_gone(tmp_path: Path) -> None:
     paths = StateDirectory(tmp_path / ".flyball")
     paths.create()
     died = asyncio.Event()
     app = application(service())
-    balancer = Balancer(paths, app.name, app.services, died.set)
+    balancer = Balancer(paths, app.name, died.set)
     balancer.push(app, {"web": ()}, port=free_port(), inside_port=free_port(), certificate=None)
     await balancer.start()
     await balancer.until_ready()

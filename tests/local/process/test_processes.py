@@ -284,7 +284,7 @@ def test_ports_are_below_the_outgoing_ones_and_not_given_twice() -> None:
 ENVOY_PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from flyball.local import processes
+from flyball.local.process import processes
 async def main():
     log, pid_file, *argv = sys.argv[1:]
     process = await processes.spawn(argv, environment=dict(os.environ), directory=Path("/"), log=Path(log))

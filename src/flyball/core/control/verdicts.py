@@ -35,7 +35,7 @@ class Awaited:
 
     `verdict`: None while it is open, "" when the release serves, else why it does not. `cause` is the reason that ended
     it badly, `why` the newest sentence of it; `returning`: the way back has begun. `going` is the release that the
-    rollout under way goes to. `failing` is the instance that failed last, `failures` how many did in a row.
+    rollout under way goes to. `failure` is the instance that failed last, `failures` how many did in a row.
     """
 
     release: int | None
@@ -44,8 +44,13 @@ class Awaited:
     why: str = ""
     returning: bool = False
     going: int | None = None
-    failing: str | None = None
+    failure: Reason | None = None
     failures: int = 0
+
+    @property
+    def failing(self) -> str | None:
+        """The name of the instance that failed last."""
+        return None if self.failure is None else self.failure.instance
 
 
 def heard(awaited: Awaited, reason: Reason) -> Awaited:
@@ -54,7 +59,7 @@ def heard(awaited: Awaited, reason: Reason) -> Awaited:
         return awaited
     match reason.kind:
         case ReasonKind.FAILED if reason.instance is not None:
-            return replace(awaited, failing=reason.instance, failures=awaited.failures + 1)
+            return replace(awaited, failure=reason, failures=awaited.failures + 1)
         case ReasonKind.IN_SERVICE:
             return replace(awaited, failures=0)
         case ReasonKind.BUILD_FAILED if _is_meant(awaited, reason):

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flyball.core.model import Metric
 
@@ -112,7 +111,7 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
 def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
     series = tuple(Series(metric=series.metric) for series in windows.series)
-    return _begun(windows, series, rates=None, in_service=())
+    return replace(_begun(windows, series), rates=None, in_service=())
 
 
 def record(
@@ -139,10 +138,9 @@ def record(
     return windows, windows.open > first
 
 
-def _begun(windows: Windows, series: tuple[Series, ...], **closed: Any) -> Windows:
+def _begun(windows: Windows, series: tuple[Series, ...]) -> Windows:
     """The windows with these closed datapoints and an open one without samples."""
-    opened = {"ticks": 0, "measured": 0, "most": 0, "sampled_s": 0.0, "requests": 0, "errors": 0}
-    return replace(windows, series=series, **opened, **closed)
+    return replace(windows, series=series, ticks=0, measured=0, most=0, sampled_s=0.0, requests=0, errors=0)
 
 
 def _closed(windows: Windows, index: int, keep: int, watched: Collection[Metric]) -> Windows:
@@ -157,7 +155,7 @@ def _closed(windows: Windows, index: int, keep: int, watched: Collection[Metric]
     instances = windows.measured / windows.ticks if windows.ticks else windows.instances
     in_service = (*windows.in_service, windows.most, *(0,) * missing)[-keep:]
     rates = None if missing else _rates(windows)
-    return _begun(windows, series, open=index, instances=instances, in_service=in_service, rates=rates)
+    return replace(_begun(windows, series), open=index, instances=instances, in_service=in_service, rates=rates)
 
 
 def _shut(series: Series, missing: int, keep: int) -> Series:

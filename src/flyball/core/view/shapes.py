@@ -81,6 +81,42 @@ class ServiceJson(TypedDict):
     instances: list[InstanceJson]
 
 
+class ControlJson(TypedDict):
+    """The control plane; `journal_error`: why nothing is written down, None when it is."""
+
+    pid: int
+    journal_error: str | None
+
+
+class BalancerJson(TypedDict):
+    """The balancer."""
+
+    pid: int | None
+
+
+class PushJson(TypedDict):
+    """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
+
+    url: str
+    name: str | None
+    branch: str
+    note: str
+
+
+class ApplicationJson(TypedDict):
+    """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it."""
+
+    application: str
+    url: str
+    dashboard: str | None
+    control: ControlJson
+    balancer: BalancerJson
+    stopping: bool
+    push: PushJson | None
+    last_event: int
+    services: list[ServiceJson]
+
+
 EventJson = TypedDict(
     "EventJson",
     {

@@ -86,7 +86,7 @@ class Admin:
         return sum(int(stat["value"]) for stat in found.get("stats", []) if "value" in stat)
 
     async def close(self) -> None:
-        """Let go of the socket; Envoy goes on."""
+        """Let go of the socket; Envoy keeps running."""
         if self._session is not None:
             await self._session.close()
             self._session = None

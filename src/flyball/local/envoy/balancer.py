@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from flyball.core.errors import Failed, FlyballError
-from flyball.core.model import Application, Service
+from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
 from flyball.local.process.watch import Watch
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class Balancer:
     """Envoy of one application. `wake` is called when it died (and is being started again)."""
 
-    def __init__(self, paths: StateDirectory, name: str, services: Sequence[Service], wake: Callable[[], None]) -> None:
+    def __init__(self, paths: StateDirectory, name: str, wake: Callable[[], None]) -> None:
         self._paths = paths
         self._name = name
         self._wake = wake
@@ -49,7 +49,6 @@ class Balancer:
         self._pause_s = 0.0
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        self._limits = connections(services, descriptors=self._descriptors)
         self.process: processes.Process | None = None
         self.restarts = 0
         self.admin = Admin(str(self._admin_socket))
@@ -90,11 +89,11 @@ class Balancer:
             inside_port=inside_port,
             access_log=str(self.access_log),
             certificate=certificate,
-            limits=self._limits,
+            limits=connections(app.services, descriptors=self._descriptors),
         )
         return bool(envoy_files.write(self._paths.xds, files))
 
-    def adopt(self) -> bool:
+    def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
         loaded = processes.load(self._record)
         if loaded is not None and processes.alive(loaded[0]):
@@ -116,7 +115,10 @@ class Balancer:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
         bootstrap = self._paths.xds / "bootstrap.json"
         content = envoy_bootstrap.bootstrap(
-            directory=str(self._paths.xds), admin_socket=str(self._admin_socket), name=self._name, limits=self._limits
+            directory=str(self._paths.xds),
+            admin_socket=str(self._admin_socket),
+            name=self._name,
+            limits=connections((), descriptors=self._descriptors),
         )
         envoy_files.write(self._paths.xds, {bootstrap.name: content})
         self._admin_socket.unlink(missing_ok=True)
@@ -196,7 +198,7 @@ class Balancer:
         self._record.unlink(missing_ok=True)
 
     async def close(self) -> None:
-        """Stop watching; Envoy goes on."""
+        """Stop watching; Envoy keeps running."""
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)

@@ -1,7 +1,7 @@
-"""The instances of this machine: launch, watch, adopt, end. Knows processes, decides nothing.
+"""The instances of this machine: launch, watch, take over, end. Knows processes, decides nothing.
 
 An instance's record lies in `processes/<id>.json` (written before anything else can happen to it), so a control plane
-that comes back adopts what runs by boot id, pid and start time.
+that comes back takes over what runs, by boot id, pid and start time.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Instances:
         self._limits.remove(gone.id)
         self._record(gone.id).unlink(missing_ok=True)
 
-    def adopt(self, services: Mapping[str, Service]) -> list[str]:
+    def take_over(self, services: Mapping[str, Service]) -> list[str]:
         """Take over what an earlier control plane started and still runs. Returns the ids, in order of launch."""
         for path in sorted(self._paths.processes.glob("*.json")):
             loaded = processes.load(path)
@@ -233,7 +233,7 @@ class Instances:
         return self._paths.logs / f"{instance}.log"
 
     async def close(self) -> None:
-        """Stop watching; the instances go on."""
+        """Stop watching; the instances keep running."""
         tasks = [task for one in self.running.values() for task in one.tasks]
         for task in tasks:
             task.cancel()

@@ -6,16 +6,20 @@ The hook is a few lines of shell, so that a push is kept even when this Python i
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from flyball.core.errors import Failed
 from flyball.local.paths import StateDirectory
 
 from . import git
 
+log = structlog.get_logger()
 REMOTE = "flyball"
 _HOOK = """#!/bin/sh
 # Written by `flyball up`, which writes it anew each time.
@@ -64,6 +68,15 @@ def prepare(paths: StateDirectory, file: Path, *, branch: str) -> Remote:
         raise Failed(f"the repository {paths.git} cannot be made: {error.strerror}") from error
     name, note = _add_remote(paths, file.parent)
     return Remote(url=str(paths.git.absolute()), name=name, branch=branch, note=note)
+
+
+async def offer(paths: StateDirectory, file: Path, *, branch: str) -> Remote | None:
+    """Make the repository ready; None, with a warning, where that fails: an application runs without git, too."""
+    try:
+        return await asyncio.to_thread(prepare, paths, file, branch=branch)
+    except Failed as error:
+        log.warning("no git push", error=str(error))
+        return None
 
 
 def prefix(repository: Path) -> str:

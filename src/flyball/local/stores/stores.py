@@ -28,18 +28,18 @@ class Stores:
     def __init__(self) -> None:
         self._changing = asyncio.Lock()  # two that start the same server would write the same data
         self._servers: dict[str, Redis] = {}
+        self.urls: dict[str, str] = {}  # also of those that only an older release uses
         self._files: dict[str, tuple[StoreKind, Path]] = {}
 
     async def ensure(self, app: Application, paths: StateDirectory) -> dict[str, str]:
         """Make every store of the file ready and return its URL by name. Raises Failed when one cannot be."""
-        urls = {}
         async with self._changing:
             for store in app.stores:
                 try:
-                    urls[store.name] = await self._ready(store, paths)
+                    self.urls[store.name] = await self._ready(store, paths)
                 except (OSError, sqlite3.Error) as error:
                     raise Failed(f"the store {store.name} cannot be made in {paths.stores}: {error}") from error
-        return urls
+        return {store.name: self.urls[store.name] for store in app.stores}
 
     async def keep(self) -> list[StoreSeen]:
         """Start every Redis server again that has died; what there is to tell. One that does not start is told once."""

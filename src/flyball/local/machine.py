@@ -1,0 +1,78 @@
+"""What one application has on this machine and what outlives its control plane: instances, balancer, stores, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from flyball.core.control.observation import StoreSeen
+from flyball.core.model import Application
+
+from .envoy.balancer import Balancer
+from .instances.detect import detect
+from .instances.instances import Instances
+from .instances.limits import Limits
+from .paths import StateDirectory
+from .process import logs
+from .stores.stores import Stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where the balancer listens: for visitors, and for the application's own services."""
+
+    port: int
+    inside_port: int
+
+    def url(self, app: Application) -> str:
+        """Address of the application."""
+        scheme = "http" if app.listener.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}"
+
+    def inside_url(self, app: Application) -> str:
+        """Address of the application for its own services: always without TLS."""
+        port = self.port if app.listener.tls is None else self.inside_port
+        return f"http://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The parts that a control plane takes over, keeps and leaves."""
+
+    paths: StateDirectory
+    limits: Limits
+    stores: Stores
+    instances: Instances
+    balancer: Balancer
+
+    @classmethod
+    def of(cls, app: Application, paths: StateDirectory, wake: Callable[[], None]) -> Self:
+        """The parts of an application, at rest; each calls `wake` when something happens to a process of its own."""
+        limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
+        return cls(
+            paths=paths,
+            limits=limits,
+            stores=Stores(),
+            instances=Instances(paths, limits, wake),
+            balancer=Balancer(paths, app.name, wake),
+        )
+
+    async def keep(self) -> list[StoreSeen]:
+        """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
+        seen = await self.stores.keep()
+        await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
+        return seen
+
+    async def stop(self) -> None:
+        """End the balancer and the stores, once no instance is left. The data stays."""
+        await self.balancer.stop()
+        await self.stores.stop()
+        self.paths.remove_sockets()
+
+    async def close(self) -> None:
+        """Let go of everything; all of it keeps running."""
+        await self.instances.close()
+        await self.balancer.close()
+        self.limits.close()
