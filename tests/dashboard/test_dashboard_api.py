@@ -15,6 +15,7 @@ from dashboard.asking import ask
 from dashboard.pretend import PretendRuntime, calm, overloaded, rolling, serving
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.model import Condition, Redirect, Route
+from flyball.core.view import as_json
 from flyball.dashboard import api as dashboard_api
 from flyball.dashboard import topology
 from flyball.dashboard.feed import Feed
@@ -65,7 +66,7 @@ async def test_the_stream_tells_a_state_and_then_decisions_at_once(runtime):
     event = runtime.say(ReasonKind.SCALE_OUT, "cpu 90 % > 50 % for 3 of 3 points", before=3, after=6)
 
     told = (await anext(listening.stream)).decode()
-    assert told == f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n"
+    assert told == f"event: decision\ndata: {json.dumps(as_json.event(event))}\nid: {event.id}\n\n"
     _, state = await listening.until("event: state")
     assert state["services"][0]["scalings"]["scale_out"] == 3
     await listening.stream.aclose()
@@ -121,7 +122,7 @@ async def test_last_event_id_is_understood(api, runtime):
     answer = await ask(api, "GET", "/api/live", last_event_id=str(event.id - 1))
 
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n" in answer.text
+    assert f"event: decision\ndata: {json.dumps(as_json.event(event))}\nid: {event.id}\n\n" in answer.text
     for odd in ("9" * 5_000, "²", "-1", ""):
         assert (await ask(api, "GET", "/api/live", last_event_id=odd.encode().decode("latin-1"))).status == 200
 

@@ -16,7 +16,7 @@ from flyball.core.model import StoreKind
 from flyball.local.control_api import Control, Moment, Number, last_heard, told
 from flyball.local.runtime import Runtime
 
-from . import redis_view, topology
+from . import topology
 from .feed import Feed
 from .past import Past
 from .prometheus import CONTENT_TYPE, Metrics
@@ -120,10 +120,14 @@ def _stores(runtime: Runtime) -> APIRouter:
 
     @routes.get("/{name}/keys")
     async def keys(name: str, cursor: str = "0", pattern: str = "*") -> Json:
+        from . import redis_view  # noqa: PLC0415 - imported where there is a Redis store
+
         return Json(await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern))
 
     @routes.get("/{name}/value/{key}")
     async def value(name: str, key: str) -> Json:
+        from . import redis_view  # noqa: PLC0415 - as above
+
         try:
             exact = bytes.fromhex(key)
         except ValueError as error:

@@ -13,7 +13,8 @@ from typing import Any
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from flyball.core.errors import Failed
-from flyball.local.stores.client import TIMEOUT_S, client
+from flyball.local.stores.client import client
+from flyball.local.stores.redis import ANSWER_TIMEOUT_S
 
 PAGE = 100  # keys that Redis looks at for one page
 SHOWN_BYTES = 2_048
@@ -61,7 +62,7 @@ async def _connected(port: int) -> AsyncIterator[Any]:
         except RedisError as error:
             raise Failed(f"the Redis server on port {port} does not answer: {error}") from error
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 yield redis
         except (BusyLoadingError, ResponseError) as error:
             raise Failed(f"Redis refused: {error}") from error

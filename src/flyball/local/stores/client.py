@@ -6,12 +6,17 @@ refused before it is read.
 
 from __future__ import annotations
 
+import asyncio
+
 from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from flyball.core.errors import Failed
 
-TIMEOUT_S = 2.0
+from .redis import ANSWER_TIMEOUT_S
+
 LONGEST_PART = 1 << 20
 
 
@@ -30,7 +35,24 @@ def client(port: int) -> Redis:
         protocol=2,
         driver_info=None,
         parser_class=_Bounded,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_connect_timeout=ANSWER_TIMEOUT_S,
     )
     return Redis.from_pool(pool)
+
+
+async def problem_of(port: int, pid: int) -> str | None:
+    """Nothing when the server with this process id answers on the port, and has read its data."""
+    try:
+        async with client(port) as redis, asyncio.timeout(ANSWER_TIMEOUT_S):
+            about = await redis.info("server")  # answers also while data is read
+            if about["process_id"] != pid:
+                return f"another program answers on port {port}"
+            await redis.ping()
+    except (BusyLoadingError, ResponseError) as error:
+        return str(error)
+    except (TimeoutError, RedisTimeout):
+        return f"no answer on port {port} within {ANSWER_TIMEOUT_S:g} s"
+    except RedisError as error:
+        return f"no connection to port {port}: {error}"
+    return None

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from redis.exceptions import BusyLoadingError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeout
 
 from flyball.core.control.observation import StoreSeen
 from flyball.core.errors import Failed
@@ -28,10 +26,9 @@ from flyball.local.process.ports import can_listen, free_port
 from flyball.local.process.processes import Process
 from flyball.local.process.watch import Watch
 
-from .client import TIMEOUT_S, client
-
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 2.0
 LOOK_EVERY_S = 0.02
 PID_FILE = "server.pid"
 # With "no" each write goes to the kernel before it is acknowledged, so that kill -9 loses nothing. "everysec" puts
@@ -170,19 +167,9 @@ async def _until_ready(server: Redis) -> None:
 
 async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
-    try:
-        async with client(server.port) as asked, asyncio.timeout(TIMEOUT_S):
-            about = await asked.info("server")  # answers also while data is read
-            if about["process_id"] != server.process.pid:
-                return f"another program answers on port {server.port}"
-            await asked.ping()
-    except (BusyLoadingError, ResponseError) as error:
-        return str(error)
-    except (TimeoutError, RedisTimeout):
-        return f"no answer on port {server.port} within {TIMEOUT_S:g} s"
-    except RedisError as error:
-        return f"no connection to port {server.port}: {error}"
-    return None
+    from .client import problem_of  # noqa: PLC0415 - an application without such a store need not import it
+
+    return await problem_of(server.port, server.process.pid)
 
 
 async def stop(process: Process) -> None:

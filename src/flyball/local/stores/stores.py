@@ -18,8 +18,7 @@ from flyball.core.model import Application, Store, StoreKind
 from flyball.local.paths import StateDirectory
 
 from . import redis
-from .client import TIMEOUT_S
-from .redis import Redis
+from .redis import ANSWER_TIMEOUT_S, Redis
 
 
 class Stores:
@@ -101,7 +100,7 @@ def _file_problem(kind: StoreKind, path: Path) -> str | None:
         return f"{path} cannot be read and written"
     if kind is StoreKind.TABLE:
         try:
-            with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as database:
+            with contextlib.closing(sqlite3.connect(path, timeout=ANSWER_TIMEOUT_S)) as database:
                 database.execute("PRAGMA schema_version").fetchone()
         except sqlite3.Error as error:
             return f"{path}: {error}"
