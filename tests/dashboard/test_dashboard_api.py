@@ -16,6 +16,7 @@ from dashboard.pretend import PretendRuntime, calm, overloaded, rolling, serving
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.model import Condition, Redirect, Route
 from flyball.core.view import as_json
+from flyball.core.view.rows import Moment
 from flyball.dashboard import api as dashboard_api
 from flyball.dashboard import topology
 from flyball.dashboard.feed import Feed
@@ -151,7 +152,7 @@ async def test_services_side_by_side_are_one_application(tmp_path):
     row = {"eps": 1.0, "memory": None, "p50": 1.0, "p95": None, "p99": 3.0, "desired": 1}
     a = row | {"rps": 10.0, "cpu": 90.0, "in_service": 1}
     b = row | {"rps": 30.0, "cpu": 10.0, "in_service": 3, "p50": 7.0}
-    runtime.journal.record_history(now - 2, [("a", a), ("b", b)])
+    runtime.journal.record_history([Moment(now - 2, "a", a), Moment(now - 2, "b", b)])
 
     found = await Past(runtime.paths.journal).series(since=now - 10, until=now, service=None, points=100)
 
@@ -163,7 +164,7 @@ async def test_services_side_by_side_are_one_application(tmp_path):
 async def test_a_time_without_a_control_plane_is_a_gap(runtime):
     now = runtime.clock.now()
     for ago in (100, 99, 20, 19):
-        runtime.journal.record_history(now - ago, [("web", {"rps": 5.0})])
+        runtime.journal.record_history([Moment(now - ago, "web", {"rps": 5.0})])
 
     found = await Past(runtime.paths.journal).series(since=now - 200, until=now, service="web", points=1000)
 
