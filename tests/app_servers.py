@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uv
 from filelock import FileLock
 
 from flyball.local.process.ports import free_port
+from waiting import until
 
 APPS = Path(__file__).parent.parent / "apps"
 AWS_LIKE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-north-1"}
@@ -45,9 +46,9 @@ def environment(config: pytest.Config, requirements: str) -> Path:
     place = home / name
     with FileLock(home / f"{name}.lock"):
         if not (place / "complete").exists():
-            subprocess.run(["uv", "venv", "-q", "--clear", place], check=True)
+            subprocess.run([uv.find_uv_bin(), "venv", "-q", "--clear", place], check=True)
             python = place / "bin" / "python"
-            command = ["uv", "pip", "install", "-q", "--compile-bytecode", "--python", python, "-r", "-"]
+            command = [uv.find_uv_bin(), "pip", "install", "-q", "--compile-bytecode", "--python", python, "-r", "-"]
             subprocess.run(command, input=requirements, text=True, check=True)
             (place / "complete").touch()
     return place / "bin"
@@ -78,7 +79,7 @@ def serving(
             )
         server = Server(url=f"http://127.0.0.1:{port}", pid=process.pid, log=log)
         try:
-            if _is_ready(process, server.url + ready):
+            if _is_ready(process, server.url + ready, log):
                 yield server
                 return
             assert attempt < 4, f"{filled} did not start:\n{log.read_text()}"
@@ -86,17 +87,18 @@ def serving(
             _end(process)
 
 
-def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
+def _is_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> bool:
+    def answers() -> bool:
         try:
             with urllib.request.urlopen(url, timeout=30):
                 return True
         except urllib.error.HTTPError:
             return True
         except OSError:
-            time.sleep(0.02)
-    return False
+            return False
+
+    until(lambda: process.poll() is not None or answers(), what=f"{url} answers", story=log.read_text)
+    return process.poll() is None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -143,14 +145,13 @@ def redis_server(folder: Path, *, port: int | None = None) -> Iterator[Server]:
 
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
+    def answers() -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as probe:
                 probe.sendall(b"PING\r\n")
-                if probe.recv(64) == b"+PONG\r\n":
-                    return True
+                return probe.recv(64) == b"+PONG\r\n"
         except OSError:
-            pass
-        time.sleep(0.02)
-    return False
+            return False
+
+    until(lambda: process.poll() is not None or answers(), what=f"port {port} answers")
+    return process.poll() is None

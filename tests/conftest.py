@@ -1,22 +1,23 @@
-"""How tests share two cores when they run in two processes (pytest -n 2 --dist loadgroup).
-
-All that start whole applications run one after another in one process; the tests of one file, which often share a
-server or a synthesized template, stay together in the other.
-"""
+"""How tests share two cores when they run in several processes (pytest -n 2): which stay together, which come first."""
 
 from __future__ import annotations
 
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 # The same examples each time, however long they take: a change is judged by what it does, not by luck or load.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
-TESTS = Path(__file__).parent
-TOGETHER = {"acceptance", "aws", "bench"}
+# Long tests that share nothing: each goes wherever there is room.
+APART = ("acceptance", "architecture", "bench", "properties", "scenarios")
+# These share an application, servers in the place of AWS or templates, made once in each process that needs them.
+TOGETHER = ("acceptance/test_smuggling.py", "apps/forum", "apps/session_app", "apps/visitor_board", "aws")
 
 
 def pytest_configure() -> None:
@@ -27,8 +28,33 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Name the group of each test as it is found: xdist looks for the names right after."""
-    parts = item.path.relative_to(TESTS).parts
-    group = parts[0] if parts[0] in TOGETHER else "/".join(parts)
-    item.add_marker(pytest.mark.xdist_group("acceptance" if group == "bench" else group))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: not inside(item.nodeid, APART))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Tests of one group run in one process: what they share is made there only."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    config.option.loadscopereorder = False  # the order above counts
+    return ByGroup(config, log)
+
+
+def group(nodeid: str) -> str:
+    """The name of a test's group: a folder, a file or the test alone."""
+    for place in TOGETHER:
+        if inside(nodeid, (place,)):
+            return place
+    return nodeid if inside(nodeid, APART) else nodeid.partition("::")[0]
+
+
+def inside(nodeid: str, places: tuple[str, ...]) -> bool:
+    """Whether a test lies in one of these folders or files of the tests."""
+    path = nodeid.partition("::")[0].removeprefix("tests/")
+    return any(path == place or path.startswith(f"{place}/") for place in places)

@@ -1,4 +1,4 @@
-"""The three files that the promises to users show, and the smallest one."""
+"""The three files that the promises to users show, and the file of one service."""
 
 from __future__ import annotations
 
@@ -96,6 +96,11 @@ zones   = 2
 """
 
 EXAMPLES = {"visitor-board": VISITOR_BOARD, "session-app": SESSION_APP, "forum": FORUM}
+
+
+def one_service(lines: str = "", rest: str = "", *, name: str = "app", run: str = "serve") -> str:
+    """A file with the service `web`: `lines` are more keys of it (and tables), `rest` comes behind them."""
+    return f'name = "{name}"\n[services.web]\nrun = "{run}"\n{lines}\n{rest}'
 
 
 def complaints(text: str, timezones: frozenset[str] | None = None) -> tuple[Complaint, ...]:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from acceptance.running import Running
 from flyball.local.process.ports import free_port
 from pages import ROOT, Block
+from waiting import until
 
 LEFT_BEHIND = shutil.ignore_patterns(".flyball", ".venv", "__pycache__")
 WITHIN_S = 180.0
@@ -107,12 +107,16 @@ class PageRun:
     def _start(self, block: Block) -> None:
         log = self._state / f"started-{len(self._started)}"
         self._started.append(self._popen(block, log))
-        deadline = time.monotonic() + WITHIN_S
-        while block.value not in log.read_text(errors="replace"):
-            if time.monotonic() > deadline or self._started[-1].poll() is not None:
-                pytest.fail(f"line {block.line}: never said {block.value!r}\n{block.body}{log.read_text()}")
-            time.sleep(0.1)
+        what = f"line {block.line}: says {block.value!r}\n{block.body}"
+        process = self._started[-1]
+
+        def said_or_ended() -> bool:
+            return block.value in log.read_text(errors="replace") or process.poll() is not None
+
+        until(said_or_ended, what=what, within_s=WITHIN_S, story=log.read_text)
         self._said = log.read_text(errors="replace")
+        if block.value not in self._said:
+            pytest.fail(f"{what}ended without\n{self._said}")
 
     @staticmethod
     def _interrupt(process: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,7 @@
 import os
 import resource
 
-from visitor_board.store import open_store
+from visitor_board.engines import open_store
 from visitor_board.visits import Visits
 from visitor_board.web import create_app, instance_name
 

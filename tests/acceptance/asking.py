@@ -27,9 +27,17 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, path: str, *, method: str = "GET", send: Any = None, headers: dict[str, str] | None = None) -> Answer:
-    """Send one request; `send` becomes a JSON body."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+def ask(
+    url: str,
+    path: str,
+    *,
+    method: str = "GET",
+    send: Any = None,
+    headers: dict[str, str] | None = None,
+    within_s: float = 60.0,
+) -> Answer:
+    """Send one request; `send` becomes a JSON body. Raises TimeoutError when nothing comes for `within_s`."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=within_s)
     try:
         body = None if send is None else json.dumps(send)
         typed = {} if send is None else {"Content-Type": "application/json"}

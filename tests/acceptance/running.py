@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
+import waiting
+from flyball.cli.client import Control
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.watch import end_group
-
-WITHIN_S = 90.0
+from flyball.local.record.journal import Journal
 
 
 class Running:
@@ -65,9 +65,13 @@ class Running:
         """What `flyball ps --json` says."""
         return dict(json.loads(self.flyball("ps", "--json").stdout))
 
+    def now(self) -> dict[str, Any]:
+        """What `ps` would say, without it: tests look often, and a command line takes half a second of a core."""
+        return dict(Control(self.directory / "flyball.toml").get("application"))
+
     def service(self, name: str | None = None) -> dict[str, Any]:
-        """One service of `ps` (the only one, without a name)."""
-        services = self.ps()["services"]
+        """One service (the only one, without a name)."""
+        services = self.now()["services"]
         return next(one for one in services if name is None or one["name"] == name)
 
     def events(self, *arguments: str) -> list[dict[str, Any]]:
@@ -75,17 +79,24 @@ class Running:
         lines = self.flyball("events", "--json", *arguments).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
+    def until_served(self) -> None:
+        """Wait until requests were answered in two more seconds, of which the second began after this call."""
+        first = self._busy_seconds()
+        self.until(lambda: self._busy_seconds() >= first + 2, what="requests are answered")
+
+    def _busy_seconds(self) -> int:
+        """In how many recorded seconds were there requests?"""
+        with contextlib.closing(Journal(self.paths.journal)) as journal:
+            seconds = [recorded.seen for recorded in journal.steps() if recorded.seen.sampled]
+        return sum(any(sample.requests for sample in seen.samples) for seen in seconds)
+
     def load(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a load; read its result with `result_of`."""
         return self.start("load", "--json", *arguments)
 
     def until(self, holds: Callable[[], bool], *, what: str) -> None:
-        """Wait until something holds, as long as a busy machine may take for it."""
-        deadline = time.monotonic() + WITHIN_S
-        while not holds():
-            if time.monotonic() > deadline:
-                pytest.fail(f"{what}: not within {WITHIN_S:g} s\n{self.story()}")
-            time.sleep(0.1)
+        """Wait until something holds; a failure tells what happened."""
+        waiting.until(holds, what=what, every_s=0.1, story=self.story)
 
     def story(self) -> str:
         """What happened, for a failed test's message."""
@@ -93,7 +104,7 @@ class Running:
 
     def pids(self) -> dict[str, int]:
         """Pid of every instance."""
-        return {one["id"]: one["pid"] for service in self.ps()["services"] for one in service["instances"]}
+        return {one["id"]: one["pid"] for service in self.now()["services"] for one in service["instances"]}
 
     def kill_control_plane(self) -> None:
         """`kill -9` the control plane, at once, and wait until it is gone."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,9 +86,9 @@ def load(running: Running, *, rate: int = 200, name: str = "web") -> Iterator[di
     result: dict[str, Any] = {}
     sending = running.load(name, "--rate", str(rate), "--for", "300s")
     try:
-        time.sleep(1.0)  # so that there is a before
+        running.until_served()  # so that there is a before
         yield result
-        time.sleep(1.0)  # and an after
+        running.until_served()  # and an after
         sending.send_signal(signal.SIGINT)
         result.update(result_of(sending))
     finally:

@@ -15,6 +15,7 @@ import pytest
 from acceptance.running import Running
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
+from manifests import one_service
 
 pytestmark = pytest.mark.live
 
@@ -24,8 +25,8 @@ SERVER = (
 
 
 def file(run: str = "python3 server.py", **keys: str) -> str:
-    lines = [f"{key} = {value}" for key, value in keys.items()]
-    return "\n".join(['name = "bad"', "[services.web]", f'run = "{run}"', 'routes = ["/"]', *lines, ""])
+    lines = ['routes = ["/"]', *(f"{key} = {value}" for key, value in keys.items())]
+    return one_service("\n".join(lines), name="bad", run=run)
 
 
 def nothing_runs(running: Running) -> bool:
@@ -55,7 +56,7 @@ def refused(running: Running, *arguments: str) -> subprocess.CompletedProcess[st
     [
         ("name = \n", "flyball.toml:1"),
         ('name = "bad"\n[services.web]\nrun = 7\n', "run"),
-        ('name = "bad"\n[services.web]\nrun = "x"\nhelth = "/"\n', "did you mean `health`"),
+        (one_service('helth = "/"'), "did you mean `health`"),
     ],
 )
 def test_a_wrong_file_starts_nothing(place: Callable[..., Running], text: str, says: str) -> None:
@@ -141,7 +142,7 @@ def test_a_second_up_changes_nothing(place: Callable[..., Running]) -> None:
     done = refused(running)
 
     assert done.returncode == 1
-    assert "running already" in done.stderr
+    assert "already running" in done.stderr
     assert running.pids() == before
 
 
@@ -197,3 +198,4 @@ def test_reading_verbs_speak_json(place: Callable[..., Running]) -> None:
 
     for verb in (["ps"], ["config"], ["doctor"], ["releases"], ["replay"]):
         json.loads(running.flyball(*verb, "--json").stdout)
+    assert running.ps()["services"][0].keys() == running.service().keys()

@@ -16,13 +16,14 @@ import pytest
 from acceptance.running import Running
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
+from manifests import one_service
 
 pytestmark = pytest.mark.live
 
 SERVER = (
     "import http.server, os\nhttp.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']))\n"
 )
-FILE = 'name = "tiny"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
+FILE = one_service('routes = ["/"]', name="tiny", run="python3 server.py")
 FILES = {"flyball.toml": FILE, "server.py": SERVER}
 
 
@@ -120,7 +121,7 @@ def test_a_disk_that_fills_up_while_it_runs(place: Callable[..., Running]) -> No
         fill(filler)
         os.kill(before["services"][0]["instances"][0]["pid"], signal.SIGKILL)
         os.kill(before["balancer"]["pid"], signal.SIGKILL)
-        running.until(lambda: running.ps()["control"]["journal_error"] is not None, what="no room")
+        running.until(lambda: running.now()["control"]["journal_error"] is not None, what="no room")
         filler.unlink()
         running.until(lambda: running.service()["capacity"]["in_service"] == 1, what="room again")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from acceptance.running import Running, result_of
+from acceptance.running import Running
+from acceptance.small import load
 
 pytestmark = pytest.mark.live
 
@@ -34,10 +35,9 @@ instances = { min = 2, max = 4 }
 def test_a_node_program_is_scaled_and_drained_like_any_other(place: Callable[..., Running]) -> None:
     running = place(files={"flyball.toml": FILE, "server.js": SERVER})
     running.up()
-    load = running.load("web", "--rate", "100", "--for", "10s")
-    running.flyball("scale", "web=4")
-    running.until(lambda: running.service()["capacity"]["in_service"] == 4, what="four in service")
-    result = result_of(load)
+    with load(running, rate=100) as result:
+        running.flyball("scale", "web=4")
+        running.until(lambda: running.service()["capacity"]["in_service"] == 4, what="four in service")
 
     assert result["failed"] == 0
     assert len(result["by_instance"]) == 4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
+from flyball.local.journal import Journal
 
-from acceptance.running import Running, result_of
+from acceptance.running import Running, stopped
+from acceptance.small import load
 
 pytestmark = pytest.mark.live
 
@@ -64,10 +66,10 @@ def spinner(place: Callable[..., Running]) -> Running:
 
 
 def test_overload_scales_out_and_calm_scales_in_without_a_failed_request(spinner: Running) -> None:
-    load = spinner.load("web", "--stages", "10:5s,80:25s,10:60s")
+    sending = spinner.load("web", "--stages", "10:5s,80:25s,10:300s")
     spinner.until(lambda: spinner.service()["capacity"]["in_service"] >= 3, what="three in service")
-    result = result_of(load)
     spinner.until(lambda: spinner.service()["capacity"]["desired"] == 1, what="one again")
+    result = stopped(sending)
 
     assert result["failed"] == 0, result
     events = spinner.events()
@@ -77,29 +79,35 @@ def test_overload_scales_out_and_calm_scales_in_without_a_failed_request(spinner
 
 
 def test_scaling_by_hand_under_load_loses_nothing(spinner: Running) -> None:
-    load = spinner.load("web", "--rate", "40", "--for", "25s")
-    time.sleep(2)
-    spinner.flyball("scale", "web=6", "--hold", "10s")
-    spinner.until(lambda: spinner.service()["capacity"]["in_service"] == 6, what="six in service")
-    spinner.flyball("scale", "web=1", "--hold", "20s")
-    spinner.until(lambda: len(spinner.service()["instances"]) == 1, what="one left")
-    result = result_of(load)
+    with load(spinner, rate=40) as result:
+        spinner.flyball("scale", "web=6", "--hold", "60s")
+        spinner.until(lambda: spinner.service()["capacity"]["in_service"] == 6, what="six in service")
+        spinner.until_served()
+        spinner.flyball("scale", "web=1", "--hold", "60s")
+        spinner.until(lambda: len(spinner.service()["instances"]) == 1, what="one left")
 
     assert result["failed"] == 0, result
     assert len(result["by_instance"]) >= 4
 
 
 def test_a_request_in_flight_is_answered_while_its_instance_is_drained(spinner: Running) -> None:
-    load = spinner.load("web", "--path", "/slow", "--rate", "2", "--for", "6s")
-    time.sleep(3)
-    spinner.flyball("scale", "web=4", "--hold", "5s")
+    sending = spinner.load("web", "--path", "/slow", "--rate", "2", "--for", "300s")
+    spinner.flyball("scale", "web=4", "--hold", "60s")
     spinner.until(lambda: spinner.service()["capacity"]["in_service"] == 4, what="four in service")
-    spinner.flyball("scale", "web=1", "--hold", "30s")
-    result = result_of(load)
+    spinner.until(lambda: in_flight(spinner) >= 4, what="each of them has a request")
+    spinner.flyball("scale", "web=1", "--hold", "60s")
     spinner.until(lambda: len(spinner.service()["instances"]) == 1, what="one left")
+    result = stopped(sending)
 
     assert result["failed"] == 0, result
     assert result["latency_ms"]["p50"] > 4900
+
+
+def in_flight(running: Running) -> int:
+    """How many instances had a request under way when the control plane last looked."""
+    with closing(Journal(running.paths.journal)) as journal:
+        *_, last = journal.steps()
+    return sum(one.in_flight > 0 for one in last.seen.instances)
 
 
 def test_more_than_max_by_hand_is_refused(spinner: Running) -> None:

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -186,7 +185,6 @@ def test_a_store_that_is_away_does_not_cost_the_instances(place: Callable[..., R
     app.up()
     url, before = app.ps()["url"], app.pids()
     visitor = session_of(ask(url, "/session"))
-    time.sleep(3)  # the grace period: from now on failed checks count
     os.kill(redis(app).pid, signal.SIGSTOP)
     try:
         app.until(lambda: healths(app, before) == {"unhealthy"}, what="all unhealthy")

@@ -122,7 +122,7 @@ def test_the_other_regions_come_before_the_first(cloud: Cloud):
         "session-app-eu-west-1",
         "session-app-us-east-1",
     ]
-    assert "second pass: what had to wait for the other regions" in cloud.operators["session-app"].lines
+    assert "second pass: what needs the other regions" in cloud.operators["session-app"].lines
 
 
 def test_the_same_again_changes_nothing(cloud: Cloud):
@@ -144,7 +144,7 @@ def test_diff_shows_a_change_and_changes_nothing(cloud: Cloud, tmp_path: Path):
 
 def test_without_a_yes_nothing_is_made(empty_account: Cloud, tmp_path: Path):
     app = replace(applications.visitor_board(), name="unwanted")
-    with pytest.raises(Failed, match="not agreed to, nothing was changed"):
+    with pytest.raises(Failed, match="not confirmed; nothing was changed"):
         deployment.deploy(app, plan(app, tmp_path), Operator(agrees=False).desk(), clients=boto3_clients)
     names = [
         each["StackName"] for each in empty_account.client("cloudformation", "eu-north-1").describe_stacks()["Stacks"]
@@ -173,7 +173,7 @@ def test_a_domain_of_nobodys_zone_is_refused(empty_account: Cloud, tmp_path: Pat
     app = applications.session_app_in_two_regions()
     assert app.aws is not None
     lost = replace(app, name="lost", aws=replace(app.aws, domain="x.example.org", monthly_budget_usd=None))
-    with pytest.raises(Failed, match=r"no public hosted zone of this account holds x\.example\.org"):
+    with pytest.raises(Failed, match=r"this account has no public hosted zone for x\.example\.org"):
         deployment.deploy(lost, plan(lost, tmp_path), Operator().desk(), clients=boto3_clients)
 
 

@@ -14,12 +14,12 @@ from aws import applications
 from aws.conftest import Synth
 from aws.readers import COMMON, ON_EC2, ON_FARGATE, Reader
 from aws.template import text
-from flyball.aws import parity
+from flyball import parity
 from flyball.core.manifest import resolved
 from flyball.core.model import Application
+from flyball.parity.row import PARTS
 
 pytestmark = pytest.mark.synth
-PARTS = "its parts below"
 LOOKED_AT_ELSEWHERE = {
     "Aws.monthly_budget_usd": "a stack of its own: test_boxes_session_app.test_budget_alarm",
     "Aws.regions": "one stack each: test_boxes_session_app.test_each_region_has_alb_asg_and_elasticache",
@@ -75,7 +75,7 @@ def test_every_honoured_field_is_looked_at(world: parity.World):
     honoured = {
         f"{row.model}.{row.field}"
         for row in parity.ROWS
-        if isinstance(verdict := row.verdict(world), parity.Honoured) and verdict.where != PARTS
+        if isinstance(verdict := row.verdicts[world], parity.Honoured) and verdict != PARTS
     }
     assert honoured - readers(world).keys() - LOOKED_AT_ELSEWHERE.keys() == set()
 

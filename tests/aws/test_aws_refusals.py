@@ -83,9 +83,9 @@ GONE = EndpointConnectionError(endpoint_url="https://cloudformation.us-east-1.am
     ("failures", "sentence"),
     [
         ({"get_caller_identity": NoCredentialsError()}, "no AWS credentials: sign in with `aws sso login`"),
-        ({"get_caller_identity": EXPIRED}, "AWS does not accept these credentials: The security token .* is expired"),
+        ({"get_caller_identity": EXPIRED}, "AWS rejects these credentials: The security token .* is expired"),
         ({"create_change_set": DENIED}, "AWS refuses CreateChangeSet: User: me is not authorized"),
-        ({"create_change_set": GONE}, "AWS cannot be asked: Could not connect to the endpoint URL"),
+        ({"create_change_set": GONE}, "AWS cannot be reached: Could not connect to the endpoint URL"),
     ],
     ids=["no credentials", "expired", "denied", "no network"],
 )
@@ -120,10 +120,10 @@ class Without:
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        ("UPDATE_IN_PROGRESS", "another change of it is under way; try again when that has ended"),
+        ("UPDATE_IN_PROGRESS", "another change is in progress; try again when it has ended"),
         ("UPDATE_ROLLBACK_FAILED", "continue the rollback in its console first"),
-        ("DELETE_FAILED", "it is half deleted; `flyball aws destroy` goes on with that"),
-        ("CREATE_FAILED", "its creation failed; `flyball aws destroy` clears it away"),
+        ("DELETE_FAILED", "it is half deleted; `flyball aws destroy` finishes that"),
+        ("CREATE_FAILED", "its creation failed; `flyball aws destroy` removes it"),
     ],
 )
 def test_a_stack_that_cannot_be_changed_is_named_with_a_way_on(status: str, sentence: str):
@@ -136,7 +136,7 @@ def test_a_stack_that_cannot_be_changed_is_named_with_a_way_on(status: str, sent
 
 def test_diff_leaves_a_failed_creation_to_deploy():
     cloud = Cloud("ROLLBACK_COMPLETE")
-    with pytest.raises(Failed, match="`flyball aws deploy` clears that away and begins again"):
+    with pytest.raises(Failed, match="`flyball aws deploy` removes it and starts over"):
         diff(cloud)
     assert "delete_stack" not in cloud.calls
 
@@ -167,11 +167,11 @@ def test_a_store_is_never_replaced_by_an_empty_one(kind: str):
         ({"Replacement": "True"}, "  (replaced: the old one is deleted)"),
         (
             {"Replacement": "True", "PolicyAction": "ReplaceAndRetain"},
-            "  (replaced: the old one stays, outside of the stack)",
+            "  (replaced: the old one stays, outside the stack)",
         ),
         ({"Replacement": "False"}, ""),
-        ({"PolicyAction": "Retain"}, "  (stays, outside of the stack)"),
-        ({"PolicyAction": "Snapshot"}, "  (deleted after a last snapshot)"),
+        ({"PolicyAction": "Retain"}, "  (stays, outside the stack)"),
+        ({"PolicyAction": "Snapshot"}, "  (deleted after a final snapshot)"),
     ],
 )
 def test_the_fate_of_the_old_one_is_told(more: dict[str, str], fate: str):

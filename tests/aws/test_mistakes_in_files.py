@@ -75,7 +75,7 @@ def stepped(*steps: StepAdjustment, comparison: Comparison = Comparison.ABOVE, d
 
 
 MISTAKES: tuple[tuple[str, Application, str], ...] = (
-    ("no place on AWS", replace(applications.forum(), aws=None), "nothing to synthesize"),
+    ("no place on AWS", replace(applications.forum(), aws=None), "synthesis needs its region and compute"),
     ("a name with capitals", replace(applications.forum(), name="Forum"), "S3 would refuse"),
     ("a name too long for buckets", replace(applications.forum(), name="f" * 29), "S3 would refuse"),
     ("one zone", replace(applications.forum(), zones=("a",)), "needs subnets in two zones"),
@@ -87,14 +87,14 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
         placed(network=Network(private_subnets=("10.0.0.0/24", "10.0.101.0/24"))),
         "overlap; CreateSubnet",
     ),
-    ("TLS without a name", replace(applications.forum(), listener=Listener(tls=Tls())), "no name to issue"),
+    ("TLS without a name", replace(applications.forum(), listener=Listener(tls=Tls())), "no name for a certificate"),
     (
         "a certificate of another region",
         replace(
             applications.forum(),
             listener=Listener(tls=Tls(certificate_arn=f"arn:aws:acm:eu-west-1:{'1' * 12}:certificate/0-0")),
         ),
-        "its own region's only",
+        "accepts only its own region's",
     ),
     ("an idle timeout too long", replace(applications.forum(), listener=Listener(idle_timeout_s=4001)), "1 to 4000"),
     (
@@ -102,29 +102,33 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
         replace(applications.forum(), listener=Listener(rate_limit=RateLimit(requests=0, per_s=60.0))),
         "WAF counts at least 10",
     ),
-    ("several regions without a name", placed(regions=("us-east-1", "eu-west-1")), "no visitor would be led"),
-    ("a region twice", placed(regions=("us-east-1", "us-east-1"), domain="x.example.com"), "each region once"),
-    ("an unknown region", placed(regions=("stockholm",)), "no region's name"),
-    ("a region of AWS China", placed(regions=("cn-north-1",)), "a world of its own"),
-    ("a machine that is none", placed(machine="t3-micro"), "no instance type"),
+    ("several regions without a name", placed(regions=("us-east-1", "eu-west-1")), "to direct visitors"),
+    (
+        "a region twice",
+        placed(regions=("us-east-1", "us-east-1"), domain="x.example.com"),
+        "at least one region, each once",
+    ),
+    ("an unknown region", placed(regions=("stockholm",)), "is not a region such as eu-north-1"),
+    ("a region of AWS China", placed(regions=("cn-north-1",)), "in AWS China"),
+    ("a machine that is none", placed(machine="t3-micro"), "is not an instance type"),
     ("more spot than all", placed(spot_percent=120), "a share is 0 to 100"),
     ("a budget that tells nobody", placed(monthly_budget_usd=9.0), "nobody would be told"),
     ("a budget of nothing", placed(monthly_budget_usd=0.0), "CreateBudget"),
     (
         "logs kept an odd time",
         replace(applications.forum(), observe=Observe(log_retention_days=31)),
-        "30 is the nearest",
+        "the nearest is 30",
     ),
     (
         "a connection without a repository",
         replace(applications.forum(), pipeline=Pipeline(connection_arn="arn:aws:codestar-connections:us-east-1:1")),
         "OWNER/NAME",
     ),
-    ("a health path without slash", on_fargate(health=HealthCheck(path="health")), "does not begin with /"),
+    ("a health path without slash", on_fargate(health=HealthCheck(path="health")), "does not start with /"),
     (
         "a health timeout as long as the interval",
         on_fargate(health=HealthCheck(interval_s=5.0, timeout_s=5.0)),
-        "not below every",
+        "not below `every`",
     ),
     ("checks too often", on_fargate(health=HealthCheck(interval_s=2.0, timeout_s=2.0)), "from 5 to 300"),
     ("one passed check", on_fargate(health=HealthCheck(healthy_threshold=1)), "accepts 2 to 10"),
@@ -153,7 +157,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
         "UpdateService",
     ),
     ("a drain of hours", on_fargate(deployment=Deployment(deregistration_delay_s=7200.0)), "0 to 3600"),
-    ("a canary on machines", on_ec2(deployment=Deployment(strategy=Strategy.CANARY)), "rolls only"),
+    ("a canary on machines", on_ec2(deployment=Deployment(strategy=Strategy.CANARY)), "can only roll"),
     (
         "a canary with two routes",
         on_fargate(
@@ -165,7 +169,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     (
         "a linear step too small",
         on_fargate(deployment=Deployment(strategy=Strategy.LINEAR, step_percent=1.0)),
-        "3 to below 100",
+        "3 % to just below 100",
     ),
     (
         "requests tracked in a blue/green rollout",
@@ -173,7 +177,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
             deployment=Deployment(strategy=Strategy.BLUE_GREEN),
             scaling=Scaling(target_tracking=(TargetTracking(metric=Metric.REQUESTS, target_value=100.0),)),
         ),
-        "does not support it with blue_green",
+        "does not support it with strategy blue_green",
     ),
     (
         "latency as a target",
@@ -209,10 +213,10 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     (
         "no step at the threshold",
         stepped(StepAdjustment(lower_bound=5.0, amount=1)),
-        "the alarm would ring and nothing would happen",
+        "the alarm would fire without effect",
     ),
     ("no step at all", stepped(), "no step"),
-    ("an alarm over days", stepped(StepAdjustment(lower_bound=0.0, amount=1), duration_s=90000.0), "up to one day"),
+    ("an alarm over days", stepped(StepAdjustment(lower_bound=0.0, amount=1), duration_s=90000.0), "at most one day"),
     (
         "a schedule with two kinds of day",
         on_fargate(scaling=Scaling(schedule=(ScheduledAction(cron="0 8 1 * 1", min=4),))),
@@ -221,17 +225,17 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     (
         "a schedule that sets the start on ECS",
         on_fargate(scaling=Scaling(schedule=(ScheduledAction(cron="0 8 * * 1-5", desired=4),))),
-        "sets min and max only",
+        "set only min and max",
     ),
     (
         "a schedule that sets nothing",
         on_ec2(scaling=Scaling(schedule=(ScheduledAction(cron="0 8 * * *"),))),
-        "sets neither",
+        "sets none of min, max and desired",
     ),
     (
         "a forecast of errors",
         on_ec2(scaling=Scaling(predictive=PredictiveScaling(metric=Metric.ERRORS, target_value=1.0))),
-        "AWS predicts cpu, requests only",
+        "AWS predicts only cpu, requests",
     ),
     (
         "slow start with least outstanding requests",
@@ -258,7 +262,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     (
         "a rule with too many conditions",
         on_fargate(routes=(Route(condition=Condition(path="/a", headers=tuple((f"x-{n}", "1") for n in range(5)))),)),
-        "at most 5",
+        "allows 5",
     ),
     (
         "a server that listens on this machine only",
@@ -267,7 +271,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ),
     ("an unclosed quotation", on_fargate(run="sh -c 'serve"), "no instance would start"),
     ("a source outside", on_fargate(source="../secrets"), "outside the file's directory"),
-    ("an own PORT", on_fargate(environment=(("PORT", "9"),)), "is set by Flyball or AWS"),
+    ("an own PORT", on_fargate(environment=(("PORT", "9"),)), "Flyball or AWS sets this variable"),
     (
         "a table without a key",
         replace(applications.forum(), stores=(Store(name="forum", kind=StoreKind.TABLE),)),
@@ -279,14 +283,14 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
             applications.forum(),
             stores=(Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="pk"))),),
         ),
-        "the same field twice",
+        "a field is repeated",
     ),
-    ("too many copies of Redis", stored(replicas=6), "has 0 to 5"),
+    ("too many copies of Redis", stored(replicas=6), "accepts 0 to 5"),
     ("an archive within the hour", stored(archive_after_s=3600.0), "whole days"),
     (
         "Redis that nobody uses",
         on_ec2(stores=("uploads",)),
-        "nobody could reach it",
+        "nothing could reach it",
     ),
 )
 

@@ -46,26 +46,30 @@ def _same_priority(resources: Resources) -> None:
 
 
 IN_FORUM = (
-    ("target group of instances for tasks", _change("PostsTargetGroup", TargetType="instance"), "addresses only"),
-    ("target group without a type", _remove("PostsTargetGroup", "TargetType"), "addresses only"),
+    ("target group of instances for tasks", _change("PostsTargetGroup", TargetType="instance"), "tasks need type ip"),
+    ("target group without a type", _remove("PostsTargetGroup", "TargetType"), "tasks need type ip"),
     ("a container that is not in the task", _container("PostsService", ContainerName="post"), "no container post"),
     ("a port that the container has not", _container("PostsService", ContainerPort=8080), "with port 8080"),
-    ("health path without slash", _change("PostsTargetGroup", HealthCheckPath="health"), "does not begin with /"),
-    ("a dashboard that is no JSON", _change("Dashboard", DashboardBody="{widgets: []"), "is no JSON"),
+    ("health path without slash", _change("PostsTargetGroup", HealthCheckPath="health"), "does not start with /"),
+    ("a dashboard that is no JSON", _change("Dashboard", DashboardBody="{widgets: []"), "is not JSON"),
     ("minimum healthy is maximum", _deadlock, "rollouts would hang"),
     ("min above max", _change("PostsScalableTarget", MinCapacity=11), "min is above max"),
     ("logs without an execution role", _remove("PostsTask", "ExecutionRoleArn"), "no task would start"),
-    ("a sign that EC2 does not take", _apostrophe, "takes in no description"),
-    ("NAT before the gateway", _at_once("NatA"), "NatA: does not wait for the internet gateway"),
-    ("an address before the gateway", _at_once("NatBAddress"), "NatBAddress: does not wait"),
-    ("the balancer before the gateway", _at_once("Balancer"), "Balancer: does not wait"),
-    ("tasks before their rights", _at_once("PostsService"), "PostsService: does not wait for PostsTaskRole"),
+    ("a sign that EC2 does not take", _apostrophe, "refuses a character in the description"),
+    ("NAT before the gateway", _at_once("NatA"), "NatA: does not depend on the internet gateway"),
+    ("an address before the gateway", _at_once("NatBAddress"), "NatBAddress: does not depend on"),
+    ("the balancer before the gateway", _at_once("Balancer"), "Balancer: does not depend on"),
+    ("tasks before their rights", _at_once("PostsService"), "PostsService: does not depend on PostsTaskRole"),
     ("a priority twice", _same_priority, "PriorityInUse"),
 )
 IN_SESSION_APP = (
-    ("failover with one node", _change("SessionsRedis", NumCacheClusters=1), "failover with one node"),
-    ("an unknown cache node", _change("SessionsRedis", CacheNodeType="cache.t9.micro"), "no cache node type"),
-    ("a latency record without identity", _remove("Record", "SetIdentifier"), "without SetIdentifier"),
+    (
+        "failover needs two nodes, found one",
+        _change("SessionsRedis", NumCacheClusters=1),
+        "failover needs two nodes, found one",
+    ),
+    ("an unknown cache node", _change("SessionsRedis", CacheNodeType="cache.t9.micro"), "not a cache node type"),
+    ("a latency record without identity", _remove("Record", "SetIdentifier"), "needs a SetIdentifier"),
     ("a group that believes EC2 only", _change("AppScalingGroup", HealthCheckType="EC2"), "never be replaced"),
 )
 

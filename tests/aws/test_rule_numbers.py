@@ -41,7 +41,7 @@ def test_a_rule_that_moves_is_the_only_one_that_changes():
 
 
 def test_no_number_is_left():
-    with pytest.raises(Failed, match="no number is left between 7 and 8; give the routes around it a `priority`"):
+    with pytest.raises(Failed, match="no priority is left between 7 and 8; give the routes around it a `priority`"):
         priorities.numbers({"a": 7, "new": 8, "b": 9}, {"a": 7, "b": 8})
 
 

@@ -86,3 +86,9 @@ def test_a_missing_program_is_named_with_its_package():
     done = benchmark("balancer", "bare", environment={"PATH": ""})
     assert done.returncode != 0
     assert "is not installed; on Debian: apt-get install" in done.stderr
+
+
+def test_a_plain_application_without_its_runtime_is_skipped_by_name():
+    done = benchmark("plain_apps", "--only", "php", environment={"PATH": ""})
+    assert "php: skipped: php is not installed; on Debian: apt-get install php-cli" in done.stderr
+    assert done.returncode == 0

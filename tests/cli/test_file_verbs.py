@@ -76,13 +76,13 @@ def test_time_zones_are_this_machines(tmp_path: Path):
 def test_a_good_file_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert check.run(written(tmp_path)) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "flyball.toml is good: visitor-board, 1 service, 1 store\n")
+    assert (out, err) == ("", "flyball.toml is valid: visitor-board, 1 service, 1 store\n")
 
 
 def test_warnings_are_told_with_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert check.run(written(tmp_path, VISITOR_BOARD.replace('"/health"', '{ path = "/", unhealthy_after = 1 }'))) == 0
     err = capsys.readouterr().err.splitlines()
-    assert err[0] == "warning: services.web.health.unhealthy_after: 1 here; AWS takes 2 to 10"
+    assert err[0] == "warning: services.web.health.unhealthy_after: 1 here; AWS accepts 2 to 10"
     assert err[1].strip().startswith("https://docs.aws.amazon.com/")
     assert err[2].endswith("1 service, 1 store, 1 warning")
 
@@ -148,9 +148,9 @@ def test_the_commented_lines_of_the_new_file_are_good_too(tmp_path: Path):
 
 def test_init_overwrites_nothing(tmp_path: Path):
     file = written(tmp_path, "mine")
-    with pytest.raises(Failed, match="is there already"):
+    with pytest.raises(Failed, match="already exists"):
         init.run(tmp_path, None)
-    with pytest.raises(Failed, match=r"has .*flyball.toml.* already; nothing was copied"):
+    with pytest.raises(Failed, match=r"already has .*flyball.toml.*; nothing was copied"):
         init.run(tmp_path, "visitor-board")
     assert file.read_text(encoding="utf-8") == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flyball.toml"]
@@ -168,7 +168,7 @@ def test_examples_are_copied_whole_and_good(tmp_path: Path, example: str):
 
 
 def test_an_unknown_example_names_those_there_are(tmp_path: Path):
-    with pytest.raises(Failed, match=r"there is no example 'chess'; there is: .*visitor-board"):
+    with pytest.raises(Failed, match=r"there is no example 'chess'; choose from: .*visitor-board"):
         init.run(tmp_path, "chess")
     assert list(tmp_path.iterdir()) == []
 

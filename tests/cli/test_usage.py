@@ -14,7 +14,7 @@ from flyball.cli.main import outcome
         ("up --prot 3", "Did you mean --port?\nsee: flyball up --help"),
         ("up --port 0", "--port must be 1 to 65535, found 0"),
         ("up -d --port 70000", "--port must be 1 to 65535, found 70000"),
-        ("ps here", "nothing is known to do with 'here'\nsee: flyball ps --help"),
+        ("ps here", "unexpected argument 'here'\nsee: flyball ps --help"),
         ("load --rate much", "--rate"),
         ("aws somewhere", "see: flyball aws --help"),
         ("scale", "such as: flyball scale web=3"),

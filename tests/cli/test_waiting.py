@@ -135,4 +135,4 @@ def test_a_service_that_the_file_has_no_more_is_waited_for_no_more(tmp_path: Pat
 
     outcome = until_settled(iter([None]), lambda: now, StateDirectory(tmp_path), services={"web": 2})
 
-    assert outcome.failure == "the file has it no more"
+    assert outcome.failure == "the file no longer has it"

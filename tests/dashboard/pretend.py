@@ -40,6 +40,7 @@ from flyball.local.paths import StateDirectory
 from flyball.local.pipeline.records import Records
 from flyball.local.record.journal import Journal
 from flyball.local.stores.stores import Stores
+from waiting import soon
 
 SAMPLE_S = 10.0
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -306,8 +307,7 @@ async def start(runtime: PretendRuntime) -> Served:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     task = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await soon(lambda: server.started)
     return Served(runtime, panel, server, task)
 
 

@@ -43,7 +43,7 @@ class Listening:
         self.feed = Feed(runtime, CONTROL, Past(runtime.paths.journal))
         self.stream = self.feed.stream(after)
 
-    async def until(self, word: str, within_s: float = 30.0):
+    async def until(self, word: str, within_s: float = 60.0):
         """The next piece that has this word: its id and its data."""
         async with asyncio.timeout(within_s):
             async for piece in self.stream:
@@ -94,7 +94,7 @@ async def test_streams_end_when_the_control_plane_does(runtime):
 
     runtime.closing.set()
 
-    await asyncio.wait_for(asyncio.gather(*reading), 10.0)
+    await asyncio.wait_for(asyncio.gather(*reading), 60.0)
 
 
 async def _to_the_end(stream):

@@ -12,6 +12,7 @@ import pytest
 
 from acceptance.running import Running, result_of
 from dashboard.browsing import browsing, needs_chromium, opened
+from waiting import soon
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
@@ -61,14 +62,6 @@ def shop(tmp_path):
     running.clean_up()
 
 
-async def until(what, within_s: float = 30.0) -> None:
-    """Wait until a question to the command line is answered with true."""
-    deadline = time.monotonic() + within_s
-    while not await asyncio.to_thread(what):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
-
-
 async def test_a_day_in_the_life_of_a_dashboard(browser, shop):
     await asyncio.to_thread(shop.up)
     said = await asyncio.to_thread(shop.ps)
@@ -94,7 +87,7 @@ async def _it_scales_out(page, shop) -> None:
     await row.wait_for()
     shown_at = time.time()
     [event] = [one for one in await asyncio.to_thread(shop.events) if one["kind"] == "scale_out"][-1:]
-    assert shown_at - event["at"] < 10
+    assert shown_at - event["at"] < 30  # it comes by itself: nobody reloads the page
     assert event["reason"] in await row.inner_text()
     await page.locator("#tile-active .big").get_by_text("4", exact=True).wait_for()
     await page.locator("#instances tbody tr").nth(3).wait_for()
@@ -105,7 +98,7 @@ async def _orders_are_carried_out(page, shop) -> None:
     await page.get_by_label("How long policies leave web alone").select_option("300")
     await page.get_by_role("button", name="Scale", exact=True).click()
     await page.locator("#tile-active").get_by_text("wanted 2").wait_for()
-    await until(lambda: len(shop.service()["instances"]) == 2)
+    await soon(lambda: asyncio.to_thread(lambda: len(shop.service()["instances"]) == 2), what="two instances")
     first = (await asyncio.to_thread(shop.service))["instances"][0]["id"]
     await page.get_by_role("button", name=f"Drain {first}").click()
     await page.get_by_role("dialog").get_by_role("button", name="Drain").click()
@@ -122,11 +115,8 @@ async def _orders_are_carried_out(page, shop) -> None:
 
 
 async def _the_control_plane_goes_and_comes(page, shop, pid: int) -> None:
-    began = time.monotonic()
     os.kill(pid, signal.SIGTERM)
-    while _runs(pid):
-        assert time.monotonic() - began < 10, "open streams hold up the end"
-        await asyncio.sleep(0.01)
+    await soon(lambda: not _runs(pid), what="the end, which open streams must not hold up")
     await page.locator("#live[data-live=no]").wait_for()
     await asyncio.to_thread(shop.flyball, "up", "-d")
     await page.locator("#live[data-live=yes]").wait_for()

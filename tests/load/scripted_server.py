@@ -8,6 +8,7 @@ from ssl import SSLContext
 
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.load import Plan
+from waiting import soon
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Flyball-Instance: web-1\r\n\r\nok"
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
@@ -71,14 +72,7 @@ async def serving(answer: Answer | bytes, tls: SSLContext | None = None) -> Asyn
     finally:
         running.close()
         await running.wait_closed()
-        await until(lambda: server.open == 0)
-
-
-async def until(true: Callable[[], bool], within_s: float = 60.0) -> None:
-    """Wait for something; fails after `within_s`."""
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.005)
+        await soon(lambda: server.open == 0)
 
 
 def plan(url: str, rate: float = 100, duration_s: float = 0.5, **options) -> Plan:

@@ -13,7 +13,8 @@ from flyball.load import Plan, Progress, run
 from flyball.load.address import look_up
 from flyball.load.client import Client
 from flyball.load.meter import STARVED, Meter
-from load.scripted_server import OK, bound, plan, serving, until
+from load.scripted_server import OK, bound, plan, serving
+from waiting import soon
 
 
 async def deaf(reader, writer):
@@ -45,7 +46,7 @@ async def one_by_one(chosen, count, *, each_closed=False):
         client.send(asyncio.get_running_loop().time())
         await client.settled()
         if each_closed:
-            await until(lambda: client.connections == 0)
+            await soon(lambda: client.connections == 0)
     await client.close()
     return meter.result(duration_s=asyncio.get_running_loop().time() - began, seed=0, stopped=False)
 
@@ -121,8 +122,8 @@ async def test_nothing_is_left_open_or_running(ok_server):
     async with serving(deaf) as silent:
         await run(plan(silent.url, timeout_s=0.1))
         await run(plan(ok_server.url, rate=500))
-        await until(lambda: silent.open == 0 and ok_server.open == 0)
-    await until(lambda: asyncio.all_tasks() == before)
+        await soon(lambda: silent.open == 0 and ok_server.open == 0)
+    await soon(lambda: asyncio.all_tasks() == before)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ async def test_only_so_many_requests_may_be_unanswered():
         result = await run(plan(server.url, rate=1000, duration_s=0.05, timeout_s=2.0, max_outstanding=8))
         assert server.most_open == 8
     assert (result.sent, result.not_sent, result.failed, result.ok) == (8, 42, 50, 0)
-    assert result.failures["not sent"].example == "8 requests were unanswered already"
+    assert result.failures["not sent"].example == "8 requests were already unanswered"
 
 
 async def test_a_generator_that_falls_behind_says_so():
@@ -239,7 +240,7 @@ async def test_stopping_leaves_what_was_on_its_way_out_of_the_count():
     stop = asyncio.Event()
     async with serving(deaf) as server:
         running = asyncio.create_task(run(plan(server.url, rate=100, duration_s=60), stop=stop))
-        await until(lambda: len(server.requests) >= 10)
+        await soon(lambda: len(server.requests) >= 10)
         stop.set()
         result = await running
     assert result.stopped
@@ -263,7 +264,7 @@ async def test_a_mistake_in_the_progress_function_is_not_swallowed(ok_server):
 
     with pytest.raises(RuntimeError, match="mine"):
         await run(plan(ok_server.url, rate=10, duration_s=30), on_progress=broken)
-    await until(lambda: ok_server.open == 0)
+    await soon(lambda: ok_server.open == 0)
 
 
 async def test_made_up_instance_names_do_not_fill_the_memory():
@@ -289,7 +290,7 @@ async def test_made_up_instance_names_do_not_fill_the_memory():
         ({"url": "http://[::1/"}, "is not an http"),
         ({"url": "http://127.0.0.1/a b"}, "must escape"),
         ({"url": "http://127.0.0.1/", "method": "GET /"}, "is not an HTTP method"),
-        ({"url": "http://127.0.0.1/", "timeout_s": 0}, "timeout is more than 0"),
+        ({"url": "http://127.0.0.1/", "timeout_s": 0}, "timeout must be more than 0"),
         ({"url": "http://127.0.0.1/", "max_outstanding": 0}, "at least 1 request"),
         ({"url": "http://127.0.0.1/", "headers": (("A", "b\r\nC: d"),)}, "is not a header"),
         ({"url": "http://127.0.0.1/", "headers": (("", "b"),)}, "is not a header"),

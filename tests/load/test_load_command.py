@@ -141,8 +141,8 @@ def test_a_body_is_read_from_a_file(url, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "nothing says how much load"),
-        ({"rate": 1, "stages": "1:1s"}, "--rate and --stages says how much"),
+        ({}, "found none"),
+        ({"rate": 1, "stages": "1:1s"}, "found --rate and --stages"),
         ({"rate": -1}, "0 or more"),
         ({"rate": 1, "lasting": "soon"}, "is not a duration"),
         ({"rate": 1, "timeout": "never"}, "is not a duration"),

@@ -12,6 +12,7 @@ from flyball.core.control.observation import BuildSeen, Observation, Scale
 from flyball.core.control.step import begin
 from flyball.local.loop import Clock, Inbox, Loop
 from flyball.local.record.journal import Journal
+from waiting import soon
 
 
 class Blind:
@@ -90,8 +91,7 @@ async def test_a_loop_that_is_cancelled_in_the_moment_in_which_it_is_woken_ends(
     observer = Blind()
     loop = looking(observer, journal, inbox)
     running = asyncio.ensure_future(loop.run(lambda _state: False))
-    while observer.looks < 2:
-        await asyncio.sleep(0.01)
+    await soon(lambda: observer.looks >= 2)
     inbox.wake()
     await asyncio.sleep(0)  # whoever waits for the wake is told of it next
     running.cancel()

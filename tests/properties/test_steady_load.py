@@ -7,7 +7,7 @@ import os
 import random
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from builders import SPEC, application, deployment, service, tracking
@@ -80,7 +80,7 @@ def worlds(draw) -> tuple[PretendWorld, int]:
     return world, math.ceil(load / 50.0)
 
 
-@settings(max_examples=TRIED, deadline=None)
+@settings(max_examples=TRIED, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(worlds(), strikes, st.integers(0, 63))
 def test_a_steady_load_keeps_its_capacity(drawn, history, offset):
     world, needed = drawn

@@ -61,6 +61,8 @@ class Body:
     exited: bool = False
     sick: bool = False
     timed_out: bool = False
+    backlog: float = 0.0
+    sent: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +129,16 @@ class PretendWorld:
         for action in done.actions:
             self._carry_out(action)
         self._route()
-        self.now = self._next()
+        before, self.now = self.now, self._next()
+        self._pile_up(self.now - before)
         self._live()
+
+    def _pile_up(self, elapsed_s: float) -> None:
+        for service in self.app.services if self.overload_kills_checks else ():
+            shares = self.shares(service.name)
+            for body in self.bodies.values():
+                done = 0.0 if self.stuck and body.backlog else self.capacity_rps
+                body.backlog = max(0.0, body.backlog + (shares.get(body.id, 0.0) - done) * elapsed_s)
 
     def _next(self) -> float:
         tick = self.now - (self.now - self.start) % self.tick_s
@@ -174,8 +184,7 @@ class PretendWorld:
     def _in_flight(self, body: Body) -> int:
         if body.draining_since is not None:
             return 1 if self.now - body.draining_since < self.request_s else 0
-        share = self.shares(body.service).get(body.id, 0.0)
-        return 0 if share == 0 else 1 if share <= self.capacity_rps else 100
+        return int(body.backlog) + (self.shares(body.service).get(body.id, 0.0) > 0)
 
     def _queues(self) -> list[QueueSample]:
         return [QueueSample(service=one.name, waiting=self.waiting) for one in self.app.services if self.waiting]
@@ -201,12 +210,13 @@ class PretendWorld:
 
     def _sample(self, body: Body, share: float) -> InstanceSample:
         behaviour = self.behaviour(body.release)
+        before, body.sent = int(body.sent), body.sent + share * self.tick_s
         return InstanceSample(
             id=body.id,
             cpu_percent=min(100.0, 100.0 * share / self.capacity_rps),
             memory_percent=behaviour.memory_percent,
-            requests=round(share * self.tick_s),
-            answered=0 if self.stuck and share > self.capacity_rps else round(min(share, self.capacity_rps)),
+            requests=int(body.sent) - before,
+            answered=0 if self.stuck and body.backlog else round(self.capacity_rps if body.backlog else share),
             errors=round(share * self.tick_s * behaviour.errors_percent / 100),
         )
 
@@ -274,9 +284,7 @@ class PretendWorld:
                 body.healthy_at = self.now
 
     def _overloaded(self, body: Body) -> bool:
-        if not self.overload_kills_checks:
-            return False
-        return self.shares(body.service).get(body.id, 0.0) > 2 * self.capacity_rps
+        return self.overload_kills_checks and body.backlog > 2 * self.capacity_rps  # a check waits for two seconds
 
     def _live(self) -> None:
         for body in tuple(self.bodies.values()):

@@ -55,7 +55,7 @@ class Pages:
         return HTMLResponse(html, status, {"vary": "accept"})
 
     def refusal(self, request: Request, refused: Refused) -> Response:
-        """A refusal as a page for a browser, as JSON for others."""
+        """A refused request as a page for a browser, as JSON for others."""
         if wants_html(request):
             answer: Response = self.page("refused.html", status=refused.status, sentence=str(refused))
         else:

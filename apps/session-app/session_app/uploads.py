@@ -1,7 +1,7 @@
 """Uploads: files in a folder or an S3 bucket behind one interface. Any copy serves what any copy stored.
 
 A file appears whole or not at all: in a folder it is written beside its place and renamed, in S3 it is a multipart
-upload that is completed at its end; when the body breaks off, both are taken back.
+upload that is completed at its end; when the body breaks off, both are undone.
 S3 keeps the content type with the object. A folder cannot, so the type lies in a small file of its own, in `.types`.
 It is written when the whole body has come and before the file takes its place, so whoever sees a new file sees its
 type, and an upload that breaks off changes nothing. While a file is replaced by one of another type, the old content

@@ -2,7 +2,7 @@
 
 Write-ahead logging lets readers and the one writer work at once. Each write is one statement, so it takes the write
 lock at its start and waits for it (`timeout`) instead of failing half-way. `synchronous = FULL` puts a commit on disk
-before it is acknowledged: neither a killed process nor a power cut takes it back.
+before it is acknowledged: neither a killed process nor a power cut loses it.
 """
 
 import sqlite3

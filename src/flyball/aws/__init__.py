@@ -1,6 +1,6 @@
-"""World 3: the application as AWS resources. AWS runs its own loop there; this only says what it will do.
+"""World 3: the application as AWS resources. AWS runs its own control loop; this only describes what it should do.
 
-`parity`, `rules` and `audit` need nothing but Flyball; `synth` needs the extra `flyball[aws]`.
+`lint`, `rules` and `audit` need no CDK; `synth` needs the extra `flyball[aws]`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["synth"]
 
 
 def synth(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
-    """Write the CloudFormation templates of the application, and on Fargate its Dockerfiles, into `out`.
+    """Write the application's CloudFormation templates, and on Fargate its Dockerfiles, into `out`.
 
-    `source` is the directory of the file, for paths that the file names. The same application gives the same bytes.
-    Needs no network, no account and no bootstrap. Raises FileError for what AWS would refuse, Failed without the extra.
+    `source` is the file's directory, for the paths in it. The same application always gives the same bytes.
+    Needs no network, account or bootstrap. Raises FileError for what AWS would refuse, Failed without the extra.
     """
     node.prepare()
     try:

@@ -1,7 +1,7 @@
-"""A last look at a template for mistakes that no public linter sees.
+"""A final check of a template for mistakes that no public linter finds.
 
-Each was seen by none of cfn-lint, CloudFormation's own validator and an emulator: AWS would accept the template and
-fail later, or never work. Synthesis should not be able to make them; this holds it to that.
+Neither cfn-lint nor CloudFormation's validator nor an emulator reports them: AWS would accept the template and then
+fail, or never work. Synthesis should be unable to make them; this makes sure.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ CACHE_NODE = re.compile(r"cache\.(t3|t4g|m5|m6g|m7g|r5|r6g|r6gd|r7g|c7gn)\.(micr
 
 
 def mistakes(template: Mapping[str, Any]) -> tuple[str, ...]:
-    """Sentences, each naming the resource and what AWS would do; empty for a sound template."""
+    """One sentence per mistake, with the resource and what AWS would do; empty for a sound template."""
     resources: Resources = template.get("Resources", {})
     return tuple(sentence for check in CHECKS for sentence in check(resources))
 
 
 def of_type(resources: Resources, kind: str) -> Iterator[tuple[str, Properties]]:
-    """(logical id, properties) of every resource of a type, in the template's order."""
+    """(logical id, properties) of every resource of one type, in template order."""
     for name, resource in resources.items():
         if resource.get("Type") == kind:
             yield name, resource.get("Properties", {})
@@ -33,10 +33,10 @@ def of_type(resources: Resources, kind: str) -> Iterator[tuple[str, Properties]]
 def _failover_alone(resources: Resources) -> Iterator[str]:
     for name, cache in of_type(resources, "AWS::ElastiCache::ReplicationGroup"):
         if cache.get("AutomaticFailoverEnabled") and cache.get("NumCacheClusters", 1) < 2:
-            yield f"{name}: automatic failover with one node; ElastiCache would refuse the group"
+            yield f"{name}: automatic failover needs two nodes, found one; ElastiCache would refuse the group"
         node = str(cache.get("CacheNodeType", ""))
         if not CACHE_NODE.fullmatch(node):
-            yield f"{name}: {node!r} is no cache node type; ElastiCache would refuse the group"
+            yield f"{name}: {node!r} is not a cache node type; ElastiCache would refuse the group"
 
 
 def _target_type(resources: Resources) -> Iterator[str]:
@@ -49,7 +49,7 @@ def _target_type(resources: Resources) -> Iterator[str]:
         for joined in service.get("LoadBalancers", ()):
             group = resources.get(_referred(joined.get("TargetGroupArn")) or "", {}).get("Properties", {})
             if group.get("TargetType", "instance") != "ip":
-                yield f"{name}: its target group takes instances, tasks have addresses only; CreateService would fail"
+                yield f"{name}: its target group has type instance, but tasks need type ip; CreateService would fail"
 
 
 def _container_name(resources: Resources) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _health_path(resources: Resources) -> Iterator[str]:
     for name, group in of_type(resources, "AWS::ElasticLoadBalancingV2::TargetGroup"):
         path = str(group.get("HealthCheckPath", "/"))
         if not path.startswith("/"):
-            yield f"{name}: the health path {path!r} does not begin with /; CreateTargetGroup would fail"
+            yield f"{name}: the health path {path!r} does not start with /; CreateTargetGroup would fail"
 
 
 def _dashboard(resources: Resources) -> Iterator[str]:
@@ -78,14 +78,14 @@ def _dashboard(resources: Resources) -> Iterator[str]:
         try:
             json.loads(_flat(board.get("DashboardBody", "")))
         except ValueError:
-            yield f"{name}: the dashboard's body is no JSON; PutDashboard would fail"
+            yield f"{name}: the dashboard's body is not JSON; PutDashboard would fail"
 
 
 def _deadlock(resources: Resources) -> Iterator[str]:
     for name, service in of_type(resources, "AWS::ECS::Service"):
         rules = service.get("DeploymentConfiguration", {})
         if rules.get("MinimumHealthyPercent", 100) >= rules.get("MaximumPercent", 200):
-            yield f"{name}: minimum healthy is maximum; ECS could neither start nor stop a task, rollouts would hang"
+            yield f"{name}: minimum healthy equals maximum; ECS could start or stop no task, so rollouts would hang"
 
 
 def _bounds(resources: Resources) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _record_identity(resources: Resources) -> Iterator[str]:
     for name, record in of_type(resources, "AWS::Route53::RecordSet"):
         routed = {"Region", "Failover", "Weight", "GeoLocation"} & record.keys()
         if routed and not record.get("SetIdentifier"):
-            yield f"{name}: a routed record without SetIdentifier; ChangeResourceRecordSets would fail"
+            yield f"{name}: a routed record needs a SetIdentifier; ChangeResourceRecordSets would fail"
 
 
 def _log_role(resources: Resources) -> Iterator[str]:
@@ -107,13 +107,13 @@ def _log_role(resources: Resources) -> Iterator[str]:
             container.get("LogConfiguration", {}).get("LogDriver") for container in task.get("ContainerDefinitions", ())
         }
         if "awslogs" in drivers and not task.get("ExecutionRoleArn"):
-            yield f"{name}: awslogs without an execution role; no task would start"
+            yield f"{name}: awslogs needs an execution role; no task would start"
 
 
 def _believes_balancer(resources: Resources) -> Iterator[str]:
     for name, group in of_type(resources, "AWS::AutoScaling::AutoScalingGroup"):
         if group.get("TargetGroupARNs") and group.get("HealthCheckType") != "ELB":
-            yield f"{name}: health check type is not ELB; a machine that answers nothing would never be replaced"
+            yield f"{name}: the health check type is not ELB; a machine that stops answering would never be replaced"
 
 
 def _overlapping_priorities(resources: Resources) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _overlapping_priorities(resources: Resources) -> Iterator[str]:
     for name, rule in of_type(resources, "AWS::ElasticLoadBalancingV2::ListenerRule"):
         key = (_flat(rule.get("ListenerArn")), rule.get("Priority"))
         if key in seen:
-            yield f"{name}: priority {key[1]} is {seen[key]}'s already; CreateRule would say PriorityInUse"
+            yield f"{name}: {seen[key]} already has priority {key[1]}; CreateRule would fail with PriorityInUse"
         seen[key] = name
 
 
@@ -130,7 +130,7 @@ def _descriptions(resources: Resources) -> Iterator[str]:
         rules = (*group.get("SecurityGroupIngress", ()), *group.get("SecurityGroupEgress", ()))
         for text in (group.get("GroupDescription", ""), *(rule.get("Description", "") for rule in rules)):
             if not DESCRIPTION.fullmatch(text):
-                yield f"{name}: {text!r} has a sign that EC2 takes in no description; the group would not be made"
+                yield f"{name}: EC2 refuses a character in the description {text!r}; the group would not be created"
 
 
 def _gateway_first(resources: Resources) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _gateway_first(resources: Resources) -> Iterator[str]:
         needy += [name] if balancer.get("Scheme") == "internet-facing" else []
     for name in needy:
         if not attached & _waited_for(resources, name):
-            yield f"{name}: does not wait for the internet gateway; AWS would say that the network has none"
+            yield f"{name}: does not depend on the internet gateway; AWS would find none attached"
 
 
 def _roles_first(resources: Resources) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _roles_first(resources: Resources) -> Iterator[str]:
         for policy, rights in of_type(resources, "AWS::IAM::Policy"):
             given = {_flat({"Fn::GetAtt": [_referred(role), "Arn"]}) for role in rights.get("Roles", ())}
             if given & roles and policy not in waited:
-                yield f"{name}: does not wait for {policy}; its first tasks would be refused and the rollout taken back"
+                yield f"{name}: does not depend on {policy}; its first tasks would be denied, the rollout rolled back"
 
 
 CHECKS: tuple[Callable[[Resources], Iterator[str]], ...] = (
@@ -173,7 +173,7 @@ CHECKS: tuple[Callable[[Resources], Iterator[str]], ...] = (
 
 
 def _waited_for(resources: Resources, name: str) -> set[str]:
-    """Everything that `name` waits for by DependsOn, near or far."""
+    """Everything that `name` depends on through DependsOn, directly or not."""
     found: set[str] = set()
     ahead = [name]
     while ahead:
@@ -185,12 +185,12 @@ def _waited_for(resources: Resources, name: str) -> set[str]:
 
 
 def _referred(value: Any) -> str | None:
-    """The logical id behind a Ref, or None."""
+    """The logical id in a Ref, or None."""
     return value.get("Ref") if isinstance(value, Mapping) else None
 
 
 def _flat(value: Any) -> str:
-    """A string with intrinsic functions as a plain one: what is filled in later becomes an `x`."""
+    """A string with its intrinsic functions replaced by `x`."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping) and "Fn::Join" in value:

@@ -1,7 +1,7 @@
 """The single entry point: an Application Load Balancer, its listeners, rules and target groups.
 
-With TLS, port 80 only redirects to 443. Rules keep the order in which they work on the laptop; what no rule matches is
-answered 404. https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
+With TLS, port 80 only redirects to 443. Rules apply in the same order as locally; unmatched requests get a 404.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ACCESS_LOG_PREFIX = "balancer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancer:
-    """What others refer to. `rules` are the ARNs of each service's listener rules."""
+    """What other resources refer to. `rules` are the ARNs of each service's listener rules."""
 
     arn: str
     full_name: str
@@ -42,7 +42,7 @@ class Balancer:
 
 
 def logs_bucket(site: Site) -> s3.Bucket:
-    """Where the balancer, S3 and the trail write their logs. Kept as long as the file says, then deleted."""
+    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention."""
     days = cdk.Duration.days(site.app.observe.log_retention_days)
     bucket = s3.Bucket(
         site.stack,
@@ -79,7 +79,7 @@ def logs_bucket(site: Site) -> s3.Bucket:
 
 
 def build(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> Balancer:
-    """The balancer with its listeners, rules and one target group per service (two where a rollout needs a pair)."""
+    """The balancer, its listeners, rules and a target group per service (two where a rollout shifts traffic)."""
     balancer = _load_balancer(site, network, group=group, logs=logs)
     listener = _listeners(site, balancer)
     target_groups = {each.name: _target_group(site, network, each, "TargetGroup") for each in site.app.services}
@@ -140,7 +140,7 @@ def _load_balancer(site: Site, network: Network, *, group: str, logs: s3.Bucket)
 
 
 def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
-    """The listener that has the rules: on 443 with TLS, else on 80."""
+    """The listener with the rules: on 443 with TLS, else on 80."""
     made = elb.CfnListener
     nothing = made.ActionProperty(
         type="fixed-response",
@@ -185,10 +185,10 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
 
 
 def _certificate(site: Site, tls: Tls) -> str:
-    """The file's certificate, or one that ACM issues for the domain and renews by itself."""
+    """The file's certificate, or one that ACM issues for the domain and renews."""
     if tls.certificate_arn is not None:
         return tls.certificate_arn
-    assert site.aws.domain is not None, "rules.refusals lets no TLS without a name through"
+    assert site.aws.domain is not None, "rules.refusals refuses TLS without a domain"
     certificate = acm.CfnCertificate(
         site.stack,
         "Certificate",
@@ -204,7 +204,7 @@ def _certificate(site: Site, tls: Tls) -> str:
 
 
 def hosted_zone(site: Site) -> str:
-    """The Route 53 zone that holds the domain: a parameter, because a template must not look anything up."""
+    """The domain's Route 53 zone: a parameter, because a template must not look anything up."""
     existing = site.stack.node.try_find_child("HostedZone")
     parameter = existing or cdk.CfnParameter(
         site.stack,
@@ -243,9 +243,9 @@ def _target_group(site: Site, network: Network, service: Service, kind: str) -> 
 
 
 def target_group_attributes(service: Service) -> dict[str, str]:
-    """Every attribute of a target group of instances, in AWS's words.
+    """Every target group attribute, under AWS's names.
 
-    Slow start is left out with least outstanding requests: AWS refuses the two together.
+    Slow start is omitted with least outstanding requests: AWS refuses the combination.
     """
     balancing = service.balancing
     attributes = {
@@ -282,7 +282,7 @@ def _rule(
             action = _answer(rule.action)
     name = rule_name(rule.condition)
     while site.stack.node.try_find_child(name) is not None:
-        name += "Again"  # the same condition with another number; it never matches
+        name += "Again"  # the same condition at another priority never matches
     return elb.CfnListenerRule(
         site.stack,
         name,
@@ -318,7 +318,7 @@ def _conditions(condition: Condition) -> list[elb.CfnListenerRule.RuleConditionP
 
 
 def path_patterns(path: str) -> tuple[str, ...]:
-    """The file's path in AWS's patterns: "/" -> "/*", "/api" -> "/api" and "/api/*", a pattern stays."""
+    """The file's path as AWS patterns: "/" -> "/*", "/api" -> "/api" and "/api/*"; a pattern is unchanged."""
     if "*" in path or "?" in path:
         return (path,)
     if path == "/":

@@ -1,7 +1,7 @@
-"""A monthly limit on what carries the application's tag: a mail at 80 % spent and when 100 % is forecast.
+"""A monthly budget for resources with the application's tag: mail at 80 % spent and at 100 % forecast.
 
-A stack of its own in us-east-1: CloudFormation does not know budgets in every region. AWS counts by the tag only once
-`flyball:application` is switched on as a cost allocation tag in the account's billing settings.
+It is a separate stack in us-east-1, because CloudFormation does not support budgets in every region. AWS counts by tag
+only after `flyball:application` is activated as a cost allocation tag in the account's billing settings.
 https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html
 """
 
@@ -16,7 +16,7 @@ REGION = "us-east-1"
 
 
 def build(scope: cdk.App, app: Application, aws: Aws) -> None:
-    """The budget's stack, if the file names a limit."""
+    """The budget's stack, if the file sets a budget."""
     if aws.monthly_budget_usd is None:
         return
     stack = cdk.Stack(

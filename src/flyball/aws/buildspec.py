@@ -1,7 +1,7 @@
-"""What CodeBuild does with a push: the file's `build` and `test`, then images (Fargate) or archives (EC2).
+"""What CodeBuild runs for a push: the file's `build` and `test`, then images (Fargate) or archives (EC2).
 
-A release is named by the first twelve characters of its commit. Running a commit again makes nothing new: tags do not
-move. https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
+A release is named after the first twelve characters of its commit. Building a commit again changes nothing: tags are
+immutable. https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ RELEASE = 'RELEASE="$(printf %.12s "$CODEBUILD_RESOLVED_SOURCE_VERSION")"'
 
 
 def checks(service: Service) -> list[str]:
-    """The file's own build and test, in a copy of the service's source, each in a shell of its own.
+    """The file's build and test, each in its own shell, in a copy of the service's source.
 
-    A copy, because services may share their source, and what a build leaves behind is no part of a release.
+    Services may share a source, and a release must not contain what a build leaves behind: hence the copy.
     """
     commands = [command for command in (service.build, service.test) if command is not None]
     there = f"/tmp/check-{service.name}"  # noqa: S108 - on CodeBuild's own machine
@@ -33,12 +33,12 @@ def checks(service: Service) -> list[str]:
 def for_images(app: Application, repositories: Mapping[str, Sequence[tuple[str, str]]]) -> str:
     """Build, test and push one image per service. `repositories`: service -> (region, repository URI) pairs.
 
-    The first pair is where the image is built; the others get copies. Each region's deployment reads
+    The image is built for the first pair and copied to the others. Each region's deployment reads
     `images-SERVICE-REGION.json`.
     """
     commands = [RELEASE]
     for service in app.services:
-        # Docker builds by itself; only a test needs a build beside it.
+        # The Dockerfile builds; only a test needs a build here.
         commands += checks(service) if service.test is not None else []
         commands.append(_here(f"Dockerfile.{service.name}", dockerfile(service)))
         commands += _push(service, repositories[service.name])
@@ -49,7 +49,7 @@ def for_images(app: Application, repositories: Mapping[str, Sequence[tuple[str, 
 
 
 def for_archives(app: Application, buckets: Sequence[tuple[str, str]]) -> str:
-    """Build and test each service, then store its source as an archive in every region's bucket."""
+    """Build and test each service, then store its source archive in every region's bucket."""
     commands = [RELEASE]
     for service in app.services:
         commands += checks(service)
@@ -65,7 +65,7 @@ def for_archives(app: Application, buckets: Sequence[tuple[str, str]]) -> str:
 
 
 def for_refresh(groups: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
-    """Roll the stored release out: (Auto Scaling group, region, preferences), one after the other."""
+    """Roll out the stored release, one (Auto Scaling group, region, preferences) after another."""
     script = resources.files("flyball.aws").joinpath("refresh.py").read_text(encoding="utf-8")
     commands = ["pip install --quiet boto3", _here("/tmp/refresh.py", script), 'RELEASE="$(cat release.txt)"']  # noqa: S108
     commands += [
@@ -111,7 +111,7 @@ def _here(path: str, text: str) -> str:
 
 
 def _render(commands: Sequence[str], files: Sequence[str]) -> str:
-    """As YAML. One script per build, so that a variable set by one command is there for the next."""
+    """The YAML, with one script per build so that variables last from command to command."""
     script = "\n".join(["set -euo pipefail", *commands])
     lines = ["version: 0.2", "env:", "  shell: bash", "phases:", "  install:"]
     lines += ["    runtime-versions:", f'      python: "{VERSION}"', "    commands:"]

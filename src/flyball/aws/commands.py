@@ -1,7 +1,7 @@
-"""The file's command lines as a POSIX shell would have to read them to do what `flyball up` does.
+"""The file's command lines, quoted so that a POSIX shell runs them exactly as `flyball up` does.
 
-`run` is split into words, `$NAME` and `${NAME}` are filled in, nothing else is special: no shell reads it. On AWS a
-start script has to run it, so every word is quoted such that only those two forms keep their meaning.
+Locally no shell reads `run`: it is split into words, and only `$NAME` and `${NAME}` are expanded. On AWS a start script
+runs it, so every word is quoted except for those two forms.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class NoReleaseYet(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseYet).serve_forever()
 """
-"""What answers until the first release is there: healthy, so that the stack can be created, and 503 to visitors."""
+"""The server before the first release: healthy, so that the stack can be created, but 503 for visitors."""
 
 
 def shell_words(run: str) -> str:
-    """A command line for `sh` with the words of `run`; only variables are filled in.
+    """A command line for `sh` with the words of `run`; only variables are expanded.
 
-    Raises ValueError when a quotation is not closed.
+    Raises ValueError when a quote is not closed.
     """
     return " ".join(_quoted(word) for word in shlex.split(run))
 
@@ -56,5 +56,5 @@ def _escaped(text: str) -> str:
 
 
 def start_script(service: Service) -> str:
-    """The script that becomes the instance: it ends in the program itself, so that signals reach it."""
+    """The script that starts the instance; it execs the program, so that signals reach it."""
     return f"#!/bin/sh\nset -eu\nexec {shell_words(service.run)}\n"

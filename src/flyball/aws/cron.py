@@ -1,7 +1,7 @@
-"""The file's five cron fields in the six of AWS's `cron()`: minute, hour, day of month, month, day of week, year.
+"""The file's five cron fields as the six of AWS's `cron()`: minute, hour, day of month, month, day of week, year.
 
-AWS counts the days of the week 1 to 7 from Sunday, cron 0 to 6 (7 is Sunday too), and one of the two day fields must
-be `?`. https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
+AWS numbers weekdays 1 to 7 from Sunday, cron 0 to 6 (7 is Sunday too), and one of AWS's day fields must be `?`.
+https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from flyball.core.model.cron import DAYS
 
 
 def aws_cron(cron: str) -> str:
-    """The six fields. Raises ValueError for what AWS cannot say: both day fields set, or not five fields."""
+    """The six fields. Raises ValueError for both day fields set, which AWS cannot express, or not five fields."""
     fields = cron.split()
     if len(fields) != 5:
-        raise ValueError(f"a schedule has five fields, {cron!r} has {len(fields)}")
+        raise ValueError(f"a schedule has five fields; {cron!r} has {len(fields)}")
     minute, hour, day, month, weekday = fields
     if day != "*" and weekday != "*":
         raise ValueError(f"AWS cannot combine a day of the month with a day of the week: {cron!r}")
@@ -23,7 +23,7 @@ def aws_cron(cron: str) -> str:
 
 
 def _weekdays(field: str) -> str:
-    """Days as names, ranges as lists, so that nobody has to remember who counts from where."""
+    """Weekdays as a list of names, which avoids both numberings."""
     names = [name for part in field.split(",") for name in _days(part)]
     return ",".join(dict.fromkeys(names))
 

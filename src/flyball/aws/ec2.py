@@ -1,7 +1,7 @@
 """Instances as EC2 machines: one launch template and one Auto Scaling group per service.
 
-The group must be told to believe the balancer (health check type ELB), or a machine that answers no request is never
-replaced. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html
+The group's health check type must be ELB, or it would never replace a machine that stops answering.
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DISK_GIB = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ec2Service:
-    """One service as others refer to it."""
+    """What other resources need to know of a service."""
 
     service: Service
     group_name: str
@@ -90,7 +90,7 @@ def _role(
     releases: str,
     group_name: str,
 ) -> iam.Role:
-    """What a machine may do: its stores, its log, its release, and to say that it is ready."""
+    """A machine's rights: its stores, its log, its release, and reporting that it is ready."""
     role = iam.Role(
         site.stack,
         logical(service.name, "InstanceRole"),
@@ -111,7 +111,7 @@ def _role(
     ):
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
     if machine.needs_memory_metric(service):
-        # cloudwatch:PutMetricData has no resource; the condition keeps it to our namespace.
+        # cloudwatch:PutMetricData takes no resource; the condition limits it to our namespace.
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["cloudwatch:PutMetricData"],
@@ -119,7 +119,7 @@ def _role(
                 conditions={"StringEquals": {"cloudwatch:namespace": machine.MEMORY_NAMESPACE}},
             )
         )
-        # The agent asks which group the machine belongs to; describe calls have no resource.
+        # The agent looks up the machine's group; describe calls take no resource.
         role.add_to_policy(iam.PolicyStatement(actions=["ec2:DescribeTags"], resources=["*"]))
     return role
 
@@ -194,7 +194,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
 
 
 def _image(site: Site, machine_type: str) -> str:
-    """Amazon Linux 2023, the newest at the time of the deployment, from AWS's own public parameter."""
+    """The newest Amazon Linux 2023 at deployment, from AWS's public parameter."""
     kind = architecture(machine_type)
     existing = site.stack.node.try_find_child("MachineImage")
     parameter = existing or cdk.CfnParameter(
@@ -266,7 +266,7 @@ def _scaling_group(
 def _mixed(
     site: Site, service: Service, which: autoscaling.CfnAutoScalingGroup.LaunchTemplateSpecificationProperty
 ) -> autoscaling.CfnAutoScalingGroup.MixedInstancesPolicyProperty | None:
-    """The minimum on demand, of what is above it the file's share on spot."""
+    """The minimum on demand; above it, the file's share on spot."""
     share, made = site.aws.spot_percent, autoscaling.CfnAutoScalingGroup
     if share == 0:
         return None
@@ -285,7 +285,7 @@ def _mixed(
 
 
 def _update_policy(service: Service) -> cdk.CfnUpdatePolicy:
-    """What CloudFormation does when the template of the machines changes: batches, never below the minimum."""
+    """How CloudFormation replaces machines when their template changes: in batches, never below the minimum."""
     capacity = service.capacity
     floor = service.deployment.fewest(capacity.min)
     return cdk.CfnUpdatePolicy(

@@ -1,6 +1,6 @@
 """Instances as ECS tasks on Fargate: cluster, task definitions, services.
 
-CDK's own defaults are not those of ECS (50 % minimum healthy, no circuit breaker), so every value stands here.
+CDK's defaults differ from those of ECS (50 % minimum healthy, no circuit breaker), so every value is explicit.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate.html
 """
 
@@ -15,7 +15,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
-from flyball.core.manifest.fargate import MIB, UNITS
+from flyball.aws.sizes import MIB, UNITS
 from flyball.core.model import Service
 
 from . import rollout
@@ -35,7 +35,7 @@ PROVIDERS = "CapacityProviders"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FargateService:
-    """One service as others refer to it."""
+    """What other resources need to know of a service."""
 
     service: Service
     cluster: str
@@ -110,7 +110,7 @@ def build(
     joined = [rollout.load_balancer(site, service, balancer, traffic)] if service.routes else []
     made = _service(site, network, service, inside=inside, task=task, group=group, joined=joined, alarms=alarm_names)
     rights = [each.node.try_find_child("DefaultPolicy") for each in (execution, role, traffic) if each is not None]
-    unnamed = 0 if traffic is None else 1  # a pair's rule is named, and so waited for
+    unnamed = 0 if traffic is None else 1  # a service with two groups names its rule and so depends on it
     rules = balancer.rules.get(service.name, ())[unnamed:]
     made.node.add_dependency(
         *(each for each in rights if each is not None), *rules, *network.ways_out, site.stack.node.find_child(PROVIDERS)
@@ -127,7 +127,7 @@ def build(
 
 
 def _repository(site: Site, service: Service) -> ecr.CfnRepository:
-    """Images of the service: tags never move, every push is scanned, the last thirty stay."""
+    """The service's image repository: immutable tags, a scan on every push, the last thirty images kept."""
     made = ecr.CfnRepository
     policy = {
         "rules": [
@@ -155,7 +155,7 @@ def _repository(site: Site, service: Service) -> ecr.CfnRepository:
 def _execution_role(
     site: Site, service: Service, repository: ecr.CfnRepository, group: logs.CfnLogGroup, used: list[StoreThere]
 ) -> iam.Role:
-    """What ECS itself needs to start a task: the image, the log, the secrets."""
+    """The rights ECS needs to start a task: image, log and secrets."""
     role = iam.Role(
         site.stack,
         logical(service.name, "ExecutionRole"),
@@ -165,7 +165,7 @@ def _execution_role(
     )
     image_actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     role.add_to_policy(iam.PolicyStatement(actions=image_actions, resources=[repository.attr_arn]))
-    # ecr:GetAuthorizationToken has no resource; AWS allows it on "*" only.
+    # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
     role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
     role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
@@ -271,7 +271,7 @@ def _service(
 
 
 def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
-    """The minimum on demand, of what is above it the file's share on spot."""
+    """The minimum on demand; above it, the file's share on spot."""
     share = site.aws.spot_percent
     if share == 0:
         return []
@@ -281,7 +281,7 @@ def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.Capacity
 
 
 def _monitoring(service: Service) -> ecs.CfnService.MonitoringConfigurationProperty | None:
-    """Datapoints of 20 s where the file asks for them; AWS's own are 60 s."""
+    """Datapoints of 20 s where the file asks for them, instead of AWS's 60 s."""
     if resolution_s(service) == 60:
         return None
     made = ecs.CfnService

@@ -1,7 +1,7 @@
-"""The container image of a service: a Dockerfile that a reader would have written by hand.
+"""A service's container image: a Dockerfile as you would write it by hand.
 
-Two stages, so that compilers and caches stay behind; pinned bases; the instance runs as nobody in particular and can
-write to /tmp only. https://docs.docker.com/build/building/best-practices/
+Two stages leave compilers and caches behind; bases are pinned; the instance runs as an unprivileged user and can write
+only to /tmp. https://docs.docker.com/build/building/best-practices/
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from flyball.core.model import Service
 from .commands import start_script
 
 VERSION = "3.11"
-"""The Python of builds, images and machines alike: what the tests ran on is what runs."""
+"""The Python of builds, images and machines: tests and instances run on the same one."""
 PYTHON = f"{VERSION}.14"
 UV = "0.13.8"
 BASE = f"public.ecr.aws/docker/library/python:{PYTHON}-slim-bookworm"
@@ -21,7 +21,7 @@ USER = 10001
 
 
 def dockerfile(service: Service) -> str:
-    """The Dockerfile of a service; its build context is the directory of the file."""
+    """The service's Dockerfile; its build context is the file's directory."""
     source = PurePosixPath(service.source)
     start = "".join(f"    '{_single(line)}' \\\n" for line in start_script(service).splitlines())
     build = f"RUN {service.build}\n" if service.build is not None else ""

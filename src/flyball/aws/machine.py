@@ -1,9 +1,9 @@
-"""What a machine does at its first start: install, fetch the release, build, run under systemd, say that it is ready.
+"""What a machine does on first start: install, fetch the release, build, run under systemd, report ready.
 
-The seeds' user data ("install git, clone, run"), with two differences: the release is an archive that the pipeline
-tested and stored, so that every machine runs the same bytes; and the machine only joins the balancer when its own
-health check passes, through a lifecycle hook. The release's name is a tag of the machine, so that a rollout changes
-one tag in the launch template. https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
+The seeds' user data ("install git, clone, run") with two differences: the release is an archive that the pipeline
+tested and stored, so every machine runs the same bytes; and a lifecycle hook keeps the machine out of the balancer
+until its own health check passes. The release is a tag of the machine, so a rollout changes one tag in the launch
+template. https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def user_data(
     secrets: Mapping[str, str],
     log_group: str,
 ) -> str:
-    """The script, in bash. Values may be CDK tokens.
+    """The bash script. Values may be CDK tokens.
 
-    `releases` is the bucket of release archives, `secrets` maps variables to secret ARNs, `group` names the Auto
-    Scaling group.
+    `releases` is the bucket of release archives, `secrets` maps variables to secret ARNs, `group` is the name of the
+    Auto Scaling group.
     """
     parts = (
         _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
@@ -54,7 +54,7 @@ def user_data(
 
 
 def needs_memory_metric(service: Service) -> bool:
-    """Whether a policy or a rollout alarm looks at memory, which EC2 itself does not measure."""
+    """Whether a policy or rollout alarm uses memory, which EC2 does not measure by itself."""
     scaling = service.scaling
     metrics = {each.metric for each in scaling.target_tracking} | {each.metric for each in scaling.steps}
     return Metric.MEMORY in metrics | {each.metric for each in service.deployment.alarms}
@@ -95,7 +95,7 @@ printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\n' "$INSTANCE" "$RELEASE" >> /
 
 
 def _systemd(value: str) -> str:
-    """A value in systemd's EnvironmentFile: quoted, so that blanks and `#` keep their meaning."""
+    """A value quoted for systemd's EnvironmentFile, so that blanks and `#` stay literal."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -107,7 +107,7 @@ printf '{name}=%s\\n' "$(aws secretsmanager get-secret-value --secret-id {arn} \
 
 
 def _agent(service: Service, log_group: str) -> str:
-    """The CloudWatch agent ships the instance's log and, if a policy looks at it, the machine's memory."""
+    """The CloudWatch agent, which ships the instance's log and, if a policy needs it, the machine's memory use."""
     metrics = f"""
  "metrics": {{"namespace": "{MEMORY_NAMESPACE}", "aggregation_dimensions": [["AutoScalingGroupName"]],
   "append_dimensions": {{"AutoScalingGroupName": "${{aws:AutoScalingGroupName}}"}},
@@ -133,7 +133,7 @@ cat > /etc/logrotate.d/instance <<'END_OF_ROTATION'
 }
 END_OF_ROTATION
 """
-"""The log is CloudWatch's; what stays on the machine must not fill its disk."""
+"""CloudWatch keeps the log; the copy on the machine must not fill its disk."""
 
 
 def _release(service: Service, releases: str) -> str:
@@ -198,7 +198,7 @@ systemctl enable --now instance.service
 
 
 def _ready(service: Service, port: str) -> str:
-    """Healthy by its own check: join the balancer. Else the hook gives the machine up and another is started."""
+    """Joins the balancer once the health check passes; otherwise the hook abandons the machine for another."""
     url = shlex.quote(f"http://127.0.0.1:{port}{service.health.path}")
     return f"""\
 for _ in $(seq {READY_WITHIN_S // 5}); do

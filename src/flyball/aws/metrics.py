@@ -1,7 +1,7 @@
-"""The file's metrics as CloudWatch has them.
+"""The file's metrics in CloudWatch.
 
 CPU and memory come from ECS, or from EC2 and the CloudWatch agent; requests, errors and latencies from the balancer's
-target group. CloudWatch counts latency in seconds, the file in milliseconds.
+target group. CloudWatch has latency in seconds, the file in milliseconds.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 """
 
@@ -25,17 +25,16 @@ COMPARISONS = {
     Comparison.AT_MOST: "LessThanOrEqualToThreshold",
 }
 STATISTICS = frozenset(("Average", "Maximum", "Sum"))
-"""CloudWatch calls all others, such as p99, extended."""
+"""All others, such as p99, are extended statistics in CloudWatch."""
 AWS_PERIOD_S = 60
 ECS_FAST_PERIOD_S = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What identifies a running service in CloudWatch: ECS's names or the group's, and its target group.
+    """What identifies a running service in CloudWatch: its ECS or Auto Scaling group names, and its target group.
 
-    `standby_group` is the second target group of a rollout that moves traffic by weight; the two change roles with
-    every release.
+    `standby_group` is the second target group of a rollout that shifts traffic; the two swap with every release.
     """
 
     service: Service
@@ -57,11 +56,11 @@ class Watched:
 
     @property
     def traffic_dimensions(self) -> dict[str, str]:
-        """The dimensions of what the balancer measures of this service."""
+        """The dimensions of the balancer's metrics of this service."""
         return {"LoadBalancer": self.balancer, "TargetGroup": self.target_group}
 
     def of_all_groups(self, found: Source) -> tuple[Source, ...]:
-        """The metric of each target group of the service, where it is measured by target group."""
+        """The metric for each of the service's target groups, if it is measured per target group."""
         if self.standby_group is None or "TargetGroup" not in found.dimensions:
             return (found,)
         return (found, replace(found, dimensions={**found.dimensions, "TargetGroup": self.standby_group}))
@@ -79,7 +78,7 @@ class Source:
 
 
 def source(watched: Watched, metric: Metric) -> Source:
-    """Where CloudWatch keeps `metric`. Not for errors, which is a quotient of two."""
+    """The CloudWatch metric for `metric`. Not for errors, which are a quotient of two metrics."""
     traffic = watched.traffic_dimensions
     match metric:
         case Metric.CPU:
@@ -116,17 +115,17 @@ def source(watched: Watched, metric: Metric) -> Source:
 
 
 def of_balancer(watched: Watched, name: str, statistic: str) -> Source:
-    """A metric that the balancer keeps of a service's target group."""
+    """A metric of the balancer for a service's target group."""
     return Source(namespace="AWS/ApplicationELB", name=name, statistic=statistic, dimensions=watched.traffic_dimensions)
 
 
 def resolution_s(service: Service) -> int:
-    """The length of a datapoint on AWS: 20 s where the file asks for just that and ECS has it, else 60 s."""
+    """The datapoint length on AWS: 20 s on ECS where the file asks for exactly that, else 60 s."""
     return ECS_FAST_PERIOD_S if service.scaling.period_s == ECS_FAST_PERIOD_S else AWS_PERIOD_S
 
 
 def datapoints(duration_s: float, period_s: int) -> int:
-    """How many datapoints make the file's duration."""
+    """How many datapoints cover the file's duration."""
     return max(1, math.ceil(duration_s / period_s))
 
 
@@ -165,7 +164,7 @@ def alarm(
 
 
 def measure(watched: Watched, found: Source, period_s: int) -> dict[str, object]:
-    """What an alarm looks at: the metric, or the larger of two where the service has two target groups."""
+    """What an alarm watches: the metric, or the larger one where the service has two target groups."""
     sources = watched.of_all_groups(found)
     if len(sources) > 1:
         named = {f"group{index}": each for index, each in enumerate(sources, start=1)}
@@ -182,7 +181,7 @@ def measure(watched: Watched, found: Source, period_s: int) -> dict[str, object]
 
 
 def _errors(watched: Watched, period_s: int) -> dict[str, object]:
-    """Errors in percent: answers 5xx of the instances, of all requests."""
+    """Errors in percent: the instances' 5xx responses out of all requests."""
     errors = watched.of_all_groups(of_balancer(watched, "HTTPCode_Target_5XX_Count", "Sum"))
     requests = watched.of_all_groups(of_balancer(watched, "RequestCount", "Sum"))
     if len(requests) == 1:

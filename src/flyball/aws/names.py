@@ -1,4 +1,4 @@
-"""Names in templates. Needs no CDK: deployment asks for the same names."""
+"""Names in templates. Needs no CDK: deployment uses the same names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def logical(*names: str) -> str:
 
 
 def rule_name(condition: Condition) -> str:
-    """The logical id of a listener rule: the same as long as its condition is, wherever it stands among the others."""
+    """The logical id of a listener rule; it depends on the condition only, not on the rule's position."""
     words = re.findall(r"[A-Za-z0-9]+", f"{condition.host or ''} {condition.path}")
     digest = hashlib.sha256(repr((condition.path, condition.host, condition.headers)).encode()).hexdigest()
     return f"{logical('Rule', *words)[:80]}{digest[:6]}"

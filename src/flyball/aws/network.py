@@ -1,8 +1,8 @@
-"""The private network: addresses, subnets per zone, ways out and ways to AWS's own services.
+"""The private network: addresses, subnets per zone, routes to the internet, endpoints for AWS services.
 
-The seed's picture: 10.0.0.0/16, in each zone one public subnet (balancer, NAT gateway) and one private subnet
-(instances, stores), an internet gateway, interface endpoints for ecr.api, ecr.dkr and logs, gateway endpoints for
-S3 and DynamoDB. A NAT gateway in each zone, so that the loss of a zone takes no other zone's way out.
+As in the seeds: 10.0.0.0/16; in each zone a public subnet (balancer, NAT gateway) and a private one (instances,
+stores); an internet gateway; interface endpoints for ecr.api, ecr.dkr and logs; gateway endpoints for S3 and DynamoDB.
+Each zone has its own NAT gateway, so losing a zone does not cut off the others.
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-example-private-subnets-nat.html
 """
 
@@ -20,10 +20,10 @@ from .site import Site, logical
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Ids that the other parts refer to; subnets in the order of the zones.
+    """Ids that other parts refer to; subnets in zone order.
 
-    `gateway` is the way in from the internet, which a balancer needs; `ways_out` is all that an instance needs to fetch
-    what it runs. CloudFormation makes what does not refer to each other in any order, so both must be waited for.
+    A balancer needs `gateway`, the way in from the internet; an instance needs `ways_out` to fetch what it runs.
+    CloudFormation creates unrelated resources in any order, so dependents must name both explicitly.
     """
 
     vpc: str
@@ -35,7 +35,7 @@ class Network:
 
 
 def build(site: Site) -> Network:
-    """The network with everything that does not depend on services."""
+    """The network, except what depends on services."""
     stack, plan = site.stack, site.aws.network
     vpc = ec2.CfnVPC(
         stack,
@@ -74,7 +74,7 @@ def build(site: Site) -> Network:
 
 
 def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
-    """The network with ways to AWS's services that do not cross the internet.
+    """The network with endpoints, which reach AWS services without crossing the internet.
 
     `group` is the security group of the interface endpoints.
     """
@@ -122,7 +122,7 @@ def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, index: int, ci
 
 
 def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> tuple[str, ec2.CfnRoute]:
-    """The public route table and its route to the internet, which is there once the gateway is attached."""
+    """The public route table and its route to the internet, which needs the gateway attached."""
     gateway = ec2.CfnInternetGateway(site.stack, "InternetGateway", tags=_named(site.name("internet")))
     attached = ec2.CfnVPCGatewayAttachment(
         site.stack, "InternetGatewayAttachment", vpc_id=vpc.ref, internet_gateway_id=gateway.ref
@@ -148,7 +148,7 @@ def _private_way_out(
     inside: ec2.CfnSubnet,
     gateway: cdk.CfnResource,
 ) -> tuple[ec2.CfnRouteTable, ec2.CfnRoute, ec2.CfnSubnetRouteTableAssociation]:
-    """Route table, default route and association of a private subnet; addresses and NAT need the gateway first."""
+    """A private subnet's route table, default route and association; addresses and NAT need the gateway first."""
     stack = site.stack
     address = ec2.CfnEIP(stack, logical("Nat", zone, "Address"), domain="vpc", tags=_named(site.name("nat", zone)))
     nat = ec2.CfnNatGateway(
@@ -178,7 +178,7 @@ def _private_way_out(
 
 
 def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:
-    """Who talked to whom, kept as long as the other logs."""
+    """A record of who talked to whom, kept as long as the other logs."""
     group = logs.CfnLogGroup(
         site.stack,
         "FlowLogGroup",

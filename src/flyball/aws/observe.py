@@ -1,6 +1,6 @@
-"""What an operator sees: alarms and the dashboard with the seed's tiles.
+"""What an operator sees: alarms, and a dashboard with the seed's tiles.
 
-Tiles, in the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
+In the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
 check status, scaling activity.
 """
 
@@ -21,7 +21,7 @@ from .site import Site, logical
 
 
 def topic(site: Site) -> sns.CfnTopic:
-    """Where alarms go; by mail when the file names an address."""
+    """The topic for alarms; it sends mail when the file has an address."""
     made = sns.CfnTopic(
         site.stack,
         "Alarms",
@@ -56,7 +56,7 @@ def topic(site: Site) -> sns.CfnTopic:
 
 
 def rollout_alarms(site: Site, watched: Watched) -> list[str]:
-    """The alarms that take a rollout back; their names."""
+    """Creates the alarms that roll back a rollout; returns their names."""
     service = watched.service
     return [
         str(
@@ -70,7 +70,7 @@ def rollout_alarms(site: Site, watched: Watched) -> list[str]:
                 duration_s=each.duration_s,
                 period_s=AWS_PERIOD_S,
                 actions=[],
-                description=f"{service.name}: takes a rollout back",
+                description=f"{service.name}: rolls back a rollout",
                 missing="notBreaching",
             ).ref
         )
@@ -79,7 +79,7 @@ def rollout_alarms(site: Site, watched: Watched) -> list[str]:
 
 
 def alarms(site: Site, watched: Watched, notify: sns.CfnTopic) -> None:
-    """What somebody should know: instances that fail their check, answers that are errors."""
+    """The alarms that notify somebody: failing health checks, error responses."""
     name = watched.service.name
     made = cloudwatch.CfnAlarm
     made(
@@ -105,13 +105,13 @@ def alarms(site: Site, watched: Watched, notify: sns.CfnTopic) -> None:
         duration_s=300.0,
         period_s=AWS_PERIOD_S,
         actions=[notify.ref],
-        description=f"{name}: more than 5 % of the answers are errors",
+        description=f"{name}: more than 5 % of responses are errors",
         missing="notBreaching",
     )
 
 
 def dashboard(site: Site, services: list[Watched]) -> None:
-    """The seed's tiles for all services of this region."""
+    """The seed's tiles, for all services of this region."""
     tiles = [
         _number("Active instances", site, _counted(services, "HealthyHostCount", "Average"), x=0),
         _number("Request count per minute", site, _counted(services, "RequestCount", "Sum"), x=12),
@@ -155,7 +155,7 @@ def _health(services: list[Watched]) -> list[list[Any]]:
 
 
 def _lines(watched: Watched, found: Source, label: str) -> list[list[Any]]:
-    """A line of a tile for each target group of the service; the second one is named so."""
+    """One line per target group of the service; the second is labelled as such."""
     return [
         _line(each, label if index == 0 else f"{label}, second group")
         for index, each in enumerate(watched.of_all_groups(found))
@@ -178,7 +178,7 @@ def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[st
 
 
 def log_group(site: Site, service: Service) -> logs.CfnLogGroup:
-    """Where a service's instances write: encrypted, kept as long as the file says."""
+    """The log group of a service's instances: encrypted, with the file's retention."""
     group = logs.CfnLogGroup(
         site.stack,
         logical(service.name, "LogGroup"),

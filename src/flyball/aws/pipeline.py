@@ -1,7 +1,7 @@
 """From `git push` to running instances: source, build and test, then the rollout.
 
-CodeCommit (or a connection to GitHub, GitLab or Bitbucket) -> CodeBuild -> images in ECR and a deployment of ECS, or
-archives in S3 and an instance refresh. It lives in the first region and rolls out to all.
+CodeCommit (or a connection to GitHub, GitLab or Bitbucket) -> CodeBuild -> images in ECR and an ECS deployment, or
+archives in S3 and an instance refresh. It runs in the first region and rolls out to all regions.
 https://docs.aws.amazon.com/codepipeline/latest/userguide/welcome.html
 """
 
@@ -24,7 +24,7 @@ from .site import Site, bucket_name, logical
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the code comes from: the pipeline's first action, and the repository's ARN when it is CodeCommit."""
+    """The source of the code: the pipeline's first action, and the ARN of a CodeCommit repository."""
 
     action: CfnPipeline.ActionDeclarationProperty
     repository: codecommit.CfnRepository | None
@@ -32,7 +32,7 @@ class Source:
 
 
 def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
-    """A bucket of this region for the pipeline: what it hands on, or the releases that machines fetch."""
+    """A bucket in this region for the pipeline's artifacts, or for the releases that machines fetch."""
     return s3.Bucket(
         site.stack,
         logical(purpose, "Bucket"),
@@ -107,7 +107,7 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
 def _source(site: Site) -> Source:
     wanted = site.app.pipeline
     if wanted.connection_arn is not None:
-        assert wanted.repository is not None, "rules.refusals lets no connection without a repository through"
+        assert wanted.repository is not None, "rules.refusals refuses a connection without a repository"
         action = _action(
             "push",
             category="Source",
@@ -185,7 +185,7 @@ def _build_action(
 
 
 def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
-    """One rolling deployment per service and region; ECS's own circuit breaker and alarms watch it."""
+    """One rolling deployment per service and region, guarded by ECS's circuit breaker and alarms."""
     return [
         _action(
             f"{service.name}-{region}",
@@ -206,7 +206,7 @@ def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
 
 
 def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
-    """Artifacts, builds and, on Fargate, deployments of this application's services."""
+    """Rights to artifacts, builds and, on Fargate, deployments of this application's services."""
     account = cdk.Aws.ACCOUNT_ID
     buckets = [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.aws.regions]
     statements = [
@@ -232,7 +232,7 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
         iam.PolicyStatement(actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=services),
         iam.PolicyStatement(actions=["ecs:RegisterTaskDefinition", "ecs:TagResource"], resources=families),
         iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=tasks),
-        # These two have no resource; AWS allows them on "*" only.
+        # These two take no resource; AWS allows them only on "*".
         iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks"], resources=["*"]),
         iam.PolicyStatement(
             actions=["iam:PassRole"],

@@ -1,4 +1,4 @@
-"""The pipeline's CodeBuild projects: what each runs, and the role that lets it do that and no more."""
+"""The pipeline's CodeBuild projects: what each runs, and a role that allows exactly that."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BUILD_MACHINE = "BUILD_GENERAL1_SMALL"
 
 
 def repository_uri(site: Site, service: Service, region: str) -> str:
-    """Where the images of a service lie."""
+    """The repository of a service's images."""
     return f"{cdk.Aws.ACCOUNT_ID}.dkr.ecr.{region}.amazonaws.com/{site.app.name}/{service.name}"
 
 
 def image_project(site: Site) -> codebuild.CfnProject:
-    """Builds, tests and pushes the images of all services, to every region."""
+    """Builds, tests and pushes the images of all services to every region."""
     uris = {
         service.name: [(region, repository_uri(site, service, region)) for region in site.aws.regions]
         for service in site.app.services
@@ -44,14 +44,14 @@ def image_project(site: Site) -> codebuild.CfnProject:
     ]
     statements = [
         iam.PolicyStatement(actions=[f"ecr:{verb}" for verb in push], resources=repositories),
-        # ecr:GetAuthorizationToken has no resource; AWS allows it on "*" only.
+        # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
         iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
     ]
     return _project(site, "Build", buildspec.for_images(site.app, uris), statements, privileged=True)
 
 
 def archive_project(site: Site) -> codebuild.CfnProject:
-    """Builds and tests all services, and stores their source where machines fetch it."""
+    """Builds and tests all services, and stores their sources where machines fetch them."""
     buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.aws.regions]
     statement = iam.PolicyStatement(
         actions=["s3:PutObject"], resources=[f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
@@ -76,7 +76,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
     statements = [
         iam.PolicyStatement(actions=["autoscaling:StartInstanceRefresh"], resources=names),
         iam.PolicyStatement(actions=["ec2:CreateLaunchTemplateVersion"], resources=templates, conditions=ours),
-        # Describe calls of EC2 and Auto Scaling have no resource; a refresh looks at alarms with its caller's rights.
+        # Describe calls of EC2 and Auto Scaling take no resource; a refresh reads alarms with its caller's rights.
         iam.PolicyStatement(
             actions=[
                 "autoscaling:DescribeAutoScalingGroups",
@@ -86,7 +86,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
             ],
             resources=["*"],
         ),
-        # A refresh to a new template version asks whether the caller could start such a machine.
+        # A refresh to a new template version checks that its caller may start such a machine.
         iam.PolicyStatement(
             actions=["ec2:RunInstances"],
             resources=["*"],

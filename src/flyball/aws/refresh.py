@@ -1,7 +1,7 @@
-"""Roll a release out to the machines of a service: the pipeline's last step, run in CodeBuild by itself.
+"""Roll out a release to a service's machines: the pipeline's last step, which runs alone in CodeBuild.
 
-This file stands alone (only boto3), because it travels inside the build specification. It makes a new version of the
-launch template that differs in the release's tag, starts an instance refresh and waits for its end.
+This file needs only boto3, because it travels inside the build specification. It creates a launch template version
+with the new release's tag, starts an instance refresh and waits for it to end.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
 """
 
@@ -28,7 +28,7 @@ def roll_out(
     preferences: dict[str, Any],
     pause: Callable[[float], None],
 ) -> str:
-    """Start the refresh of `group` to `release` and wait; the refresh's last state and why, as one line."""
+    """Refresh `group` to `release` and wait; returns the final status and its reason as one line."""
     found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0]
     version = new_version(machines, template_of(found), release)
     started = scaling.start_instance_refresh(
@@ -44,21 +44,21 @@ def roll_out(
         line = (
             f"{refresh['Status']} {refresh.get('PercentageComplete', 0)} % {refresh.get('StatusReason', '')}".rstrip()
         )
-        print(f"{group}: {line}", flush=True)  # noqa: T201 - the build log is this program's only voice
+        print(f"{group}: {line}", flush=True)  # noqa: T201 - it reports to the build log
         if refresh["Status"] in GOOD | BAD:
             return line
         pause(POLL_S)
 
 
 def template_of(group: dict[str, Any]) -> dict[str, str]:
-    """The launch template and version that a group runs, also behind a mixed instances policy."""
+    """The launch template and version that a group runs, with or without a mixed instances policy."""
     mixed = group.get("MixedInstancesPolicy")
     found = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
     return {"LaunchTemplateId": found["LaunchTemplateId"], "Version": found["Version"]}
 
 
 def with_version(group: dict[str, Any], version: str) -> dict[str, Any]:
-    """What the group shall run: its template at `version`. A mixed policy stays one, or spot would be lost."""
+    """The desired configuration: the template at `version`. A mixed policy is kept, or spot would be lost."""
     wanted = {**template_of(group), "Version": version}
     mixed = group.get("MixedInstancesPolicy")
     if not mixed:
@@ -68,7 +68,7 @@ def with_version(group: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def new_version(machines: Any, which: dict[str, str], release: str) -> str:
-    """A version of the template like `which`, with the release's tag changed."""
+    """A new template version like `which`, with another release tag."""
     current = machines.describe_launch_template_versions(
         LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
     )["LaunchTemplateVersions"][0]["LaunchTemplateData"]
@@ -89,7 +89,7 @@ def new_version(machines: Any, which: dict[str, str], release: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """`refresh.py GROUP REGION RELEASE PREFERENCES`: exit code 1 when the release was not taken."""
+    """`refresh.py GROUP REGION RELEASE PREFERENCES`: exit code 1 when the rollout failed."""
     import boto3  # noqa: PLC0415 - the functions above are tested without it
 
     group, region, release, preferences = arguments

@@ -1,4 +1,4 @@
-"""The name in DNS: one record per region, by latency or failover, each with a health check of its own.
+"""The DNS name: one record per region, by latency or failover, each with its own health check.
 
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html
 """
@@ -15,7 +15,7 @@ from .site import Site
 
 
 def build(site: Site, balancer: Balancer) -> None:
-    """The record of this region, if the file names a domain."""
+    """This region's record, if the file has a domain."""
     domain = site.aws.domain
     if domain is None:
         return
@@ -41,10 +41,10 @@ def build(site: Site, balancer: Balancer) -> None:
 
 
 def _health_check(site: Site, balancer: Balancer) -> str:
-    """Asks this region's balancer from all over the world; three failures in a row take the region out.
+    """Checks this region's balancer from around the world; three failures in a row take the region out.
 
-    Where no route leads to a service's health path, a connection has to be enough; the record's own look at the target
-    groups sees the rest.
+    Where no route leads to a service's health path, it only checks that a connection opens; the record's target health
+    evaluation covers the rest.
     """
     made = route53.CfnHealthCheck
     tls = site.app.listener.tls is not None
@@ -71,7 +71,7 @@ def _health_check(site: Site, balancer: Balancer) -> str:
 
 
 def reachable_health_path(app: Application) -> str | None:
-    """A health path that the balancer leads to its own service, or None."""
+    """A health path that the balancer routes to its own service, or None."""
     for service in app.services:
         for route in service.routes:
             plain = not is_pattern(route.condition.path) and route.condition.host is None

@@ -1,8 +1,8 @@
-"""How a new release replaces the old one, in ECS's and in EC2 Auto Scaling's words.
+"""How a new release replaces the old one, as an ECS deployment or an EC2 instance refresh.
 
-ECS: minimum healthy and maximum percent, circuit breaker with rollback (rolling only), alarms, and its native
-blue/green, canary and linear strategies, which need a second target group and a role that may move the rule's weights.
-EC2: an instance refresh has the same percentages, alarms, bake time and rollback; it has no failure count.
+ECS: minimum healthy and maximum percent, circuit breaker with rollback (rolling only), alarms, and native blue/green,
+canary and linear strategies, which need a second target group and a role that may change the rule's weights.
+EC2: an instance refresh has the same percentages, alarms, bake time and rollback, but does not count failures.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
 https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html
 """
@@ -24,7 +24,7 @@ MINUTE_S = 60.0
 
 
 def ecs_configuration(service: Service, alarms: list[str]) -> ecs.CfnService.DeploymentConfigurationProperty:
-    """The deployment configuration with every value in it."""
+    """The deployment configuration, with every value explicit."""
     made, deployment = ecs.CfnService, service.deployment
     rolling = deployment.strategy is Strategy.ROLLING
     step, pause = deployment.step_percent, minutes(deployment.step_interval_s)
@@ -47,7 +47,7 @@ def ecs_configuration(service: Service, alarms: list[str]) -> ecs.CfnService.Dep
 
 
 def minutes(seconds: float) -> int:
-    """ECS counts whole minutes; a part of one is a whole one."""
+    """Whole minutes, as ECS counts, rounded up."""
     return math.ceil(seconds / MINUTE_S)
 
 
@@ -68,7 +68,7 @@ def _breaker(service: Service) -> ecs.CfnService.DeploymentCircuitBreakerPropert
 def load_balancer(
     site: Site, service: Service, balancer: Balancer, traffic: iam.Role | None
 ) -> ecs.CfnService.LoadBalancerProperty:
-    """How the service is joined to the balancer; `traffic` moves its weights between two target groups."""
+    """The service's link to the balancer; the role `traffic` shifts weights between its two target groups."""
     made = ecs.CfnService
     advanced = None
     if traffic is not None:
@@ -86,7 +86,7 @@ def load_balancer(
 
 
 def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role | None:
-    """ECS moves the weights of this service's rule and the targets of its two groups, nothing else.
+    """Lets ECS change the weights of this service's rule and the targets of its two groups, nothing else.
 
     None for a rolling deployment, which has one group.
     """
@@ -111,7 +111,7 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
         )
     )
     describe = ("Listeners", "Rules", "TargetGroups", "TargetHealth")
-    # Describe calls of Elastic Load Balancing have no resource; AWS allows them on "*" only.
+    # Describe calls of Elastic Load Balancing take no resource; AWS allows them only on "*".
     role.add_to_policy(
         iam.PolicyStatement(actions=[f"elasticloadbalancing:Describe{what}" for what in describe], resources=["*"])
     )
@@ -119,7 +119,7 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
 
 
 def refresh_preferences(service: Service, alarms: list[str]) -> dict[str, Any]:
-    """The preferences of an instance refresh, as the pipeline starts it and as the console shows it.
+    """The preferences of the instance refresh that the pipeline starts.
 
     EC2 Auto Scaling allows at most 100 points between the two percentages.
     """

@@ -1,8 +1,8 @@
-"""Who may reach what: security groups in a chain, the web application firewall, the audit trail.
+"""Who may reach what: a chain of security groups, the web application firewall, the audit trail.
 
 world -> balancer (80, with TLS also 443) -> instances (their port) -> Redis (6379). DynamoDB and S3 have no address in
-the network: there the roles decide. Outgoing rules name ports, so that nothing is open by CloudFormation's default,
-which allows all when a group names no outgoing rule.
+the network; roles guard them. Every group has outgoing rules with ports, because CloudFormation opens everything for a
+group without any.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-update-security-groups.html
 """
 
@@ -27,7 +27,7 @@ from .site import Site, logical, trail_arn
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
 WAF_WINDOWS_S = (60, 120, 300, 600)
-"""The windows over which AWS WAF counts requests."""
+"""The windows in which AWS WAF counts requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def _from_group(port: int, group: str, why: str) -> ec2.CfnSecurityGroup.Ingress
 
 
 def firewall(site: Site, *, balancer: str) -> None:
-    """AWS WAF before the balancer: managed rules and the file's rate limit (answered 403)."""
+    """AWS WAF in front of the balancer: managed rules and the file's rate limit, which answers 403."""
     limit = site.app.listener.rate_limit
     if not site.aws.waf and limit is None:
         return
@@ -182,8 +182,7 @@ def firewall(site: Site, *, balancer: str) -> None:
 def waf_limit(limit: RateLimit) -> tuple[int, int]:
     """The file's rate limit as AWS WAF counts it: (requests, window in seconds).
 
-    The window is the smallest of AWS's that is not shorter than the file's; the number keeps the rate. AWS's least
-    number is 10.
+    The window is AWS's smallest that is at least the file's; the count keeps the same rate and is at least 10.
     """
     window = next((each for each in WAF_WINDOWS_S if each >= limit.per_s), WAF_WINDOWS_S[-1])
     return max(10, math.floor(limit.requests * window / limit.per_s)), window
@@ -205,7 +204,7 @@ def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
 
 
 def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
-    """AWS's own rule groups. Bodies over 8 KB are counted, not blocked: uploads are what a bucket is for."""
+    """AWS's managed rule groups. Bodies over 8 KB are counted, not blocked: uploads to buckets are legitimate."""
     names = (
         "AWSManagedRulesAmazonIpReputationList",
         "AWSManagedRulesKnownBadInputsRuleSet",
@@ -239,7 +238,7 @@ def _visible(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
 
 
 def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
-    """Every call to the account's API, in the log bucket and in CloudWatch Logs. Once, in the first region."""
+    """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
     group = logs.CfnLogGroup(

@@ -1,4 +1,4 @@
-"""Where resources go: one stack per region, and what all of its parts share."""
+"""Where resources go: one stack per region, and what all its parts share."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .names import logical
 __all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "trail_arn"]
 
 APPLICATION_TAG = "flyball:application"
-"""The tag of everything that the application owns; rights and the budget go by it."""
+"""The tag of everything the application owns; rights and the budget depend on it."""
 FARGATE_PORT = 3000
-"""The port of a task, as the seed draws it: "allow 3000 from the balancer only"."""
+"""A task's port, from the seed: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
-"""The port of a machine, as the seed draws it: "allow 80 from the balancer only"."""
+"""A machine's port, from the seed: "allow 80 from the balancer only"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One region of the application. `first_deploy` is the condition that holds while the stack is created.
+    """One region of the application. The condition `first_deploy` is true while the stack is created.
 
-    `key` encrypts logs, alarms' topic and build artifacts.
+    `key` encrypts logs, the alarm topic and build artifacts.
     """
 
     stack: cdk.Stack
@@ -38,7 +38,7 @@ class Site:
 
     @property
     def primary(self) -> bool:
-        """Whether this is the first region, which holds what exists once: pipeline, trail, global tables."""
+        """Whether this is the first region, which has everything that exists once: pipeline, trail, global tables."""
         return self.region == self.aws.regions[0]
 
     @property
@@ -53,12 +53,12 @@ class Site:
 
     @property
     def role_path(self) -> str:
-        """The path of the roles that instances take on; a right to hand on a role is a right to this path."""
+        """The path of the instances' roles; rights to pass a role are limited to it."""
         return f"/{self.app.name}/"
 
     @property
     def roles(self) -> str:
-        """All roles at that path, as an ARN."""
+        """The ARN of all roles at that path."""
         return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path}*"
 
     def name(self, *parts: str) -> str:
@@ -66,7 +66,7 @@ class Site:
         return "-".join((self.app.name, *parts))
 
     def bucket_name(self, purpose: str) -> str:
-        """A bucket's name, unique in the world: application, purpose, account, region."""
+        """A globally unique bucket name: application, purpose, account, region."""
         return bucket_name(self.app, purpose, self.region)
 
 
@@ -76,12 +76,12 @@ def bucket_name(app: Application, purpose: str, region: str) -> str:
 
 
 def trail_arn(app: Application, region: str) -> str:
-    """The ARN of the application's trail, which its bucket and key have to know before it is made."""
+    """The ARN of the application's trail, which its bucket and key need before it exists."""
     return f"arn:aws:cloudtrail:{region}:{cdk.Aws.ACCOUNT_ID}:trail/{app.name}-trail"
 
 
 def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
-    """An empty stack for one region, with its key and the parameter that tells the first deployment from later ones."""
+    """An empty stack for one region, with its key and the parameter that marks the first deployment."""
     stack = cdk.Stack(
         scope,
         f"{app.name}-{region}",
@@ -104,7 +104,7 @@ def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
 
 
 def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
-    """One key for what AWS services write here: logs, alarms, trail."""
+    """One key for everything AWS services write: logs, alarms, trail."""
     owner = iam.PolicyStatement(
         sid="AccountGovernsKey",
         principals=[iam.ArnPrincipal(f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:root")],
@@ -150,10 +150,10 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
 
 
 def instance_service(site: Site, service: Service) -> dict[str, str]:
-    """What an instance knows of itself, the same words as on a laptop; store URLs are added by `stores`.
+    """The variables that describe an instance, as in a local run; `stores` adds the store URLs.
 
-    Servers that ignore HOST read a variable of their own; without it they would listen on 127.0.0.1, where the
-    balancer cannot reach them.
+    Servers that ignore HOST get their own variable; without it they would listen on 127.0.0.1, out of the balancer's
+    reach.
     """
     everywhere = "0.0.0.0"  # noqa: S104 - only the balancer's security group reaches it
     return {

@@ -1,7 +1,7 @@
-"""Data services: DynamoDB tables, ElastiCache Redis, S3 buckets, and what an instance may do with each.
+"""Data services: DynamoDB tables, ElastiCache Redis, S3 buckets, and an instance's rights to each.
 
-A store's URL has the form that the application knows from the laptop. All stores outlive the stack (Redis as a last
-snapshot) and have names of their own, so that a later deployment takes them up again.
+A store's URL has the same form as in a local run. All stores outlive the stack (Redis as a final snapshot) and have
+fixed names, so that a later deployment takes them over.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
 """
 
@@ -56,13 +56,13 @@ class Grant:
     resources: tuple[str, ...]
 
     def statement(self) -> iam.PolicyStatement:
-        """As a policy statement."""
+        """The policy statement."""
         return iam.PolicyStatement(actions=list(self.actions), resources=list(self.resources))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreThere:
-    """A store as an instance meets it: the URL in plain sight, or the ARN of the secret that holds it."""
+    """A store as an instance sees it: its URL, or the ARN of the secret that holds the URL."""
 
     variable: str
     url: str | None
@@ -82,7 +82,7 @@ def build(site: Site, network: Network, *, redis_group: str | None, logs_bucket:
             case StoreKind.REDIS if redis_group is not None:
                 there[store.name] = _redis(site, network, store, redis_group)
             case StoreKind.REDIS:
-                pass  # no service uses it: nobody could reach it
+                pass  # no service uses it, so nobody could reach it
     return there
 
 
@@ -95,7 +95,7 @@ def table_url(site: Site, store: Store) -> str:
 def _table(site: Site, store: Store) -> StoreThere:
     """On demand, encrypted with an AWS managed key, restorable to any second of the last 35 days.
 
-    With more than one region it is one global table, made in the first region.
+    With several regions it is one global table, created in the first.
     """
     name = site.name(store.name)
     if len(site.aws.regions) > 1:
@@ -177,14 +177,14 @@ def _global_table(site: Site, store: Store, name: str) -> None:
 
 
 def _time_to_live(made: Any, store: Store) -> Any:
-    """The attribute by which DynamoDB deletes rows; both kinds of table have a class of their own for it."""
+    """The attribute by which DynamoDB deletes rows; each of the two kinds of table has its own class for it."""
     if store.ttl is None:
         return None
     return made.TimeToLiveSpecificationProperty(attribute_name=store.ttl, enabled=True)
 
 
 def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
-    """Private, encrypted, versioned; old files move to Glacier, unfinished uploads are thrown away after a week."""
+    """Private, encrypted, versioned; old objects move to Glacier, unfinished uploads are deleted after a week."""
     name = site.bucket_name(store.name)
     rules = [
         s3.LifecycleRule(
@@ -225,12 +225,12 @@ def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
 
 
 def archive_days(seconds: float) -> int:
-    """S3 counts whole days."""
+    """Whole days, as S3 counts."""
     return max(1, math.ceil(seconds / DAY_S))
 
 
 def _to_glacier(seconds: float) -> s3.Transition:
-    """Glacier Instant Retrieval: the application reads an old file as before. The other Glaciers would refuse it."""
+    """To Glacier Instant Retrieval, the only Glacier class from which an application can read directly."""
     return s3.Transition(
         storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
         transition_after=cdk.Duration.days(archive_days(seconds)),
@@ -238,10 +238,10 @@ def _to_glacier(seconds: float) -> s3.Transition:
 
 
 def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
-    """Copy every object to the buckets of the other regions, from the second deployment on.
+    """Copies every object to the other regions' buckets, from the second deployment on.
 
-    A bucket can only replicate into buckets that exist, and each region's bucket replicates into the others'. So the
-    first deployment makes the buckets and the next one joins them; `flyball aws deploy` does both.
+    Each region's bucket replicates into the others', which must exist first. So the first deployment creates the
+    buckets and the second connects them; `flyball aws deploy` does both.
     """
     others = [region for region in site.aws.regions if region != site.region]
     arns = [f"arn:aws:s3:::{bucket_name(site.app, store.name, region)}" for region in others]
@@ -279,9 +279,9 @@ def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
 
 
 def _redis(site: Site, network: Network, store: Store, group: str) -> StoreThere:
-    """One primary and `replicas` copies in other zones; a lost primary is replaced by itself. TLS and a password.
+    """A primary and `replicas` copies in other zones, with automatic failover, TLS and a password.
 
-    The whole URL, password within, is one secret: an instance gets it, the template and the console do not show it.
+    The whole URL, with the password, is one secret: instances get it; the template and the console do not show it.
     """
     stack = site.stack
     subnets = elasticache.CfnSubnetGroup(

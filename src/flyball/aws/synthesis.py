@@ -1,8 +1,7 @@
-"""From the model to files: one stack per region, its Dockerfiles and its build specification.
+"""From the model to files: one stack per region, Dockerfiles and the build specification.
 
-The order of the parts is the order in which they refer to each other: network, groups, balancer, stores, services,
-scaling, then what watches them. Nothing is looked up and nothing is an asset, so that synthesis needs no network, no
-account and no bootstrap bucket.
+Parts are built in the order in which they refer to each other: network, groups, balancer, stores, services, scaling,
+monitoring. There are no lookups and no assets, so synthesis needs no network, account or bootstrap bucket.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from .site import Site, open_site
 
 
 def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
-    """Synthesize into `out`. Raises FileError with every reason for which AWS would refuse the application."""
+    """Synthesize into `out`. Raises FileError with every reason AWS would refuse the application."""
     refusals = [*rules.refusals(app), *_missing_sources(app, source)]
     if refusals:
         raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
@@ -48,7 +47,7 @@ def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
 
 def _missing_sources(app: Application, source: Path) -> list[str]:
     return [
-        f"services.{service.name}.source: {service.source!r} is not there; the build would find nothing"
+        f"services.{service.name}.source: {service.source!r} does not exist; the build would fail"
         for service in app.services
         if not (source / service.source).is_dir()
     ]
@@ -60,8 +59,8 @@ def fargate_images(app: Application) -> bool:
 
 
 def synthesize(app: Application) -> dict[str, str]:
-    """The templates by stack name. CDK's own validator has looked at them: what it calls an error fails."""
-    assert app.aws is not None, "rules.refusals lets no application without [aws] through"
+    """The templates by stack name. Raises for an error of the CDK's own validator."""
+    assert app.aws is not None, "rules.refusals refuses an application without [aws]"
     with TemporaryDirectory(prefix="flyball-cdk-") as directory:
         scope = application(app, app.aws, directory)
         assembly = scope.synth()
@@ -86,7 +85,7 @@ def application(app: Application, aws: Aws, directory: str) -> cdk.App:
 
 
 def fill(site: Site) -> None:
-    """Everything of one region."""
+    """Builds everything in one region."""
     net = network.build(site)
     groups = security.groups(site, net)
     net = network.with_endpoints(site, net, group=groups.endpoints)
@@ -129,7 +128,7 @@ def _tasks(
     entry: balancer.Balancer,
     there: dict[str, stores.StoreThere],
 ) -> list[Watched]:
-    """Services on Fargate. Rollout alarms come first: ECS wants their names, they need only the service's."""
+    """Services on Fargate. Rollout alarms come first: ECS needs their names, and they need only the service's."""
     inside = fargate.cluster(site)
     watched = []
     for service in site.app.services:
@@ -175,7 +174,7 @@ def _machines(
 
 
 def _alarm_names(site: Site, watched: list[Watched]) -> dict[str, list[str]]:
-    """The rollout alarms of machines; those of tasks are already in their services."""
+    """The rollout alarms of machines; tasks have theirs in their services."""
     if site.on_fargate:
         return {each.service.name: [] for each in watched}
     return {each.service.name: observe.rollout_alarms(site, each) for each in watched}

@@ -1,4 +1,4 @@
-"""`flyball aws synth|diff|deploy|destroy`: the file on AWS. Nothing is changed there without a yes."""
+"""`flyball aws synth|diff|deploy|destroy`: the file on AWS. Nothing is changed there without confirmation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flyball import aws
-from flyball.aws import deployment, parity
+from flyball import aws, parity
+from flyball.aws import deployment
 from flyball.aws.deployment.account import boto3_clients
 from flyball.core.model import Application
 
@@ -16,7 +16,7 @@ from .files import find_file, load
 
 
 def synth(path: Path | None, out: Path) -> int:
-    """Write the templates into `out`; their names on stdout."""
+    """Write the templates into `out` and print their names."""
     file = find_file(path)
     app = load(file)
     _warn(app)
@@ -27,7 +27,7 @@ def synth(path: Path | None, out: Path) -> int:
 
 
 def diff(path: Path | None, *, json: bool = False) -> int:
-    """What a deployment would change, against what runs in the account."""
+    """Print what a deployment would change in the account."""
     app, plans = _prepared(path)
     found = deployment.diff(app, plans, clients=boto3_clients)
     if json:
@@ -41,7 +41,7 @@ def diff(path: Path | None, *, json: bool = False) -> int:
 
 
 def deploy(path: Path | None, *, yes: bool = False) -> int:
-    """Show the changes, ask, carry them out; where the application answers on stdout."""
+    """Show the changes, ask for confirmation, deploy, and print the URLs of the application."""
     app, plans = _prepared(path)
     _warn(app)
     outputs = deployment.deploy(app, plans, _desk(yes=yes), clients=boto3_clients)
@@ -51,7 +51,7 @@ def deploy(path: Path | None, *, yes: bool = False) -> int:
 
 
 def destroy(path: Path | None, *, yes: bool = False, with_stores: bool = False) -> int:
-    """Ask, then delete the stacks. Tables, buckets, images and source stay unless `with_stores`."""
+    """Ask for confirmation, then delete the stacks. Tables, buckets, images and source stay unless `with_stores`."""
     _, plans = _prepared(path)
     deployment.destroy(plans, _desk(yes=yes), clients=boto3_clients, with_stores=with_stores)
     return 0
@@ -80,8 +80,8 @@ def _agreed(question: str) -> bool:
 
 
 def _ask(question: str) -> bool:
-    """Only `yes` is a yes; without a terminal nobody can say it."""
+    """Only `yes` confirms; without a terminal the answer is no."""
     if not sys.stdin.isatty():
-        talk.say(f"{question} nobody to ask: say --yes")
+        talk.say(f"{question} no terminal to ask on; use --yes")
         return False
     return input(f"{question} Type yes: ").strip() == "yes"

@@ -1,4 +1,4 @@
-"""`flyball check`: every mistake in the file (exit 2), and what AWS would do differently with it (exit 0)."""
+"""`flyball check`: every error in the file (exit 2), and a warning about what AWS does differently (exit 0)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flyball.aws import parity, rules
-from flyball.core.manifest import ManifestError, ParityWarning, warnings
+from flyball import parity
+from flyball.aws import lint, rules
+from flyball.core.manifest import LintWarning, ManifestError, warnings
 from flyball.core.model import Application
 
 from . import talk
@@ -15,7 +16,7 @@ from .files import find_file, load
 
 
 def run(path: Path | None, *, json: bool = False) -> int:
-    """Check the file. Raises ManifestError and FileError; with `json` the mistakes are data on stdout instead."""
+    """Check the file. Raises ManifestError and FileError; with `json` the errors are data on stdout instead."""
     file = find_file(path)
     try:
         app = load(file)
@@ -24,8 +25,8 @@ def run(path: Path | None, *, json: bool = False) -> int:
             raise
         talk.emit(_answer(file, errors=[asdict(complaint) for complaint in wrong.complaints]))
         return wrong.exit_code
-    lint = warnings(app)
-    found = (*lint, *_elsewhere(app, told={warning.path for warning in lint}))
+    doubts = (*warnings(app), *lint.warnings(app))
+    found = (*doubts, *_elsewhere(app, told={warning.path for warning in doubts}))
     if json:
         talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
         return 0
@@ -34,23 +35,23 @@ def run(path: Path | None, *, json: bool = False) -> int:
     count = f", {len(found)} warning{'s' * (len(found) != 1)}" if found else ""
     services, stores = len(app.services), len(app.stores)
     talk.say(
-        f"{file.name} is good: {app.name}, {services} service{'s' * (services != 1)}, "
+        f"{file.name} is valid: {app.name}, {services} service{'s' * (services != 1)}, "
         f"{stores} store{'s' * (stores != 1)}{count}"
     )
     return 0
 
 
-def _elsewhere(app: Application, *, told: set[str]) -> tuple[ParityWarning, ...]:
-    """What a world cannot honour, and what AWS would refuse; `told` are the places that were warned of already."""
-    found = [ParityWarning(path="here", message=line) for line in not_here(app)]
+def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
+    """What a world cannot honour, and what AWS would refuse; `told` are the paths that already have a warning."""
+    found = [LintWarning(path="here", message=line) for line in not_here(app)]
     if app.aws is not None:
         on_aws = (*parity.unhonoured(app, parity.world_on_aws(app)), *rules.refusals(app))
-        found += [ParityWarning(path="on AWS", message=line) for line in on_aws if line.partition(":")[0] not in told]
+        found += [LintWarning(path="on AWS", message=line) for line in on_aws if line.partition(":")[0] not in told]
     return tuple(found)
 
 
 def not_here(app: Application) -> list[str]:
-    """Every value of the file that this machine does not honour, with the reason; `[aws]` speaks of AWS alone."""
+    """Every value of the file that this machine does not honour, with the reason; `[aws]` is only about AWS."""
     return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
 
 
@@ -58,7 +59,7 @@ def _answer(file: Path, **found: list[dict[str, Any]]) -> dict[str, Any]:
     return {"file": str(file), "ok": "errors" not in found, "errors": [], "warnings": [], **found}
 
 
-def _say(warning: ParityWarning) -> None:
+def _say(warning: LintWarning) -> None:
     talk.say(f"warning: {warning.path}: {warning.message}", "yellow")
     if warning.url:
         talk.say(f"         {warning.url}", "dim")

@@ -1,6 +1,6 @@
-"""The command line's end of the control API: plain HTTP over the application's Unix socket.
+"""The command line's side of the control API: plain HTTP over the application's Unix socket.
 
-The standard library's client, because `flyball ps` must be quick and the others take longer to import than to answer.
+It uses the standard library's client, because `flyball ps` must be quick and other clients take longer to import.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Control:
-    """The control plane of the application whose file is `file`. Every call raises `NotRunning` when there is none."""
+    """The control plane of the application in `file`. Every call raises `NotRunning` when there is none."""
 
     def __init__(self, file: Path) -> None:
         self.paths = StateDirectory(file.parent / ".flyball")
 
     def get(self, path: str, **query: Any) -> Any:
-        """The answer to a question, as JSON."""
+        """Read something; the answer as JSON."""
         known = {key: value for key, value in query.items() if value is not None}
         return self._ask("GET", f"/api/{path}?{urlencode(known)}" if known else f"/api/{path}", None)
 
@@ -51,11 +51,11 @@ class Control:
         return cast("list[EventJson]", self.get("events", since=since, service=service, limit=limit))
 
     def post(self, path: str, **body: Any) -> Any:
-        """Ask for something to be done. Raises `Failed` with the control plane's sentence when it refuses."""
+        """Request a change. Raises `Failed` with the control plane's reason when it refuses."""
         return self._ask("POST", f"/api/{path}", json.dumps(body))
 
     def stream(self, *, after: int | None) -> Iterator[EventJson | None]:
-        """Events as they happen; None once a second when nothing does. Ends when the control plane ends."""
+        """Events as they happen; None once a second while nothing happens. Ends with the control plane."""
         connection, response = self._send("GET", "/api/stream" + ("" if after is None else f"?after={after}"), None, 30)
         try:
             for line in response:
@@ -80,13 +80,13 @@ class Control:
         connection, response = self._send(method, path, content, 300)
         try:
             body = response.read()
-        except (ConnectionError, http.client.HTTPException) as error:  # it ended in the middle of its answer
+        except (ConnectionError, http.client.HTTPException) as error:  # it exited in the middle of its answer
             raise NotRunning(self._absent()) from error
         finally:
             connection.close()
         try:
             answer = json.loads(body or b"null")
-        except ValueError as error:  # it failed in a way that nobody foresaw, or while it was ending
+        except ValueError as error:  # it failed unexpectedly, or while it was stopping
             words = body.decode(errors="replace")
             raise Failed(f"the control plane answered {response.status}: {words}; see its log") from error
         if response.status >= 400:
@@ -107,9 +107,7 @@ class Control:
 
     def _absent(self) -> str:
         if (self.paths.processes / "balancer.json").exists():
-            return (
-                "the control plane is not running; what it started goes on by itself. `flyball up` takes it over again"
-            )
+            return "the control plane is not running, but what it started still is; `flyball up` takes it over"
         return f"no application is running in {self.paths.root.parent}; start it with `flyball up`"
 
 

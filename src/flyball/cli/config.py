@@ -1,4 +1,4 @@
-"""`flyball config`: the file with everything resolved, as a person reads it or as data."""
+"""`flyball config`: the file with every default filled in, as text or JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(path: Path | None, *, json: bool) -> int:
 
 
 def lines(path: str, value: Any) -> Iterator[str]:
-    """`services.web.capacity.min = 1`, one field a line; members with a name go by it. Absent values are left out."""
+    """`services.web.capacity.min = 1`, one field per line, named members by name. Absent values are left out."""
     if isinstance(value, dict) and value.keys() == {"value", "text"}:
         yield f"{path} = {to_json.dumps(value['text'])}"
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What the control plane says of itself: one line per fact, and never a reason for it to end."""
+"""The control plane's own log: one line per fact, and a failure to write never ends the control plane."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import structlog
 
 
 class Patient:
-    """A text stream whose disk may be full, or whose reader may be gone: what cannot be written is dropped."""
+    """A text stream that drops what it cannot write, because the disk is full or the reader is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write it, if that is possible."""
+        """Write the text, if possible."""
         with contextlib.suppress(OSError):
             return self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Send it on its way, if that is possible."""
+        """Flush the stream, if possible."""
         with contextlib.suppress(OSError):
             self._stream.flush()
 
@@ -31,7 +31,7 @@ class Patient:
 
 
 def prepare() -> None:
-    """From now on nothing that is said can fail. Tracebacks come without values: those hold the user's secrets."""
+    """From now on writing output cannot fail. Tracebacks leave out values, which may be the user's secrets."""
     sys.stdout, sys.stderr = Patient(sys.stdout), Patient(sys.stderr)
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""`flyball down`: drain and stop everything; the data stays."""
+"""`flyball down`: drain and stop everything; keep the data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .up import until_gone
 
 
 def run(path: Path | None) -> int:
-    """Stop the application as it runs, whatever its file says by now.
+    """Stop the application as it is running, whatever its file says now.
 
-    When its control plane is gone, one is started for the purpose.
+    If its control plane is gone, start one to stop it.
     """
     file = find_running(path)
     control = Control(file)
@@ -30,16 +30,16 @@ def run(path: Path | None) -> int:
     except NotRunning:
         if not leftovers.any_alive(control.paths):
             raise
-        return _stop_leftovers(file, control.paths)
+        return _stop_without_control_plane(file, control.paths)
     control.post("down")
     until_gone(control, process)
     talk.say("stopped; the data is kept")
     return 0
 
 
-def _stop_leftovers(file: Path, paths: StateDirectory) -> int:
+def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
     app = leftovers.application(paths) or load(file)
-    # A balancer that is gone is started once more to drain; its old port may be somebody else's by now.
+    # A dead balancer is started again to drain; another program may have taken its old port.
     port = None if leftovers.balancer_alive(paths) else free_port()
     return asyncio.run(_taken_over_and_stopped(app, file, port))
 

@@ -1,4 +1,4 @@
-"""`flyball events`: every decision and every refusal to decide, with its reason."""
+"""`flyball events`: every decision and every hold, with its reason."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .files import find_running
 
 
 def run(path: Path | None, *, since_s: float | None, service: str | None, follow: bool, json: bool) -> int:
-    """Print events, oldest first; with `follow`, go on as they happen. Past events can be read when nothing runs."""
+    """Print events, oldest first; with `follow`, keep printing. Past events can be read when nothing is running."""
     control = Control(find_running(path))
     since = 0.0 if since_s is None else time.time() - since_s
     past = _past(control, since=since, service=service)
     if service is not None and since_s is None and not past:
-        raise FileError(f"nothing is known of a service {service!r}")
+        raise FileError(f"there is no event of a service {service!r}")
     last = 0
     for event in past:
         last = event["id"]
@@ -35,7 +35,7 @@ def run(path: Path | None, *, since_s: float | None, service: str | None, follow
 
 
 def followed(control: Control, *, after: int, since: float, service: str | None) -> Iterator[EventJson]:
-    """Events as they happen. When none was found so far, the stream begins with those before `since`, too."""
+    """Events as they happen. If there was none so far, the stream also begins with those before `since`."""
     for event in control.stream(after=after):
         if event is not None and event["at"] >= since and (service is None or event["service"] in {service, ""}):
             yield event

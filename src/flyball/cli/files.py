@@ -1,4 +1,4 @@
-"""Which file is meant? The one that is named, or `flyball.toml` here or in the nearest directory above."""
+"""Which application is meant? That of the named file, or of `flyball.toml` here or in the nearest directory above."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "flyball.toml"
 
 
 def find_file(path: Path | None) -> Path:
-    """The absolute path of the file: `path`, `path`/flyball.toml, or found upwards from here. Raises FileError."""
+    """The absolute path of the file: `path`, `path`/flyball.toml, or the nearest one upwards. Raises FileError."""
     if path is not None:
         named = path.absolute() / NAME if path.is_dir() else path.absolute()
         if not named.is_file():
@@ -26,11 +26,11 @@ def find_file(path: Path | None) -> Path:
     for directory in (here, *here.parents):
         if (directory / NAME).is_file():
             return directory / NAME
-    raise FileError(f"there is no {NAME} in {here} or above it; write one with: flyball init")
+    raise FileError(f"there is no {NAME} in {here} or above it; create one with: flyball init")
 
 
 def find_running(path: Path | None) -> Path:
-    """As `find_file`, but the file may be gone: what runs here is known by its state directory. Raises FileError."""
+    """Like `find_file`, but the file may be gone: a state directory is enough. Raises FileError."""
     if path is None:
         here = Path.cwd()
         directories: tuple[Path, ...] = (here, *here.parents)
@@ -53,8 +53,8 @@ def read_text(file: Path) -> str:
 
 
 def load(file: Path) -> Application:
-    """The application in the file; time zones are those that this machine knows. Raises ManifestError, FileError."""
-    # Imported here because most verbs only find the file: `flyball ps` must not wait for what reads it.
+    """The application in the file, with the time zones of this machine. Raises ManifestError, FileError."""
+    # Imported here because most verbs only find the file: `flyball ps` must not wait for what parses it.
     from zoneinfo import available_timezones  # noqa: PLC0415
 
     from flyball.core.manifest import parse  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`flyball init`: a commented file to begin with, or a whole example application. Nothing is ever overwritten."""
+"""`flyball init`: write a commented file, or copy an example application. Nothing is ever overwritten."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .files import NAME
 from .schema import text as schema_text
 
 SCHEMA = "flyball.schema.json"
-# What running an example leaves behind in a checkout is no part of it.
+# Files that running an example leaves in a checkout are not copied.
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "node_modules")
 
 
 def run(directory: Path, example: str | None) -> int:
-    """Write into `directory`, which is made when it is missing. Raises Failed when something is there already."""
+    """Write into `directory`, which is created if missing. Raises Failed if a file already exists."""
     target = directory.absolute()
     if target.exists() and not target.is_dir():
         raise Failed(f"{target} is a file, not a directory")
@@ -51,7 +51,7 @@ def name_for(directory: Path) -> str:
 
 def _write_file(target: Path) -> None:
     if (target / NAME).exists():
-        raise Failed(f"{target / NAME} is there already; it was left as it is")
+        raise Failed(f"{target / NAME} already exists; nothing was changed")
     template = resources.files("flyball.cli").joinpath("templates", NAME).read_text(encoding="utf-8")
     target.mkdir(parents=True, exist_ok=True)
     (target / NAME).write_text(template.replace("NAME", name_for(target), 1), encoding="utf-8")
@@ -61,8 +61,8 @@ def _copy_example(example: str, target: Path) -> None:
     source = examples() / example
     if not (source / NAME).is_file():
         known = sorted(path.parent.name for path in examples().glob(f"*/{NAME}"))
-        raise Failed(f"there is no example {example!r}; there is: {', '.join(known)}")
+        raise Failed(f"there is no example {example!r}; choose from: {', '.join(known)}")
     taken = sorted(path.name for path in source.iterdir() if (target / path.name).exists())
     if taken:
-        raise Failed(f"{target} has {', '.join(taken)} already; nothing was copied")
+        raise Failed(f"{target} already has {', '.join(taken)}; nothing was copied")
     shutil.copytree(source, target, ignore=_LEFT_BEHIND, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""flyball load: send traffic in the open loop and say how it was answered."""
+"""`flyball load`: send open-loop load and report the answers."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def run(
     allow_remote: bool = False,
     json: bool = False,
 ) -> int:
-    """Load a service or an address; returns the exit code.
+    """Send load to a service or a URL; return the exit code.
 
     `resolve` turns a service's name ("" for the application) into its URL. Exactly one of `rate`, `stages` and `trace`
-    says how much; `lasting` (the option --for) says how long, ten minutes at most when it does not. `body` "@NAME" is
+    says how much; `lasting` (the option --for) says how long, by default ten minutes at most. `body` "@NAME" is
     read from a file. 0: all ok; 1: something failed, or the numbers are not valid; 130: stopped by Ctrl-C. Raises
     FileError for options that make no sense.
     """
@@ -77,8 +77,8 @@ def _curve(
     asked = [name for name, value in (("--rate", rate), ("--stages", stages), ("--trace", trace)) if value is not None]
     if len(asked) != 1:
         raise FileError(
-            f"{' and '.join(asked) or 'nothing'} says how much load; give one of --rate 200, --stages 50:1m,400:3m "
-            "and --trace FILE"
+            "give exactly one of --rate 200, --stages 50:1m,400:3m or --trace FILE; "
+            f"found {' and '.join(asked) or 'none'}"
         )
     longest = _LONGEST_S if lasting is None else parse_duration(lasting)
     if rate is not None:
@@ -115,7 +115,7 @@ def _statuses(text: str | None) -> frozenset[int] | None:
     try:
         return frozenset(int(part) for part in text.split(","))
     except ValueError:
-        raise FileError(f'"{text}" is not a list of statuses; write for example 200,404') from None
+        raise FileError(f'"{text}" is not a list of statuses; write 200,404, for example') from None
 
 
 def _progress_line(progress: Progress) -> str:

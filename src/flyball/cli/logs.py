@@ -1,4 +1,4 @@
-"""`flyball logs`: the instances' own output, with the instance's name before each line."""
+"""`flyball logs`: the output of instances, each line with the instance's name."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ LOOK_FOR_NEW_S = 0.5
 
 
 def run(path: Path | None, *, service: str | None, follow: bool, lines: int, json: bool) -> int:
-    """Print the last lines of every instance's log; with `follow`, go on, also with instances that start later.
+    """Print the last lines of every instance's log; with `follow`, keep printing, also for instances that start later.
 
-    What an application wrote can be read when nothing runs; it is followed as long as something does.
+    Past output can be read when nothing is running; following ends when nothing is running any more.
     """
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.logs.exists():
         raise NotRunning
     found = of_instances(paths.logs, service)
     if service is not None and not found:
-        raise FileError(f"nothing is known of a service or an instance {service!r}")
+        raise FileError(f"there is no log of a service or instance {service!r}")
     asyncio.run(_tell(paths, found, service, follow=follow, lines=lines, json=json))
     return 0
 
@@ -51,7 +51,7 @@ async def _tell(
 
 
 def of_instances(directory: Path, service: str | None) -> list[Path]:
-    """Logs of instances (of one service), in the order of their numbers."""
+    """The logs of all instances, or of one service or instance, ordered by number."""
     found = [log for log in directory.glob("*.log") if INSTANCE.fullmatch(log.stem)]
     mine = [log for log in found if service is None or service in {log.stem, log.stem.rpartition("-")[0]}]
     return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
@@ -68,7 +68,7 @@ async def _follow_all(paths: StateDirectory, service: str | None, offsets: dict[
         await asyncio.sleep(LOOK_FOR_NEW_S)
         for task in followed.values():
             if task.done():
-                task.result()  # following never ends by itself: nobody reads what is printed
+                task.result()  # following never ends by itself: the reader of stdout is gone
 
 
 async def _follow(log: Path, offset: int, *, json: bool) -> None:

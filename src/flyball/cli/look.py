@@ -1,4 +1,4 @@
-"""`flyball open`, `exec`, `doctor`: into the application, into an instance's place, into the machine."""
+"""`flyball open`, `exec` and `doctor`: look at the application, at an instance, at the machine."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from .files import find_file, find_running, load
 
 
 def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
-    """Open the application, or its dashboard, in a browser; with `show`, only print the address."""
+    """Open the application, or its dashboard, in a browser; with `show`, only print the URL."""
     described = Control(find_running(path)).application()
     address = (described["dashboard"] or "") if dashboard else described["url"]
     sys.stdout.write(f"{address}\n")
     if not show and not webbrowser.open(address):
-        talk.say("no browser was found; the address is above")
+        talk.say("no browser was found; the URL is above")
     return 0
 
 
 def exec_(path: Path | None, service: str, command: list[str]) -> int:
-    """Run a command where an instance of the service runs: its directory, its environment. Its exit code is ours."""
+    """Run a command in the directory and environment of an instance of the service; return the command's exit code."""
     if not command:
-        raise FileError("no command was given, such as: flyball exec web ls -la")
+        raise FileError("give a command to run, such as: flyball exec web ls -la")
     described = Control(find_running(path)).application()
     instance = _instance_of(described["services"], service)
     try:
         directory = Path(f"/proc/{instance['pid']}/cwd").readlink()
         raw = Path(f"/proc/{instance['pid']}/environ").read_bytes()
     except OSError as error:
-        raise Failed(f"{instance['id']} cannot be looked into: {error}") from error
+        raise Failed(f"{instance['id']} cannot be inspected: {error}") from error
     pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0") if "=" in entry)
     environment = {name: value for name, _, value in pairs}
-    # By this one a control plane that comes back knows processes that were left behind, and ends them: not this one.
+    # A restarted control plane finds leftover processes by this variable and ends them; it must not find this one.
     environment.pop("FLYBALL_APPLICATION_ID", None)
     try:
         return subprocess.run(command, cwd=directory, env=environment, check=False).returncode
@@ -58,11 +58,11 @@ def _instance_of(services: list[ServiceJson], wanted: str) -> InstanceJson:
             if not serving:
                 raise NotRunning(f"no instance of {wanted} is running")
             return serving[0]
-    raise FileError(f"there is no service or instance {wanted!r}; there is: {', '.join(names)}")
+    raise FileError(f"there is no service or instance {wanted!r}; choose from: {', '.join(names)}")
 
 
 def doctor(*, json: bool) -> int:
-    """Look at the machine: what Flyball needs and what it found. Exit 1 when something that is needed is missing."""
+    """Check the machine: what Flyball needs and what it finds. Exit 1 if something needed is missing."""
     from flyball.local.doctor import checks  # noqa: PLC0415
 
     found = checks()
@@ -77,7 +77,7 @@ def doctor(*, json: bool) -> int:
 
 
 def address_of(path: Path | None, service: str) -> str:
-    """Where to send load for a service: the balancer's address and the service's first plain route."""
+    """The URL for load on a service: the balancer's address and the service's first route without wildcards."""
     file = find_file(path)
     url = str(Control(file).get("application")["url"])
     app = load(file)
@@ -85,8 +85,8 @@ def address_of(path: Path | None, service: str) -> str:
         return url + "/"
     named = [one for one in app.services if one.name == service]
     if not named:
-        raise FileError(f"there is no service {service!r}; there is: {', '.join(one.name for one in app.services)}")
+        raise FileError(f"there is no service {service!r}; choose from: {', '.join(one.name for one in app.services)}")
     paths = [route.condition.path for route in named[0].routes if not {"*", "?"} & set(route.condition.path)]
     if not paths:
-        raise FileError(f"{service} has no plain route to send load to; give an address instead")
+        raise FileError(f"{service} has no route without wildcards; give a URL instead")
     return url + paths[0]

@@ -1,4 +1,4 @@
-"""The command `flyball`: its verbs and their options. Bodies lie one verb per file and are imported when called."""
+"""The command `flyball`: its verbs and their options. Each verb's body has its own file, imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from flyball import __version__
-from flyball.cli import usage
 from flyball.core.errors import FileError, FlyballError
 
-# Verbs import what they need when they are called: `flyball ps` must not wait for what only `flyball up` uses.
+# Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
 # ruff: noqa: PLC0415
 
 app = App(
     name="flyball",
     version=__version__,
-    help="Runs elastic applications: one file, a real balancer, real auto scaling, here and on AWS.",
+    help="Run elastic applications: one file, a real balancer, real auto scaling, here and on AWS.",
     result_action="return_value",
 )
 aws = App(name="aws", help="The same file on AWS: synthesize, compare, deploy.")
 app.command(aws)
 
-File = Annotated[Path | None, Parameter(name="--file", help="The flyball.toml, or its directory (found upwards).")]
-Place = Annotated[Path | None, Parameter(help="The flyball.toml, or its directory (found upwards).")]
+File = Annotated[
+    Path | None, Parameter(name="--file", help="The flyball.toml or its directory; by default the nearest one upwards.")
+]
+Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
 Only = Annotated[str | None, Parameter(help="Only this service.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Data for programs, on stdout.")]
-Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Go on as things happen.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
+Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
 Example = Annotated[
-    Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="A reference application to copy.")
+    Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="The reference application to copy.")
 ]
 
 
 @app.command
 def init(
-    directory: Annotated[Path, Parameter(help="Where to write; made when it is missing.")] = Path(),
+    directory: Annotated[Path, Parameter(help="Where to write; created if missing.")] = Path(),
     *,
     example: Example = None,
 ) -> int:
@@ -49,7 +50,7 @@ def init(
 
 @app.command
 def check(file: Place = None, *, json: Json = False) -> int:
-    """Find every mistake in the file, and warn of what AWS would do with it."""
+    """Report every error in the file, and warn about what AWS does differently."""
     from flyball.cli.check import run
 
     return run(file, json=json)
@@ -65,7 +66,7 @@ def schema() -> int:
 
 @app.command
 def config(file: Place = None, *, json: Json = False) -> int:
-    """Print everything resolved: the file with every default filled in."""
+    """Print the file with every default filled in."""
     from flyball.cli.config import run
 
     return run(file, json=json) or 0
@@ -75,10 +76,12 @@ def config(file: Place = None, *, json: Json = False) -> int:
 def up(
     path: Place = None,
     *,
-    detach: Annotated[bool, Parameter(name=["--detach", "-d"], negative="", help="Return once it serves.")] = False,
-    port: Annotated[int | None, Parameter(help="Where the balancer listens on 127.0.0.1 (default 8080).")] = None,
+    detach: Annotated[
+        bool, Parameter(name=["--detach", "-d"], negative="", help="Return once every service is up.")
+    ] = False,
+    port: Annotated[int | None, Parameter(help="Port of the balancer on 127.0.0.1 (default 8080).")] = None,
 ) -> int:
-    """Start the application, or take over one that runs without a control plane."""
+    """Start the application, or take over one whose control plane is gone."""
     from flyball.cli.up import run
 
     return run(path, detach=detach, port=port)
@@ -86,7 +89,7 @@ def up(
 
 @app.command(name="control-plane", show=False)
 def control_plane(file: Path, *, port: int | None = None) -> int:
-    """Be the control plane behind `up -d`."""
+    """Run as the control plane behind `up -d`."""
     from flyball.cli.up import control
 
     return control(file, port)
@@ -94,7 +97,7 @@ def control_plane(file: Path, *, port: int | None = None) -> int:
 
 @app.command
 def down(*, file: File = None) -> int:
-    """Drain and stop everything; the data is kept."""
+    """Drain and stop everything; keep the data."""
     from flyball.cli.down import run
 
     return run(file)
@@ -113,11 +116,13 @@ def logs(
     service: Annotated[str | None, Parameter(help="Only this service, or this instance.")] = None,
     *,
     follow: Follow = False,
-    lines: Annotated[int, Parameter(name=["--lines", "-n"], help="The newest of each instance.")] = 100,
+    lines: Annotated[
+        int, Parameter(name=["--lines", "-n"], help="How many of the newest lines of each instance.")
+    ] = 100,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Show the instances' own output (of one service, or one instance)."""
+    """Show the output of all instances, of one service, or of one instance."""
     from flyball.cli.logs import run
 
     return run(file, service=service, follow=follow, lines=lines, json=json)
@@ -128,7 +133,7 @@ def events(
     service: Only = None,
     *,
     follow: Follow = False,
-    since: Annotated[str | None, Parameter(help="Only the last while, such as 10m.")] = None,
+    since: Annotated[str | None, Parameter(help="How far back to look, such as 10m.")] = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -141,10 +146,10 @@ def events(
 @app.command
 def scale(
     *wishes: Annotated[str, Parameter(help="SERVICE=N")],
-    hold: Annotated[str | None, Parameter(help="Keep the policies off for a while, such as 5m.")] = None,
+    hold: Annotated[str | None, Parameter(help="Pause the scaling policies for this long, such as 5m.")] = None,
     file: File = None,
 ) -> int:
-    """Set desired capacity; the loop goes on."""
+    """Set the desired capacity; scaling policies stay active."""
     from flyball.cli.scale import run
 
     return run(file, list(wishes), hold_s=_seconds(hold) or 0.0)
@@ -152,13 +157,13 @@ def scale(
 
 @app.command
 def deploy(
-    service: Annotated[str | None, Parameter(help="One service; without it all of them, and the file.")] = None,
+    service: Annotated[str | None, Parameter(help="One service; by default all of them, and the file.")] = None,
     *,
     source: Annotated[Path | None, Parameter(name="--from", help="Directory with the new source.")] = None,
     ref: Annotated[str | None, Parameter(help="Git reference to take the source from.")] = None,
     file: File = None,
 ) -> int:
-    """Release the source as it lies and roll it out; exit 1 when it was rolled back."""
+    """Release the current source and roll it out; exit 1 if it is rolled back."""
     from flyball.cli.releases import deploy
 
     return deploy(file, service, source=source, ref=ref)
@@ -166,12 +171,12 @@ def deploy(
 
 @app.command
 def rollback(
-    service: Annotated[str, Parameter(help="The service that goes back.")],
-    release: Annotated[int | None, Parameter(help="Its number; by default the completed one before.")] = None,
+    service: Annotated[str, Parameter(help="The service to roll back.")],
+    release: Annotated[int | None, Parameter(help="Its number; by default the last completed one.")] = None,
     *,
     file: File = None,
 ) -> int:
-    """Roll an earlier release out again (the last completed one)."""
+    """Roll out an earlier release again; by default the last completed one."""
     from flyball.cli.releases import rollback
 
     return rollback(file, service, release)
@@ -187,7 +192,7 @@ def releases(service: Only = None, *, file: File = None, json: Json = False) -> 
 
 @app.command
 def plan(*, file: File = None, json: Json = False) -> int:
-    """Show what `flyball deploy` would change; exit 0 for nothing, 2 for something."""
+    """Show what `flyball deploy` would change; exit 0 if nothing, 2 if something."""
     from flyball.cli.plan import run
 
     return run(file, json=json)
@@ -195,13 +200,13 @@ def plan(*, file: File = None, json: Json = False) -> int:
 
 @app.command
 def pipeline(
-    number: Annotated[int | None, Parameter(help="One push; without it all of them.")] = None,
+    number: Annotated[int | None, Parameter(help="One push; by default all of them.")] = None,
     *,
     follow: Follow = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Show what became of each `git push flyball`, or of one of them."""
+    """Show the result of every `git push flyball`, or of one."""
     from flyball.cli.pipeline import run
 
     return run(file, number, follow=follow, json=json)
@@ -209,7 +214,7 @@ def pipeline(
 
 @app.command(name="post-receive", show=False)
 def post_receive(file: Path, job: str) -> int:
-    """Tell a pusher how the push goes; git's hook calls it."""
+    """Show the progress of a push to the person who pushed; called by git's hook."""
     from flyball.cli.pipeline import receive
 
     return receive(file, job)
@@ -221,26 +226,26 @@ def load(
     *,
     rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
     lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
-    stages: Annotated[str | None, Parameter(help="Rates one after another, such as 50:1m,400:3m.")] = None,
-    trace: Annotated[Path | None, Parameter(help="A recording: CSV lines of seconds, requests per second.")] = None,
-    speed: Annotated[float, Parameter(help="Play so many times as fast; rates stay.")] = 1.0,
-    scale: Annotated[float, Parameter(help="All rates times this.")] = 1.0,
-    path: Annotated[str | None, Parameter(help="The path; by default that of the target.")] = None,
+    stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
+    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
+    scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
+    path: Annotated[str | None, Parameter(help="The path; by default the target's.")] = None,
     method: Annotated[str, Parameter(help="The HTTP method.")] = "GET",
     header: Annotated[
-        tuple[str, ...], Parameter(name=["--header", "-H"], negative="", help='"Name: value"; may be given again.')
+        tuple[str, ...], Parameter(name=["--header", "-H"], negative="", help='"Name: value"; repeatable.')
     ] = (),
     body: Annotated[str, Parameter(help="The body, or @FILE.")] = "",
     expect: Annotated[str | None, Parameter(help="Statuses that count as ok, such as 200,404.")] = None,
-    timeout: Annotated[str, Parameter(help="An answer that takes longer fails.")] = "60s",
-    requests: Annotated[int | None, Parameter(help="Stop after so many.")] = None,
+    timeout: Annotated[str, Parameter(help="How long an answer may take.")] = "60s",
+    requests: Annotated[int | None, Parameter(help="Stop after this many.")] = None,
     evenly: Annotated[bool, Parameter(negative="", help="Even gaps instead of Poisson arrivals.")] = False,
-    seed: Annotated[int, Parameter(help="Another draw of the arrivals.")] = 0,
-    allow_remote: Annotated[bool, Parameter(negative="", help="Let the target be another machine.")] = False,
+    seed: Annotated[int, Parameter(help="Seed of the random arrivals.")] = 0,
+    allow_remote: Annotated[bool, Parameter(negative="", help="Allow a target on another machine.")] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Send open-loop traffic to a service or an address; latency counts from when each request was due."""
+    """Send open-loop load to a service or a URL; latency counts from when each request was due."""
     from flyball.cli.load import run
     from flyball.cli.look import address_of
 
@@ -253,7 +258,7 @@ def load(
 
 @app.command
 def watch(*, file: File = None, times: Annotated[int | None, Parameter(show=False)] = None) -> int:
-    """The live table: which instance serves, capacity, why."""
+    """Show a live table: which instance serves, the capacity, and why."""
     from flyball.cli.watch import run
 
     return run(file, times=times)
@@ -262,8 +267,8 @@ def watch(*, file: File = None, times: Annotated[int | None, Parameter(show=Fals
 @app.command(name="open")
 def open_(
     *,
-    dashboard: Annotated[bool, Parameter(negative="", help="The dashboard instead of the application.")] = False,
-    print_: Annotated[bool, Parameter(name="--print", negative="", help="Only print the address.")] = False,
+    dashboard: Annotated[bool, Parameter(negative="", help="Open the dashboard instead.")] = False,
+    print_: Annotated[bool, Parameter(name="--print", negative="", help="Only print the URL.")] = False,
     file: File = None,
 ) -> int:
     """Open the application in a browser."""
@@ -275,7 +280,7 @@ def open_(
 @app.command(name="exec")
 def exec_(
     service: Annotated[str, Parameter(help="A service or an instance.")],
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="What to run there.")],
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
     file: File = None,
 ) -> int:
     """Run a command in an instance's directory and environment."""
@@ -286,7 +291,7 @@ def exec_(
 
 @app.command
 def doctor(*, json: Json = False) -> int:
-    """Look at this machine: what Flyball needs and what it found."""
+    """Check this machine: what Flyball needs and what it finds."""
     from flyball.cli.look import doctor
 
     return doctor(json=json)
@@ -294,18 +299,18 @@ def doctor(*, json: Json = False) -> int:
 
 @app.command
 def replay(*, file: File = None, json: Json = False) -> int:
-    """Step the recorded run again and demand identical actions."""
+    """Replay the recorded steps and require identical actions."""
     from flyball.cli.replay import run
 
     return run(file, json=json)
 
 
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")]
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask for confirmation.")]
 
 
 @aws.command(name="synth")
 def aws_synth(
-    path: Place = None, *, out: Annotated[Path, Parameter(help="Where the templates go.")] = Path("cdk.out")
+    path: Place = None, *, out: Annotated[Path, Parameter(help="Directory for the templates.")] = Path("cdk.out")
 ) -> int:
     """Write the CloudFormation templates; needs neither network nor account."""
     from flyball.cli.aws import synth
@@ -323,7 +328,7 @@ def aws_diff(path: Place = None, *, json: Json = False) -> int:
 
 @aws.command(name="deploy")
 def aws_deploy(path: Place = None, *, yes: Yes = False) -> int:
-    """Show the changes, ask, carry them out."""
+    """Show the changes, ask for confirmation, and deploy."""
     from flyball.cli.aws import deploy
 
     return deploy(path, yes=yes)
@@ -336,7 +341,7 @@ def aws_destroy(
     yes: Yes = False,
     with_stores: Annotated[bool, Parameter(negative="", help="Also delete the data.")] = False,
 ) -> int:
-    """Ask, then delete what was deployed; data stores stay unless told."""
+    """Ask for confirmation, then delete what was deployed; keep the stores unless told otherwise."""
     from flyball.cli.aws import destroy
 
     return destroy(path, yes=yes, with_stores=with_stores)
@@ -349,30 +354,40 @@ def _seconds(text: str | None) -> float | None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 good, 1 failed, 2 wrong use or file, 3 not running, 130 Ctrl-C."""
+    """Run the command line and exit: 0 success, 1 failure, 2 wrong command line or file, 3 not running, 130 Ctrl-C."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started us; what is opened next would take its number
+        if getattr(sys, name) is None:  # closed by our parent: the next file opened would get its number
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8"))
     sys.exit(outcome(sys.argv[1:]))
 
 
 def outcome(arguments: list[str]) -> int:
-    """Run one command; its exit code."""
+    """Run one command and return its exit code."""
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"{usage.sentence(error)}\n")
+        sys.stderr.write(f"{_sentence(error)}\n")
         return FileError.exit_code
     except FlyballError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # who reads has seen enough; what is still to be written goes nowhere
+    except BrokenPipeError:  # the reader has seen enough; drop the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # the disk, above all: full, read-only, not ours
+    except OSError as error:  # mostly the disk: full, read-only, not ours
         sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")
         return FlyballError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _sentence(error: CycloptsError) -> str:
+    """What is wrong with the command line, in one sentence instead of a box, and where to read more."""
+    verb = " ".join(error.command_chain or ())
+    if isinstance(error, UnusedCliTokensError):
+        what = f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
+    else:
+        what = str(error).strip()
+    return f"{what}\nsee: flyball {verb} --help" if verb else f"{what}\nsee: flyball --help"

@@ -1,4 +1,4 @@
-"""`flyball pipeline`: what became of each push; and what the pusher sees while it happens."""
+"""`flyball pipeline`: the result of each push, and its progress for the person who pushed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = "the push is kept and runs when `flyball up` comes back"
 
 
 def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> int:
-    """Show all pushes, or the stages and lines of one; with `follow` that one (the newest) until its end."""
+    """Show all pushes, or the output of one; with `follow`, that one (by default the newest) until it ends."""
     control = Control(find_running(path))
     runs = control.get("pipeline")
     if number is not None or follow:
@@ -36,7 +36,7 @@ def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> i
 
 
 def receive(file: Path, job: str) -> int:
-    """Stream a push's stages to git's client, which shows them as `remote:` lines. The push itself has succeeded."""
+    """Stream the stages of a push to git's client, which shows them as `remote:` lines. The push itself succeeds."""
     control = Control(file)
     try:
         control.post("pipeline")
@@ -45,14 +45,14 @@ def receive(file: Path, job: str) -> int:
         _tell(f"the control plane is not running: {KEPT}")
         return 0
     if failed:
-        _tell("the commit is kept in the repository; push a better one")
+        _tell("the commit stays in the repository; push a fix")
     return 0
 
 
 def _one(control: Control, runs: list[RunJson], number: int | None, *, follow: bool, json: bool) -> int:
     run = next((one for one in runs if number in {None, one["number"]}), None)
     if run is None:
-        raise FileError("there was no push yet" if number is None else f"there is no push {number}")
+        raise FileError("there has been no push yet" if number is None else f"there is no push {number}")
     if follow and not json:
         return 1 if _stream(lambda: _of_job(control, run["job"]), _print) == "failed" else 0
     for latest in _until_over(control, run) if follow else iter([run]):
@@ -65,7 +65,7 @@ def _one(control: Control, runs: list[RunJson], number: int | None, *, follow: b
 
 
 def _until_over(control: Control, run: RunJson) -> Iterator[RunJson]:
-    """The run each time that it has changed, until it has ended."""
+    """The run after each change, until it ends."""
     last: RunJson | None = None
     while last is None or last["status"] == "running":
         now = _of_job(control, run["job"]) or run
@@ -76,20 +76,20 @@ def _until_over(control: Control, run: RunJson) -> Iterator[RunJson]:
 
 
 def _stream(look: Callable[[], RunJson | None], say: Callable[[str], None]) -> str:
-    """Say each line of a run as it comes; how it ended."""
+    """Print each line of a run as it comes; return its final status."""
     said, waited_for = 0, False
     deadline = time.monotonic() + TAKEN_UP_S
     while True:
         run = look()
         if run is not None:
-            said = min(said, len(run["lines"]))  # fewer than before: it began again
+            said = min(said, len(run["lines"]))  # fewer than before: it started again
             for line in run["lines"][said:]:
                 say(line)
             said = len(run["lines"])
             if run["status"] != "running":
                 return str(run["status"])
         elif time.monotonic() > deadline and not waited_for:
-            say("another push is on its way; this one waits for it")
+            say("another push is still running; this one waits for it")
             waited_for = True
         time.sleep(LOOK_EVERY_S)
 

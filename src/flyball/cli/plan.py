@@ -1,4 +1,4 @@
-"""`flyball plan`: what `flyball deploy` would change, without doing it."""
+"""`flyball plan`: show what `flyball deploy` would change."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CHANGES = 2
 
 
 def run(path: Path | None, *, json: bool) -> int:
-    """Compare the file and the source beside it with what runs; 0 when they are the same, 2 when not."""
+    """Compare the file and the source beside it with what is running; 0 if they are equal, 2 if not."""
     file = find_file(path)
-    load(file)  # a wrong file is said here, with its own exit code
+    load(file)  # errors in the file are reported here, with their own exit code
     found = Control(file).get("plan")
     if json:
         talk.emit(found)

@@ -1,4 +1,4 @@
-"""`flyball ps`: services, their capacity and instances, now."""
+"""`flyball ps`: services, their capacity and their instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "po
 
 
 def run(path: Path | None, *, json: bool) -> int:
-    """Print the application as it is."""
+    """Print the current state of the application."""
     described = Control(find_running(path)).application()
     if json:
         talk.emit(described)
@@ -75,7 +75,7 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
 
 
 def duration(seconds: float) -> str:
-    """How long, in the two largest units."""
+    """A duration in its two largest units."""
     whole = int(max(seconds, 0))
     if whole < 60:
         return f"{whole}s"

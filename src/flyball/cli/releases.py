@@ -1,4 +1,4 @@
-"""`flyball deploy`, `rollback` and `releases`: new code in, old code back, what there was."""
+"""`flyball deploy`, `rollback` and `releases`: roll out new code, roll back, list releases."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MADE = frozenset({ReasonKind.RELEASE_CREATED, ReasonKind.ROLLOUT_STARTED})
 
 
 def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: str | None) -> int:
-    """Release the source as it lies (or from a directory, or of a git reference) and wait for the rollout.
+    """Release the current source (or a directory, or a git reference) and wait for the rollout.
 
-    Without a service: apply the whole file and release what has changed, by source or by settings.
+    Without a service: apply the whole file and release every service whose source or settings changed.
     """
     if source is not None and ref is not None:
         raise FileError("--from and --ref both say where the source is; give one")
@@ -39,7 +39,7 @@ def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: 
     known = [one["name"] for one in control.application()["services"]]
     names = [one.name for one in app.services]
     if service is not None and service not in names:
-        raise FileError(f"there is no service {service!r}; there is: {', '.join(names)}")
+        raise FileError(f"there is no service {service!r}; choose from: {', '.join(names)}")
     if source is not None and not source.is_dir():
         raise FileError(f"{source} is not a directory")
     with tempfile.TemporaryDirectory(prefix="flyball-ref-") as checkout:
@@ -60,7 +60,7 @@ def _deploy_changed(control: Control, *, after: int) -> int:
     if answer["changed"]:
         return _wait(control, answer["changed"], after=after)
     if not answer["applied"]:
-        talk.say("nothing has changed; `flyball deploy SERVICE` makes a new release all the same")
+        talk.say("nothing has changed; `flyball deploy SERVICE` makes a new release anyway")
     return 0
 
 
@@ -70,7 +70,7 @@ def _say_applied(answer: FileJson) -> None:
 
 
 def _release_of(events: list[EventJson]) -> int | None:
-    """The release that an intent set in motion. Raises Failed when it was refused."""
+    """The release that an intent started. Raises Failed if the intent was refused."""
     for event in events:
         if event["kind"] == ReasonKind.REFUSED:
             raise Failed(event["reason"])
@@ -78,7 +78,7 @@ def _release_of(events: list[EventJson]) -> int | None:
 
 
 def rollback(path: Path | None, service: str, release: int | None) -> int:
-    """Roll an earlier release out again and wait."""
+    """Roll out an earlier release again and wait."""
     control = Control(find_running(path))
     last = _newest(control)
     going = _release_of(control.post(f"services/{service}/rollback", release=release))
@@ -86,10 +86,10 @@ def rollback(path: Path | None, service: str, release: int | None) -> int:
 
 
 def releases(path: Path | None, service: str | None, *, json: bool) -> int:
-    """List releases, the newest first."""
+    """List releases, newest first."""
     found = Control(find_running(path)).get("releases", service=service)
     if service is not None and not found:
-        raise FileError(f"nothing is known of a service {service!r}")
+        raise FileError(f"there is no release of a service {service!r}")
     if json:
         talk.emit(found)
         return 0
@@ -126,7 +126,7 @@ def _wait(control: Control, services: Mapping[str, int | None], *, after: int) -
 
 
 def _checked_out(directory: Path, ref: str, into: Path) -> Path:
-    """Where the file's directory is in the tree of a git reference."""
+    """The file's directory in the tree of a git reference."""
     try:
         top = git.run("rev-parse", "--show-toplevel", directory=directory)
         git.export(Path(top), git.commit(directory, ref).id, into)

@@ -1,4 +1,4 @@
-"""`flyball replay`: step the recorded observations again and demand the recorded actions."""
+"""`flyball replay`: replay the recorded observations and require the recorded actions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .files import find_running
 
 
 def run(path: Path | None, *, json: bool) -> int:
-    """Replay the journal. Exit 1 at the first step that decides otherwise than it did."""
+    """Replay the journal. Exit 1 at the first step that now decides differently."""
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.journal.exists():
         raise NotRunning(f"there is no journal in {paths.root}")
@@ -25,10 +25,10 @@ def run(path: Path | None, *, json: bool) -> int:
         for again in replayed(journal.steps()):
             if not again.identical:
                 then, now = actions_text(again.recorded.actions), actions_text(again.step.actions)
-                raise Failed(f"step {again.recorded.id} asked for {then} and asks for {now} now")
+                raise Failed(f"step {again.recorded.id} differs: recorded {then}, now {now}")
             steps, decisions = steps + 1, decisions + len(again.step.reasons)
     if json:
         talk.emit({"steps": steps, "decisions": decisions, "identical": True})
     else:
-        talk.say(f"{steps} steps with {decisions} reasons replayed: every action is the same")
+        talk.say(f"replayed {steps} steps and {decisions} reasons: all actions are identical")
     return 0

@@ -1,4 +1,4 @@
-"""`flyball scale SERVICE=N`: set desired capacity; the loop goes on."""
+"""`flyball scale SERVICE=N`: set the desired capacity; scaling policies stay active."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .files import find_running
 
 
 def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
-    """Set the desired capacity of services. Raises `Failed` when one is refused."""
+    """Set the desired capacity of services. Raises `Failed` if one is refused."""
     if not wishes:
-        raise FileError("say how many, such as: flyball scale web=3")
+        raise FileError("give a service and a number, such as: flyball scale web=3")
     control = Control(find_running(path))
     known = [one["name"] for one in control.application()["services"]]
     refused = []
@@ -27,15 +27,15 @@ def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
     if refused:
         raise Failed("nothing was changed: " + "; ".join(refused))
     if not hold_s:
-        talk.say("the loop goes on; `--hold 5m` keeps the policies off for a while", "dim")
+        talk.say("scaling policies stay active; `--hold 5m` pauses them", "dim")
     return 0
 
 
 def parsed(wish: str, known: list[str]) -> tuple[str, int]:
-    """`web=3` as ("web", 3). Raises `FileError` when it is not that, or names no service."""
+    """`web=3` as ("web", 3). Raises `FileError` if it has another form or names no service."""
     service, equals, number = wish.partition("=")
     if not equals or not number.isdecimal():
         raise FileError(f"{wish!r} is not SERVICE=N, such as {known[0]}=3")
     if service not in known:
-        raise FileError(f"there is no service {service!r}; there is: {', '.join(known)}")
+        raise FileError(f"there is no service {service!r}; choose from: {', '.join(known)}")
     return service, int(number)

@@ -9,11 +9,11 @@ from flyball.core.manifest import json_schema
 
 
 def text() -> str:
-    """The schema as the repository's `schema/flyball.schema.json` holds it."""
+    """The schema, exactly as in the repository's `schema/flyball.schema.json`."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def run() -> int:
-    """Print it."""
+    """Print the schema."""
     sys.stdout.write(text())
     return 0

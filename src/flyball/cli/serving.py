@@ -1,7 +1,7 @@
 """The control plane as a process: the runtime and its HTTP interface in one event loop, until a signal ends it.
 
 Ctrl-C (SIGINT) in the foreground stops everything. SIGTERM ends only the control plane: instances, balancer and stores
-go on, and the next `flyball up` takes them over.
+keep running, and the next `flyball up` takes them over.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ STREAMS_END_S = 1
 
 
 class Server(uvicorn.Server):
-    """uvicorn inside our own loop: signals stay ours."""
+    """uvicorn inside our own event loop, which handles the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
-        """Leave the signals alone."""
+        """Do not touch the signals."""
         yield
 
 
@@ -87,9 +87,9 @@ async def serve(
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:
-    """Run what `flyball.local.start` made until it is stopped; the exit code.
+    """Run what `flyball.local.start` made until it is stopped; return the exit code.
 
-    `watcher` is an async function that runs beside and may end it by returning.
+    `watcher` runs alongside; its non-zero result stops everything.
     """
     runtime.listeners.add(on_event)
     ending = _Ending(runtime, interrupt_stops=interrupt_stops)
@@ -112,7 +112,7 @@ async def serve(
 
 
 async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
-    """Release what the source calls for. Without a usable source nothing that was just started stays behind."""
+    """Release what the source calls for. If the source is unusable, stop what was just started."""
     try:
         await runtime.converge()
     except (FlyballError, OSError):
@@ -123,7 +123,7 @@ async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
 
 
 class _Ending:
-    """Which way it ends: everything stopped, or left running."""
+    """How it ends: with everything stopped, or left running."""
 
     def __init__(self, runtime: Runtime, *, interrupt_stops: bool) -> None:
         self._runtime = runtime

@@ -1,4 +1,4 @@
-"""How the command line talks: data on stdout, talk on stderr, colour only on a terminal, tables without boxes."""
+"""How the command line prints: data on stdout, messages on stderr, colour only on a terminal, tables without boxes."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ KIND_STYLES = {
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the command, which ends in peace; Rich would have it fail."""
+        """Leave it to the command, which exits quietly; Rich would make it fail."""
         raise BrokenPipeError
 
 
 def console(stream: TextIO, *, fitted: bool = False) -> Console:
-    """A console that neither wraps nor cuts: lines are for `grep` too. `fitted`: cut to the terminal, to be redrawn."""
+    """A console that neither wraps nor cuts lines, for `grep`. `fitted`: cut to the terminal, for redrawing."""
     width = None if fitted and stream.isatty() else WIDE
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return _Console(file=stream, soft_wrap=True, highlight=False, width=width, color_system=colours)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """One line of talk on stderr."""
+    """Print one line on stderr."""
     console(sys.stderr).print(Text(text, style=style or ""))
 
 
@@ -95,11 +95,11 @@ def decision(event: EventJson) -> Text:
 
 
 def colour_of(name: str) -> str:
-    """A colour for an instance's lines: the same number has the same colour."""
+    """The colour of an instance's lines: the same number always has the same colour."""
     digits = "".join(letter for letter in name if letter.isdecimal())
     return COLOURS[int(digits or 0) % len(COLOURS)]
 
 
 def log_line(name: str, line: str) -> Text:
-    """An instance's own line, with its name before it."""
+    """A line of an instance's output, with its name in front."""
     return Text(f"{name:<8} | ", style=colour_of(name)).append(Text(line, style="default"))

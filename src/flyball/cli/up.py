@@ -1,4 +1,4 @@
-"""`flyball up`: start an application, or take over one that runs without a control plane."""
+"""`flyball up`: start an application, or take over one whose control plane is gone."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from .files import find_file, load
 from .serving import serve
 from .waiting import GONE, Outcome, outcome, until_settled
 
-CONTROL_STARTS_S = 90.0  # longer than the balancer and a store with much data may take; it is told at once if it ends
+CONTROL_STARTS_S = 90.0  # longer than the balancer and a large store need; an early exit is noticed at once
 LAST_WORDS_S = 2.0
 
 
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
-    """Bring the application up; in the foreground until Ctrl-C, with `detach` until it serves."""
+    """Bring the application up: in the foreground until Ctrl-C, with `detach` until every service is up."""
     if port is not None and not 1 <= port <= 65535:
         raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
     leftovers.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
     for line in not_here(app):
-        talk.say(f"not here: {line}", "yellow")
+        talk.say(f"not honoured here: {line}", "yellow")
     if not detach:
         control_log.prepare()
     return _detached(app, file, port) if detach else asyncio.run(_foreground(app, file, port))
 
 
 def control(file: Path, port: int | None) -> int:
-    """The control plane behind `up -d`: no terminal, decisions go to its log."""
+    """Run the control plane behind `up -d`: without a terminal, decisions go to its log."""
     app = load(file)
     control_log.prepare()
 
@@ -83,7 +83,7 @@ async def _foreground(app: Application, file: Path, port: int | None) -> int:
 
 
 class _Screen:
-    """What `up` shows: where it listens, each decision as one line, each instance's output with its name before it."""
+    """What `up` shows: where it listens, one line per decision, and each instance's output with its name."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -95,7 +95,7 @@ class _Screen:
         self._outcome: Outcome | None = None
 
     def on_started(self, runtime: Runtime, control: ControlFile) -> None:
-        """Say what came up."""
+        """Say what was started."""
         self._greeted = True
         services = ", ".join(one.name for one in runtime.app.services)
         talk.say(f"{runtime.app.name}: {services}", "bold")
@@ -111,13 +111,13 @@ class _Screen:
             self._follow(instance, from_end=True)
 
     def on_event(self, event: Event) -> None:
-        """One decision, one line."""
+        """Print one decision as one line."""
         why = event.reason
         self._console.print(talk.decision(as_json.event(event)))
         if why.kind is ReasonKind.LAUNCHED and why.instance is not None:
             self._follow(why.instance, from_end=False)
         if why.kind in {ReasonKind.FAILED, ReasonKind.TERMINATED} and why.instance is not None:
-            # Its last words are read by then; looking for more would never end.
+            # Its last lines are read by then; following it would never end.
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, why.instance)
         self._judge(why)
 
@@ -133,7 +133,7 @@ class _Screen:
             self._failed.set()
 
     def _has_served(self, service: str) -> bool:
-        """Whether the service serves, or has a release to go back to: then a failed deploy is no reason to end."""
+        """Whether the service serves or has a release to go back to; then a failed deploy does not end `up`."""
         state = self._runtime.state
         known = next((one.releases for one in state.services if one.name == service), ())
         return any(one.status is ReleaseStatus.COMPLETED for one in known) or any(
@@ -141,7 +141,7 @@ class _Screen:
         )
 
     async def watch(self, _: Runtime) -> int:
-        """End everything with exit code 1 when a service can never come up."""
+        """Stop everything, with exit code 1, once a service can never come up."""
         await self._failed.wait()
         assert self._outcome is not None
         explain(self._runtime.app.name, self._outcome)
@@ -164,11 +164,11 @@ class _Screen:
             self._console.print(talk.log_line(instance, line))
 
     def goodbye(self) -> None:
-        """Say what is left running, if anything."""
+        """Say what is still running, if anything."""
         if self._greeted and self._runtime.state.instances:
-            talk.say("the control plane has ended; instances and balancer go on. `flyball up` takes them over")
+            talk.say("the control plane has stopped; instances and balancer keep running. `flyball up` takes them over")
         elif self._greeted:
-            talk.say(f"{self._runtime.app.name} is stopped; its data is kept in {self._runtime.paths.stores}")
+            talk.say(f"{self._runtime.app.name} has stopped; its data stays in {self._runtime.paths.stores}")
 
 
 # Detached
@@ -178,7 +178,7 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     control_plane = Control(file)
     if control_plane.running():
         raise Failed(
-            f"{app.name} is running already here; change it with `flyball deploy`, stop it with `flyball down`"
+            f"{app.name} is already running here; change it with `flyball deploy`, stop it with `flyball down`"
         )
     paths = StateDirectory(file.parent / ".flyball")
     paths.create()
@@ -222,16 +222,16 @@ async def _spawn(file: Path, port: int | None, log: Path) -> processes.Process:
 
 
 def _until_answering(control_plane: Control, process: processes.Process, log: Path, beginning: int) -> None:
-    """Wait for the control plane. Raises `Failed` with its own words when it ends instead."""
+    """Wait for the control plane. Raises `Failed` with its own output if it exits instead."""
     deadline = time.monotonic() + CONTROL_STARTS_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(NotRunning):  # another `up` may have been quicker: its answer is not ours
+        with contextlib.suppress(NotRunning):  # another `up` may have been quicker: its answer does not count
             if control_plane.get("application")["control"]["pid"] == process.pid:
                 return
         if not processes.alive(process):
-            raise Failed(_words(log, beginning) or "the control plane ended at once without a word")
+            raise Failed(_words(log, beginning) or "the control plane exited at once and printed nothing")
         time.sleep(0.02)
-    raise Failed(f"the control plane did not answer within {CONTROL_STARTS_S:g} s; its words are in {log}")
+    raise Failed(f"the control plane did not answer within {CONTROL_STARTS_S:g} s; see its log, {log}")
 
 
 def _words(log: Path, beginning: int) -> str:
@@ -241,13 +241,13 @@ def _words(log: Path, beginning: int) -> str:
 
 
 def pushing(remote: str, branch: str, note: str) -> str:
-    """How to push, and what there is to say of it."""
+    """The command that pushes, with a note if there is one."""
     command = f"git push {shlex.quote(remote)} {branch}"
     return f"{command} ({note})" if note else command
 
 
 def explain(name: str, outcome: Outcome) -> None:
-    """Say why it did not come up, with the failing thing's own last lines."""
+    """Say why it did not come up, with the last lines of what failed."""
     talk.say(f"{name}: {outcome.failure}", "bold red")
     for line in outcome.lines:
         talk.say(f"    {line}", "dim")

@@ -1,4 +1,4 @@
-"""Waiting for services to come up or for a rollout to end, and saying why when they do not."""
+"""Wait for services to come up or for a rollout to end, and say why if they do not."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from flyball.local.paths import StateDirectory
 
 GIVEN_UP = frozenset({RolloutPhase.STALLED, RolloutPhase.ROLLBACK_FAILED})
 JUDGED = frozenset({RolloutPhase.RUNNING, RolloutPhase.ROLLING_BACK})
-GONE = "the control plane ended while this was waiting"
+GONE = "the control plane ended while this command was waiting"
 LAST_LINES = 15
 GIVE_UP = 4
-"""Failed instances in a row of a service that no rollout judges and that has none in service."""
+"""Failed instances in a row after which a service is given up, if no rollout judges it and it has none in service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended: `failure` is None when all is well, else the sentence; `lines` are the failing thing's last."""
+    """How it ended: `failure` is None on success, else the reason; `lines` are the last lines of what failed."""
 
     failure: str | None
     lines: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ def until_settled(
     """Follow events until each service serves its wanted release (None: any), or has failed and gone back."""
     awaited = {name: Awaited(release=number) for name, number in services.items()}
     last = 0
-    with contextlib.suppress(NotRunning):  # it may end between an event and the question about it
+    with contextlib.suppress(NotRunning):  # it may exit between an event and the next request
         for event in events:
             if event is not None:
                 on_event(event)
@@ -69,7 +69,7 @@ def outcome(awaited: Iterable[Awaited], paths: StateDirectory) -> Outcome:
 
 
 def _last_lines(paths: StateDirectory, cause: Reason, instance: str | None) -> tuple[str, ...]:
-    """The last lines that explain a bad end: of the build, or of the instance that failed last."""
+    """The last lines that explain a failure: of the build, or of the instance that failed last."""
     name = f"build-{cause.service}-{cause.release}" if cause.kind is ReasonKind.BUILD_FAILED else instance
     path = paths.logs / f"{name}.log"
     return tuple(logs.tail(path, LAST_LINES)) if name is not None and path.exists() else ()
@@ -80,11 +80,11 @@ def _looked_at(awaited: Awaited, now: ServiceJson | None, heard_all: bool) -> Aw
     if awaited.verdict is not None:
         return awaited
     if now is None:
-        return replace(awaited, verdict="the file has it no more")
+        return replace(awaited, verdict="the file no longer has it")
     if awaited.release is not None:
         return awaited
     if awaited.failure is not None and _is_hopeless(awaited, now):
-        why = f"{awaited.failures} instances failed one after another, the last: {awaited.failure.text}"
+        why = f"{awaited.failures} instances failed in a row, the last: {awaited.failure.text}"
         return replace(awaited, verdict=why, cause=awaited.cause or awaited.failure)
     return replace(awaited, verdict="") if heard_all and awaited.cause is None and _serves(now) else awaited
 
@@ -97,6 +97,6 @@ def _serves(now: ServiceJson) -> bool:
 
 
 def _is_hopeless(awaited: Awaited, now: ServiceJson) -> bool:
-    """Whether it fails for ever: the circuit breaker judges a rollout and a rollback, nobody a release that served."""
+    """Whether it keeps failing: the circuit breaker judges rollouts and rollbacks, but not a release that served."""
     judged = now["rollout"] is not None and now["rollout"]["phase"] in JUDGED
     return awaited.failures >= GIVE_UP and not judged and now["capacity"]["in_service"] == 0

@@ -1,4 +1,4 @@
-"""`flyball watch`: the live table: which instance serves, capacity, and why."""
+"""`flyball watch`: a live table of instances, capacity, and the latest decisions."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 DECISIONS = 12
-FEWEST = 4  # lines of the instances and of the decisions, however low the terminal is
+FEWEST = 4  # lines of instances and of decisions, however small the terminal
 SPARE = ("pid", "port", "zone", "memory", "up", "p50", "min", "release")
-"""What a narrow terminal goes without, in this order: `ps` has it."""
+"""Columns that a narrow terminal leaves out, in this order; `ps` shows them."""
 
 
 def run(path: Path | None, *, times: int | None = None) -> int:
-    """Show the application until Ctrl-C, or `times` times. Ends when the application does (exit 3).
+    """Show the application until Ctrl-C, or `times` times. Ends with the application (exit 3).
 
-    A terminal shows the newest screen in place; what is no terminal gets them all.
+    A terminal is redrawn in place; any other output gets every screen.
     """
     control = Control(find_running(path))
     console = talk.console(sys.stdout, fitted=True)
@@ -51,9 +51,9 @@ def run(path: Path | None, *, times: int | None = None) -> int:
 def screen(
     described: ApplicationJson, events: list[EventJson], *, width: int = talk.WIDE, height: int | None = None
 ) -> Group:
-    """Services, instances with their share of the traffic as bars, and the last decisions.
+    """Services, instances with their share of the traffic as bars, and the latest decisions.
 
-    In a terminal of `width` columns and `height` lines less is shown, so that the newest decision is always there.
+    It is cut to a terminal of `width` columns and `height` lines; the newest decision always stays.
     """
     now = time.time()
     instances = [one for service in described["services"] for one in service["instances"]]
@@ -68,7 +68,7 @@ def screen(
     ]
     told = [line for event in events for line in talk.decision(event).wrap(talk.console(sys.stdout), width)]
     if height is not None:
-        room = height - len(title) - len(services) - 4  # three lines between, one for the cursor
+        room = height - len(title) - len(services) - 4  # three blank lines, one for the cursor
         table = _first(table, room - min(len(told), FEWEST))
         told = told[-max(room - len(table), FEWEST) :]
     lines = [*title, Text(), *services, Text(), *table, Text(), *told]
@@ -78,7 +78,7 @@ def screen(
 
 
 def _fitting(headers: Sequence[str], rows: list[list[object]], width: int) -> list[Text]:
-    """A table without the columns that it has no room for."""
+    """A table without the columns that do not fit."""
     names = list(headers)
     lines = talk.table_lines(names, rows)
     for name in SPARE:
@@ -90,7 +90,7 @@ def _fitting(headers: Sequence[str], rows: list[list[object]], width: int) -> li
 
 
 def _first(lines: list[Text], room: int) -> list[Text]:
-    """As many lines of a table as there is room for, and how many there are more."""
+    """As many lines of a table as fit, and how many more there are."""
     if len(lines) <= max(room, FEWEST):
         return lines
     shown = max(room, FEWEST) - 1
@@ -98,6 +98,6 @@ def _first(lines: list[Text], room: int) -> list[Text]:
 
 
 def bar(value: float, largest: float, *, width: int = 20) -> Text:
-    """A bar of up to `width` blocks, filled up with blanks; more than nothing is at least one."""
+    """A bar of up to `width` blocks, padded with blanks; any value above zero is at least one block."""
     blocks = 0 if value <= 0 or largest <= 0 else max(1, round(width * value / largest))
     return Text(f"{'█' * blocks:<{width}}", style="green")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flyball.core.view.rows import COLUMNS, OVER_TIME, SIDE_BY_SIDE, Moment, Row, merged
-from flyball.local.record.journal import Reader
+from flyball.local.face import Reader
 
 SECONDS_S = 3_600.0  # a longer time is read minute by minute
 

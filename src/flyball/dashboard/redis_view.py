@@ -13,8 +13,7 @@ from typing import Any
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from flyball.core.errors import Failed
-from flyball.local.stores.client import client
-from flyball.local.stores.redis import ANSWER_TIMEOUT_S
+from flyball.local.face import ANSWER_TIMEOUT_S, redis_client
 
 PAGE = 100  # keys that Redis looks at for one page
 SHOWN_BYTES = 2_048
@@ -55,7 +54,7 @@ async def value(port: int, key: bytes) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _connected(port: int) -> AsyncIterator[Any]:
     """A connection for one question. Raises `Failed` when the server is away, falls silent or refuses."""
-    async with client(port) as redis:
+    async with redis_client(port) as redis:
         pool: Any = redis.connection_pool
         try:
             await pool.release(await pool.get_connection())

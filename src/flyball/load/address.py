@@ -1,4 +1,4 @@
-"""Where the requests go: looked up once, loopback only unless the user allows more."""
+"""Where the requests go: looked up once, and on loopback unless the user allows more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flyball.core.errors import FileError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A numeric address to connect to. `tls` is None for plain HTTP; `name` is what the certificate should say."""
+    """A numeric address to connect to. `tls` is None for plain HTTP; `name` is the name in the certificate."""
 
     ip: str
     port: int
@@ -22,7 +22,7 @@ class Address:
 
 
 def look_up(url: str, *, allow_remote: bool) -> Address:
-    """The address behind a URL; IPv4 is preferred. Raises FileError when there is none or it is not on this machine."""
+    """The address behind a URL, preferably IPv4. Raises FileError if there is none or it is not on this machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -34,15 +34,15 @@ def look_up(url: str, *, allow_remote: bool) -> Address:
     loopback = ip_address(ip.partition("%")[0]).is_loopback
     if not loopback and not allow_remote:
         raise FileError(
-            f"{host}{f' ({ip})' if host != ip else ''} is another machine. "
-            "Load goes to this one only; if that one is yours too: --allow-remote"
+            f"{host}{f' ({ip})' if host != ip else ''} is another machine; "
+            "to send load to a machine of yours, add --allow-remote"
         )
     return Address(ip=ip, port=port, tls=_context(loopback=loopback) if parts.scheme == "https" else None, name=host)
 
 
 def _context(*, loopback: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if loopback:  # what runs on this machine signs its own certificate
+    if loopback:  # certificates on this machine are self-signed
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -1,8 +1,8 @@
-"""Sends each request the moment it is told to, on a free connection or a new one; never waits for an answer to send.
+"""Sends each request when told to, on a free connection or a new one; never waits for an answer before sending.
 
-Connections are kept and reused, newest first, so that a calm load warms few of them. One that lay idle for longer than
+Connections are reused, newest first, so that a light load needs only a few. One that was idle for longer than
 `_IDLE_S` is not used again: servers close idle connections (some after 2 s), and a request that crosses such a close on
-the wire would fail through the generator's fault.
+the wire would fail because of the generator.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Client:
         self._limit = limit
         self._request = plan.request()
         self._loop = asyncio.get_running_loop()
-        self._flying: dict[Exchange, None] = {}  # in the order of sending, so the head is what times out next
+        self._flying: dict[Exchange, None] = {}  # in the order of sending, so the first one times out next
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
         self._connecting: set[asyncio.Task[None]] = set()
@@ -50,7 +50,7 @@ class Client:
 
     @property
     def outstanding(self) -> int:
-        """How many requests are on their way."""
+        """How many requests are unanswered."""
         return len(self._flying)
 
     @property
@@ -59,7 +59,7 @@ class Client:
         return len(self._open)
 
     def send(self, due: float) -> None:
-        """Send one request now that was due at loop time `due`."""
+        """Send a request now; it was due at loop time `due`."""
         now = self._loop.time()
         self._meter.lag(now - due)
         if len(self._flying) >= self._limit:
@@ -80,7 +80,7 @@ class Client:
         task.add_done_callback(self._connecting.discard)
 
     def sweep(self) -> None:
-        """Give up requests that have timed out and close connections that lay idle for long. Call it often."""
+        """Give up requests that have timed out and close connections that were idle for long. Call it often."""
         now = self._loop.time()
         for exchange in self._overdue(now):
             self._is_over(exchange)
@@ -91,13 +91,13 @@ class Client:
             self._idle.pop(0).abort()
 
     async def settled(self) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until no request is unanswered."""
         self._settled.clear()
         if self._flying:
             await self._settled.wait()
 
     async def close(self) -> None:
-        """Drop what is on its way and close every connection."""
+        """Drop unanswered requests and close every connection."""
         self._meter.unfinished = len(self._flying)
         self._flying.clear()
         for task in self._connecting:
@@ -111,34 +111,34 @@ class Client:
                 await self._all_gone.wait()
 
     def answered(self, exchange: Exchange, status: int, instance: str) -> None:
-        """Hear a connection: the whole answer is here."""
+        """Called by a connection: the whole answer has arrived."""
         if self._is_over(exchange):
             now = self._loop.time()
             self._meter.answered(status, instance, latency_s=now - exchange.due, service_s=now - exchange.sent)
 
     def broken(self, exchange: Exchange, error: Exception | None) -> None:
-        """Hear a connection: there will be no answer."""
+        """Called by a connection: there will be no answer."""
         if self._is_over(exchange):
             kind = _kind(error)
             self._meter.failed_at_transport(kind, f"{error}" if error is not None else kind)
 
     def opened(self, connection: Connection) -> None:
-        """Hear a connection: it is open."""
+        """Called by a connection: it is open."""
         self._open.add(connection)
 
     def free(self, connection: Connection) -> None:
-        """Hear a connection: it can carry the next request."""
+        """Called by a connection: it can carry the next request."""
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
 
     def gone(self, connection: Connection) -> None:
-        """Hear a connection: it is closed."""
+        """Called by a connection: it is closed."""
         self._open.discard(connection)
         if not self._open:
             self._all_gone.set()
 
     def _is_over(self, exchange: Exchange) -> bool:
-        """Take the exchange off the list; False when it had ended before."""
+        """Remove the exchange from the list; False if it had already ended."""
         if exchange not in self._flying:
             return False
         del self._flying[exchange]

@@ -9,7 +9,7 @@ import httptools
 
 
 class Exchange:
-    """One request on its way. `due` and `sent` are loop times: when it should have gone and when it went."""
+    """One unanswered request. `due` and `sent` are loop times: when it was due and when it was sent."""
 
     __slots__ = ("carrier", "due", "sent")
 
@@ -20,10 +20,10 @@ class Exchange:
 
 
 class Listener(Protocol):
-    """Who hears how an exchange ended."""
+    """Whoever is told how an exchange ended."""
 
     def answered(self, exchange: Exchange, status: int, instance: str) -> None:
-        """The whole answer is here."""
+        """The whole answer has arrived."""
 
     def broken(self, exchange: Exchange, error: Exception | None) -> None:
         """There will be no answer; None: the other side closed without one."""
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, listener: Listener, *, bodiless: bool) -> None:
         self.idle_since = 0.0
         self._listener = listener
-        self._bodiless = bodiless  # answers to HEAD announce a body that does not come
+        self._bodiless = bodiless  # answers to HEAD announce a body that is not sent
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._renew()
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Open, with nothing on its way."""
+        """Open, with no unanswered request."""
         return self._exchange is None and self._transport is not None and not self._transport.is_closing()
 
     def begin(self, exchange: Exchange, request: bytes) -> None:
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def abort(self) -> None:
-        """Close at once and say nothing of what was on its way."""
+        """Close at once, without reporting an unanswered request."""
         self._exchange = None
         if self._transport is not None:
             self._transport.abort()
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
-        if self._exchange is None:  # nobody asked: a server's farewell (408), or a broken server
+        if self._exchange is None:  # unasked: a server that closes (408), or a broken one
             self.abort()
             return
         try:

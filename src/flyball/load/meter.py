@@ -11,7 +11,7 @@ from .result import Failure, Latency, Progress, Result
 
 # Microseconds, from 1 us to an hour, kept to three digits: about 200 KB each.
 _LARGEST_US = 3_600_000_000
-_MOST_INSTANCES = 1000  # a server that makes up names must not fill the memory
+_MOST_INSTANCES = 1000  # a server that invents names must not fill the memory
 STARVED = "generator out of files or ports"
 NOT_SENT = "not sent"
 TIMED_OUT = "timed out"
@@ -19,7 +19,7 @@ MOST_LAG_MS = 10.0
 
 
 class Meter:
-    """Everything that is measured in one run. Times are given in seconds."""
+    """Everything measured in one run. Times are in seconds."""
 
     def __init__(self, *, expect: frozenset[int] | None) -> None:
         self.sent = 0
@@ -45,7 +45,7 @@ class Meter:
         self._late += late_s * 1000 > MOST_LAG_MS
 
     def answered(self, status: int, instance: str, *, latency_s: float, service_s: float) -> None:
-        """An answer came; `instance` is "" when it names none."""
+        """An answer arrived; `instance` is "" if it names none."""
         self._by_status[status] += 1
         if instance:
             known = instance in self._by_instance or len(self._by_instance) < _MOST_INSTANCES
@@ -60,18 +60,18 @@ class Meter:
             self._fail(f"status {status}", f"answered {status}{by}")
 
     def failed_at_transport(self, kind: str, example: str) -> None:
-        """There was no answer. Not timed: a refusal is quick, and would flatter the distribution."""
+        """There was no answer. It is not timed: a refused connection is quick and would flatter the distribution."""
         self._fail(kind, example)
 
     def timed_out(self, waited_s: float, example: str) -> None:
-        """The answer did not come in time. Timed with what was waited: leaving it out would flatter, too."""
+        """The answer did not come in time. The wait is counted: leaving it out would also flatter the distribution."""
         self._time(waited_s, waited_s)
         self._fail(TIMED_OUT, example)
 
     def not_sent(self, limit: int) -> None:
-        """A request was due and did not go out."""
+        """A request was due but was not sent."""
         self._not_sent += 1
-        self._fail(NOT_SENT, f"{limit} requests were unanswered already")
+        self._fail(NOT_SENT, f"{limit} requests were already unanswered")
 
     def progress(self, *, elapsed_s: float, span_s: float, outstanding: int) -> Progress:
         """What happened since the last call, `span_s` ago."""
@@ -113,7 +113,7 @@ class Meter:
     def _invalid(self, lag: Latency) -> str | None:
         if STARVED in self._failures:
             return f"{STARVED}, numbers not valid: {self._failures[STARVED].example}"
-        # That is, the p99 is above it; but of a few requests, a single late one says nothing of the others.
+        # That is, the p99 is above it; but one late request among a few says nothing about the others.
         if self._late > max(1, (self.sent + self._not_sent) / 100):
             return f"generator could not keep up, numbers not valid: it sent {lag.p99:.0f} ms late (p99)"
         return None

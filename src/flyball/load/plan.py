@@ -14,7 +14,7 @@ from flyball.core.errors import FileError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A load that is the same every time: the curve and the seed fix when each request is due.
+    """A repeatable load: the curve and the seed determine when each request is due.
 
     `evenly`: equal gaps instead of Poisson ones. `requests`: stop after that many. `expect`: the statuses that count as
     ok (None: everything below 400). `timeout_s` counts from the sending. More than `max_outstanding` unanswered
@@ -36,29 +36,29 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not _is_web_address(self.url):
-            raise FileError(f'"{self.url}" is not an http:// or https:// address')
+            raise FileError(f'"{self.url}" is not an http:// or https:// URL')
         if not self.method.isascii() or not self.method.isalpha():
             raise FileError(f'"{self.method}" is not an HTTP method')
         if not self.timeout_s > 0:
-            raise FileError(f"a timeout is more than 0 seconds, not {self.timeout_s:g}")
+            raise FileError(f"the timeout must be more than 0 seconds, found {self.timeout_s:g}")
         if self.requests is not None and self.requests < 1:
-            raise FileError(f"at least 1 request is sent, not {self.requests}")
+            raise FileError(f"at least 1 request must be sent, found {self.requests}")
         if self.max_outstanding < 1:
-            raise FileError(f"at least 1 request must be allowed to be unanswered, not {self.max_outstanding}")
+            raise FileError(f"at least 1 request must be allowed to be unanswered, found {self.max_outstanding}")
         if not self.url.isascii() or any(c.isspace() for c in self.url):
-            raise FileError(f'"{self.url}" has characters that an address must escape')
+            raise FileError(f'"{self.url}" has characters that a URL must escape')
         for name, value in self.headers:
             if not name or any(c in "\r\n:" or c.isspace() for c in name) or any(c in "\r\n" for c in value):
                 raise FileError(f'"{name}: {value}" is not a header')
 
     def due(self) -> Iterator[float]:
         """When each request is due, in seconds from the start, rising."""
-        # A schedule that can be repeated is wanted, not a secret.
+        # The schedule must be repeatable, not secret.
         times = evenly(self.curve) if self.evenly else arrivals(self.curve, Random(self.seed).random)  # noqa: S311
         return times if self.requests is None else islice(times, self.requests)
 
     def request(self) -> bytes:
-        """The request as it goes over the wire, the same for each."""
+        """The bytes of the request, the same every time."""
         parts = urlsplit(self.url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         given = {name.lower() for name, _ in self.headers}
@@ -75,6 +75,6 @@ class Plan:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-    except ValueError:  # half of the brackets of an IPv6 address
+    except ValueError:  # unbalanced brackets of an IPv6 address
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)

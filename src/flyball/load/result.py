@@ -1,4 +1,4 @@
-"""What was measured, as values."""
+"""The results of a run, as values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Progress:
 class Result:
     """A whole run. ok + failed + unfinished = sent + not_sent.
 
-    `not_sent`: due, but too many were unanswered already; counted as failed. `unfinished`: on their way when the run
+    `not_sent`: due, but too many were already unanswered; counted as failed. `unfinished`: unanswered when the run
     was stopped; neither ok nor failed. `latency_ms` counts from the moment a request was due, `service_ms` from the
     moment it was sent; both hold every answer, whatever its status, and the time waited for those that timed out.
     `send_lag_ms`: how late the generator was. `invalid`: why the numbers say nothing about the server, or None.

@@ -27,9 +27,9 @@ _SPARE_FILES = 100
 async def run(
     plan: Plan, *, on_progress: Callable[[Progress], None] | None = None, stop: asyncio.Event | None = None
 ) -> Result:
-    """Carry out a plan and return what was measured. It ends by itself: after the last answer, or the last timeout.
+    """Carry out a plan and return the result. It ends by itself, after the last answer or the last timeout.
 
-    Setting `stop` ends it at once. Raises FileError when the address cannot be used.
+    Setting `stop` ends it at once. Raises FileError if the address cannot be used.
     """
     address = look_up(plan.url, allow_remote=plan.allow_remote)
     meter = Meter(expect=plan.expect)
@@ -46,7 +46,7 @@ async def run(
         duration_s = loop.time() - started
         for task in tasks:
             if task.done():
-                task.result()  # a mistake in here, or in `on_progress`, is not swallowed
+                task.result()  # an exception in here, or in `on_progress`, is not swallowed
     finally:
         for task in tasks:
             task.cancel()
@@ -56,7 +56,7 @@ async def run(
 
 
 def execute(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None) -> Result:
-    """`run` in an event loop of its own, with a finer clock; Ctrl-C stops it and what was measured is returned."""
+    """`run` in an event loop of its own, with a finer clock; Ctrl-C stops it and returns the result so far."""
 
     async def main() -> Result:
         stop = asyncio.Event()
@@ -68,7 +68,7 @@ def execute(plan: Plan, *, on_progress: Callable[[Progress], None] | None = None
             loop.remove_signal_handler(signal.SIGINT)
 
     gc.collect()
-    gc.freeze()  # the program's own objects need not be looked at again while requests are due
+    gc.freeze()  # the collector need not scan the program's own objects while requests are due
     try:
         with asyncio.Runner(loop_factory=_event_loop) as runner:
             return runner.run(main())
@@ -104,7 +104,7 @@ async def _watch(client: Client, meter: Meter, started: float, on_progress: Call
 
 
 def _room_for(connections: int) -> int:
-    """Let this process have that many connections; returns how many it may have."""
+    """Raise this process's limit to that many connections; return how many it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _SPARE_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -117,7 +117,7 @@ def _room_for(connections: int) -> int:
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """An event loop that wakes within 0.1 ms. Python's own sleeps in whole milliseconds, late by half of one."""
+    """An event loop that wakes within 0.1 ms. Python's own sleeps whole milliseconds and wakes half of one late."""
     if sys.platform != "linux":
         return asyncio.new_event_loop()
     return asyncio.SelectorEventLoop(_FineSelector())

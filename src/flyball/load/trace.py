@@ -1,4 +1,4 @@
-"""Reads a recording from a file."""
+"""Read a trace from a file."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def read_trace(path: Path) -> RateCurve:
     except FileError as error:
         raise FileError(f"{path}: {error}") from None
     except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
-        raise FileError(f"{path}: {getattr(error, 'strerror', None) or 'is not a readable CSV recording'}") from None
+        raise FileError(f"{path}: {getattr(error, 'strerror', None) or 'is not a readable CSV trace'}") from None

@@ -5,9 +5,22 @@ They import nothing from the rooms below.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .pipeline import git
 from .process import logs, processes
 from .process.ports import free_port
-from .record.journal import Journal
+from .record.journal import Journal, Reader
+from .stores.redis import ANSWER_TIMEOUT_S
 
-__all__ = ["Journal", "free_port", "git", "logs", "processes"]
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+__all__ = ["ANSWER_TIMEOUT_S", "Journal", "Reader", "free_port", "git", "logs", "processes"]
+
+
+def redis_client(port: int) -> Redis:
+    """A client of the Redis server on this port; `async with` closes it."""
+    from .stores.client import client  # noqa: PLC0415 - an application without such a store need not import it
+
+    return client(port)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from app_servers import Server, redis_server
+from waiting import soon
 
 pytestmark = pytest.mark.live
 StartApp = Callable[..., AbstractContextManager[Server]]
@@ -32,14 +32,12 @@ async def status(client: aiohttp.ClientSession, url: str) -> int:
 
 
 async def health_becomes(client: aiohttp.ClientSession, app: Server, wanted: int) -> dict[str, str]:
-    deadline = time.monotonic() + 60
-    while True:
+    async def told() -> dict[str, str] | None:
         async with client.get(app.url + "/health") as answer:
-            told = await answer.json()
-            if answer.status == wanted:
-                return told
-        assert time.monotonic() < deadline, told
-        await asyncio.sleep(0.05)
+            said = await answer.json()
+            return said if answer.status == wanted else None
+
+    return await soon(told, what=f"/health answers {wanted}")
 
 
 async def test_ten_copies_count_one_session_exactly(start_app: StartApp, redis: Server, tmp_path: Path) -> None:
@@ -147,22 +145,32 @@ async def test_an_emptied_redis_gives_new_sessions_that_all_copies_count(start_a
             assert views[-4:] == list(range(views[-4], views[-4] + 4))
 
 
-async def empty(redis: Server) -> None:
+async def said(redis: Server, command: bytes) -> bytes:
     url = urlsplit(redis.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    writer.write(b"FLUSHALL\r\n")
-    assert await reader.readline() == b"+OK\r\n"
+    writer.write(command + b"\r\n")
+    line = await reader.readline()
     writer.close()
     await writer.wait_closed()
+    return line.rstrip()
+
+
+async def empty(redis: Server) -> None:
+    assert await said(redis, b"FLUSHALL") == b"+OK"
+
+
+async def no_session(redis: Server) -> bool:
+    return await said(redis, b"KEYS session:*") == b"*0"
 
 
 async def test_a_session_ends_after_its_time(start_app: StartApp, redis: Server, tmp_path: Path) -> None:
     settings = {"SESSIONS_URL": redis.url, "UPLOADS_URL": f"file://{tmp_path}/uploads", "SESSION_TTL_SECONDS": "1"}
     with start_app(**settings) as app:
+        await empty(redis)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
             async with client.get(app.url + "/session") as answer:
                 cookie = {"session": answer.cookies["session"].value}
-            await asyncio.sleep(1.3)  # longer does no harm: the next view would be the second if it were kept
+            await soon(lambda: no_session(redis), what="the session has expired")
             async with client.get(app.url + "/session", cookies=cookie) as answer:
                 assert (await answer.json())["views"] == 1
 
@@ -173,10 +181,8 @@ async def test_a_stop_finishes_what_is_in_flight(start_app: StartApp, redis: Ser
             asked = asyncio.create_task(client.get(app.url + "/load/1500"))
             # Its thread is burning as soon as the process uses its processor.
             process = psutil.Process(app.pid)
-            before, deadline = process.cpu_times().user, time.monotonic() + 60
-            while process.cpu_times().user < before + 0.1:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.02)
+            before = process.cpu_times().user
+            await soon(lambda: process.cpu_times().user >= before + 0.1, what="it burns")
             process.terminate()
             async with await asked as answer:
                 assert (answer.status, (await answer.json())["burned_ms"]) == (200, 1500)

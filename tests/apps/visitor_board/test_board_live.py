@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sqlite3
-import time
 import tomllib
 import urllib.error
 import urllib.parse
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from app_servers import APPS, AWS_LIKE, Server, environment, serving
+from waiting import until
 
 BOARD = APPS / "visitor-board"
 pytestmark = pytest.mark.live
@@ -118,22 +118,19 @@ def test_a_stop_answers_what_is_in_flight(boards: Boards, tmp_path: Path) -> Non
             # The server asks for the body when the board has begun to read it.
             assert asking.recv(1000).startswith(b"HTTP/1.1 100")
             os.killpg(server.pid, signal.SIGTERM)
-            wait_until_refused(address.hostname, address.port)
+            until(lambda: refused(address.hostname, address.port), what="nobody listens")
             asking.sendall(b'{"name": "a", "message": "b" }')
             lock.execute("COMMIT")
             lock.close()
             assert asking.recv(1000).startswith(b"HTTP/1.1 201")
 
 
-def wait_until_refused(host: str, port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection((host, port), timeout=1).close()
-        except OSError:
-            return
-        time.sleep(0.02)
-    raise AssertionError("still accepting")
+def refused(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_many_requests_wait_and_health_does_not_wait_with_them(

@@ -5,16 +5,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from visitor_board.engines import open_store
 from visitor_board.messages import Message, new_posted
-from visitor_board.store import Store, StoreFailed, open_store
+from visitor_board.store import Store, StoreFailed
 
 from app_servers import APPS, AWS_LIKE
+from waiting import until
 
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb", marks=pytest.mark.live)])
@@ -119,7 +120,7 @@ def test_a_broken_file_is_a_failure_of_the_store(tmp_path: Path) -> None:
 _WRITER = """
 import sys
 from visitor_board.messages import Message, new_posted
-from visitor_board.store import open_store
+from visitor_board.engines import open_store
 
 store = open_store(sys.argv[1])
 for number in range(int(sys.argv[2])):
@@ -168,10 +169,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path: Path) -> No
     try:
         for process in processes:
             before = len(acknowledged(tmp_path))
-            deadline = time.monotonic() + 60
-            while len(acknowledged(tmp_path)) < before + 50:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            until(lambda before=before: len(acknowledged(tmp_path)) >= before + 50, what="fifty more are acknowledged")
             process.send_signal(signal.SIGKILL)
             process.wait(60)
     finally:

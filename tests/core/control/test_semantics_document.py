@@ -32,7 +32,7 @@ WHERE = {
     47: "reconcile.py",
     50: "placement.py",
 }
-ENVOY = "src/flyball/local/envoy"
+ENVOY = "src/flyball/local/envoy/config"
 WHERE_ENVOY = {
     **dict.fromkeys((24, 27, 29, 30), "clusters.py"),
     31: "stickiness.py",
@@ -40,14 +40,15 @@ WHERE_ENVOY = {
     33: "listener.py",
     34: "endpoints.py",
 }
-HEAD = """# What AWS does, and where Flyball does it
+HEAD = """# What AWS does, and where Flyball does the same
 
-The governor copies CloudWatch alarms, Application Auto Scaling, EC2 Auto Scaling, ECS deployments and ALB targets.
-Each row is a fact about AWS, the page that says so, the module that implements it, and the test that shows it.
+The control loop imitates CloudWatch alarms, Application Auto Scaling, EC2 Auto Scaling, ECS deployments and \
+ALB targets.
+Each row is a fact about AWS, the page that documents it, the module that implements it, and the test that shows it.
 The module's docstring says where Flyball differs on purpose.
-Numbers that are missing here concern AWS alone: its rebalancing between zones, its names for the states of a task,
-instance refresh, processes that can be suspended.
-This page is made from the tests; `python tests/core/control/test_semantics_document.py` writes it again.
+Missing numbers concern only AWS: rebalancing between zones, names for the states of a task, \
+instance refresh, suspended processes.
+This page is generated from the tests; `python tests/core/control/test_semantics_document.py` rewrites it.
 
 | fact | source | module | test |
 | --- | --- | --- | --- |

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from builders import SPEC, application, instance, launching, release, rollout, seen, service, state, tracking
+from builders import SPEC, application, instance, launching, release, rollout, seen, seen_of, service, state, tracking
 from flyball.core.control.observation import Deploy, InstanceSample, Observation, StoreSeen
 from flyball.core.control.routing import targets
 from flyball.core.control.state import Lifecycle, RolloutPhase, State
@@ -90,6 +90,8 @@ def test_shutdown_ends_with_no_instances():
     made = step(app, made.state, Observation(), now=2.0)
     assert made.state.instances == ()
     assert made.state.services
+    died = step(app, before, seen(seen_of(instance(1), exited=True, exit_code=1)), now=1.0)
+    assert died.reasons[0].text == "web-1 exited with code 1"
 
 
 def test_blue_green_keeps_the_serving_set_complete_until_the_switch():

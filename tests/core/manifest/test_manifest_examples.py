@@ -42,11 +42,11 @@ from flyball.core.model import (
     ThresholdType,
     Tls,
 )
-from manifests import FORUM, SESSION_APP, VISITOR_BOARD
+from manifests import FORUM, SESSION_APP, VISITOR_BOARD, one_service
 
 
 def web(lines: str, rest: str = "") -> Service:
-    return parse(f'name = "app"\n[services.web]\nrun = "serve"\n{lines}\n{rest}').services[0]
+    return parse(one_service(lines, rest)).services[0]
 
 
 def test_the_visitor_board_is_read_whole():

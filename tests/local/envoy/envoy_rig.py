@@ -17,8 +17,7 @@ from flyball.local.envoy.admin import Admin, TargetStats
 from flyball.local.envoy.config import bootstrap, resources
 from flyball.local.envoy.config.endpoints import Endpoint
 from flyball.local.process.ports import free_port
-
-DEADLINE_S = 60.0
+from waiting import soon
 
 
 def service(name: str = "web", *paths: str, **fields) -> Service:
@@ -46,18 +45,6 @@ def bound() -> socket.socket:
             continue
         return held
     raise RuntimeError("no free port below 32768")
-
-
-async def until(condition, *, deadline_s: float = DEADLINE_S):
-    """Poll an async condition until it is true; its value."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline_s
-    while True:
-        value = await condition()
-        if value:
-            return value
-        assert loop.time() < end, f"not within {deadline_s} s"
-        await asyncio.sleep(0.02)
 
 
 class Instance:
@@ -174,9 +161,9 @@ class Envoy:
             self.port = held.getsockname()[1]
             held.close()
             await self.run(self._content(app, instances))
-            await until(self._decided)
+            await soon(self._decided)
             if await self.admin.ready():
-                await until(self._checked)
+                await soon(self._checked)
                 return self
             self.stop()  # another program was faster to take the port
         raise RuntimeError(self.log.read_text())
@@ -212,7 +199,7 @@ class Envoy:
         async def holds() -> bool:
             return condition(await self.target(instance))
 
-        await until(holds)
+        await soon(holds)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -8,7 +8,8 @@ import pytest
 from flyball.core.model import Condition, FixedResponse, Route
 from flyball.local.envoy import certificate
 from flyball.local.envoy.config.resources import files
-from local.envoy.envoy_rig import Instance, application, bound, service, until
+from local.envoy.envoy_rig import Instance, application, bound, service
+from waiting import soon
 
 pytestmark = pytest.mark.live
 
@@ -34,7 +35,7 @@ class Load:
         async def enough():
             return self.sent >= count
 
-        await until(enough, deadline_s=60)
+        await soon(enough)
 
     async def stop(self):
         self._running = False
@@ -75,7 +76,7 @@ async def test_a_post_that_reached_an_instance_is_not_sent_twice(envoy, instance
     async def arrived():
         return one.bodies + two.bodies
 
-    await until(arrived)
+    await soon(arrived)
     await (one if one.bodies else two).kill()
     assert (await answer)[0] == 502
     assert one.bodies + two.bodies == ["once"]
@@ -99,7 +100,7 @@ async def test_a_dead_instance_comes_back_by_its_health_check(envoy, instances, 
     async def serves():
         return (await client.spread(2))["web-1"]
 
-    await until(serves)
+    await soon(serves)
 
 
 async def test_draining_finishes_what_is_in_flight_and_takes_nothing_new(envoy, instances, client):
@@ -158,7 +159,7 @@ async def test_a_new_instance_serves_soon(envoy, instances, client):
     async def serves():
         return (await client.spread(2))["web-2"]
 
-    await until(serves)
+    await soon(serves)
     assert loop.time() - start < 30, "as soon as its first check is done, not at the next round of checks"
 
 
@@ -194,7 +195,7 @@ async def test_services_come_and_go_under_load(envoy, instances, client):
                 envoy.push(app, **members)
                 return await client.who("/api") == who
 
-            await until(switched)
+            await soon(switched)
     await load.stop()
     assert load.failed == []
     assert await envoy.admin.rejected() == 0
@@ -212,7 +213,7 @@ async def test_routes_change_without_dropping_connections(envoy, instances, clie
     async def closed():
         return (await client.get("/down"))[2] == "closed"
 
-    await until(closed)
+    await soon(closed)
     assert await slow == "web-1"
 
 
@@ -234,7 +235,7 @@ async def test_a_refused_file_is_counted_and_the_last_good_one_stays(envoy, inst
         async def counted(count=count):
             return await envoy.admin.rejected() == count
 
-        await until(counted)
+        await soon(counted)
     assert await client.who("/") == "web-1"
 
 
@@ -300,13 +301,13 @@ async def test_latencies_are_of_the_time_since_the_last_call(envoy, instances, c
     await envoy.start(application(service("web"), service("idle", "/idle")), web=[web])
     await client.spread(20)
     # Envoy sums up its threads' histograms when it is asked, and answers without waiting for the sum.
-    first = await until(envoy.admin.latencies)
+    first = await soon(envoy.admin.latencies)
     assert set(first) == {"web"}
     assert 0 <= first["web"]["p50"] <= first["web"]["p95"] <= first["web"]["p99"]
     assert await envoy.admin.use() == ({}, {})
     web.slow_s = 0.4
     await asyncio.gather(*(client.get("/slow") for _ in range(10)))
-    again = await until(envoy.admin.latencies)
+    again = await soon(envoy.admin.latencies)
     assert again["web"]["p50"] > 350
 
 
@@ -355,6 +356,6 @@ async def test_a_port_in_use_is_not_ready_and_the_log_says_why(envoy, tmp_path):
             certificate=None,
         )
         await envoy.run(content)
-        await until(envoy.refused)
+        await soon(envoy.refused)
         assert not await envoy.admin.ready()
     assert "Address already in use" in envoy.log.read_text()

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from flyball.core.model import Application, Observe
 from flyball.local.envoy.config import resources, tracing
-from local.envoy.envoy_rig import application, bound, until
+from local.envoy.envoy_rig import application, bound
+from waiting import soon
 
 MINE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -54,7 +55,7 @@ async def test_a_request_is_one_trace_from_the_balancer_to_the_instance(envoy, i
     async def arrived() -> bool:
         return all(bytes.fromhex(one) in b"".join(bodies) for one in (new, MINE))
 
-    await until(arrived)
+    await soon(arrived)
     assert went_on.startswith(f"00-{MINE}-")
     assert "b7ad6b7169203331" not in went_on  # the instance's parent is the balancer's own span
     assert bytes.fromhex(went_on.split("-")[2]) in b"".join(bodies)
@@ -86,13 +87,13 @@ async def test_a_collector_may_come_and_go_while_it_runs(envoy, instances, clien
         await client.get("/")
         return bool(bodies)
 
-    await until(arrived)
+    await soon(arrived)
     envoy.push(traced(None), web=[one])
 
     async def off() -> bool:
         return "traceparent" not in (await client.get("/"))[2]
 
-    await until(off)
+    await soon(off)
     assert await envoy.admin.rejected() == 0
 
 

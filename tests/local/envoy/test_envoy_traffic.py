@@ -19,7 +19,8 @@ from flyball.core.model import (
     Route,
     Stickiness,
 )
-from local.envoy.envoy_rig import Client, application, service, until
+from local.envoy.envoy_rig import Client, application, service
+from waiting import soon
 
 pytestmark = pytest.mark.live
 
@@ -223,7 +224,7 @@ async def test_least_outstanding_requests_go_to_the_idle_instance(envoy, instanc
     slow = []
     for count in (1, 2, 3):
         slow.append(asyncio.ensure_future(client.who("/slow")))
-        await until(lambda count=count: _in_flight(envoy, count))
+        await soon(lambda count=count: _in_flight(envoy, count))
     busy = max(await envoy.admin.targets(), key=lambda target: target.in_flight)
     assert busy.in_flight == 2, "the second went to the idle instance"
     assert (await client.spread(10))[busy.instance] == 0
@@ -320,7 +321,7 @@ async def test_every_request_is_logged(envoy, instances, client):
     async def written():
         return envoy.access_log.exists() and envoy.access_log.read_text()
 
-    line = json.loads(await until(written))
+    line = json.loads(await soon(written))
     assert (line["status"], line["service"], line["instance"], line["id"]) == (200, "web", "web-1", "r1")
     assert (line["client"], line["method"], line["agent"]) == ("127.0.0.1", "GET", 'say "hi"')
     assert line["path"] == "/a%22b%5C?c=d"
@@ -355,7 +356,7 @@ async def test_when_none_is_healthy_all_are_asked_but_not_the_draining(envoy, in
     async def all_are_asked():
         return len(await client.spread(30)) == 3
 
-    await until(all_are_asked)
+    await soon(all_are_asked)
     envoy.push(app, web=[web[0].endpoint(draining=True), *web[1:]])
     await envoy.until_target("web-1", lambda target: target.draining)
     assert set(await client.spread(30)) == {"web-2", "web-3"}

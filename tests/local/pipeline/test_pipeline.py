@@ -24,8 +24,10 @@ from flyball.local.pipeline.pipeline import Pipeline
 from flyball.local.pipeline.records import Records, Run, Status
 from flyball.local.record.journal import Journal
 from flyball.local.releases import builds
+from manifests import one_service
+from waiting import soon
 
-FILE = 'name = "shop"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]\n'
+FILE = one_service('routes = ["/"]', name="shop", run="python3 server.py")
 WHO = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
 
 
@@ -201,14 +203,14 @@ class Plane:
 async def passed(plane: Plane, count: int) -> list[Run]:
     """Let the pipeline run until so many pushes have passed; the newest first."""
     pipeline = Pipeline(plane)
+
+    def enough() -> list[Run] | None:
+        runs = pipeline.records.runs()
+        return runs if len([run for run in runs if run.status is not Status.RUNNING]) >= count else None
+
     task = asyncio.ensure_future(pipeline.run())
     try:
-        async with asyncio.timeout(60):
-            while True:
-                runs = pipeline.records.runs()
-                if len([run for run in runs if run.status is not Status.RUNNING]) >= count:
-                    return runs
-                await asyncio.sleep(0.02)
+        return await soon(enough, what="the pushes have passed")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -4,12 +4,12 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from flyball.local.process import logs
+from waiting import soon, until
 
 LINES = [f"line {number:06d}\n" for number in range(100_000)]
 
@@ -23,8 +23,10 @@ def write(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def gather(path: Path, offset: int, count: int) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
+async def gather(
+    path: Path, offset: int, count: int, into: list[tuple[int, str]] | None = None
+) -> list[tuple[int, str]]:
+    found = [] if into is None else into
     async with asyncio.timeout(60):
         async for item in logs.follow(path, offset):
             found.append(item)
@@ -81,10 +83,11 @@ def test_a_missing_log_needs_no_bound(tmp_path: Path) -> None:
 
 async def test_follow_gives_whole_lines_with_the_offset_behind_them(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    following = asyncio.create_task(gather(path, 0, 3))
+    found: list[tuple[int, str]] = []
+    following = asyncio.create_task(gather(path, 0, 3, found))
     await asyncio.sleep(0)
     write(path, "one\n\ntw")
-    await asyncio.sleep(0.3)
+    await soon(lambda: len(found) == 2, what="the whole lines")
     write(path, "o\n")
     assert await following == [(4, "one"), (5, ""), (9, "two")]
     assert await gather(path, 5, 1) == [(9, "two")]
@@ -129,11 +132,14 @@ def test_punching_holes_behind_a_live_writer_loses_no_line(tmp_path: Path) -> No
     path.touch()
     writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", WRITER, str(path)])
     punched = 0
+
+    def ended() -> bool:
+        nonlocal punched
+        punched += logs.bound(path, 200_000)
+        return writer.poll() is not None
+
     try:
-        deadline = time.monotonic() + 60
-        while writer.poll() is None:
-            assert time.monotonic() < deadline
-            punched += logs.bound(path, 200_000)
+        until(ended, every_s=0, what="the writer's end")
     finally:
         writer.kill()
         writer.wait()

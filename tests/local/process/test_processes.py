@@ -5,10 +5,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from flyball.local.process import processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.processes import Process
 from flyball.local.process.watch import Watch
-from local.polling import until
+from waiting import until
 
 pytestmark = pytest.mark.live
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -86,7 +86,7 @@ async def test_the_log_is_appended_to(run, tmp_path: Path) -> None:
 async def test_a_start_that_is_cancelled_leaves_nothing_running(run, tmp_path: Path) -> None:
     mark = str(tmp_path)
     starting = asyncio.create_task(run("/bin/sleep", "100", environment={**ENVIRONMENT, "FLYBALL_TEST": mark}))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # its thread has begun
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -311,14 +311,24 @@ def test_envoy_outlives_the_kill_of_the_control_plane(tmp_path: Path, started: l
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )
     try:
-        until(record.exists, 30)
+        until(record.exists)
         saved = processes.load(record)
         assert saved is not None
         started.append(saved[0])
-        until(admin.exists, 30)
+        until(admin.exists)
     finally:
         parent.kill()
         parent.wait()
-    time.sleep(1.0)  # the signal would come at once; draining would end within this second
+    for _ in range(3):  # the signal would have come before the first of these questions
+        assert b"LIVE" in ready(admin)
     assert processes.alive(saved[0])
     assert "SIGTERM" not in (tmp_path / "log").read_text()
+
+
+def ready(admin: Path) -> bytes:
+    """What Envoy's main thread, which also takes the signals, answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(admin))
+        connection.sendall(b"GET /ready HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: connection.recv(4096), b""))

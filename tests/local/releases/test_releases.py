@@ -20,7 +20,7 @@ from flyball.local.process import environments, processes
 from flyball.local.record.journal import Journal
 from flyball.local.releases import builds, source
 from flyball.local.releases.specs import Specs
-from local.polling import until
+from waiting import soon, until
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -200,9 +200,7 @@ async def test_a_build_that_does_not_end_is_stopped_with_all_it_started(build, t
 @pytest.mark.live
 async def test_a_cancelled_build_leaves_nothing(build, tmp_path: Path, kept: Path) -> None:
     task = asyncio.create_task(build(f"echo $$ > {tmp_path}/pid; exec sleep 100"))
-    async with asyncio.timeout(60):
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
-            await asyncio.sleep(0.01)
+    await soon(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
     child = processes.identify(int((tmp_path / "pid").read_text()))
     assert child is not None
     task.cancel()
@@ -218,9 +216,7 @@ async def test_a_build_that_is_cancelled_while_its_source_is_copied_leaves_nothi
 ) -> None:
     tree(app, {f"deep/{number}/{number}": "x" for number in range(1000)})
     task = asyncio.create_task(build("true"))
-    async with asyncio.timeout(60):
-        while not list(kept.glob("builds/*/app")):
-            await asyncio.sleep(0)
+    await soon(lambda: list(kept.glob("builds/*/app")), every_s=0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -252,9 +248,7 @@ async def test_equal_builds_at_once_run_once(build, tmp_path: Path) -> None:
 @pytest.mark.live
 async def test_collect_leaves_a_build_that_is_under_way_alone(build, kept: Path) -> None:
     building = asyncio.create_task(build("sleep 0.5; echo done > made"))
-    async with asyncio.timeout(60):
-        while not (found := list(kept.glob("builds/*/process.json"))):
-            await asyncio.sleep(0.01)
+    found = await soon(lambda: list(kept.glob("builds/*/process.json")))
     (found[0].parent / "content").write_text("")  # as it is in the moment before it is written
     await asyncio.to_thread(builds.collect, kept, ())
     result = await building

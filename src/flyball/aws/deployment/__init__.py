@@ -1,7 +1,7 @@
-"""Bring the synthesized templates to an account, through CloudFormation change sets.
+"""Deploy the synthesized templates to an account, through CloudFormation change sets.
 
-A change set is made, shown and only executed when somebody agrees. Events are told as they come; when it fails, the
-first failure is the message, not the avalanche after it. Credentials are those that boto3 finds; nothing is stored.
+A change set is created, shown and executed only after the user agrees. Events are reported as they come; a failure
+reports the first cause, not what followed from it. Credentials are the ones boto3 finds; nothing is stored.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
 """
 
@@ -25,7 +25,7 @@ __all__ = ["Change", "Clients", "Desk", "StackPlan", "deploy", "destroy", "diff"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Whom the work talks to: `say` tells one line, `agree` asks a question, `pause` waits between two looks."""
+    """The user's side: `say` prints a line, `agree` asks a question, `pause` waits between two polls."""
 
     say: Callable[[str], None]
     agree: Callable[[str], bool]
@@ -34,16 +34,15 @@ class Desk:
 
 @answering()
 def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
-    """Create or update every stack, secondary regions first; the outputs of the first region's stack.
+    """Create or update every stack, secondary regions first; returns the outputs of the first region's stack.
 
-    Raises Failed without credentials, when it is not agreed to, when a store would be emptied, or with the first cause
-    of a failure.
+    Raises Failed without credentials or agreement, when a store would be emptied, or with a failure's first cause.
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
     created = [_apply(app, plan, account, desk) for plan in wanted]
     if any(created) and len(wanted) > 1:
-        desk.say("second pass: what had to wait for the other regions")
+        desk.say("second pass: what needs the other regions")
         for plan in wanted:
             _apply(app, plan, account, desk, agreed=True)
     return stacks.outputs(account, wanted[-1])
@@ -66,7 +65,7 @@ def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> 
 
 @answering()
 def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_stores: bool = False) -> None:
-    """Delete every stack. Stores stay, and a later deployment takes them up again; unless `with_stores`."""
+    """Delete every stack. Unless `with_stores`, stores stay and a later deployment takes them over."""
     account = identify(clients)
     there = [plan for plan in reversed(wanted) if not stacks.is_new(account, plan)]
     if not there:
@@ -86,7 +85,7 @@ def destroy(wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients, with_s
 
 
 def _settled(account: Account, plan: StackPlan, *, new: bool) -> StackPlan:
-    """The plan with the rules' numbers that the deployed stack leaves it."""
+    """The plan with rule priorities that do not collide with the deployed stack's."""
     if new:
         return plan
     template = priorities.settle(json.loads(plan.template), stacks.template_of(account, plan))
@@ -94,7 +93,7 @@ def _settled(account: Account, plan: StackPlan, *, new: bool) -> StackPlan:
 
 
 def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
-    """Bring one stack up to its plan; True when it was created by this."""
+    """Bring one stack up to its plan; True when this created it."""
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     stacks.check_changeable(account, plan)
     new = stacks.is_new(account, plan)
@@ -113,10 +112,10 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
         changes.withdraw(account, plan, proposal, new=new)
         raise Failed(
             f"{plan.name}: {', '.join(lost)} would be replaced by an empty one; nothing was changed. A store's key and "
-            "kind stay what they are: name a new store in the file and move the data"
+            "kind cannot change: add a new store to the file and move the data"
         )
     if not agreed and not desk.agree(f"{'create' if new else 'update'} {plan.name}?"):
         changes.withdraw(account, plan, proposal, new=new)
-        raise Failed(f"{plan.name}: not agreed to, nothing was changed")
+        raise Failed(f"{plan.name}: not confirmed; nothing was changed")
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
     return new

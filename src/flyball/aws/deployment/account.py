@@ -1,4 +1,4 @@
-"""Whose account is it, and how to talk to it."""
+"""Which account it is, and the clients for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_CREDENTIALS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The account that answered, and the clients that talk to it."""
+    """The account that answered, and the clients for it."""
 
     number: str
     principal: str
@@ -38,23 +38,23 @@ def boto3_clients(service: str, region: str) -> Any:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Work with AWS whose refusals are told in a sentence: a missing right, a token that ended, no way there."""
+    """Turns refusals by AWS into one sentence: a missing right, an expired token, no connection."""
     exceptions = importlib.import_module("botocore.exceptions")
     try:
         yield
     except exceptions.ClientError as refused:
         raise Failed(f"AWS refuses {refused.operation_name}: {refused.response['Error']['Message']}") from refused
     except exceptions.BotoCoreError as unreachable:
-        raise Failed(f"AWS cannot be asked: {unreachable}") from unreachable
+        raise Failed(f"AWS cannot be reached: {unreachable}") from unreachable
 
 
 def identify(clients: Clients) -> Account:
-    """Ask AWS who we are. Raises Failed when there are no credentials, or they are not accepted."""
+    """Ask AWS who we are. Raises Failed for missing or rejected credentials."""
     exceptions = importlib.import_module("botocore.exceptions")
     try:
         caller = clients("sts", "us-east-1").get_caller_identity()
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.ProfileNotFound) as absent:
         raise Failed(NO_CREDENTIALS) from absent
     except exceptions.ClientError as refused:
-        raise Failed(f"AWS does not accept these credentials: {refused.response['Error']['Message']}") from refused
+        raise Failed(f"AWS rejects these credentials: {refused.response['Error']['Message']}") from refused
     return Account(number=caller["Account"], principal=caller["Arn"], clients=clients)

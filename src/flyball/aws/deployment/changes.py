@@ -25,17 +25,17 @@ STORES = frozenset(
 )
 FATES = {
     "ReplaceAndDelete": "  (replaced: the old one is deleted)",
-    "ReplaceAndRetain": "  (replaced: the old one stays, outside of the stack)",
-    "ReplaceAndSnapshot": "  (replaced: the old one is deleted after a last snapshot)",
-    "Retain": "  (stays, outside of the stack)",
-    "Snapshot": "  (deleted after a last snapshot)",
+    "ReplaceAndRetain": "  (replaced: the old one stays, outside the stack)",
+    "ReplaceAndSnapshot": "  (replaced: the old one is deleted after a final snapshot)",
+    "Retain": "  (stays, outside the stack)",
+    "Snapshot": "  (deleted after a final snapshot)",
 }
 SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One resource that would be added, changed or removed. `fate`: what becomes of the old one, in AWS's word."""
+    """One resource that would be added, changed or removed. `fate` is AWS's word for what happens to the old one."""
 
     action: str
     name: str
@@ -49,14 +49,14 @@ class Change:
         return self.replaces and self.kind in STORES
 
     def __str__(self) -> str:
-        """As a line: a sign, the resource, and what becomes of the old one."""
+        """One line: a sign, the resource, and what happens to the old one."""
         fate = FATES.get(self.fate, FATES["ReplaceAndDelete"] if self.replaces else "")
         return f"{SIGNS.get(self.action, self.action)} {self.name} {self.kind}{fate}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A change set that waits, and what it would do."""
+    """A pending change set, and what it would do."""
 
     name: str
     changes: tuple[Change, ...]
@@ -65,7 +65,7 @@ class Proposal:
 def propose(
     account: Account, plan: StackPlan, values: Mapping[str, str], *, new: bool, pause: PAUSE = time.sleep
 ) -> Proposal:
-    """Make a change set and wait until AWS knows what it would do. Raises Failed when AWS cannot tell."""
+    """Create a change set and wait for AWS to compute it. Raises Failed when AWS cannot."""
     cloudformation = account.clients("cloudformation", plan.region)
     name = f"flyball-{uuid4().hex[:12]}"
     cloudformation.create_change_set(
@@ -105,7 +105,7 @@ def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, .
 
 
 def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool) -> None:
-    """Throw a proposal away with its uploaded template, and the empty stack that a proposal for a new one leaves."""
+    """Delete a proposal, its uploaded template, and the empty stack that a proposal for a new stack leaves."""
     cloudformation = account.clients("cloudformation", plan.region)
     cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=proposal.name)
     templates.tidy(account, plan)
@@ -114,13 +114,13 @@ def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool
 
 
 def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, pause: PAUSE) -> None:
-    """Carry a proposal out, telling events as they come. Raises Failed with the first cause."""
+    """Execute a proposal, reporting events as they come. Raises Failed with the first cause."""
     cloudformation = account.clients("cloudformation", plan.region)
     seen = {event["EventId"] for event in _events(cloudformation, plan)}
     cloudformation.execute_change_set(StackName=plan.name, ChangeSetName=proposal.name)
     failures: list[str] = []
     while True:
-        # The status is read before the events: a last event is never missed.
+        # The status is read before the events, so the last event is never missed.
         now = stacks.status(account, plan) or "DELETE_COMPLETE"
         for event in reversed(_events(cloudformation, plan)):
             if event["EventId"] in seen:
@@ -137,7 +137,7 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
 
 
 def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:
-    """The stack's newest hundred events, newest first; looked at every few seconds, that is enough."""
+    """The stack's newest hundred events, newest first: enough when polled every few seconds."""
     events: list[dict[str, Any]] = cloudformation.describe_stack_events(StackName=plan.name)["StackEvents"]
     return events
 

@@ -1,6 +1,6 @@
-"""What a template asks: whether it is the first deployment, which zone holds the domain, what runs now.
+"""Values for a template's parameters: whether this is the first deployment, the domain's zone, what runs now.
 
-The release that runs is the pipeline's business: a deployment of the infrastructure hands back what it finds.
+The pipeline decides which release runs; deploying the infrastructure keeps the current one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .stacks import StackPlan
 
 
 def values(app: Application, plan: StackPlan, account: Account, *, new: bool) -> dict[str, str]:
-    """A value for every parameter of the template that must not stay at its default."""
+    """A value for every template parameter that must not keep its default."""
     asked = json.loads(plan.template).get("Parameters", {})
     given: dict[str, str] = {}
     if "FirstDeploy" in asked:
@@ -31,7 +31,7 @@ def values(app: Application, plan: StackPlan, account: Account, *, new: bool) ->
 
 
 def hosted_zone(app: Application, account: Account) -> str:
-    """The id of the public zone that holds the domain: the longest whose name ends it. Raises Failed without one."""
+    """The id of the public zone for the domain: the one with the longest matching name. Raises Failed without one."""
     assert app.aws is not None
     assert app.aws.domain is not None
     wanted = f".{app.aws.domain.rstrip('.')}."
@@ -41,7 +41,7 @@ def hosted_zone(app: Application, account: Account) -> str:
         zone for zone in zones if wanted.endswith(f".{zone['Name']}") and not zone["Config"].get("PrivateZone", False)
     ]
     if not fitting:
-        raise Failed(f"no public hosted zone of this account holds {app.aws.domain}: make one in Route 53 first")
+        raise Failed(f"this account has no public hosted zone for {app.aws.domain}: create one in Route 53 first")
     longest = max(fitting, key=lambda zone: len(zone["Name"]))
     return str(longest["Id"]).rsplit("/", 1)[-1]
 
@@ -60,7 +60,7 @@ def _running(app: Application, plan: StackPlan, account: Account, asked: dict[st
 
 
 def _image(app: Application, service: Service, region: str, account: Account) -> str | None:
-    """The image that the service's tasks run now, or None when there is no such service yet."""
+    """The image the service's tasks run now, or None when the service does not exist yet."""
     ecs = account.clients("ecs", region)
     try:
         services = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
@@ -73,7 +73,7 @@ def _image(app: Application, service: Service, region: str, account: Account) ->
 
 
 def _release(app: Application, service: Service, region: str, account: Account) -> str | None:
-    """The release in the launch template that the group's machines use now, or None when there is no such group."""
+    """The release in the group's current launch template, or None when the group does not exist yet."""
     groups = account.clients("autoscaling", region).describe_auto_scaling_groups(
         AutoScalingGroupNames=[f"{app.name}-{service.name}"]
     )["AutoScalingGroups"]

@@ -1,8 +1,8 @@
-"""Which numbers do listener rules get, beside those that are in use?
+"""Priorities for listener rules that do not collide with the ones in use.
 
-CloudFormation changes rules one after the other, and a load balancer takes no number twice: a new rule with the number
-of an old one that is still to move would undo the whole update. A number only says which rule comes first, so a rule
-keeps the one it has, and a new rule gets a free one between its neighbours.
+CloudFormation changes rules one by one, and a load balancer refuses a priority twice: a new rule with the priority of
+an old one that has yet to move would roll back the whole update. Only the order of priorities matters, so a rule keeps
+the one it has, and a new rule gets a free one between its neighbours.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html#listener-rules
 """
 
@@ -18,9 +18,9 @@ RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 def settle(template: dict[str, Any], deployed: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with numbers that no rule of the deployed one is in the way of; the order of the rules stays.
+    """The template with priorities free of collisions with the deployed one; the order of rules is kept.
 
-    Raises Failed when no number is left between two rules.
+    Raises Failed when no priority is left between two rules.
     """
     rules = _rules(template)
     wish = {name: int(rule["Priority"]) for name, rule in rules.items()}
@@ -36,7 +36,7 @@ def _rules(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def numbers(wish: Mapping[str, int], have: Mapping[str, int]) -> dict[str, int]:
-    """Numbers in the order of `wish`: as many names as possible keep what they `have`, others take what nobody has."""
+    """Priorities in the order of `wish`: as many names as possible keep what they `have`, the rest get free ones."""
     order = sorted(wish, key=wish.__getitem__)
     kept = {name: have[name] for name in _rising([name for name in order if name in have], have)}
     found: dict[str, int] = {}
@@ -52,7 +52,7 @@ def numbers(wish: Mapping[str, int], have: Mapping[str, int]) -> dict[str, int]:
 
 
 def _rising(names: Sequence[str], have: Mapping[str, int]) -> list[str]:
-    """The longest row of names, in their order, whose numbers rise."""
+    """The longest subsequence of names whose priorities rise."""
     rows: list[list[str]] = []
     for name in names:
         before = [row for row in rows if have[row[-1]] < have[name]]
@@ -63,12 +63,12 @@ def _rising(names: Sequence[str], have: Mapping[str, int]) -> list[str]:
 def _between(
     names: Sequence[str], low: int, high: int, wish: Mapping[str, int], have: Mapping[str, int]
 ) -> dict[str, int]:
-    """Free numbers above `low` and below `high`: those that are wished where all of them fit, else spread evenly."""
+    """Free priorities between `low` and `high`: the wished ones if all fit, else evenly spread."""
     taken = set(have.values())
     wished = {name: wish[name] for name in names}
     if all(low < number < high and number not in taken for number in wished.values()):
         return wished
     free = [number for number in range(low + 1, min(high, low + SPACING * (len(names) + 1))) if number not in taken]
     if len(free) < len(names):
-        raise Failed(f"routes: no number is left between {low} and {high}; give the routes around it a `priority`")
+        raise Failed(f"routes: no priority is left between {low} and {high}; give the routes around it a `priority`")
     return {name: free[(index + 1) * len(free) // (len(names) + 1)] for index, name in enumerate(names)}

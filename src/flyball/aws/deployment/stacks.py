@@ -1,4 +1,4 @@
-"""The stacks of an application in an account: which there are, in which state, and what stays when they go."""
+"""An application's stacks in an account: which exist, their status, and what outlives them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BUDGET_REGION = "us-east-1"
 POLL_S = 5.0
 HINDRANCES = {
     "UPDATE_ROLLBACK_FAILED": "CloudFormation could not undo an update; continue the rollback in its console first",
-    "DELETE_FAILED": "it is half deleted; `flyball aws destroy` goes on with that",
-    "CREATE_FAILED": "its creation failed; `flyball aws destroy` clears it away",
-    "ROLLBACK_COMPLETE": "its creation failed; `flyball aws deploy` clears that away and begins again",
-    "ROLLBACK_FAILED": "its creation failed; `flyball aws deploy` clears that away and begins again",
+    "DELETE_FAILED": "it is half deleted; `flyball aws destroy` finishes that",
+    "CREATE_FAILED": "its creation failed; `flyball aws destroy` removes it",
+    "ROLLBACK_COMPLETE": "its creation failed; `flyball aws deploy` removes it and starts over",
+    "ROLLBACK_FAILED": "its creation failed; `flyball aws deploy` removes it and starts over",
 }
 """States in which AWS refuses a change set, and what to do."""
 SAY = Callable[[str], None]
@@ -29,7 +29,7 @@ PAUSE = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPlan:
-    """One stack to be: its name, region and template."""
+    """One wanted stack: its name, region and template."""
 
     name: str
     region: str
@@ -48,8 +48,8 @@ class Kept:
 def plans(app: Application, directory: Path) -> tuple[StackPlan, ...]:
     """The stacks in the order of deployment: the budget, the other regions, the first region last.
 
-    The first region's pipeline rolls out to the others, so they have to be there. Templates are written without
-    blanks: what fits into 51,200 bytes needs no bucket.
+    The first region's pipeline rolls out to the others, so they must exist. Templates are written without blanks: one
+    that fits into 51,200 bytes needs no bucket.
     """
     assert app.aws is not None, "synthesis came first"
     first, *others = app.aws.regions
@@ -65,7 +65,7 @@ def _compact(directory: Path, name: str) -> str:
 
 
 def status(account: Account, plan: StackPlan) -> str | None:
-    """The stack's status, or None when there is no such stack."""
+    """The stack's status, or None when it does not exist."""
     found = _described(account, plan)
     return None if found is None else str(found["StackStatus"])
 
@@ -82,31 +82,31 @@ def _described(account: Account, plan: StackPlan) -> dict[str, Any] | None:
 
 
 def is_new(account: Account, plan: StackPlan) -> bool:
-    """Whether the stack has never been made; a stack that only holds a proposal has not."""
+    """Whether the stack was never created; one with only a proposal counts as not created."""
     return status(account, plan) in {None, "REVIEW_IN_PROGRESS"}
 
 
 def check_changeable(account: Account, plan: StackPlan) -> None:
-    """Raises Failed when the stack is in a state in which AWS refuses every change set."""
+    """Raises Failed when AWS would refuse any change set in the stack's current state."""
     now = status(account, plan)
     if now is None or now == "REVIEW_IN_PROGRESS":
         return
     if now.endswith("_IN_PROGRESS"):
-        raise Failed(f"{plan.name} is {now}: another change of it is under way; try again when that has ended")
+        raise Failed(f"{plan.name} is {now}: another change is in progress; try again when it has ended")
     if now in HINDRANCES:
         raise Failed(f"{plan.name} is {now}: {HINDRANCES[now]}")
 
 
 def outputs(account: Account, plan: StackPlan) -> dict[str, str]:
-    """What the stack tells about itself, by name."""
+    """The stack's outputs by name."""
     found = _described(account, plan) or {}
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
 
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
-    """A stack whose creation failed can only be deleted; AWS refuses every other change."""
+    """Delete a stack whose creation failed: AWS allows nothing else."""
     if status(account, plan) in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
-        say(f"{plan.name}: deleting what is left of a failed creation")
+        say(f"{plan.name}: deleting the remains of a failed creation")
         delete(account, plan, say=say, pause=pause)
 
 
@@ -118,7 +118,7 @@ def delete(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None
         return
     cloudformation.delete_stack(StackName=plan.name)
     while True:
-        # A deleted stack is found by its id only.
+        # A deleted stack is found only by its id.
         now = cloudformation.describe_stacks(StackName=found["StackId"])["Stacks"][0]["StackStatus"]
         if now == "DELETE_COMPLETE":
             say(f"{plan.name}: deleted")
@@ -129,7 +129,7 @@ def delete(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None
 
 
 def first_failure(account: Account, stack: str, region: str) -> str:
-    """The first thing that failed in the stack's last change; what came after is only the consequence."""
+    """The first failure in the stack's last change; later ones only follow from it."""
     pages = account.clients("cloudformation", region).get_paginator("describe_stack_events").paginate(StackName=stack)
     failures = []
     for event in (event for page in pages for event in page["StackEvents"]):
@@ -142,14 +142,14 @@ def first_failure(account: Account, stack: str, region: str) -> str:
 
 
 def template_of(account: Account, plan: StackPlan) -> dict[str, Any]:
-    """The template of a stack that is there."""
+    """The template of a deployed stack."""
     body = account.clients("cloudformation", plan.region).get_template(StackName=plan.name)["TemplateBody"]
     template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
     return template
 
 
 def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
-    """The resources that stay when the stack is deleted."""
+    """The resources that outlive the stack."""
     cloudformation = account.clients("cloudformation", plan.region)
     resources = template_of(account, plan)["Resources"]
     staying = {name: resource for name, resource in resources.items() if resource.get("DeletionPolicy") == "Retain"}
@@ -158,7 +158,7 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
     return tuple(
         Kept(
             kind=each["ResourceType"],
-            # CloudFormation knows a source repository by its id, CodeCommit by its name.
+            # CloudFormation identifies a repository by id, CodeCommit by name.
             physical=staying[each["LogicalResourceId"]]["Properties"].get("RepositoryName", each["PhysicalResourceId"]),
             region=plan.region,
         )
@@ -167,7 +167,7 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
 
 
 def erase(account: Account, resource: Kept) -> None:
-    """Delete a store with all that is in it."""
+    """Delete a store with all its data."""
     region = resource.region
     match resource.kind:
         case "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable":

@@ -1,4 +1,4 @@
-"""How a template travels: in the call when it is small, through a bucket when it is over 51,200 bytes."""
+"""How a template is sent: in the call itself, or through a bucket when it is over 51,200 bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What AWS would refuse, or accept and never make work, said before anything is deployed.
+"""What AWS would refuse, or accept without it ever working, reported before anything is deployed.
 
-Each sentence names the place in the file, the value and what AWS would have done. These are the mistakes that no
-public linter sees in a template, and those that it would see too late and in other words.
+Each sentence has the place in the file, the value and what AWS would do. Public linters miss these mistakes, or report
+them late and in terms of the template.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from . import deployments, places, scaling, services, stores
 
 
 def refusals(app: Application) -> tuple[str, ...]:
-    """All reasons for which the application cannot run on AWS as written; empty when it can."""
+    """Every reason the application cannot run on AWS as written; empty when it can."""
     if app.aws is None:
-        return ("aws: absent; it says region and compute, without it there is nothing to synthesize",)
+        return ("aws: missing; synthesis needs its region and compute",)
     return tuple(_all(app, app.aws))
 
 

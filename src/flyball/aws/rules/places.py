@@ -19,26 +19,26 @@ MACHINE = re.compile(r"[a-z]+\d+[a-z-]*\.(nano|micro|small|medium|large|\d*xlarg
 CONNECTION = re.compile(r"arn:aws:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]+")
 CERTIFICATE = re.compile(r"arn:aws:acm:([a-z0-9-]+):\d{12}:certificate/[0-9a-f-]+")
 LONGEST_NAME = 28
-"""Bucket names have at most 63 characters, of which purpose, account and region take the rest."""
+"""A bucket name has at most 63 characters; purpose, account and region take the rest."""
 
 
 def of_names(app: Application) -> Iterator[str]:
     """Names become parts of bucket names, roles and DNS labels."""
     if not NAME.fullmatch(app.name) or len(app.name) > LONGEST_NAME:
         yield (
-            f"name: {app.name!r} becomes part of bucket names: small letters, digits and single hyphens, at most "
-            f"{LONGEST_NAME}; S3 would refuse the bucket"
+            f"name: {app.name!r} becomes part of bucket names: at most {LONGEST_NAME} lower-case letters, digits "
+            "and single hyphens; S3 would refuse the bucket"
         )
     for service in app.services:
         if not NAME.fullmatch(service.name):
-            yield f"services.{service.name}: ECR would refuse the repository's name; small letters, digits, hyphens"
+            yield f"services.{service.name}: ECR accepts only lower-case letters, digits and single hyphens in a name"
 
 
 def of_network(app: Application, aws: Aws) -> Iterator[str]:
-    """Address ranges that fit into each other, one pair for each of at least two zones."""
+    """Nested address ranges, with a pair of subnets for each of at least two zones."""
     zones = len(app.zones)
     if zones < 2:
-        yield f"zones: {zones}; a load balancer needs subnets in two zones, CreateLoadBalancer would fail"
+        yield f"zones: {zones}; a load balancer needs subnets in two zones; CreateLoadBalancer would fail"
     for kind in ("public", "private"):
         given = len(getattr(aws.network, f"{kind}_subnets"))
         if given < zones:
@@ -70,7 +70,7 @@ def of_listener(app: Application, aws: Aws) -> Iterator[str]:
         yield f"listener.idle_timeout: {listener.idle_timeout_s:g} s; the balancer accepts 1 to 4000 s"
     tls = listener.tls
     if tls is not None and tls.certificate_arn is None and aws.domain is None:
-        yield "listener.tls: no aws.domain and no certificate ARN; ACM would have no name to issue a certificate for"
+        yield "listener.tls: needs aws.domain or a certificate ARN; ACM would have no name for a certificate"
     if tls is not None and tls.certificate_arn is not None:
         yield from _of_certificate(tls.certificate_arn, aws)
     yield from _of_rules(app)
@@ -82,25 +82,25 @@ def of_listener(app: Application, aws: Aws) -> Iterator[str]:
 def _of_certificate(arn: str, aws: Aws) -> Iterator[str]:
     found = CERTIFICATE.fullmatch(arn)
     if found is None:
-        yield f"listener.tls: {arn!r} is no certificate's ARN; CreateListener would fail"
+        yield f"listener.tls: {arn!r} is not a certificate's ARN; CreateListener would fail"
     elif len(aws.regions) > 1 or found.group(1) != aws.regions[0]:
-        yield f"listener.tls: the certificate is in {found.group(1)}; a balancer takes its own region's only"
+        yield f"listener.tls: the certificate is in {found.group(1)}; a balancer accepts only its own region's"
 
 
 def _of_rules(app: Application) -> Iterator[str]:
     rules = rules_in_order(app)
     if len(rules) > 100:
-        yield f"routes: {len(rules)} rules; a load balancer has 100"
+        yield f"routes: {len(rules)} rules; a load balancer allows 100"
     for rule in rules:
         if not 1 <= rule.priority <= HIGHEST:
-            yield f"routes: priority {rule.priority}; a listener rule's is 1 to {HIGHEST}"
+            yield f"routes: priority {rule.priority}; AWS accepts 1 to {HIGHEST}"
         values = 2 + (rule.condition.host is not None) + len(rule.condition.headers)
         if values > 5:
-            yield f"routes: {rule.condition.path} has {values} condition values; a rule has at most 5"
+            yield f"routes: {rule.condition.path} has {values} condition values; a rule allows 5"
         if len(rule.condition.path) > 128:
-            yield f"routes: a path pattern has at most 128 characters, {rule.condition.path[:20]}... has more"
+            yield f"routes: {rule.condition.path[:20]}... is too long; a path pattern has at most 128 characters"
         if isinstance(rule.action, Forward) and len(rule.action.services) > 5:
-            yield f"routes: {rule.condition.path} has {len(rule.action.services)} services; a rule has at most 5"
+            yield f"routes: {rule.condition.path} has {len(rule.action.services)} services; a rule allows 5"
     weights = [route.weight for service in app.services for route in service.routes]
     if any(not 0 <= weight <= 999 for weight in weights):
         yield "routes: a weight is 0 to 999; CreateRule would fail"
@@ -117,37 +117,37 @@ def _of_priorities(app: Application) -> Iterator[str]:
             conditions.setdefault(priority, set()).add(condition)
     for priority, several in sorted(conditions.items()):
         if len(several) > 1:
-            yield f"routes: priority {priority} twice with different conditions; CreateRule would say PriorityInUse"
+            yield f"routes: priority {priority} has several conditions; CreateRule would fail with PriorityInUse"
 
 
 def of_account(app: Application, aws: Aws) -> Iterator[str]:
     """Regions, machine, money, logs, pipeline."""
     yield from _of_regions(aws)
     if not MACHINE.fullmatch(aws.machine):
-        yield f"aws.machine: {aws.machine!r} is no instance type, such as t3.micro; no machine would ever launch"
+        yield f"aws.machine: {aws.machine!r} is not an instance type such as t3.micro; no machine would ever launch"
     if not 0 <= aws.spot_percent <= 100:
         yield f"aws.spot: {aws.spot_percent} %; a share is 0 to 100"
     if aws.monthly_budget_usd is not None and aws.monthly_budget_usd <= 0:
         yield f"aws.budget: {aws.monthly_budget_usd:g}; CreateBudget accepts more than 0"
     if aws.monthly_budget_usd is not None and aws.alarm_email is None:
-        yield "aws.email: absent with a budget; nobody would be told when it is spent"
+        yield "aws.email: missing; nobody would be told when the budget is spent"
     days = app.observe.log_retention_days
     if days not in RETENTION_DAYS:
         near = min(sorted(RETENTION_DAYS), key=lambda each: abs(each - days))
-        yield f"observe.log_retention: {days} days; CloudWatch Logs refuses that number, {near} is the nearest it takes"
+        yield f"observe.log_retention: {days} days; CloudWatch Logs does not accept that; the nearest is {near}"
     yield from _of_pipeline(app)
 
 
 def _of_regions(aws: Aws) -> Iterator[str]:
     if not aws.regions or len(set(aws.regions)) != len(aws.regions):
-        yield "aws.regions: name each region once, and at least one"
+        yield "aws.regions: list at least one region, each once"
     for region in aws.regions:
         if not REGION.fullmatch(region):
-            yield f"aws.region: {region!r} is no region's name, such as eu-north-1"
+            yield f"aws.region: {region!r} is not a region such as eu-north-1"
         elif region.startswith("cn-"):
-            yield f"aws.region: {region} is of AWS China, a world of its own with other ARNs; nothing would be found"
+            yield f"aws.region: {region} is in AWS China, which has different ARNs; no resource would be found"
     if len(aws.regions) > 1 and aws.domain is None:
-        yield "aws.domain: absent with several regions; without a name no visitor would be led to any of them"
+        yield "aws.domain: missing; several regions need it to direct visitors"
 
 
 def _of_pipeline(app: Application) -> Iterator[str]:
@@ -155,6 +155,6 @@ def _of_pipeline(app: Application) -> Iterator[str]:
     if wanted.connection_arn is None:
         return
     if not CONNECTION.fullmatch(wanted.connection_arn):
-        yield f"pipeline.connection: {wanted.connection_arn!r} is no connection's ARN; the source step would fail"
+        yield f"pipeline.connection: {wanted.connection_arn!r} is not a connection's ARN; the source step would fail"
     if wanted.repository is None or wanted.repository.count("/") != 1:
         yield f"pipeline.repository: {wanted.repository!r}; a connection needs OWNER/NAME"

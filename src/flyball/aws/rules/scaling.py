@@ -1,4 +1,4 @@
-"""Rules of scaling: metrics that fit, steps without gaps, schedules that AWS can say."""
+"""Rules of scaling: suitable metrics, steps without gaps, schedules that AWS can express."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def of_scaling(aws: Aws, service: Service) -> Iterator[str]:
     for index, policy in enumerate(service.scaling.steps, start=1):
         yield from _of_steps(policy, f"{where} rule {index}")
         if policy.metric is Metric.REQUESTS and not service.routes:
-            yield f"{where}: requests of a service without routes; the alarm would never have data"
+            yield f"{where}: the service has no routes; an alarm on requests would never have data"
     yield from _of_schedule(aws, service, where)
     yield from _of_predictive(aws, service, where)
 
@@ -26,14 +26,14 @@ def of_scaling(aws: Aws, service: Service) -> Iterator[str]:
 def _of_tracking(aws: Aws, service: Service, where: str) -> Iterator[str]:
     for policy in service.scaling.target_tracking:
         if policy.metric not in TRACKABLE:
-            yield f"{where}.target.{policy.metric}: does not fall as capacity grows; AWS calls it unsuitable"
+            yield f"{where}.target.{policy.metric}: it need not fall as capacity grows; AWS calls it unsuitable"
         if policy.target_value <= 0:
             yield f"{where}.target.{policy.metric}: {policy.target_value:g}; PutScalingPolicy accepts more than 0"
         if policy.metric is Metric.REQUESTS and not service.routes:
-            yield f"{where}.target.requests: the service has no route; its target group never counts a request"
+            yield f"{where}.target.requests: the service has no routes; its target group would never count a request"
         moved = aws.compute is Compute.FARGATE and service.deployment.strategy is not Strategy.ROLLING
         if policy.metric is Metric.REQUESTS and moved:
-            yield f"{where}.target.requests: ECS does not support it with {service.deployment.strategy}"
+            yield f"{where}.target.requests: ECS does not support it with strategy {service.deployment.strategy}"
     metrics = [policy.metric for policy in service.scaling.target_tracking]
     for metric in sorted(set(metrics)):
         if metrics.count(metric) > 1:
@@ -42,7 +42,7 @@ def _of_tracking(aws: Aws, service: Service, where: str) -> Iterator[str]:
 
 def _of_steps(policy: StepScaling, where: str) -> Iterator[str]:
     if policy.duration_s <= 0 or policy.duration_s > 86400:
-        yield f"{where}: {policy.duration_s:g} s; an alarm looks at up to one day"
+        yield f"{where}: {policy.duration_s:g} s; an alarm covers at most one day"
     upward = policy.comparison.upward
     bounds = [
         (
@@ -62,23 +62,21 @@ def _of_steps(policy: StepScaling, where: str) -> Iterator[str]:
             yield f"{where}: a gap between {end:g} and {start:g}; PutScalingPolicy would fail"
         elif end > start:
             yield f"{where}: steps overlap between {start:g} and {end:g}; PutScalingPolicy would fail"
-    if upward and bounds[0][0] > 0:
-        yield f"{where}: no step at the threshold itself; the alarm would ring and nothing would happen"
-    if not upward and bounds[-1][1] < 0:
-        yield f"{where}: no step at the threshold itself; the alarm would ring and nothing would happen"
+    if bounds[0][0] > 0 if upward else bounds[-1][1] < 0:
+        yield f"{where}: no step starts at the threshold; the alarm would fire without effect"
 
 
 def _of_schedule(aws: Aws, service: Service, where: str) -> Iterator[str]:
     for index, action in enumerate(service.scaling.schedule, start=1):
         place = f"{where}.schedule {index}"
         if (action.cron is None) == (action.at is None):
-            yield f"{place}: a cron or a moment, one of the two; PutScheduledAction would fail"
+            yield f"{place}: needs exactly one of cron and at; PutScheduledAction would fail"
             continue
         if action.min is None and action.max is None and action.desired is None:
-            yield f"{place}: sets neither min nor max nor start; PutScheduledAction would fail"
+            yield f"{place}: sets none of min, max and desired; PutScheduledAction would fail"
         if aws.compute is Compute.FARGATE:
             if action.desired is not None:
-                yield f"{place}.start: Application Auto Scaling's schedule sets min and max only"
+                yield f"{place}.desired: Application Auto Scaling schedules set only min and max"
             if action.cron is not None:
                 yield from _of_cron(action.cron, place)
 
@@ -96,6 +94,6 @@ def _of_predictive(aws: Aws, service: Service, where: str) -> Iterator[str]:
         return
     known = TRACKABLE if aws.compute is Compute.FARGATE else (Metric.CPU, Metric.REQUESTS)
     if policy.metric not in known:
-        yield f"{where}.predictive.{policy.metric}: AWS predicts {', '.join(known)} only"
+        yield f"{where}.predictive.{policy.metric}: AWS predicts only {', '.join(known)}"
     if not 0 <= policy.buffer_s <= 3600:
         yield f"{where}.predictive.buffer: {policy.buffer_s:g} s; AWS accepts 0 to 3600 s"

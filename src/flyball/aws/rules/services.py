@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from flyball.core.manifest.fargate import MEMORY_MIB, MIB, UNITS
+from flyball.aws.sizes import MEMORY_MIB, MIB, UNITS
 from flyball.core.model import Aws, BalancingAlgorithm, Compute, Service
 
 LOOPBACK = re.compile(r"(^|[=@ ])(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:|$| )")
@@ -18,13 +18,13 @@ def of_health(service: Service) -> Iterator[str]:
     """The target group's ranges, in whole seconds."""
     health, where = service.health, f"services.{service.name}.health"
     if not health.path.startswith("/"):
-        yield f"{where}.path: {health.path!r} does not begin with /; CreateTargetGroup would fail"
+        yield f"{where}.path: {health.path!r} does not start with /; CreateTargetGroup would fail"
     if not 5 <= health.interval_s <= 300 or health.interval_s % 1:
         yield f"{where}.every: {health.interval_s:g} s; a target group accepts whole seconds from 5 to 300"
     if not 2 <= health.timeout_s <= 120 or health.timeout_s % 1:
         yield f"{where}.timeout: {health.timeout_s:g} s; a target group accepts whole seconds from 2 to 120"
     if health.timeout_s >= health.interval_s:
-        yield f"{where}.timeout: {health.timeout_s:g} s is not below every; CreateTargetGroup would fail"
+        yield f"{where}.timeout: {health.timeout_s:g} s is not below `every`; CreateTargetGroup would fail"
     for key, value in (("healthy_after", health.healthy_threshold), ("unhealthy_after", health.unhealthy_threshold)):
         if not 2 <= value <= 10:
             yield f"{where}.{key}: {value}; a target group accepts 2 to 10"
@@ -35,7 +35,7 @@ def of_health(service: Service) -> Iterator[str]:
 
 
 def of_size(aws: Aws, service: Service) -> Iterator[str]:
-    """Fargate has pairs of cpu and memory."""
+    """Pairs of CPU and memory that Fargate has."""
     if aws.compute is not Compute.FARGATE:
         return
     units, memory = service.size.cpu * UNITS, service.size.memory_bytes / MIB
@@ -52,12 +52,12 @@ def of_size(aws: Aws, service: Service) -> Iterator[str]:
 
 
 def of_capacity(service: Service) -> Iterator[str]:
-    """Bounds that hold each other."""
+    """Consistent bounds."""
     capacity, where = service.capacity, f"services.{service.name}.instances"
     if capacity.min < 0 or capacity.min > capacity.max:
         yield f"{where}: min {capacity.min} above max {capacity.max}; RegisterScalableTarget would fail"
     elif capacity.desired is not None and not capacity.min <= capacity.desired <= capacity.max:
-        yield f"{where}.start: {capacity.desired} outside {capacity.min} to {capacity.max}; the group would not be made"
+        yield f"{where}.start: {capacity.desired} outside {capacity.min} to {capacity.max}; no group would be created"
 
 
 def of_balancing(service: Service) -> Iterator[str]:
@@ -68,7 +68,7 @@ def of_balancing(service: Service) -> Iterator[str]:
         yield f"{where}.deploy.drain: {delay:g} s; a deregistration delay is 0 to 3600 s"
     slow = balancing.slow_start_s
     if slow and not 30 <= slow <= 900:
-        yield f"{where}.slow_start: {slow:g} s; a target group accepts 30 to 900 s, or none"
+        yield f"{where}.slow_start: {slow:g} s; a target group accepts 30 to 900 s, or 0"
     if slow and balancing.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
         yield f"{where}.slow_start: not with least_outstanding_requests; ModifyTargetGroupAttributes would fail"
     sticky = balancing.stickiness
@@ -77,7 +77,7 @@ def of_balancing(service: Service) -> Iterator[str]:
 
 
 def of_commands(service: Service) -> Iterator[str]:
-    """A command that the start script can say, and that listens where the balancer can reach it."""
+    """A command that the start script can run and the balancer can reach."""
     where = f"services.{service.name}"
     try:
         words = shlex.split(service.run)
@@ -86,14 +86,14 @@ def of_commands(service: Service) -> Iterator[str]:
         words = []
     if any(LOOPBACK.search(word) for word in words):
         yield (
-            f"{where}.run: listens on this machine only; on AWS the balancer could not reach it and every instance "
-            "would be replaced for ever; leave the address out or write $HOST"
+            f"{where}.run: listens on the loopback address; on AWS the balancer could not reach it, and every instance "
+            "would be replaced for ever; omit the address or use $HOST"
         )
     source = PurePosixPath(service.source)
     if source.is_absolute() or ".." in source.parts:
-        yield f"{where}.source: {service.source!r} lies outside the file's directory; the build would not find it"
+        yield f"{where}.source: {service.source!r} is outside the file's directory; the build would not find it"
     for name, value in service.environment:
         if name in OURS or name.startswith(("FLYBALL_", "AWS_")):
-            yield f"{where}.env.{name}: this variable is set by Flyball or AWS; the instance would get another value"
+            yield f"{where}.env.{name}: Flyball or AWS sets this variable; the instance would get another value"
         if "\n" in value:
-            yield f"{where}.env.{name}: a value of several lines would break systemd's environment file"
+            yield f"{where}.env.{name}: a multi-line value would break systemd's environment file"

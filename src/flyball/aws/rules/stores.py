@@ -25,18 +25,18 @@ def of_store(app: Application, store: Store) -> Iterator[str]:
 
 def _of_table(store: Store, where: str) -> Iterator[str]:
     if not 1 <= len(store.key) <= 2:
-        yield f"{where}.key: {len(store.key)} fields; a table's key has one or two, CreateTable would fail"
+        yield f"{where}.key: {len(store.key)} fields; a table's key has one or two; CreateTable would fail"
     if len({field.name for field in store.key}) != len(store.key):
-        yield f"{where}.key: the same field twice; CreateTable would fail"
+        yield f"{where}.key: a field is repeated; CreateTable would fail"
 
 
 def _of_redis(app: Application, store: Store, where: str, name: str) -> Iterator[str]:
     if len(name) > 40 or not CACHE_NAME.fullmatch(name):
-        yield f"{where}: {name!r}; ElastiCache accepts 40 small letters, digits, single hyphens"
+        yield f"{where}: {name!r}; ElastiCache accepts at most 40 lower-case letters, digits and single hyphens"
     if not 0 <= store.replicas <= 5:
-        yield f"{where}.replicas: {store.replicas}; ElastiCache has 0 to 5"
+        yield f"{where}.replicas: {store.replicas}; ElastiCache accepts 0 to 5"
     if not any(store.name in service.stores for service in app.services):
-        yield f"{where}: no service uses it; nobody could reach it and it would cost all the same"
+        yield f"{where}: no service uses it; nothing could reach it, but it would still cost money"
 
 
 def _of_bucket(app: Application, store: Store, where: str, name: str) -> Iterator[str]:
@@ -46,4 +46,4 @@ def _of_bucket(app: Application, store: Store, where: str, name: str) -> Iterato
         if len(whole) > 63 or not CACHE_NAME.fullmatch(name):
             yield f"{where}: {name!r} with account and region has {len(whole)} characters; CreateBucket accepts 63"
     if store.archive_after_s is not None and store.archive_after_s < 86400:
-        yield f"{where}.archive_after: {store.archive_after_s:g} s; S3 counts whole days, the least is one"
+        yield f"{where}.archive_after: {store.archive_after_s:g} s; S3 counts whole days, at least one"

@@ -1,8 +1,8 @@
-"""When AWS changes the number of instances, by its own loop: the file's policies as its two services have them.
+"""The file's scaling policies in AWS's two services, which scale in their own control loops.
 
-An Auto Scaling group (EC2) knows warm-up and the metric ASGAverageCPUUtilization; ECS is scaled by Application Auto
-Scaling, which knows cooldowns. Target tracking makes its own alarms there: 3 of 3 datapoints above the target, 15 of
-15 below 0.7 (EC2) or 0.9 (ECS) of it. Step policies get the alarms that the file describes.
+An Auto Scaling group (EC2) has warm-up and the metric ASGAverageCPUUtilization; Application Auto Scaling (ECS) has
+cooldowns. Target tracking creates its own alarms: 3 of 3 datapoints above the target, 15 of 15 below 0.7 (EC2) or
+0.9 (ECS) of it. Step policies get the alarms in the file.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
 """
@@ -16,7 +16,7 @@ from flyball.aws.site import Site
 from flyball.core.model import ScheduledAction, Service, StepScaling
 
 COOLDOWN_DATAPOINTS = 5
-"""AWS's 300 s are five datapoints of 60 s; the file's defaults follow that."""
+"""AWS's default of 300 s is five 60 s datapoints; so are the file's defaults."""
 
 
 def seconds(written: float | None, service: Service) -> int:
@@ -25,18 +25,18 @@ def seconds(written: float | None, service: Service) -> int:
 
 
 def resource_label(watched: Watched) -> str:
-    """How ALBRequestCountPerTarget names its balancer and target group."""
+    """The balancer and target group, as ALBRequestCountPerTarget names them."""
     return f"{watched.balancer}/{watched.target_group}"
 
 
 def moment(action: ScheduledAction) -> str:
-    """The one time of an action that does not repeat, in UTC."""
-    assert action.at is not None, "an action has a cron or a moment"
+    """The time of a one-off action, in UTC."""
+    assert action.at is not None, "an action has cron or at"
     return datetime.fromtimestamp(action.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def step_alarm(site: Site, watched: Watched, policy: StepScaling, index: int, action: str) -> None:
-    """The alarm that the file describes; while it is in alarm, the policy `action` acts."""
+    """The alarm in the file; while it is in alarm, the policy `action` acts."""
     alarm(
         site,
         f"Step{index}Alarm",

@@ -1,4 +1,4 @@
-"""Scaling of tasks: Application Auto Scaling's policies on the service's desired count."""
+"""Scaling of tasks: Application Auto Scaling policies for the service's desired count."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from . import moment, resource_label, seconds, step_alarm
 
 
 def warmup_s(service: Service) -> int:
-    """Seconds that a new machine is left out of the metrics."""
+    """Seconds for which a new machine is not counted in the metrics."""
     return seconds(service.scaling.warmup_s, service)
 
 
@@ -68,7 +68,7 @@ def build(site: Site, watched: Watched) -> None:
 def _tracking(
     service: Service, policy: TargetTracking, watched: Watched
 ) -> CfnScalingPolicy.TargetTrackingConfigurationProperty:
-    """Memory of machines is no predefined metric: the CloudWatch agent measures it."""
+    """A target tracking policy. Memory has no predefined metric on EC2: the CloudWatch agent measures it."""
     predefined = {Metric.CPU: "ASGAverageCPUUtilization", Metric.REQUESTS: "ALBRequestCountPerTarget"}
     kind = predefined.get(policy.metric)
     found = source(watched, policy.metric)

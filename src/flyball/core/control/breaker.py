@@ -80,6 +80,7 @@ def backed_off(backoff: Backoff, instance: Instance, *, now: float) -> Backoff:
     served = instance.in_service_at is not None
     if instance.in_service_at is not None and now - instance.in_service_at >= YOUNG_S:
         return backoff
+    backoff = backoff if backoff.release == instance.release else Backoff()
     failures = backoff.failures + (backoff.failed_at != now)
     wait_s = 0.0 if served and failures == 1 else min(2.0 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
     retry_at = (*(at for at in backoff.retry_at if at > now), now + wait_s)

@@ -49,8 +49,8 @@ def observe(turn: Turn) -> None:
     if most and since is None:
         turn.state = replace(turn.state, overloaded_since=turn.now)
         in_flight = sum(one.in_flight for one in late)
-        who = f"{len(late)} of {serving} instances do not answer their health check in time"
-        text = f"overload: {who}, {in_flight} requests are in flight to them; nobody is replaced for it"
+        who = f"{len(late)} of {serving} instances answer their health check too late"
+        text = f"overload: {who}, with {in_flight} requests in flight; nobody is replaced for it"
         turn.say(ReasonKind.OVERLOADED, text)
     elif since is not None and not most:
         turn.state = replace(turn.state, overloaded_since=None)

@@ -50,7 +50,7 @@ def start(turn: Turn, number: int) -> None:
         strategy=strategy,
         ignored_alarms=tuple(_in_alarm(turn)),
     )
-    turn.state = replace(turn.state, release=from_release or number, rollout=rollout, backoff=Backoff(), finished=None)
+    turn.state = replace(turn.state, release=from_release or number, rollout=rollout, finished=None)
     source = f"from release {from_release}" if from_release else "first release"
     text = f"rollout of release {number} begins ({strategy.replace('_', '/')}, {source})"
     turn.say(ReasonKind.ROLLOUT_STARTED, text, release=number)
@@ -67,7 +67,9 @@ def go_back(turn: Turn, number: int, *, leaving: int, why: str, by_hand: bool) -
         by_hand=by_hand,
         why=why,
     )
-    turn.state = replace(turn.state, rollout=rollout, backoff=Backoff(), finished=None)
+    backoff = turn.state.backoff
+    backoff = Backoff() if backoff.release == number else backoff  # whoever goes back to it wants it tried at once
+    turn.state = replace(turn.state, rollout=rollout, backoff=backoff, finished=None)
     text = f"rolling back from release {leaving} to release {number}: {why}"
     turn.say(ReasonKind.ROLLOUT_STARTED, text, release=number)
 

@@ -1,15 +1,15 @@
-"""Text to model: every mistake at once, with line, caret and hint."""
+"""Text to model: every complaint at once, with line, caret and hint."""
 
-from .complaints import Complaint, ManifestError, ParityWarning, render
-from .json_schema import json_schema
-from .lint import warnings
+from .complaints import Complaint, ManifestError, render
+from .lint import LintWarning, warnings
 from .reading import parse
 from .resolved import resolved, with_unit
+from .schema import json_schema
 
 __all__ = [
     "Complaint",
+    "LintWarning",
     "ManifestError",
-    "ParityWarning",
     "json_schema",
     "parse",
     "render",

@@ -1,7 +1,4 @@
-"""What is wrong with the file, and where? One complaint per mistake, drawn with its line and a caret.
-
-A complaint's column is the first character of the offending key or value, its length what the caret underlines.
-"""
+"""What is wrong with the file, and where: complaints, each shown with its line and a caret."""
 
 from __future__ import annotations
 
@@ -10,12 +7,15 @@ from dataclasses import dataclass
 
 from flyball.core.errors import FileError
 
+Path = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """`path` as in `services.web.instances.min`, "" for the whole file; `line` and `column` count from 1, None unknown.
+    """One thing wrong with the file. `path` is like `services.web.instances.min`, or "" for the whole file.
 
-    `hint` is what to write instead, or "".
+    `line` and `column` count from 1 and are None when unknown; the caret underlines `length` characters from there.
+    `hint` says what to write instead, or is "".
     """
 
     path: str
@@ -27,16 +27,21 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParityWarning:
-    """Something that runs, but not as one may think. `url` is the page of AWS that says so, or ""."""
+class Unplaced:
+    """A complaint whose place in the text is not known yet: a check sees tables, not the text.
 
-    path: str
+    `on_key` underlines the key, not the value. `also` are other keys it depends on: it is dropped when one is invalid.
+    """
+
+    path: Path
     message: str
-    url: str = ""
+    hint: str = ""
+    on_key: bool = False
+    also: tuple[Path, ...] = ()
 
 
 class ManifestError(FileError):
-    """The file has mistakes; nothing was started."""
+    """The file has complaints; nothing was started."""
 
     def __init__(self, complaints: Sequence[Complaint], text: str, filename: str) -> None:
         self.complaints = tuple(complaints)
@@ -44,7 +49,7 @@ class ManifestError(FileError):
 
 
 def render(complaints: Sequence[Complaint], text: str, filename: str) -> str:
-    """Every complaint with its line and caret, and the count at the end."""
+    """All complaints, each with its line and caret, then their count."""
     lines = text.replace("\r\n", "\n").split("\n")
     drawn = [_draw(complaint, lines, filename) for complaint in complaints]
     count = len(complaints)
@@ -58,7 +63,7 @@ def _draw(complaint: Complaint, lines: list[str], filename: str) -> str:
     sentence = f"{place}: {what}" + (f", {complaint.hint}" if complaint.hint else "")
     if complaint.line is None or complaint.column is None:
         return sentence
-    # Tabs and control characters become one space each, so that the caret stands under its character.
+    # Tabs and control characters become one space each, so that the caret lines up.
     line = "".join(character if character.isprintable() else " " for character in lines[complaint.line - 1])
     room = max(1, min(complaint.length, len(line) - complaint.column + 1))
     caret = " " * (complaint.column - 1) + "^" * room

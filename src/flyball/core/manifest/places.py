@@ -1,7 +1,7 @@
-"""Where in the text does a path such as `services.web.health` stand?
+"""Where a path such as `services.web.health` is in the text.
 
-`tomllib` reads the file and knows no places; `spanned-toml` reads it a second time, only to draw complaints.
-Whatever it cannot place is reported by its path alone.
+`tomllib` reads the file but keeps no positions, so `spanned-toml` reads it a second time to place complaints.
+A complaint it cannot place shows its path only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any, Self
 
 import spanned_toml
 
-from .complaints import Complaint
+from .complaints import Complaint, Path, Unplaced
 
-Path = tuple[str | int, ...]
 Span = tuple[int, int]
 
 _AT = re.compile(r"^(?P<message>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)
@@ -23,7 +22,7 @@ _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
 
 
 class Places:
-    """The places of one text. `find` and `complaint` never fail."""
+    """The positions in one text. `find` and `complaint` never fail."""
 
     def __init__(self, text: str, root: Any) -> None:
         self._text = text
@@ -31,24 +30,23 @@ class Places:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Reads the text once more, this time for its places."""
+        """Read the text again, for its positions."""
         plain = text.replace("\r\n", "\n")
         return cls(plain, _spanned(plain))
 
-    def complaint(self, path: Path, message: str, *, hint: str = "", on_key: bool = False) -> Complaint:
-        """A complaint about `path`, placed at its value, or at its key with `on_key`."""
-        found = self.find(path, on_key=on_key)
+    def complaint(self, wrong: Unplaced) -> Complaint:
+        """The complaint with its place in the text."""
+        path, message, hint = dotted(wrong.path), wrong.message, wrong.hint
+        found = self.find(wrong.path, on_key=wrong.on_key)
         if found is None:
-            return Complaint(path=dotted(path), message=message, hint=hint)
+            return Complaint(path=path, message=message, hint=hint)
         start, end = found
         line = self._text.count("\n", 0, start) + 1
         column = start - (self._text.rfind("\n", 0, start) + 1) + 1
-        return Complaint(
-            path=dotted(path), line=line, column=column, length=max(1, end - start), message=message, hint=hint
-        )
+        return Complaint(path=path, line=line, column=column, length=max(1, end - start), message=message, hint=hint)
 
     def find(self, path: Path, *, on_key: bool = False) -> Span | None:
-        """The span of `path`, else of the nearest table around it; None when nothing of it is found."""
+        """The span of `path`, or of the nearest table around it; None when neither is found."""
         node: Any = self._root
         found: Span | None = None
         for depth, part in enumerate(path, 1):
@@ -56,14 +54,14 @@ class Places:
             if below is None:
                 break
             node = below
-            # A table under a header has a span at its key only; a table around what is missing is shown by its key.
+            # A table under a header has a span only at its key; the table around a missing key is shown by its own key.
             at_key = on_key or depth < len(path) or _span(below) is None
             found = (_span(key) if at_key else _span(below)) or _span(below) or _first_key(below) or found
         return found
 
 
 def read(text: str) -> dict[str, Any] | Complaint:
-    """The file's data, or the complaint that it is not TOML."""
+    """The file's data, or a complaint that it is not TOML."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -88,7 +86,7 @@ def _not_toml(message: str, text: str) -> Complaint:
     lines = text.replace("\r\n", "\n").split("\n")
     found = _AT.match(message)
     if found is None:
-        # Python refuses to read integers of more than 4300 digits, and tomllib does not say where.
+        # Python refuses integers of more than 4300 digits, and tomllib does not say where.
         return Complaint(path="", message="not TOML: a number has too many digits")
     if found["line"] is None:
         line = max((number for number, held in enumerate(lines, 1) if held.strip()), default=1)
@@ -97,11 +95,7 @@ def _not_toml(message: str, text: str) -> Complaint:
 
 
 def _at(line: int, column: int, message: str) -> Complaint:
-    return Complaint(path="", line=line, column=column, message=f"not TOML: {_lower(message)}")
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    return Complaint(path="", line=line, column=column, message=f"not TOML: {message[:1].lower()}{message[1:]}")
 
 
 def _spanned(text: str) -> Any:
@@ -132,6 +126,6 @@ def _span(node: Any) -> Span | None:
 
 
 def _first_key(node: Any) -> Span | None:
-    """Tables under a header have no span of their own; the first key inside stands for an item of `[[…]]`."""
+    """The span of a table's first key: a `[[…]]` item has none of its own."""
     keys: Sequence[Any] = list(node.inner()) if _is(node, dict) else []
     return _span(keys[0]) if keys else None

@@ -1,13 +1,14 @@
-"""Text to model: what does this file ask for, or what is wrong with it?
+"""Text to model: the application a file describes, or everything wrong with it.
 
-The tables are validated one by one, all of them; then what is wrong is taken out, and the rest is held against the
-rules across tables. So one run names every mistake, and no mistake is named for what another one caused.
+Every table is validated on its own first. Then the invalid parts are removed and the rest is checked across tables.
+So one run reports everything that is wrong, and nothing that only follows from something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,13 +16,13 @@ from pydantic_core import ErrorDetails
 
 from flyball.core.model import Application
 
-from .checks import Fault, faults
-from .complaints import Complaint, ManifestError
-from .places import Path, Places, read
+from .checks import complaints_across
+from .complaints import Complaint, ManifestError, Path, Unplaced
+from .places import Places, read
 from .schema import FileTable
 from .wording import meant, sentence, table_at, unknown_key
 
-# What stands in for a key that must be there, while the rest of the file is checked.
+# Stand-ins for missing required keys, while the rest of the file is checked.
 _STAND_INS: dict[str, Any] = {
     "name": "app",
     "services": {"web": {"run": "true"}},
@@ -31,26 +32,26 @@ _STAND_INS: dict[str, Any] = {
 
 
 def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[str] | None = None) -> Application:
-    """The application that `text` describes. Raises ManifestError with every mistake.
+    """The application that `text` describes. Raises ManifestError with every complaint.
 
-    `timezones`: the names that this machine knows; None takes any name that looks like one.
+    `timezones` are the names this machine knows; with None, any well-formed name is accepted.
     """
     data = read(text)
     if isinstance(data, Complaint):
         raise ManifestError((data,), text, filename)
     errors = _errors(data)
     file = FileTable.model_validate(_mended(data, errors))
-    places = Places.of(text)
     broken = [_path(data, error["loc"]) for error in errors if error["type"] != "extra_forbidden"]
-    # A table that lacks a key may have it misspelt.
-    misspelt = {_path(data, error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"}
-    complaints = [_complaint(data, error, places) for error in errors]
-    for fault in faults(file, timezones):
-        home = _home(data, fault.path)
-        if home not in misspelt and not _follows(home, fault, broken):
-            complaints.append(places.complaint(home, fault.message, hint=fault.hint, on_key=fault.on_key))
-    if complaints:
-        raise ManifestError(sorted(set(complaints), key=_order), text, filename)
+    # A table that lacks a key may have it misspelled.
+    misspelled = {_path(data, error["loc"])[:-1] for error in errors if error["type"] == "extra_forbidden"}
+    found = [_complaint(data, error) for error in errors]
+    for wrong in complaints_across(file, timezones):
+        home = replace(wrong, path=_home(data, wrong.path))
+        if home.path not in misspelled and not _follows(home, broken):
+            found.append(home)
+    if found:
+        places = Places.of(text)
+        raise ManifestError(sorted({places.complaint(each) for each in found}, key=_order), text, filename)
     return file.resolve()
 
 
@@ -66,24 +67,24 @@ def _order(complaint: Complaint) -> tuple[int, int, str, str]:
     return (complaint.line or 0, complaint.column or 0, complaint.path, complaint.message)
 
 
-def _complaint(data: dict[str, Any], error: ErrorDetails, places: Places) -> Complaint:
+def _complaint(data: dict[str, Any], error: ErrorDetails) -> Unplaced:
     path, kind = _path(data, error["loc"]), error["type"]
     if kind == "extra_forbidden":
         message, hint = unknown_key(table_at(path[:-1]), str(path[-1]))
-        return places.complaint(path, message, hint=hint, on_key=True)
+        return Unplaced(path=path, message=message, hint=hint, on_key=True)
     on_key = kind == "missing" or error["loc"][-1] == "[key]"
-    return places.complaint(path, sentence(error), hint=meant(error), on_key=on_key)
+    return Unplaced(path=path, message=sentence(error), hint=meant(error), on_key=on_key)
 
 
 def _home(data: dict[str, Any], path: Path) -> Path:
-    """Where the file has it: in the service, or in the defaults that it starts from."""
+    """The path as the file has it: in the service, or in the defaults it inherits."""
     shared = ("defaults", *path[2:])
     inherited = path[0] == "services" and len(path) > 2 and _depth(data, shared) > max(1, _depth(data, path) - 1)
     return _path(data, shared if inherited else path)
 
 
 def _depth(data: Any, path: Path) -> int:
-    """How many parts of the path are in the file."""
+    """How many parts of the path the file has."""
     for depth, part in enumerate(path):
         if isinstance(part, int) and isinstance(data, dict):
             continue
@@ -94,7 +95,7 @@ def _depth(data: Any, path: Path) -> int:
 
 
 def _path(data: Any, loc: Sequence[str | int]) -> Path:
-    """The place as it is in the file: shorthands have nothing below them, and one table may stand for a list."""
+    """The path as the file has it: a shorthand has nothing below it, and one table may stand for a list."""
     path: list[str | int] = []
     node = data
     for part in loc:
@@ -107,18 +108,18 @@ def _path(data: Any, loc: Sequence[str | int]) -> Path:
     return tuple(path)
 
 
-def _follows(home: Path, fault: Fault, broken: list[Path]) -> bool:
-    """Whether something is broken where the fault was found: in the table that lacks a key, or beside a value."""
-    table = home if fault.on_key else home[:-1]
-    looked_at = (home[: max(3, len(table))], *fault.also)
+def _follows(wrong: Unplaced, broken: list[Path]) -> bool:
+    """Whether the complaint may only follow from an invalid value: one in the same table, or one in `also`."""
+    table = wrong.path if wrong.on_key else wrong.path[:-1]
+    looked_at = (wrong.path[: max(3, len(table))], *wrong.also)
     return any(one[: len(other)] == other[: len(one)] for one in looked_at for other in broken)
 
 
 def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
-    """The file without its wrong parts, with stand-ins for what must be there.
+    """The file without its invalid parts, with stand-ins for missing keys.
 
-    What is taken out may have been needed where it was, and then that is taken out as well. Every round takes out a
-    key or puts in a right one, so it ends.
+    A removed part may have been required, so what then becomes invalid is removed too. Every round removes a key or
+    adds a valid one, so this ends.
     """
     rest = deepcopy(data)
     while errors:
@@ -129,12 +130,12 @@ def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
 
 
 def _mend(rest: dict[str, Any], path: Path, *, missing: bool) -> None:
-    """Take out the value at `path`, with the list or the table it must be in; or put a stand-in there."""
+    """Remove the value at `path`, with the list or table that requires it; or put a stand-in there."""
     stand_in = _STAND_INS.get(str(path[-1])) if missing else None
     if missing and stand_in is None:
         path = path[:-1]
     while isinstance(path[-1], int):
-        # Without one of its items the others would have other places: the list goes as a whole.
+        # Removing one item would shift the others, so the whole list goes.
         path = path[:-1]
     *around, last = path
     node: Any = rest

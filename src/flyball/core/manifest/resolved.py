@@ -1,4 +1,4 @@
-"""What does the file come to? Every field with its value, as numbers and with units."""
+"""The resolved file: every field with its value, as a number and with its unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import units
 
 
 def resolved(app: Application) -> dict[str, Any]:
-    """Every field as plain data. Seconds, bytes and percentages stay numbers; `text` beside them says them in words.
+    """Every field as plain data; a number with a unit also has a `text`.
 
     A field such as `interval_s` becomes `{"value": 5.0, "text": "5s"}`.
     """
@@ -38,7 +38,7 @@ def _field(owner: Any, name: str) -> Any:
 
 
 def with_unit(owner: Any, name: str) -> str | None:
-    """The value of the field `name` with its unit, such as `90d`, where its name or its metric gives it one."""
+    """The value of the field `name` with its unit, such as `90d`; None if neither name nor metric implies a unit."""
     value = getattr(owner, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

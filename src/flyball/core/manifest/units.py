@@ -1,7 +1,7 @@
-"""How are "30s", "512MB", "1%" and "cpu > 50%" read and written?
+"""How "30s", "512MB", "1%" and "cpu > 50%" are read and written.
 
-Every value of the file carries its unit in the text, as in AWS's own examples; one number, one unit, no sums.
-Sizes are binary, as AWS counts them for memory: "512MB" is 512 x 1024 x 1024 bytes.
+Every value in the file has its unit in the text: one number, one unit, no sums.
+Sizes are binary, as AWS counts memory: "512MB" is 512 x 1024 x 1024 bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LATENCIES = (Metric.P50, Metric.P95, Metric.P99)
 
 
 class NotAUnit(ValueError):
-    """The text is not written as this kind of value is written."""
+    """The text is not a value of this kind."""
 
 
 def duration(text: str) -> float:
@@ -74,7 +74,7 @@ def condition(text: str) -> tuple[Metric, Comparison, float]:
 
 
 def threshold(metric: Metric, text: str) -> float:
-    """A value of `metric` in its own unit: percent, ms, or requests per instance and minute. Raises NotAUnit."""
+    """A value in the unit of `metric`: percent, ms, or requests per instance and minute. Raises NotAUnit."""
     if metric in _LATENCIES:
         return duration(text) * 1000.0
     if metric is Metric.REQUESTS:
@@ -105,7 +105,7 @@ def size_text(count: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number without a needless ".0"; never in exponent form."""
+    """A number without a trailing ".0", never in exponent form."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
@@ -117,7 +117,7 @@ def threshold_text(metric: Metric, value: float) -> str:
 
 
 def value_text(value: object) -> str:
-    """A value of the file as a reader would name it in a sentence."""
+    """A value of the file, as a sentence shows it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in plain words, and what the reader may have meant."""
+"""Pydantic's errors as plain sentences, with a guess at what was meant."""
 
 from __future__ import annotations
 
@@ -31,36 +31,21 @@ _WORDS = {
     "too_short": "must have at least {min_length} entry",
     "too_long": "must have at most {max_length} entries",
 }
-_PATTERNS = {
-    r"^[a-z][a-z0-9-]{0,30}$": "must be a name of small letters, digits and -, at most 31 long, starting with a letter",
-    r"^/[^\s#]{0,127}$": "must start with / and have no spaces",
-    r"^[^\n\x00]*[^\s\x00][^\n\x00]*$": "must be one line and not empty",
-    r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$": "must be an AWS region such as eu-north-1",
-    r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$": "must be a machine type such as t3.micro",
-    r"^[A-Za-z_][A-Za-z0-9_]{0,200}$": "must be a variable name of letters, digits and _",
-    r"^[A-Za-z_][A-Za-z0-9_]{0,62}$": "must be a name of letters, digits and _",
-    r"^(/|https?://)[^\s]{0,2047}$": "must be a path or a URL",
-    r"^https?://[^\s]+$": "must be a URL such as http://127.0.0.1:4318",
-    r"^[^@\s]+@[^@\s]+\.[^@\s]+$": "must be an email address",
-}
 
 
 def sentence(error: ErrorDetails) -> str:
-    """One mistake in words, with the value that was found."""
+    """One error as a sentence, with the value found."""
     kind, context, found = error["type"], error.get("ctx", {}), units.value_text(error["input"])
     if kind == "value_error":
         return str(context["error"])
     if kind == "missing":
         return f"`{error['loc'][-1]}` is missing"
-    if kind == "string_pattern_mismatch":
-        pattern = str(context["pattern"])
-        return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, found {found}"
     limits = {name: units.number_text(held) if isinstance(held, float) else held for name, held in context.items()}
     return f"{_WORDS.get(kind, error['msg']).format(**limits)}, found {found}"
 
 
 def meant(error: ErrorDetails) -> str:
-    """The hint where what was found is nearly one of the words allowed there, else ""."""
+    """A hint if the value is close to an allowed word, else ""."""
     if error["type"] != "enum" or not isinstance(error["input"], str):
         return ""
     allowed = re.findall("'([^']+)'", error["ctx"]["expected"])
@@ -78,7 +63,7 @@ def unknown_key(table: type[Table], key: str) -> tuple[str, str]:
 
 
 def table_at(path: tuple[str | int, ...]) -> type[Table]:
-    """The table type that stands at a path of the file."""
+    """The type of the table at a path of the file."""
     table: type[Table] = FileTable
     name_follows = False
     for part in path:

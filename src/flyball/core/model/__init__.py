@@ -1,4 +1,4 @@
-"""What the user wants, as frozen values. Durations are seconds, sizes bytes, cpu cores, percentages 0 to 100."""
+"""What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
 from .application import Application, Observe, Pipeline, Service, Size
 from .health import HealthCheck

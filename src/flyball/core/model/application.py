@@ -1,4 +1,4 @@
-"""What the user wants: everything in one file, resolved, with every default filled in."""
+"""The whole file, resolved, with every default filled in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .stores import Store
 class Size:
     """What one instance reserves: `cpu` in cores, memory in bytes.
 
-    `burst` lets an instance save unused share for one period of the scheduler.
+    `burst` lets an instance save unused CPU time for one scheduler period.
     """
 
     cpu: float = 0.25
@@ -28,9 +28,8 @@ class Size:
 class Service:
     """A named group of identical instances.
 
-    `build`, `test` and `run` are command lines; `source` is relative to the file.
-
-    `environment` holds the file's own variables, sorted by name; PORT and the stores' URLs are added at launch.
+    `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
+    variables, sorted by name; PORT and the stores' URLs are added at launch.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Service:
 class Pipeline:
     """`git push flyball <branch>` builds, tests and rolls out.
 
-    `connection_arn` and `repository`: the source on AWS where it is not CodeCommit.
+    `connection_arn` and `repository` are the source on AWS, if it is not CodeCommit.
     """
 
     branch: str = "main"
@@ -63,7 +62,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observe:
-    """Where traces go (an OTLP endpoint); None: nowhere. Logs on AWS are kept `log_retention_days`."""
+    """Traces go to the OTLP endpoint `otlp`, if any. AWS keeps logs for `log_retention_days`."""
 
     otlp: str | None = None
     log_retention_days: int = 30
@@ -71,7 +70,7 @@ class Observe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """The whole file. Services and stores are in its order; names are unique. `zones` are labels such as "a", "b"."""
+    """The whole file. Services and stores are in file order; names are unique. `zones` are labels such as "a", "b"."""
 
     name: str
     services: tuple[Service, ...]
@@ -83,15 +82,9 @@ class Application:
     aws: Aws | None = None
 
     def service(self, name: str) -> Service:
-        """The service of that name. Raises KeyError when there is none."""
-        for service in self.services:
-            if service.name == name:
-                return service
-        raise KeyError(name)
+        """The service with that name. Raises KeyError if there is none."""
+        return {service.name: service for service in self.services}[name]
 
     def store(self, name: str) -> Store:
-        """The store of that name. Raises KeyError when there is none."""
-        for store in self.stores:
-            if store.name == name:
-                return store
-        raise KeyError(name)
+        """The store with that name. Raises KeyError if there is none."""
+        return {store.name: store for store in self.stores}[name]

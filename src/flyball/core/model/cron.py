@@ -1,7 +1,9 @@
-"""Which minutes does a schedule of five cron fields name? minute, hour, day of the month, month, day of the week.
+"""The minutes of a schedule with five cron fields: minute, hour, day of the month, month, day of the week.
 
-Each field is `*`, numbers, names (JAN, MON, of any case), ranges `a-b`, steps `/n`, or a list of these; `a/n` goes on
-to the field's end. Sunday is 0 or 7. When both days are restricted either may match, as in every cron.
+Each field is `*`, numbers, names (JAN, MON, in any case), ranges `a-b`, steps `/n`, or a list of these; `a/n` runs to
+the end of the field. Sunday is 0 or 7. If both day fields are restricted, either may match, as in every cron.
+Not a library: cronsim and croniter also accept what AWS refuses (seconds, `L`, `#`) and do not say which value is out
+of which range; guarding against both takes more code than this.
 
 AWS: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-scheduled-scaling.html
 """
@@ -28,7 +30,7 @@ _PART = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cron:
-    """The values of each field that match; `weekdays` count from Sunday, 0 to 6."""
+    """The matching values of each field; `weekdays` are 0 to 6 from Sunday."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -37,7 +39,7 @@ class Cron:
     weekdays: frozenset[int]
 
     def matches(self, time: datetime) -> bool:
-        """Whether the minute of `time`, as its own zone tells it, is one of the schedule's."""
+        """Whether the schedule includes the minute of `time`, in its own time zone."""
         if time.minute not in self.minutes or time.hour not in self.hours or time.month not in self.months:
             return False
         in_days, in_week = time.day in self.days, time.isoweekday() % 7 in self.weekdays
@@ -47,7 +49,7 @@ class Cron:
 
 
 def parse(text: str) -> Cron:
-    """The schedule that `text` writes. Raises ValueError with the field that is wrong."""
+    """Parse a schedule. Raises ValueError naming the wrong field."""
     written = text.split()
     if len(written) != len(_FIELDS):
         raise ValueError(f"must have five fields (minute hour day month weekday), found {text!r}")
@@ -69,7 +71,7 @@ def _values(field: str, name: str, low: int, high: int, names: tuple[str, ...]) 
 
 
 def _span(part: str, low: int, high: int, names: tuple[str, ...]) -> range:
-    """The values of one part of a list; none when it is wrong."""
+    """The values of one part of a list; empty when it is invalid."""
     found = _PART.fullmatch(part)
     if found is None:
         return range(0)
@@ -86,5 +88,5 @@ def _span(part: str, low: int, high: int, names: tuple[str, ...]) -> range:
 def _number(text: str, low: int, names: tuple[str, ...]) -> int | None:
     if text.isdigit():
         return int(text)
-    # Names count from the field's lowest number: SUN is 0, JAN is 1.
+    # Names start at the field's lowest number: SUN is 0, JAN is 1.
     return names.index(text) + low if text in names else None

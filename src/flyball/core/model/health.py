@@ -1,10 +1,10 @@
 """When an instance may receive traffic: the target group's health check.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-A newly registered target needs one passed check; `healthy_threshold` counts for the return from unhealthy.
-AWS's defaults are 30 s / 5 s / 5 / 2 and status 200; here the interval is 5 s and two passed checks bring a target
-back, because a laptop's user waits for it, and every status from 200 to 299 passes. The timeout is 4 s: AWS refuses one
-that is not smaller than the interval.
+A new target needs one passed check; `healthy_threshold` applies to the return from unhealthy.
+AWS's defaults are 30 s / 5 s / 5 / 2 and status 200. Here the interval is 5 s and two passed checks bring a target
+back, because somebody is waiting for it, and any status from 200 to 299 passes. The timeout is 4 s, because AWS
+refuses one that is not below the interval.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """`grace_s` is AWS's health check grace period: time after launch when failing checks are forgiven."""
+    """`grace_s` is AWS's health check grace period: the time after launch when failing checks are ignored."""
 
     path: str = "/"
     interval_s: float = 5.0

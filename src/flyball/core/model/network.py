@@ -1,4 +1,4 @@
-"""The network boundary and the place on AWS. The seeds' VPC: 10.0.0.0/16, two zones, public and private subnets."""
+"""The network, and the place on AWS. The defaults are the seeds': 10.0.0.0/16, a subnet pair in each of two zones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import StrEnum
 
 
 class Compute(StrEnum):
-    """What runs instances on AWS: an Auto Scaling group of EC2 machines, or ECS on Fargate."""
+    """What runs instances on AWS: EC2 machines in an Auto Scaling group, or ECS on Fargate."""
 
     EC2 = "ec2"
     FARGATE = "fargate"
 
 
 class RegionRouting(StrEnum):
-    """How Route 53 chooses a region: the nearest one, or the first as long as it is healthy."""
+    """How Route 53 chooses a region: the nearest, or the first while it is healthy."""
 
     LATENCY = "latency"
     FAILOVER = "failover"
@@ -22,7 +22,7 @@ class RegionRouting(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Address ranges on AWS: subnets in the order of the zones."""
+    """Address ranges on AWS; subnets in zone order."""
 
     cidr: str = "10.0.0.0/16"
     public_subnets: tuple[str, ...] = ("10.0.0.0/24", "10.0.1.0/24")
@@ -31,10 +31,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
-    """Where and on what the application runs on AWS. `regions` beyond the first make a multi-region application.
+    """Where and on what the application runs on AWS. The first of `regions` is the primary one.
 
-    `domain` is a name in a hosted zone of the account; without TLS it is served over plain HTTP. `waf` puts AWS's
-    managed rules before the balancer, `trail` records every call to the account's API.
+    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
+    managed rules in front of the balancer, `trail` records every call to the account's API.
     """
 
     regions: tuple[str, ...]

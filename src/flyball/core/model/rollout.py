@@ -1,7 +1,7 @@
-"""How a new release replaces the old one. Words and rounding are those of ECS deployments.
+"""How a new release replaces the old one. Terms and rounding are those of ECS deployments.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-Circuit breaker and rollback are off by default on AWS and on here; the AWS driver writes every value explicitly.
+Circuit breaker and rollback are on by default here, off on AWS; templates have every value written out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Strategy(StrEnum):
 
 
 class ThresholdType(StrEnum):
-    """ECS's ways to count failures: a number, a share of desired within 3 to 200, a share without bounds."""
+    """How ECS limits failures: a number, a share of desired kept within 3 to 200, or an unbounded share."""
 
     COUNT = "COUNT"
     BOUNDED_PERCENT = "BOUNDED_PERCENT"
@@ -32,7 +32,7 @@ class ThresholdType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """Fails a rollout after too many failed instances: BOUNDED_PERCENT 50 is clamp(ceil(0.5 x desired), 3, 200)."""
+    """Fails a rollout after too many failed instances: BOUNDED_PERCENT 50 is ceil(0.5 x desired), within 3 to 200."""
 
     threshold_type: ThresholdType = ThresholdType.BOUNDED_PERCENT
     value: int = 50
@@ -41,7 +41,7 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutAlarm:
-    """Takes a rollout back when `metric` breaches for `duration_s` while it runs or bakes."""
+    """Rolls back a rollout when `metric` breaches for `duration_s` while it runs or bakes."""
 
     metric: Metric
     comparison: Comparison = Comparison.ABOVE
@@ -51,11 +51,11 @@ class RolloutAlarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """The rules of a rollout and of stopping an instance. Percentages are of the desired capacity.
+    """How to roll out a release and stop an instance. Percentages are of the desired capacity.
 
-    `deregistration_delay_s`: longest drain (AWS 300 s by default, the seeds' and our 30 s).
-    `stop_timeout_s`: from SIGTERM to SIGKILL. `step_percent` and `step_interval_s` serve canary
-    (share and bake of the canary) and linear (share and pause of each step).
+    `deregistration_delay_s` is the longest drain (300 s by default on AWS, 30 s in the seeds and here);
+    `stop_timeout_s` runs from SIGTERM to SIGKILL. `step_percent` and `step_interval_s` are the share and time of the
+    canary, or of each step of linear.
     """
 
     strategy: Strategy = Strategy.ROLLING

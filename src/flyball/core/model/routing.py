@@ -1,7 +1,7 @@
 """How a request finds its service: listener, routes, redirects, fixed responses, balancing.
 
-Mirrors an Application Load Balancer: a listener has rules in priority order, the lowest number is looked at first,
-the default comes last, the path is not rewritten.
+Mirrors an Application Load Balancer: a listener tries its rules by priority, the lowest number first and the default
+last, and does not rewrite the path.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html
 """
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class BalancingAlgorithm(StrEnum):
-    """How the next instance is chosen; the words are the target group attribute's."""
+    """How the next instance is chosen; the values are those of the target group attribute."""
 
     ROUND_ROBIN = "round_robin"
     LEAST_OUTSTANDING_REQUESTS = "least_outstanding_requests"
@@ -22,8 +22,8 @@ class BalancingAlgorithm(StrEnum):
 class Condition:
     """When a rule matches; absent parts match everything.
 
-    `path`: "/" matches all; "/api" matches "/api" and all below it; with `*` or `?` it is an AWS path pattern.
-    `host`: exact or with `*` and `?`, compared without case. `headers`: (name, pattern) pairs, all must match.
+    `path`: "/" matches all, "/api" matches itself and everything below; with `*` or `?` it is an AWS path pattern.
+    `host`: exact or with `*` and `?`, ignoring case. `headers`: (name, pattern) pairs, which must all match.
     """
 
     path: str = "/"
@@ -33,10 +33,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A listener rule that sends to this service. Two services with equal conditions share it by `weight` (0 to 999).
+    """A listener rule for a service. Services with equal conditions share requests by `weight` (0 to 999).
 
-    `priority` 1 to 50000 as written in the file, or None: then it is ordered by how exact it is
-    (`rules.rules_in_order`).
+    `priority` is 1 to 50000, or None to rank the rule by how exact it is (`rules.rules_in_order`).
     """
 
     condition: Condition
@@ -46,7 +45,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """A rule that answers with a redirect. `location` may be a path or a full URL; `status` is 301 or 302."""
+    """A rule that redirects. `location` is a path or a full URL; `status` is 301 or 302."""
 
     condition: Condition
     location: str
@@ -56,7 +55,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedResponse:
-    """A rule that answers by itself. `status` 200 to 599, `body` at most 1024 bytes (as on AWS)."""
+    """A rule with a fixed answer: `status` 200 to 599, `body` at most 1024 bytes, as on AWS."""
 
     condition: Condition
     status: int
@@ -67,14 +66,14 @@ class FixedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stickiness:
-    """Keep a visitor on one instance with a cookie. AWS's cookie is `AWSALB`, 1 to 604800 s."""
+    """Keeps a visitor on one instance with a cookie, `AWSALB` as on AWS, for 1 to 604800 s."""
 
     duration_s: float = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancing:
-    """How a target group spreads requests. Slow start 30 to 900 s on AWS, any length here; 0 is off."""
+    """How a target group spreads requests. Slow start is 30 to 900 s on AWS, any length here; 0 is off."""
 
     algorithm: BalancingAlgorithm = BalancingAlgorithm.ROUND_ROBIN
     slow_start_s: float = 0.0
@@ -83,7 +82,7 @@ class Balancing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """HTTPS (and HTTP/2) at the listener. Both paths absent: a self-made certificate here, ACM on AWS."""
+    """HTTPS and HTTP/2 at the listener. Without paths: a self-signed certificate here, one from ACM on AWS."""
 
     certificate: str | None = None
     private_key: str | None = None
@@ -92,7 +91,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Requests one client address may send. More are answered 429 here, 403 by AWS WAF."""
+    """How many requests one client address may send. More get a 429 here, a 403 from AWS WAF."""
 
     requests: int
     per_s: float

@@ -1,11 +1,11 @@
-"""In which order are the listener's rules looked at, and what does each do?
+"""The listener's rules in the order they are tried, and what each does.
 
-A rule with a priority comes before every rule without one, the lowest number first. Rules without a number follow,
-the more exact first: an exact host before a wildcard host before none, then the longer path, a plain path before a
-pattern of the same length, more headers before fewer, then as written. Routes with equal conditions and equal
-priority are one rule that shares its requests by weight. The default (answer 404) comes last and is not listed.
+Rules with a priority come first, lowest number first. The rest follow, most exact first: an exact host, a wildcard
+host, no host; then the longer path, a plain path before a pattern of the same length, more headers before fewer, file
+order. Routes with equal conditions and equal priority are one rule, which splits its requests by weight. The default,
+a 404, comes last and is not listed.
 
-Mirrors an Application Load Balancer, which demands a number on every rule:
+Mirrors an Application Load Balancer, which requires a priority on every rule:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html#listener-rules
 """
 
@@ -19,19 +19,19 @@ from .routing import Condition, FixedResponse, Redirect
 WILDCARDS = frozenset("*?")
 SPACING = 100
 HIGHEST = 50_000
-"""The highest number a listener rule can have on AWS."""
+"""The highest priority a listener rule can have on AWS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
-    """Send the request to one of `services`: (name, weight) pairs as written in the file. All weights 0: nobody."""
+    """Sends the request to one of `services`, (name, weight) pairs in file order; to none if all weights are 0."""
 
     services: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One listener rule. `priority` is the number in the file, or the next hundred: others fit in between."""
+    """One listener rule. `priority` is the file's, or the next multiple of 100, which leaves room in between."""
 
     priority: int
     condition: Condition
@@ -39,10 +39,10 @@ class Rule:
 
 
 def rules_in_order(app: Application) -> tuple[Rule, ...]:
-    """All rules of the listener, in the order in which they are looked at; their priorities are distinct and rise.
+    """All listener rules in the order they are tried, with distinct, rising priorities.
 
-    Two rules with one number but different conditions are a mistake in the file; here they stay in the order written
-    and the second gets the next free number.
+    The file may not give one priority to two conditions; here such rules keep their order and the second gets the next
+    free number.
     """
     written = [*_forwards(app), *_answers(app)]
     numbered = sorted((rule for rule in written if rule[0] is not None), key=lambda rule: rule[0] or 0)
@@ -86,7 +86,7 @@ def _answers(app: Application) -> list[_Written]:
 
 
 def _canonical(condition: Condition) -> Condition:
-    """Equal conditions become equal values: `/api/` means `/api`, hosts and header names have no case."""
+    """Makes equivalent conditions equal: `/api/` is `/api`; hosts and header names ignore case."""
     path = condition.path if is_pattern(condition.path) else condition.path.rstrip("/") or "/"
     host = None if condition.host is None else condition.host.lower()
     headers = tuple(sorted((name.lower(), pattern) for name, pattern in condition.headers))
@@ -94,7 +94,7 @@ def _canonical(condition: Condition) -> Condition:
 
 
 def _inexactness(condition: Condition) -> tuple[int, int, int, bool, int]:
-    """Sorts the more exact condition first."""
+    """A sort key that puts the more exact condition first."""
     host = condition.host
     kind_of_host = 2 if host is None else int(is_pattern(host))
     return (

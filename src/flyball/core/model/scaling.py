@@ -1,7 +1,6 @@
 """How many instances a service should have, and when that changes: the nouns of scaling.
 
-Words and defaults are those of EC2 Auto Scaling and Application Auto Scaling; what they mean is in
-`core/control/scaling`.
+Terms and defaults are those of EC2 Auto Scaling and Application Auto Scaling; `core/control/scaling` has the behaviour.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from enum import StrEnum
 
 
 class Metric(StrEnum):
-    """What can be measured of a service. Units: percent, except requests (per instance and minute) and latency (ms)."""
+    """A service's metrics, in percent, except requests (per instance and minute) and latencies (ms)."""
 
     CPU = "cpu"
     MEMORY = "memory"
@@ -23,14 +22,14 @@ class Metric(StrEnum):
 
 
 class ScalingShape(StrEnum):
-    """Whose target tracking is followed: an Auto Scaling group's or ECS's (Application Auto Scaling)."""
+    """Whose target tracking applies: an Auto Scaling group's, or ECS's (Application Auto Scaling)."""
 
     ASG = "asg"
     ECS = "ecs"
 
 
 class AdjustmentType(StrEnum):
-    """AWS's words for what a step does to the capacity."""
+    """AWS's names for what a step does to the capacity."""
 
     CHANGE_IN_CAPACITY = "ChangeInCapacity"
     EXACT_CAPACITY = "ExactCapacity"
@@ -38,7 +37,7 @@ class AdjustmentType(StrEnum):
 
 
 class Comparison(StrEnum):
-    """How a metric is held against a threshold."""
+    """How a metric is compared with a threshold."""
 
     ABOVE = ">"
     AT_LEAST = ">="
@@ -47,13 +46,13 @@ class Comparison(StrEnum):
 
     @property
     def upward(self) -> bool:
-        """Whether it breaches above its threshold: such a rule scales out, the others scale in."""
+        """Whether it breaches above the threshold; such a rule scales out, the others scale in."""
         return self in (Comparison.ABOVE, Comparison.AT_LEAST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """Bounds in instances; `desired` is the first wish (None: `min`)."""
+    """Bounds in instances; `desired` is the first desired capacity, `min` if None."""
 
     min: int = 1
     max: int = 1
@@ -67,7 +66,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTracking:
-    """Keep the average of `metric` at `target_value` (percent; for requests: per instance and minute)."""
+    """Keeps the average of `metric` at `target_value`: percent, or requests per instance and minute."""
 
     metric: Metric
     target_value: float
@@ -87,8 +86,8 @@ class StepAdjustment:
 class StepScaling:
     """An alarm (`metric` `comparison` `threshold` for `duration_s`) and what to do while it is in alarm.
 
-    The alarm has ceil(duration_s / period_s) datapoints, all of which must breach.
-    `cooldown_s` None means the service's default for that direction.
+    All of its ceil(duration_s / period_s) datapoints must breach. If `cooldown_s` is None, the service's cooldown for
+    that direction applies.
     """
 
     metric: Metric
@@ -103,7 +102,7 @@ class StepScaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledAction:
-    """At a time, set any of min, max and desired. `cron` has five fields, or `at` is seconds since the epoch."""
+    """Sets any of min, max and desired: on `cron`, five fields, or once `at` seconds since the epoch."""
 
     cron: str | None = None
     at: float | None = None
@@ -115,7 +114,7 @@ class ScheduledAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictiveScaling:
-    """AWS's predictive scaling: hourly forecast, only scales out, `buffer_s` before the hour."""
+    """AWS's predictive scaling: an hourly forecast that only scales out, `buffer_s` before the hour."""
 
     metric: Metric
     target_value: float
@@ -125,10 +124,10 @@ class PredictiveScaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """All that decides the capacity of one service.
+    """Everything that decides a service's capacity.
 
-    `period_s` is the length of one metric datapoint: 1 s here by default, 60 s (ECS also 20 s) on AWS.
-    Cooldowns and warm-up that are None follow AWS's 300 s as five datapoints of 60 s: 5 x `period_s`.
+    `period_s` is the length of one metric datapoint: 1 s here by default, 60 s on AWS (on ECS also 20 s).
+    Cooldowns and warm-up default to five datapoints, 5 x `period_s`, as AWS's 300 s are five of 60 s.
     """
 
     target_tracking: tuple[TargetTracking, ...] = ()
@@ -144,5 +143,5 @@ class Scaling:
 
     @property
     def default_cooldown_s(self) -> float:
-        """AWS's 300 s, scaled from its 60 s datapoints to ours."""
+        """AWS's 300 s, scaled from 60 s datapoints to ours."""
         return 5.0 * self.period_s

@@ -1,4 +1,4 @@
-"""Data services an application needs. The app sees one URL per store, the same variable here and on AWS."""
+"""Data services. An application sees one URL per store, in the same variable here and on AWS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class StoreKind(StrEnum):
-    """table: SQLite here, DynamoDB there. redis: a real server, ElastiCache. bucket: a directory, S3."""
+    """table: SQLite here, DynamoDB on AWS. redis: a real server, ElastiCache. bucket: a directory, S3."""
 
     TABLE = "table"
     REDIS = "redis"
@@ -15,7 +15,7 @@ class StoreKind(StrEnum):
 
 
 class KeyType(StrEnum):
-    """Types a table key can have (DynamoDB's S and N)."""
+    """The types of a table key: DynamoDB's S and N."""
 
     STRING = "string"
     NUMBER = "number"
@@ -23,22 +23,22 @@ class KeyType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyField:
-    """One part of a table's key: first the partition key, then the optional sort key."""
+    """One part of a table's key: the partition key, or the optional sort key after it."""
 
     name: str
     type: KeyType = KeyType.STRING
 
 
 def variable(store: str) -> str:
-    """Name of the environment variable that carries a store's URL."""
+    """The name of the environment variable with a store's URL."""
     return store.upper().replace("-", "_") + "_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """`key` and `ttl` are for tables only. `ttl` names the attribute that says when a row is gone (seconds since 1970).
+    """A data service. Tables have `key` and `ttl`, the attribute with a row's expiry in seconds since 1970.
 
-    `replicas` (redis on AWS) beside the primary; `archive_after_s` (bucket) to Glacier.
+    On AWS, redis has `replicas` beside its primary, and a bucket's objects move to Glacier after `archive_after_s`.
     """
 
     name: str
@@ -50,5 +50,5 @@ class Store:
 
     @property
     def variable(self) -> str:
-        """Name of the environment variable that carries the store's URL, such as `MESSAGES_URL`."""
+        """The name of the environment variable with the store's URL, such as `MESSAGES_URL`."""
         return variable(self.name)

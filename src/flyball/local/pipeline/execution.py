@@ -233,7 +233,7 @@ class Execution:
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await news.wait()
                 for name in awaited.keys() - {service.name for service in self._plane.app.services}:
-                    awaited[name] = replace(awaited[name], verdict="the file has it no more")
+                    awaited[name] = replace(awaited[name], verdict="the file no longer has it")
         finally:
             self._plane.listeners.discard(listener)
         return awaited

@@ -1,30 +1,27 @@
-"""What each table allows, but all of them together do not: the rules across the file.
+"""Rules across tables: what each table allows on its own, but not together.
 
-AWS, its linters and its mocks let most of these through and fail much later, or not at all.
+AWS, its linters and its mocks accept most of these and fail much later, or never.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from flyball.core.manifest.complaints import Unplaced
 from flyball.core.manifest.schema import FileTable
 
-from .fault import Fault
-from .places_on_aws import aws_faults
-from .routes import route_faults
-from .scaling import scaling_faults
-from .services import service_faults
-from .stores import store_faults
+from .aws import aws_complaints
+from .routes import route_complaints
+from .scaling import scaling_complaints
+from .services import service_complaints
+from .stores import store_complaints
 
 
-def faults(file: FileTable, timezones: Collection[str] | None) -> Iterator[Fault]:
-    """Every fault of a file whose tables are each valid. Without `timezones` no time zone is called unknown."""
+def complaints_across(file: FileTable, timezones: Collection[str] | None) -> Iterator[Unplaced]:
+    """Everything wrong with a file whose tables are each valid. Without `timezones`, any time zone is accepted."""
     for name, service in file.merged().items():
-        yield from service_faults(name, service, file)
-        yield from scaling_faults(name, service, timezones)
-    yield from route_faults(file)
-    yield from store_faults(file)
-    yield from aws_faults(file)
-
-
-__all__ = ["Fault", "faults"]
+        yield from service_complaints(name, service, file)
+        yield from scaling_complaints(name, service, timezones)
+    yield from route_complaints(file)
+    yield from store_complaints(file)
+    yield from aws_complaints(file)

@@ -1,14 +1,13 @@
-"""Rules of the listener: which of two rules would win must never be a guess."""
+"""Rules of the listener: it must always be clear which of two rules wins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import AnswerTable, FileTable, RouteTable
 from flyball.core.model import Condition
-
-from .fault import Fault, Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +19,8 @@ class _Rule:
     weight: int | None = None
 
 
-def route_faults(file: FileTable) -> Iterator[Fault]:
-    """The faults of all routes, in the order of the file."""
+def route_complaints(file: FileTable) -> Iterator[Unplaced]:
+    """Complaints about all routes, in file order."""
     rules = [*_routes(file), *_answers(file)]
     yield from _same_condition(rules)
     yield from _same_priority(rules)
@@ -29,7 +28,7 @@ def route_faults(file: FileTable) -> Iterator[Fault]:
         yield from _answer(("routes", index), answer)
     tls = file.listener.tls if file.listener else None
     if tls is not None and (tls.certificate is None) != (tls.key is None):
-        yield Fault(path=("listener", "tls"), message="certificate and key go together", on_key=True)
+        yield Unplaced(path=("listener", "tls"), message="certificate and key go together", on_key=True)
 
 
 def _routes(file: FileTable) -> Iterator[_Rule]:
@@ -47,7 +46,7 @@ def _rule(path: Path, owner: str, table: RouteTable | AnswerTable, weight: int |
     return _Rule(path=path, owner=owner, condition=table.condition(), priority=table.priority, weight=weight)
 
 
-def _same_condition(rules: list[_Rule]) -> Iterator[Fault]:
+def _same_condition(rules: list[_Rule]) -> Iterator[Unplaced]:
     groups: dict[Condition, list[_Rule]] = {}
     for rule in rules:
         groups.setdefault(rule.condition, []).append(rule)
@@ -55,47 +54,49 @@ def _same_condition(rules: list[_Rule]) -> Iterator[Fault]:
         first = group[0]
         for rule in group[1:]:
             if rule.owner == first.owner or not rule.owner or not first.owner:
-                yield Fault(
-                    path=rule.path, message=f"route `{condition.path}` is written twice", also=(first.path[:3],)
+                yield Unplaced(
+                    path=rule.path, message=f"route `{condition.path}` is given twice", also=(first.path[:3],)
                 )
             elif rule.weight is None or first.weight is None:
-                yield Fault(
+                yield Unplaced(
                     path=rule.path,
-                    message=f"route `{condition.path}` belongs to `{first.owner}` too",
-                    hint='to share it give both a weight: { path = "/", weight = 1 }',
+                    message=f"route `{condition.path}` also belongs to `{first.owner}`",
+                    hint='to share it, give both a weight: { path = "/", weight = 1 }',
                     also=(first.path[:3],),
                 )
             elif rule.priority != first.priority:
-                yield Fault(path=rule.path, message=f"shares a route with `{first.owner}` and must have its priority")
+                yield Unplaced(
+                    path=rule.path, message=f"shares a route with `{first.owner}`, so it must have the same priority"
+                )
         if len(group) > 1 and all(rule.weight == 0 for rule in group):
-            yield Fault(path=first.path, message="every service on this route has weight 0")
+            yield Unplaced(path=first.path, message="every service on this route has weight 0")
 
 
-def _same_priority(rules: list[_Rule]) -> Iterator[Fault]:
+def _same_priority(rules: list[_Rule]) -> Iterator[Unplaced]:
     seen: dict[int, _Rule] = {}
     for rule in rules:
         if rule.priority is None:
             continue
         other = seen.setdefault(rule.priority, rule)
         if other.condition != rule.condition:
-            yield Fault(
+            yield Unplaced(
                 path=(*rule.path, "priority"),
-                message=f"priority {rule.priority} is taken by route `{other.condition.path}`",
+                message=f"priority {rule.priority} is already used by route `{other.condition.path}`",
                 also=(other.path[:3],),
             )
 
 
-def _answer(path: Path, answer: AnswerTable) -> Iterator[Fault]:
+def _answer(path: Path, answer: AnswerTable) -> Iterator[Unplaced]:
     if answer.redirect is None:
         if answer.status is None:
-            yield Fault(path=path, message="needs `redirect` or `status`", on_key=True)
+            yield Unplaced(path=path, message="needs `redirect` or `status`", on_key=True)
         elif 300 <= answer.status <= 399:
-            yield Fault(path=(*path, "status"), message=f"{answer.status} needs `redirect`")
+            yield Unplaced(path=(*path, "status"), message=f"{answer.status} needs `redirect`")
         if len((answer.body or "").encode()) > 1024:
-            yield Fault(path=(*path, "body"), message="is longer than 1024 bytes")
+            yield Unplaced(path=(*path, "body"), message="is longer than 1024 bytes")
         return
     if answer.status not in {None, 301, 302}:
-        yield Fault(path=(*path, "status"), message=f"of a redirect must be 301 or 302, found {answer.status}")
+        yield Unplaced(path=(*path, "status"), message=f"of a redirect must be 301 or 302, found {answer.status}")
     for key in ("body", "content_type"):
         if getattr(answer, key) is not None:
-            yield Fault(path=(*path, key), message="does not go with `redirect`", on_key=True)
+            yield Unplaced(path=(*path, key), message="cannot be combined with `redirect`", on_key=True)

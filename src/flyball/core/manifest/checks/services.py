@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from flyball.core.manifest import units
+from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import FileTable, ServiceTable
 from flyball.core.model import BalancingAlgorithm, Strategy
 from flyball.core.model.stores import variable
 
-from .fault import Fault, Path
 
-
-def service_faults(name: str, service: ServiceTable, file: FileTable) -> Iterator[Fault]:
-    """The faults of one service."""
+def service_complaints(name: str, service: ServiceTable, file: FileTable) -> Iterator[Unplaced]:
+    """Complaints about one service."""
     at: Path = ("services", name)
     yield from _command(at, service)
     yield from _stores(at, service, file)
@@ -24,98 +23,98 @@ def service_faults(name: str, service: ServiceTable, file: FileTable) -> Iterato
     yield from _health(at, service)
     yield from _rollout(at, service)
     if service.slow_start and service.balancing is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
-        yield Fault(
+        yield Unplaced(
             path=(*at, "slow_start"),
-            message="slow start does not go with least_outstanding_requests, as on AWS",
+            message="slow start cannot be combined with least_outstanding_requests, as on AWS",
             hint='use balancing = "round_robin"',
             also=((*at, "balancing"),),
         )
 
 
-def _command(at: Path, service: ServiceTable) -> Iterator[Fault]:
+def _command(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     try:
         words = shlex.split(service.run)
     except ValueError as wrong:
-        yield Fault(
+        yield Unplaced(
             path=(*at, "run"), message=f"cannot be split into words: {str(wrong).lower()}", hint="balance the quotes"
         )
         return
     if not words or not words[0]:
-        yield Fault(path=(*at, "run"), message="names no program")
+        yield Unplaced(path=(*at, "run"), message="names no program")
 
 
-def _stores(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Fault]:
+def _stores(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Unplaced]:
     declared = file.stores or {}
     for index, store in enumerate(service.stores or []):
         path = (*at, "stores", index)
         if store not in declared:
             close = get_close_matches(store, declared, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"add [stores.{store}]"
-            yield Fault(path=path, message=f"store `{store}` is not declared", hint=hint, also=(("stores", store),))
+            yield Unplaced(path=path, message=f"store `{store}` is not declared", hint=hint, also=(("stores", store),))
         elif store in (service.stores or [])[:index]:
-            yield Fault(path=path, message=f"store `{store}` is named twice")
+            yield Unplaced(path=path, message=f"store `{store}` is listed twice")
 
 
-def _environment(at: Path, service: ServiceTable) -> Iterator[Fault]:
+def _environment(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     stores = {variable(store): store for store in service.stores or []}
     for name in service.env or {}:
         path = (*at, "env", name)
         if name == "PORT":
-            yield Fault(path=path, message="PORT is set by Flyball: every instance has its own", on_key=True)
+            yield Unplaced(path=path, message="Flyball sets PORT: every instance has its own", on_key=True)
         elif name in stores:
-            yield Fault(path=path, message=f"{name} is set by Flyball for store `{stores[name]}`", on_key=True)
+            yield Unplaced(path=path, message=f"Flyball sets {name} for store `{stores[name]}`", on_key=True)
 
 
-def _instances(at: Path, service: ServiceTable) -> Iterator[Fault]:
+def _instances(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     if service.instances is None:
         return
     bounds, path = service.instances.resolve(), (*at, "instances")
     if bounds.max < bounds.min:
-        yield Fault(path=(*path, "max"), message=f"{bounds.max} is below min {bounds.min}")
+        yield Unplaced(path=(*path, "max"), message=f"{bounds.max} is below min {bounds.min}")
     elif bounds.desired is not None and not bounds.min <= bounds.desired <= bounds.max:
-        yield Fault(
+        yield Unplaced(
             path=(*path, "start"), message=f"{bounds.desired} is not within min {bounds.min} and max {bounds.max}"
         )
 
 
-def _health(at: Path, service: ServiceTable) -> Iterator[Fault]:
+def _health(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     if service.health is None:
         return
     check, path = service.health.resolve(), (*at, "health")
     if check.timeout_s >= check.interval_s:
         timeout, interval = units.duration_text(check.timeout_s), units.duration_text(check.interval_s)
-        yield Fault(path=(*path, "timeout"), message=f"{timeout} must be shorter than every {interval}")
+        yield Unplaced(path=(*path, "timeout"), message=f"{timeout} must be shorter than every {interval}")
     if check.status_min > check.status_max:
-        yield Fault(path=(*path, "status", "max"), message=f"{check.status_max} is below min {check.status_min}")
+        yield Unplaced(path=(*path, "status", "max"), message=f"{check.status_max} is below min {check.status_min}")
 
 
-def _rollout(at: Path, service: ServiceTable) -> Iterator[Fault]:
+def _rollout(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     deploy, path = service.deploy, (*at, "deploy")
     if deploy is None:
         return
     rules = deploy.resolve(1.0)
     if rules.strategy is Strategy.ROLLING and rules.minimum_healthy_percent == rules.maximum_percent == 100:
-        yield Fault(
+        yield Unplaced(
             path=(*path, "maximum"),
-            message="with minimum_healthy 100% and maximum 100% no instance can be started or stopped: "
-            "a rollout would wait for ever",
+            message="with minimum_healthy 100% and maximum 100% a rollout can neither start nor stop an instance: "
+            "it would wait for ever",
             hint="raise maximum or lower minimum_healthy",
         )
     if rules.strategy is Strategy.BLUE_GREEN and rules.maximum_percent < 200:
-        yield Fault(
+        yield Unplaced(
             path=(*path, "maximum"),
-            message=f"{rules.maximum_percent}% leaves no room for a whole second set of instances beside the first",
+            message=f"{rules.maximum_percent}% leaves no room for a complete second set of instances",
             hint='blue_green needs "200%"',
         )
     rollback = deploy.rollback
     if rollback is not None and rollback.within is not None and deploy.bake not in {None, rollback.within}:
-        yield Fault(
+        yield Unplaced(
             path=(*path, "rollback", "within"),
-            message="is the same as `bake`, but has another value",
+            message="differs from `bake`, which means the same",
             also=((*path, "bake"),),
         )
     breaker = deploy.circuit_breaker
     if breaker is not None and breaker.bounded is not None and isinstance(breaker.failures, int):
-        yield Fault(
-            path=(*path, "circuit_breaker", "bounded"), message='is for a share such as "50%", not for a number'
+        yield Unplaced(
+            path=(*path, "circuit_breaker", "bounded"), message='only applies to a share such as "50%", not to a number'
         )

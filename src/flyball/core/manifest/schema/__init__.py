@@ -1,8 +1,8 @@
-"""The file's tables as types: they validate it, and the JSON Schema is made from them."""
+"""The file's tables as types, which validate the file and generate its JSON Schema."""
 
 from .aws import AwsTable, NetworkTable
 from .base import Table
-from .file import FileTable
+from .file import FileTable, json_schema
 from .routing import AnswerTable, RouteTable
 from .scaling import RuleTable, ScaleTable, ScheduleTable, StepTable, TargetsTable, adjustment
 from .services import DefaultsTable, ServiceTable
@@ -24,4 +24,5 @@ __all__ = [
     "Table",
     "TargetsTable",
     "adjustment",
+    "json_schema",
 ]

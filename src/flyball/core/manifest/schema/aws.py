@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from flyball.core.manifest import units
 from flyball.core.model import Aws, Compute, Network, RegionRouting
 
-from .base import Lax, Table, WholeShare, key
+from .base import Lax, Table, Text, WholeShare, key
 
 ZONES = ("a", "b", "c", "d", "e", "f")
 
 
 def _labels(value: Any) -> Any:
-    """3 as the first three labels; a list of labels as it is."""
+    """The first three labels for 3; a list of labels as it is."""
     if type(value) is int and 1 <= value <= len(ZONES):
         return list(ZONES[:value])
     if not isinstance(value, list):
@@ -56,13 +56,22 @@ Zones = Annotated[
     ),
 ]
 AddressRange = Annotated[str, AfterValidator(_range)]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$")]
+Region = Annotated[str, Text(r"^[a-z]{2}(-[a-z]+){1,3}-[0-9]$", "be an AWS region such as eu-north-1")]
+Machine = Annotated[str, Text(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "be a machine type such as t3.micro")]
+Domain = Annotated[
+    str,
+    Field(max_length=253),
+    Text(r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", "be a domain name in lower case such as shop.example.com"),
+]
+Email = Annotated[
+    str, Field(max_length=254), Text(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "be an email address such as ops@example.com")
+]
 
 
 class NetworkTable(Table):
     """Address ranges on AWS."""
 
-    cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are written", to="cidr")
+    cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are given", to="cidr")
     public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
     private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")
     model: ClassVar[type | None] = Network
@@ -78,9 +87,9 @@ class NetworkTable(Table):
 
 
 def subnets(cidr: str, zones: int, *, public: bool) -> list[str]:
-    """Ranges cut from the VPC's: of a /16 the seeds' 10.0.0.0/24, 10.0.1.0/24 and 10.0.100.0/24, 10.0.101.0/24.
+    """Subnets of the VPC's range. A /16 gives the seeds' 10.0.0.0/24, 10.0.1.0/24 and 10.0.100.0/24, 10.0.101.0/24.
 
-    Ranges smaller than a /20 are cut in 16 parts, of which the upper eight are private.
+    A range smaller than a /20 is divided into 16 parts, the upper eight private.
     """
     whole = ipaddress.IPv4Network(cidr)
     bits, private = (8, 100) if whole.prefixlen <= 20 else (4, 8)
@@ -97,24 +106,20 @@ class AwsTable(Table):
 
     region: Region | None = key('the region, such as "eu-north-1"')
     regions: Annotated[list[Region], Field(min_length=1)] | None = key(
-        "several regions, the first is the main one; needs `domain`"
+        "several regions, the first is the primary one; needs `domain`"
     )
     compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
-    machine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")] | None = key(
-        "type of the EC2 machines", to="machine"
-    )
-    domain: Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)] | None = (
-        key("domain name served, with its zone in Route 53", to="domain")
-    )
+    machine: Machine | None = key("type of the EC2 machines", to="machine")
+    domain: Domain | None = key("domain name of the application, with a zone in Route 53", to="domain")
     spot: WholeShare | None = key("share of instances on spot capacity", to="spot_percent")
     budget: Annotated[float, Field(gt=0, le=1e9)] | None = key(
-        "US dollars per month; a budget alarm on AWS", to="monthly_budget_usd"
+        "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)] | None = key(
-        "who gets alarms", to="alarm_email"
+    email: Email | None = key("who gets alarms", to="alarm_email")
+    routing: Annotated[RegionRouting, Lax] | None = key(
+        "how visitors are directed to one of several regions", to="routing"
     )
-    routing: Annotated[RegionRouting, Lax] | None = key("how visitors find one of several regions", to="routing")
-    waf: bool | None = key("AWS's managed firewall rules before the balancer", to="waf")
+    waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")

@@ -1,7 +1,7 @@
-"""What a table of the file is made of: kinds of values, keys with a description, shorthands.
+"""What the file's tables are made of: kinds of values, keys with descriptions, shorthands.
 
-A key is absent when it is not written; what then holds is the default of the model's field it goes `to`.
-Unknown keys and values of another type are refused: TOML's own types are enough, nothing is guessed.
+For a missing key, the default of the model's field that it goes `to` applies.
+Unknown keys and values of the wrong type are refused; nothing is converted or guessed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
     model_validator,
 )
@@ -24,13 +26,10 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from flyball.core.manifest import units
 
-NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
-VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shorthand:
-    """A value that may stand for a whole table: its types, how it is said, how it is written out, its JSON Schema."""
+    """A value that may replace a whole table: its types, its name in a sentence, its table, its JSON Schema."""
 
     kinds: tuple[type, ...]
     says: str
@@ -46,7 +45,7 @@ def switch(says: str = "true or false") -> Shorthand:
 
 
 def _polish(schema: dict[str, Any], cls: type[Any]) -> None:
-    """Leave out what TOML does not know (null), show the model's defaults, allow the shorthand."""
+    """Remove null, which TOML does not have; show the model's defaults; allow the shorthand."""
     schema.pop("title", None)
     for held in schema.get("properties", {}).values():
         held.pop("title", None)
@@ -81,7 +80,7 @@ def _default_text(default: Any, held: dict[str, Any]) -> Any:
 
 
 class Table(BaseModel):
-    """A table of the file. `model` is the value it becomes; `unsuited` explains keys that must not exist."""
+    """A table of the file. `model` is the value it becomes; `unsuited` explains why some keys do not exist."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -108,7 +107,7 @@ class Table(BaseModel):
 
     @classmethod
     def default_of(cls, to: str | None) -> Any:
-        """The default of the model's field `to`, where it is a plain value and no table."""
+        """The default of the model's field `to`, if it is a plain value."""
         if to is None or cls.model is None:
             return None
         held = next(field for field in fields(cls.model) if field.name == to)
@@ -117,7 +116,7 @@ class Table(BaseModel):
         return held.default
 
     def given(self) -> dict[str, Any]:
-        """The written keys that go straight to a field of the model, under that field's name."""
+        """The given keys that map directly to a field of the model, by that field's name."""
         return {
             str(extra["x-to"]): getattr(self, name)
             for name, field in type(self).model_fields.items()
@@ -131,7 +130,7 @@ TableT = TypeVar("TableT", bound=Table)
 
 
 def laid_over(own: TableT, shared: Table | None) -> TableT:
-    """`own` with the keys of `shared` that it does not have itself; tables are laid over one level deep."""
+    """`own`, with the keys it lacks taken from `shared`; tables are merged one level deep."""
     if shared is None:
         return own
     update: dict[str, Any] = {}
@@ -148,18 +147,18 @@ def laid_over(own: TableT, shared: Table | None) -> TableT:
 
 
 def key(description: str, *, to: str | None = None, alias: str | None = None, **limits: Any) -> Any:
-    """A key that may be left out; `to` names the model's field that it sets."""
+    """An optional key; `to` is the model's field that it sets."""
     extra: Any = None if to is None else {"x-to": to}
     return Field(default=None, description=description, alias=alias, json_schema_extra=extra, **limits)
 
 
 def required(description: str, **limits: Any) -> Any:
-    """A key that must be there."""
+    """A required key."""
     return Field(description=description, **limits)
 
 
 def between(low: float, high: float, text: Callable[[float], str]) -> AfterValidator:
-    """Refuses values outside low..high, shown as `text` writes them."""
+    """Refuses values outside low..high, which `text` formats for the message."""
 
     def check(value: Any) -> Any:
         if not low <= value <= high:
@@ -169,8 +168,27 @@ def between(low: float, high: float, text: Callable[[float], str]) -> AfterValid
     return AfterValidator(check)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that matches `pattern`. A user never sees the pattern, only the sentence of what the text `must`."""
+
+    pattern: str
+    must: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._match, {**handler(source), "pattern": self.pattern})
+
+    def _match(self, value: Any, matched: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return matched(value)
+        except ValidationError as wrong:
+            if wrong.errors()[0]["type"] != "string_pattern_mismatch":
+                raise
+            raise ValueError(f"must {self.must}, found {units.value_text(value)}") from None
+
+
 def text_of(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
-    """Reads a text with `read`; any other value is refused as not being `wanted`."""
+    """Reads a text with `read`; refuses any other value with "must be `wanted`"."""
 
     def convert(value: Any) -> Any:
         if not isinstance(value, str):
@@ -212,13 +230,21 @@ Percent = Annotated[float, BeforeValidator(_percentage), _percent_schema]
 Share = Annotated[Percent, between(0, 100, lambda value: f"{units.number_text(value)}%")]
 WholePercent = Annotated[float, BeforeValidator(_percentage), AfterValidator(_whole), _percent_schema]
 WholeShare = Annotated[WholePercent, between(0, 100, lambda value: f"{value}%")]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Line = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\n\x00]*[^\s\x00][^\n\x00]*$")]
+Name = Annotated[
+    str,
+    Text(
+        r"^[a-z][a-z0-9-]{0,30}$",
+        "be a name such as web-2: at most 31 lower-case letters, digits and hyphens, a letter first",
+    ),
+]
+Line = Annotated[
+    str, Field(min_length=1, max_length=4000), Text(r"^[^\n\x00]*[^\s\x00][^\n\x00]*$", "be one line and not blank")
+]
 Lax = Strict(strict=False)
 
 
 class OneOrMany:
-    """A list that may be written as its only table."""
+    """A list that may be written as its only item."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(self._many, handler(source))

@@ -47,7 +47,7 @@ def _failures(value: Any) -> Any:
 class CircuitBreakerTable(Table):
     """Fails a rollout after too many failed instances."""
 
-    enabled: bool | None = key("false switches it off; by default true")
+    enabled: bool | None = key("false turns it off; by default true")
     failures: (
         Annotated[
             int | str,
@@ -57,14 +57,14 @@ class CircuitBreakerTable(Table):
             ),
         ]
         | None
-    ) = key('failed instances that are too many: a number, or a share of desired; by default "50%"')
+    ) = key('how many failed instances fail the rollout: a number, or a share of desired; by default "50%"')
     bounded: bool | None = key("whether a share is kept within 3 to 200 instances; by default true")
-    reset_on_healthy: bool | None = key("whether a healthy instance starts the count anew", to="reset_on_healthy")
+    reset_on_healthy: bool | None = key("whether a healthy instance resets the count", to="reset_on_healthy")
     model: ClassVar[type | None] = CircuitBreaker
     shorthand: ClassVar[Shorthand | None] = switch()
 
     def resolve(self) -> CircuitBreaker | None:
-        """None when it is switched off."""
+        """None when it is off."""
         if self.enabled is False:
             return None
         found = self.given()
@@ -78,21 +78,21 @@ class CircuitBreakerTable(Table):
 
 
 class RollbackTable(Table):
-    """Taking a rollout back: when it fails, and when a metric gets worse."""
+    """Rolls back a rollout when it fails or a metric gets worse."""
 
-    enabled: bool | None = key("false: a failed rollout stays where it is; by default true")
+    enabled: bool | None = key("false: a failed rollout stays as it is; by default true")
     errors: Annotated[Percent, between(0, 100, _percent_text)] | None = key('share of failed requests, such as "1%"')
     p50: Latency | None = key('median latency, such as "100ms"')
     p95: Latency | None = key("latency of 95 of 100 requests")
     p99: Latency | None = key("latency of 99 of 100 requests")
-    cpu: Annotated[Percent, between(1, 1000, _percent_text)] | None = key("processor use in percent of the reservation")
+    cpu: Annotated[Percent, between(1, 1000, _percent_text)] | None = key("CPU use in percent of the reservation")
     memory: Annotated[Percent, between(1, 100, _percent_text)] | None = key("memory use in percent of the limit")
-    for_: Held | None = key("how long a metric must be above; by default three periods", alias="for")
-    within: Held | None = key("how long after the last instance it is still watched; the same as `bake`")
+    for_: Held | None = key("how long a metric must be above its limit; by default three periods", alias="for")
+    within: Held | None = key("how long to keep watching after the last instance; the same as `bake`")
     shorthand: ClassVar[Shorthand | None] = switch()
 
     def alarms(self, period_s: float) -> list[RolloutAlarm]:
-        """One alarm per metric, in the order of the keys above; none when it is switched off."""
+        """One alarm per metric, in the order of the keys above; none when it is off."""
         if self.enabled is False:
             return []
         duration_s = 3 * period_s if self.for_ is None else self.for_
@@ -109,7 +109,7 @@ class RollbackTable(Table):
 
 
 class AlarmTable(Table):
-    """An alarm that takes a rollout back."""
+    """An alarm that rolls back a rollout."""
 
     when: When = required('condition, such as "errors > 1%"')
     for_: Held | None = key("how long it must hold; by default three periods", alias="for")
@@ -130,27 +130,29 @@ class AlarmTable(Table):
 class DeployTable(Table):
     """How a new release replaces the old one. Percentages are of the desired capacity."""
 
-    strategy: Annotated[Strategy, Lax] | None = key("how instances or traffic move", to="strategy")
-    minimum_healthy: WholeShare | None = key("fewest healthy instances meanwhile", to="minimum_healthy_percent")
+    strategy: Annotated[Strategy, Lax] | None = key("how instances or traffic move to the new release", to="strategy")
+    minimum_healthy: WholeShare | None = key("fewest healthy instances during a rollout", to="minimum_healthy_percent")
     maximum: Annotated[WholePercent, between(100, 200, lambda value: f"{value}%")] | None = key(
-        "most instances meanwhile", to="maximum_percent"
+        "most instances during a rollout", to="maximum_percent"
     )
     circuit_breaker: CircuitBreakerTable | None = key("true, false, or a table")
     rollback: RollbackTable | None = key('true, false, or limits such as { errors = "1%", p95 = "500ms" }')
     alarms: list[AlarmTable] | None = key('further alarms: conditions such as "errors > 1%", or tables')
     bake: Held | None = key("how long alarms are watched after the last instance", to="bake_s")
     step: Annotated[Percent, between(1, 100, _percent_text)] | None = key(
-        "share of the traffic that a canary, or each step of linear, gets", to="step_percent"
+        "share of traffic for the canary, or for each step of linear", to="step_percent"
     )
-    every: Held | None = key("time of the canary, or of each step of linear", to="step_interval_s")
+    every: Held | None = key("duration of the canary, or of each step of linear", to="step_interval_s")
     drain: Annotated[Duration, span("0s", "1h")] | None = key(
-        "longest time for running requests to finish", to="deregistration_delay_s"
+        "how long running requests may take to finish", to="deregistration_delay_s"
     )
-    stop_timeout: Annotated[Duration, span("0s", "1h")] | None = key("from SIGTERM to SIGKILL", to="stop_timeout_s")
+    stop_timeout: Annotated[Duration, span("0s", "1h")] | None = key(
+        "time from SIGTERM to SIGKILL", to="stop_timeout_s"
+    )
     model: ClassVar[type | None] = Deployment
 
     def resolve(self, period_s: float) -> Deployment:
-        """The rules of a rollout; alarms of `rollback` come before those of `alarms`."""
+        """The deployment rules; alarms of `rollback` precede those of `alarms`."""
         found = self.given()
         if self.circuit_breaker is not None:
             found["circuit_breaker"] = self.circuit_breaker.resolve()

@@ -11,25 +11,41 @@ from flyball.core.manifest import units
 from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
-from .base import Duration, Name, Table, key, laid_over, required, span
+from .base import Duration, Name, Table, Text, key, laid_over, required, span
 from .routing import AnswerTable, ListenerTable
 from .services import DefaultsTable, ServiceTable
 from .stores import StoreTable
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+Branch = Annotated[
+    str, Text(r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$", "be a branch name such as main or feature/checkout")
+]
+Connection = Annotated[
+    str,
+    Text(
+        r"^arn:aws[a-z-]*:code(star-)?connections:.+$",
+        "be a connection's ARN such as arn:aws:codeconnections:eu-north-1:123456789012:connection/1a2b3c",
+    ),
+]
+Repository = Annotated[str, Text(r"^[A-Za-z0-9._/-]{1,100}$", "be a repository such as shop or owner/shop")]
 
 
 class PipelineTable(Table):
     """`git push flyball BRANCH` builds, tests and rolls out."""
 
-    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] | None = key(
-        "branch that is rolled out", to="branch"
+    branch: Branch | None = key("branch to roll out", to="branch")
+    connection: Connection | None = key(
+        "on AWS: ARN of a connection to a source other than CodeCommit", to="connection_arn"
     )
-    connection: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:code(star-)?connections:.+$")] | None = key(
-        "on AWS: ARN of a connection to another source than CodeCommit", to="connection_arn"
-    )
-    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = key(
+    repository: Repository | None = key(
         'on AWS: repository, such as "owner/name"; by default the application\'s name', to="repository"
     )
     model: ClassVar[type | None] = Pipeline
+
+
+_ENDPOINT = "be a URL such as http://127.0.0.1:4318"
 
 
 def _endpoint(value: str) -> str:
@@ -39,23 +55,24 @@ def _endpoint(value: str) -> str:
     except ValueError:  # a port beyond 65535
         usable = False
     if not usable:
-        raise ValueError(f"must be an address such as http://127.0.0.1:4318, found {units.value_text(value)}")
+        raise ValueError(f"must {_ENDPOINT}, found {units.value_text(value)}")
     return value
+
+
+Endpoint = Annotated[str, Text(r"^https?://[^\s]+$", _ENDPOINT), AfterValidator(_endpoint)]
 
 
 class ObserveTable(Table):
     """Where traces go, and how long logs are kept."""
 
-    otlp: Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_endpoint)] | None = key(
-        "OTLP endpoint for traces", to="otlp"
-    )
+    otlp: Endpoint | None = key("OTLP endpoint for traces", to="otlp")
     log_retention: Annotated[Duration, span("1d", "3653d")] | None = key(
         'on AWS: how long logs are kept, in whole days; by default "30d"'
     )
     model: ClassVar[type | None] = Observe
 
     def resolve(self) -> Observe:
-        """The values, days counted."""
+        """The values, with the retention in days."""
         found: dict[str, Any] = self.given()
         if self.log_retention is not None:
             found["log_retention_days"] = int(self.log_retention // 86400)
@@ -68,10 +85,10 @@ class FileTable(Table):
     name: Name = required("name of the application")
     services: Annotated[dict[Name, ServiceTable], Field(min_length=1)] = required("what runs: [services.NAME]")
     stores: dict[Name, StoreTable] | None = key("what it needs: [stores.NAME]")
-    defaults: DefaultsTable | None = key("what every service starts from")
+    defaults: DefaultsTable | None = key("keys shared by all services")
     listener: ListenerTable | None = key("where traffic enters")
     zones: Zones | None = key('availability zones: a number, or a list such as ["a", "b"]; by default 2')
-    routes: list[AnswerTable] | None = key("rules that answer by themselves: redirects and fixed responses")
+    routes: list[AnswerTable] | None = key("redirects and fixed responses")
     pipeline: PipelineTable | None = key("from push to rollout")
     observe: ObserveTable | None = key("traces and logs")
     network: NetworkTable | None = key("address ranges on AWS")
@@ -79,11 +96,11 @@ class FileTable(Table):
     model: ClassVar[type | None] = Application
 
     def merged(self) -> dict[str, ServiceTable]:
-        """The services, each laid over the defaults."""
+        """The services, with the defaults merged in."""
         return {name: laid_over(service, self.defaults) for name, service in self.services.items()}
 
     def resolve(self) -> Application:
-        """The model. The file has been checked: nothing here can fail."""
+        """The model. The file has been checked, so nothing here can fail."""
         zones = tuple(self.zones or (self.aws and self.aws.zones) or ZONES[:2])
         on_machines = self.aws is not None and self.aws.compute is Compute.EC2
         shape = ScalingShape.ASG if on_machines else ScalingShape.ECS
@@ -97,3 +114,8 @@ class FileTable(Table):
             observe=(self.observe or ObserveTable()).resolve(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
+
+
+def json_schema() -> dict[str, Any]:
+    """The file's JSON Schema (draft 2020-12), from the types that validate it."""
+    return {"$schema": DIALECT, "title": "flyball.toml", **FileTable.model_json_schema(mode="validation")}

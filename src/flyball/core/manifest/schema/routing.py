@@ -9,27 +9,41 @@ from pydantic import Field
 from flyball.core.manifest import units
 from flyball.core.model import Condition, FixedResponse, Listener, RateLimit, Redirect, Route, Tls
 
-from .base import Bytes, Duration, Shorthand, Table, key, required, span, switch
+from .base import Bytes, Duration, Shorthand, Table, Text, key, required, span, switch
 
 # An Application Load Balancer takes at most 128 characters in a path or host condition.
-UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]{0,127}$")]
-Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.*?-]{1,128}$")]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$")]
+PATH_PATTERN = r"^/[^\s#]{0,127}$"
+UrlPath = Annotated[str, Text(PATH_PATTERN, "be a path such as /api, without spaces or #")]
+Host = Annotated[str, Text(r"^[A-Za-z0-9.*?-]{1,128}$", "be a host name such as shop.example.com or *.example.com")]
+HeaderName = Annotated[
+    str, Text(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}$", "be a header name such as x-version, at most 40 characters long")
+]
+Location = Annotated[str, Text(r"^(/|https?://)[^\s]{0,2047}$", "be a path or URL such as https://example.com/new")]
+ContentType = Annotated[str, Text(r"^[a-z]+/[a-z0-9.+-]+$", "be a media type such as text/html")]
+Certificate = Annotated[
+    str,
+    Text(
+        r"^arn:aws[a-z-]*:acm:.+$",
+        "be a certificate's ARN such as arn:aws:acm:eu-north-1:123456789012:certificate/1a2b3c",
+    ),
+]
 HeaderPattern = Annotated[str, Field(min_length=1, max_length=128)]
 Priority = Annotated[int, Field(ge=1, le=50000)]
 
 
 class ConditionTable(Table):
-    """When a rule matches; all that is written must match."""
+    """When a rule matches; everything given must match."""
 
-    path: UrlPath | None = key('"/api" matches it and all below; with * or ? an AWS path pattern', to="path")
+    path: UrlPath | None = key(
+        '"/api" matches itself and everything below; with * or ? it is an AWS path pattern', to="path"
+    )
     host: Host | None = key('host name, exact or with * and ?, such as "*.example.com"')
     header: dict[HeaderName, HeaderPattern] | None = key('headers and their patterns: { x-version = "beta" }')
-    priority: Priority | None = key("1 to 50000, the lowest is looked at first; absent: the most exact rule first")
+    priority: Priority | None = key("1 to 50000, the lowest is tried first; by default the most exact rule comes first")
     model: ClassVar[type | None] = Condition
 
     def condition(self) -> Condition:
-        """The condition as the model has it: host and header names in lower case, headers sorted."""
+        """The model's condition: host and header names in lower case, headers sorted."""
         headers = {name.lower(): pattern for name, pattern in (self.header or {}).items()}
         host = None if self.host is None else self.host.lower()
         return Condition(path=self.path or "/", host=host, headers=tuple(sorted(headers.items())))
@@ -39,13 +53,13 @@ class RouteTable(ConditionTable):
     """What the balancer sends to this service."""
 
     weight: Annotated[int, Field(ge=0, le=999)] | None = key(
-        "share of the requests, 0 to 999, where services share a route; by default 1"
+        "share of requests, 0 to 999, when services share a route; by default 1"
     )
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(str,),
         says='a path such as "/api"',
         expand=lambda value: {"path": value},
-        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+        schema={"type": "string", "pattern": PATH_PATTERN},
     )
 
     def resolve(self) -> Route:
@@ -55,16 +69,12 @@ class RouteTable(ConditionTable):
 
 
 class AnswerTable(ConditionTable):
-    """A rule that answers by itself: `redirect`, or `status` with a `body`."""
+    """A rule with a fixed answer: `redirect`, or `status` with a `body`."""
 
-    redirect: Annotated[str, Field(pattern=r"^(/|https?://)[^\s]{0,2047}$")] | None = key(
-        "a path or URL to send the visitor to; `status` is then 301 or 302, by default 301"
-    )
+    redirect: Location | None = key("path or URL to redirect to; `status` is then 301 or 302, by default 301")
     status: Annotated[int, Field(ge=200, le=599)] | None = key("status of the answer, 200 to 599")
     body: Annotated[str, Field(max_length=1024)] | None = key("text of the answer, at most 1024 bytes")
-    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$")] | None = key(
-        "type of the body; by default text/plain"
-    )
+    content_type: ContentType | None = key("type of the body; by default text/plain")
 
     def resolve(self) -> Redirect | FixedResponse:
         """The redirect or the fixed response."""
@@ -81,20 +91,18 @@ class AnswerTable(ConditionTable):
 
 
 class TlsTable(Table):
-    """HTTPS and HTTP/2 at the listener. Without files: a self-made certificate here, ACM on AWS."""
+    """HTTPS and HTTP/2 at the listener. Without files: a self-signed certificate here, one from ACM on AWS."""
 
-    enabled: bool | None = key("false switches it off; by default true")
+    enabled: bool | None = key("false turns it off; by default true")
     certificate: str | None = key("file with the certificate chain (PEM)", to="certificate", min_length=1)
-    arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:.+$")] | None = key(
-        "ARN of an ACM certificate, for AWS", to="certificate_arn"
-    )
-    # The last key: its name hides the function.
+    arn: Certificate | None = key("ARN of an ACM certificate, for AWS", to="certificate_arn")
+    # Last, because its name hides the function.
     key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
     model: ClassVar[type | None] = Tls
     shorthand: ClassVar[Shorthand | None] = switch()
 
     def resolve(self) -> Tls | None:
-        """None when it is switched off."""
+        """None when it is off."""
         return None if self.enabled is False else Tls(**self.given())
 
 
@@ -107,7 +115,7 @@ class RateLimitTable(Table):
     """How many requests one client address may send."""
 
     requests: Annotated[int, Field(ge=1, le=2_000_000_000)] = required("how many requests")
-    per: Annotated[Duration, span("1s", "1d")] = required("in which time")
+    per: Annotated[Duration, span("1s", "1d")] = required("per how long")
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(str,),
         says='a rate such as "100/1m"',
@@ -125,9 +133,9 @@ class ListenerTable(Table):
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = key("port on this machine", to="port")
     idle_timeout: Annotated[Duration, span("1s", "4000s")] | None = key(
-        "how long a quiet connection is kept", to="idle_timeout_s"
+        "how long an idle connection is kept open", to="idle_timeout_s"
     )
-    max_body: Bytes | None = key("largest request body; by default unbounded", to="max_body_bytes")
+    max_body: Bytes | None = key("largest request body; by default unlimited", to="max_body_bytes")
     tls: TlsTable | None = key("HTTPS: true, or a table")
     rate_limit: RateLimitTable | None = key('limit per client address: "100/1m", or a table')
     model: ClassVar[type | None] = Listener

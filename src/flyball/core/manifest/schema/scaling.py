@@ -22,7 +22,7 @@ from flyball.core.model import (
     cron,
 )
 
-from .base import Duration, OneOrMany, Shorthand, Table, key, required, span, text_of
+from .base import Duration, OneOrMany, Shorthand, Table, Text, key, required, span, text_of
 
 Bound = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=5000)]
@@ -34,7 +34,7 @@ When = Annotated[
 ]
 
 _NOT_A_TARGET = (
-    "is not suited for target tracking, because more capacity need not lower it in proportion; "
+    "is not suitable for target tracking, because more capacity need not lower it in proportion; "
     "use cpu, memory or requests, or an out rule"
 )
 _UNSUITED = dict.fromkeys(("latency", "errors", "p50", "p95", "p99", "response_time"), _NOT_A_TARGET)
@@ -48,7 +48,7 @@ def _number_or_percent(value: Any) -> Any:
 
 
 def _change(value: Any) -> Any:
-    """2 instances, or the text "20%", checked."""
+    """A valid change: 2 instances, or the text "20%"."""
     if isinstance(value, str):
         share = units.percent(value)
         if not 1 <= share <= 1000 or not share.is_integer():
@@ -78,7 +78,7 @@ Change = Annotated[
 
 
 class TargetTable(Table):
-    """One target value; scaling in by it can be switched off."""
+    """One target value, which may be barred from scaling in."""
 
     value: Annotated[
         float, BeforeValidator(_number_or_percent), Field(gt=0, le=1e9), WithJsonSchema(_NUMBER_OR_PERCENT)
@@ -102,9 +102,7 @@ def _one_to_hundred(target: TargetTable) -> TargetTable:
 class TargetsTable(Table):
     """Target tracking: keep the average of a metric at its target value."""
 
-    cpu: Annotated[TargetTable, AfterValidator(_one_to_hundred)] | None = key(
-        "percent of the reserved processor share, 1 to 100"
-    )
+    cpu: Annotated[TargetTable, AfterValidator(_one_to_hundred)] | None = key("percent of the reserved CPU, 1 to 100")
     memory: Annotated[TargetTable, AfterValidator(_one_to_hundred)] | None = key(
         "percent of the memory limit, 1 to 100"
     )
@@ -112,7 +110,7 @@ class TargetsTable(Table):
     unsuited: ClassVar[dict[str, str]] = _UNSUITED
 
     def metrics(self) -> list[tuple[Metric, TargetTable]]:
-        """The targets that are written, in the order cpu, memory, requests."""
+        """The given targets, in the order cpu, memory, requests."""
         found = ((metric, getattr(self, metric)) for metric in (Metric.CPU, Metric.MEMORY, Metric.REQUESTS))
         return [(metric, target) for metric, target in found if target is not None]
 
@@ -150,7 +148,7 @@ class InStep(StepTable):
 
 
 class RuleTable(Table):
-    """Step scaling: while a condition has held for a time, change the capacity."""
+    """Step scaling: changes the capacity while a condition has held for some time."""
 
     when: When = required('condition on the average of the instances, such as "cpu > 50%"')
     for_: Annotated[Duration, span("0s", "1d")] | None = key(
@@ -160,14 +158,14 @@ class RuleTable(Table):
     at_least: Annotated[int, Field(ge=1, le=5000)] | None = key(
         "smallest change, for percentages", to="min_adjustment_magnitude"
     )
-    cooldown: Cooldown | None = key("wait after this rule acted; by default the service's", to="cooldown_s")
+    cooldown: Cooldown | None = key("wait after this rule has acted; by default the service's", to="cooldown_s")
 
     def parts(self) -> list[tuple[StepTable, int]]:
         """The steps, each with +1 (scales out) or -1 (scales in)."""
         raise NotImplementedError
 
     def resolve(self, period_s: float) -> StepScaling:
-        """The policy: bounds relative to the threshold, as AWS has them."""
+        """The policy, with bounds relative to the threshold, as on AWS."""
         metric, comparison, threshold = self.when
         parts = self.parts()
         first = parts[0][0]
@@ -191,7 +189,7 @@ class OutRule(RuleTable):
     )
 
     def parts(self) -> list[tuple[StepTable, int]]:
-        """The steps; a rule without any is one step."""
+        """The steps; a rule without steps is one step."""
         steps = self.steps or [OutStep.model_construct(add=self.add, set=self.set)]
         return [(step, 1) for step in steps]
 
@@ -205,13 +203,13 @@ class InRule(RuleTable):
     )
 
     def parts(self) -> list[tuple[StepTable, int]]:
-        """The steps; a rule without any is one step."""
+        """The steps; a rule without steps is one step."""
         steps = self.steps or [InStep.model_construct(remove=self.remove, set=self.set)]
         return [(step, -1) for step in steps]
 
 
 def adjustment(step: StepTable) -> AdjustmentType:
-    """AWS's word for what the step does."""
+    """AWS's name for what the step does."""
     if step.set is not None:
         return AdjustmentType.EXACT_CAPACITY
     percent = isinstance(step.change(), str)
@@ -231,7 +229,7 @@ def _step(step: StepTable, sign: int, threshold: float) -> StepAdjustment:
 
 
 def _moment(value: Any) -> Any:
-    """Seconds since the epoch of a date with time and offset, bare or in quotes."""
+    """Seconds since the epoch of a date and time with offset, bare or in quotes."""
     found = value
     if isinstance(value, str):
         try:
@@ -240,7 +238,7 @@ def _moment(value: Any) -> Any:
             found = None
     if not isinstance(found, datetime) or found.tzinfo is None:
         raise ValueError(
-            f"must be a date and time with its offset such as 2026-12-24T18:00:00Z, found {units.value_text(value)}"
+            f"must be a date and time with offset such as 2026-12-24T18:00:00Z, found {units.value_text(value)}"
         )
     return found.timestamp()
 
@@ -250,18 +248,21 @@ def _five_fields(value: str) -> str:
     return value
 
 
+Timezone = Annotated[
+    str, Text(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$", "be a time zone such as Europe/Stockholm")
+]
+
+
 class ScheduleTable(Table):
-    """A scheduled action: at a time, set any of min, max and desired."""
+    """A scheduled action, which sets any of min, max and desired."""
 
     cron: Annotated[str, AfterValidator(_five_fields)] | None = key(
         'five fields: minute, hour, day, month, weekday, such as "0 8 * * MON-FRI"', to="cron"
     )
     at: Annotated[float, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})] | None = (
-        key("once, at a date and time with its offset", to="at")
+        key("once, at a date and time with offset", to="at")
     )
-    timezone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] | None = key(
-        'time zone of `cron`, such as "Europe/Stockholm"', to="timezone"
-    )
+    timezone: Timezone | None = key('time zone of `cron`, such as "Europe/Stockholm"', to="timezone")
     min: Count | None = key("new lower bound", to="min")
     max: Count | None = key("new upper bound", to="max")
     desired: Count | None = key("new desired capacity", to="desired")
@@ -280,13 +281,13 @@ class PredictiveTable(TargetsTable):
     model: ClassVar[type | None] = PredictiveScaling
 
     def resolve(self) -> PredictiveScaling:
-        """The policy of its one metric."""
+        """The policy for its one metric."""
         metric, target = self.metrics()[0]
         return PredictiveScaling(**self.given(), metric=metric, target_value=target.value)
 
 
 class ScaleTable(Table):
-    """All that decides the capacity. Several policies: any scales out, all must agree to scale in."""
+    """Everything that decides the capacity. Any policy may scale out; all must agree to scale in."""
 
     target: TargetsTable | None = key("target tracking, such as { cpu = 50 }")
     out: Annotated[list[OutRule], OneOrMany()] | None = key("rules that scale out: a table, or a list of tables")
@@ -298,7 +299,7 @@ class ScaleTable(Table):
     out_cooldown: Cooldown | None = key("wait after scaling out; by default five periods", to="scale_out_cooldown_s")
     in_cooldown: Cooldown | None = key("wait after scaling in; by default five periods", to="scale_in_cooldown_s")
     warm_up: Cooldown | None = key(
-        "time in which a new instance is left out of the metrics; by default five periods", to="warmup_s"
+        "how long a new instance is not counted in the metrics; by default five periods", to="warmup_s"
     )
     disable_scale_in: bool | None = key("true: policies never scale in", to="disable_scale_in")
     period: Annotated[Duration, span("100ms", "1h")] | None = key(
@@ -307,7 +308,7 @@ class ScaleTable(Table):
     model: ClassVar[type | None] = Scaling
 
     def rules(self) -> list[tuple[str, int, RuleTable]]:
-        """Every rule with its place: `("out", 0, …)`."""
+        """All rules with their places: `("out", 0, …)`."""
         out = [("out", index, rule) for index, rule in enumerate(self.out or [])]
         return [*out, *(("in", index, rule) for index, rule in enumerate(self.in_ or []))]
 

@@ -19,7 +19,6 @@ from flyball.core.model import (
 )
 
 from .base import (
-    VARIABLE_PATTERN,
     Bytes,
     Duration,
     Lax,
@@ -27,6 +26,7 @@ from .base import (
     Name,
     Shorthand,
     Table,
+    Text,
     between,
     key,
     required,
@@ -34,12 +34,15 @@ from .base import (
     switch,
 )
 from .deploy import DeployTable
-from .routing import RouteTable, UrlPath
+from .routing import PATH_PATTERN, RouteTable, UrlPath
 from .scaling import ScaleTable
 
 Count = Annotated[int, Field(ge=0, le=5000)]
 Threshold = Annotated[int, Field(ge=1, le=10)]
-Environment = dict[Annotated[str, Field(pattern=VARIABLE_PATTERN)], Annotated[str, Field(pattern=r"^[^\x00]*$")]]
+Variable = Annotated[
+    str, Text(r"^[A-Za-z_][A-Za-z0-9_]{0,200}$", "be a variable name such as LOG_LEVEL: letters, digits and _")
+]
+Environment = dict[Variable, Annotated[str, Text(r"^[^\x00]*$", "not contain a null character")]]
 
 
 def _statuses(value: Any) -> dict[str, Any]:
@@ -59,15 +62,17 @@ class StatusTable(Table):
 class HealthTable(Table):
     """When an instance may receive traffic."""
 
-    path: UrlPath | None = key("path that must answer", to="path")
+    path: UrlPath | None = key("path to check", to="path")
     every: Annotated[Duration, span("100ms", "300s")] | None = key("time between two checks", to="interval_s")
     timeout: Annotated[Duration, span("100ms", "120s")] | None = key(
-        "time an answer may take, less than `every`", to="timeout_s"
+        "how long an answer may take, less than `every`", to="timeout_s"
     )
-    healthy_after: Threshold | None = key("passed checks that bring an unhealthy instance back", to="healthy_threshold")
-    unhealthy_after: Threshold | None = key("failed checks that make it unhealthy", to="unhealthy_threshold")
+    healthy_after: Threshold | None = key(
+        "passed checks until an unhealthy instance is healthy again", to="healthy_threshold"
+    )
+    unhealthy_after: Threshold | None = key("failed checks until it is unhealthy", to="unhealthy_threshold")
     grace: Annotated[Duration, span("0s", "2h")] | None = key(
-        "time after launch when failing checks are forgiven", to="grace_s"
+        "time after launch when failing checks are ignored", to="grace_s"
     )
     status: StatusTable | None = key("statuses that pass: 200, or { min = 200, max = 299 }")
     model: ClassVar[type | None] = HealthCheck
@@ -75,14 +80,14 @@ class HealthTable(Table):
         kinds=(str,),
         says='a path such as "/health"',
         expand=lambda value: {"path": value},
-        schema={"type": "string", "pattern": r"^/[^\s#]{0,127}$"},
+        schema={"type": "string", "pattern": PATH_PATTERN},
     )
 
     def resolve(self) -> HealthCheck:
-        """The health check; a timeout that is not written is at most 0.8 of the interval."""
+        """The health check; a default timeout is at most 0.8 of the interval."""
         found = self.given()
         if self.every is not None and self.timeout is None:
-            # AWS refuses a timeout that is not shorter than the interval.
+            # AWS refuses a timeout that is not below the interval.
             found["timeout_s"] = min(HealthCheck().timeout_s, 0.8 * self.every)
         if self.status is not None:
             found.update(status_min=self.status.min, status_max=self.status.max)
@@ -92,11 +97,11 @@ class HealthTable(Table):
 class SizeTable(Table):
     """What one instance reserves."""
 
-    cpu: Annotated[float, Field(ge=0.01, le=192)] | None = key("processor cores; 0.25 is a quarter of one", to="cpu")
+    cpu: Annotated[float, Field(ge=0.01, le=192)] | None = key("CPU cores; 0.25 is a quarter of one", to="cpu")
     memory: Annotated[Bytes, between(4 * 1024**2, 1024**4, lambda held: units.size_text(int(held)))] | None = key(
         "memory limit", to="memory_bytes"
     )
-    burst: bool | None = key("whether unused share may be saved up for a moment", to="burst")
+    burst: bool | None = key("whether unused CPU time may be saved up briefly", to="burst")
     model: ClassVar[type | None] = Size
 
     def resolve(self) -> Size:
@@ -109,7 +114,7 @@ class InstancesTable(Table):
 
     min: Count | None = key("fewest instances", to="min")
     max: Annotated[int, Field(ge=1, le=5000)] | None = key("most instances; by default `min`")
-    start: Count | None = key("instances to begin with; by default `min`", to="desired")
+    start: Count | None = key("instances to start with; by default `min`", to="desired")
     model: ClassVar[type | None] = Capacity
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(int,),
@@ -131,7 +136,7 @@ def _sticky(value: Any) -> dict[str, Any]:
 class StickyTable(Table):
     """Keeps a visitor on one instance, with a cookie."""
 
-    enabled: bool | None = key("false switches it off; by default true")
+    enabled: bool | None = key("false turns it off; by default true")
     for_: Annotated[Duration, span("1s", "7d")] | None = key("how long, 1s to 7d", alias="for", to="duration_s")
     model: ClassVar[type | None] = Stickiness
     shorthand: ClassVar[Shorthand | None] = Shorthand(
@@ -142,26 +147,26 @@ class StickyTable(Table):
     )
 
     def resolve(self) -> Stickiness | None:
-        """None when it is switched off."""
+        """None when it is off."""
         return None if self.enabled is False else Stickiness(**self.given())
 
 
 class SharedTable(Table):
-    """What services may share."""
+    """The keys that services may share."""
 
-    build: Line | None = key("command run once per release, such as installing what is needed", to="build")
+    build: Line | None = key("command run once per release, such as installing dependencies", to="build")
     test: Line | None = key("command that must succeed before a release is rolled out", to="test")
     source: Line | None = key("directory of the source, relative to the file", to="source")
     env: Environment | None = key("environment variables; PORT and the stores' URLs are added")
     health: HealthTable | None = key("health check: a path, or a table")
-    stores: list[Name] | None = key("stores it uses; each arrives as NAME_URL")
+    stores: list[Name] | None = key("stores it uses; each is passed as NAME_URL")
     size: SizeTable | None = key("what one instance reserves")
     instances: InstancesTable | None = key("how many instances: a number, or { min, max, start }")
     scale: ScaleTable | None = key("scaling policies")
     deploy: DeployTable | None = key("how a new release replaces the old one")
     sticky: StickyTable | None = key('keep a visitor on one instance: true, "1h", or a table')
     slow_start: Annotated[Duration, span("0s", "900s")] | None = key(
-        "time in which a new instance's share of the requests grows; by default 0s, off"
+        "how long a new instance's share of requests grows; by default 0s, off"
     )
     balancing: Annotated[BalancingAlgorithm, Lax] | None = key(
         "how the next instance is chosen; by default round_robin"
@@ -169,15 +174,17 @@ class SharedTable(Table):
 
 
 class DefaultsTable(SharedTable):
-    """What every service starts from. A service's own keys win; its tables are laid over these key by key."""
+    """Keys shared by all services. A service's own keys win; its tables are merged with these key by key."""
 
 
 class ServiceTable(SharedTable):
     """A named group of identical instances."""
 
     model: ClassVar[type | None] = Service
-    run: Line = required("command of one instance, which listens on $PORT; split like a shell's, but without a shell")
-    routes: list[RouteTable] | None = key("what the balancer sends here: paths, or tables")
+    run: Line = required(
+        "command of one instance, which must listen on $PORT; split like in a shell, but run without one"
+    )
+    routes: list[RouteTable] | None = key("requests the balancer sends here: paths, or tables")
 
     def resolve(self, name: str, shape: ScalingShape) -> Service:
         """The service, with every default filled in."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from .row import by_compute, no, on_aws, yes
+from .row import PARTS, by_compute, no, on_aws, yes
 
-PARTS = yes("its parts below")
 LOOP = yes("the control loop")
-MACHINE_IS_THE_SIZE = no("an instance is a whole machine there; `aws.machine` says its size")
-NO_FORECAST = no("a forecast needs days of history; target tracking, steps and schedules scale here")
+MACHINE_IS_THE_SIZE = no("an instance is a whole machine on EC2; use `aws.machine`")
+NO_FORECAST = no("a forecast needs days of history; use target tracking, steps or schedules here")
 ECS_SCHEDULE = yes("ScheduledActions of the ScalableTarget")
 GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
-ROLLING_ONLY = no("an Auto Scaling group rolls only; synthesis stops at other strategies")
-COUNTLESS = no("an instance refresh counts no failures: it fails after an hour without progress, or by an alarm")
+WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-up; set warm_up")
+ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
+COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
 
 ROWS = (
     on_aws("Service.name", local=yes("ids such as web-7"), aws=yes("part of every resource's name")),
@@ -19,10 +19,10 @@ ROWS = (
     by_compute(
         "Service.build",
         local=yes("once per release"),
-        ec2=yes("CodeBuild, and on each machine at its first start"),
+        ec2=yes("CodeBuild, and each machine on first start"),
         fargate=yes("Dockerfile"),
     ),
-    on_aws("Service.test", local=yes("before a release is taken"), aws=yes("CodeBuild, before anything is stored")),
+    on_aws("Service.test", local=yes("before a release is accepted"), aws=yes("CodeBuild, before anything is stored")),
     on_aws("Service.source", local=yes("what a release copies"), aws=yes("what the build copies")),
     by_compute(
         "Service.environment",
@@ -32,7 +32,7 @@ ROWS = (
     ),
     on_aws("Service.routes", local=PARTS, aws=PARTS),
     on_aws("Service.health", local=PARTS, aws=PARTS),
-    on_aws("Service.stores", local=yes("NAME_URL variables"), aws=yes("NAME_URL variables, and the role's statements")),
+    on_aws("Service.stores", local=yes("NAME_URL variables"), aws=yes("NAME_URL variables, statements of the role")),
     on_aws("Service.size", local=PARTS, aws=PARTS),
     on_aws("Service.capacity", local=PARTS, aws=PARTS),
     on_aws("Service.scaling", local=PARTS, aws=PARTS),
@@ -50,56 +50,45 @@ ROWS = (
     by_compute(
         "Size.burst",
         local=yes("CPU burst of the cgroup"),
-        ec2=no("T machines save CPU credits on their own, others never do", accepted=(True,)),
-        fargate=no("a task's share is fixed there"),
+        ec2=no("T machines earn CPU credits by themselves; others never burst", accepted=(True,)),
+        fargate=no("a task's CPU is fixed"),
     ),
     by_compute("Capacity.min", local=LOOP, ec2=yes("MinSize"), fargate=yes("MinCapacity")),
     by_compute("Capacity.max", local=LOOP, ec2=yes("MaxSize"), fargate=yes("MaxCapacity")),
     by_compute(
         "Capacity.desired",
-        local=yes("the first wish"),
+        local=yes("the first desired capacity"),
         ec2=yes("DesiredCapacity while the stack is created, never after"),
         fargate=yes("DesiredCount while the stack is created, never after"),
     ),
     on_aws("Scaling.target_tracking", local=LOOP, aws=yes("TargetTrackingScaling policies")),
-    on_aws("Scaling.steps", local=LOOP, aws=yes("StepScaling policies with an alarm each")),
+    on_aws("Scaling.steps", local=LOOP, aws=yes("StepScaling policies, each with an alarm")),
     by_compute("Scaling.schedule", local=LOOP, ec2=GROUP_SCHEDULE, fargate=ECS_SCHEDULE),
     on_aws("Scaling.predictive", local=NO_FORECAST, aws=yes("PredictiveScaling policy")),
-    by_compute(
-        "Scaling.shape",
-        local=LOOP,
-        ec2=no("`compute` decides: a group tracks its own way", accepted=("asg", "ecs")),
-        fargate=no("`compute` decides: ECS tracks its own way", accepted=("asg", "ecs")),
-    ),
+    on_aws("Scaling.shape", local=LOOP, aws=no("`compute` decides", accepted=("asg", "ecs"))),
     by_compute(
         "Scaling.period_s",
         local=LOOP,
-        ec2=no('EC2\'s datapoints are 60 s there; rehearse with period = "60s"', accepted=(60.0,)),
+        ec2=no('datapoints are 60 s on EC2; use period = "60s" to rehearse that', accepted=(60.0,)),
         fargate=no(
-            "its datapoints are 60 s there, for target tracking also 20 s; rehearse with one of these as period",
+            "ECS datapoints are 60 s, or 20 s for target tracking; use one of these as period to rehearse that",
             accepted=(20.0, 60.0),
         ),
     ),
-    by_compute(
-        "Scaling.scale_out_cooldown_s",
-        local=LOOP,
-        ec2=no("target and step policies of a group go by warm-up; write warm_up"),
-        fargate=yes("ScaleOutCooldown"),
-    ),
-    by_compute(
-        "Scaling.scale_in_cooldown_s",
-        local=LOOP,
-        ec2=no("target and step policies of a group go by warm-up; write warm_up"),
-        fargate=yes("ScaleInCooldown"),
-    ),
+    by_compute("Scaling.scale_out_cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("ScaleOutCooldown")),
+    by_compute("Scaling.scale_in_cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("ScaleInCooldown")),
     by_compute(
         "Scaling.warmup_s",
         local=LOOP,
         ec2=yes("EstimatedInstanceWarmup, DefaultInstanceWarmup"),
-        fargate=no("ECS knows cooldowns, not warm-up"),
+        fargate=no("ECS has cooldowns, no warm-up"),
     ),
     on_aws("Scaling.disable_scale_in", local=LOOP, aws=yes("DisableScaleIn of every target tracking policy")),
-    on_aws("TargetTracking.metric", local=LOOP, aws=yes("PredefinedMetricType; memory of machines by the agent")),
+    on_aws(
+        "TargetTracking.metric",
+        local=LOOP,
+        aws=yes("PredefinedMetricType; memory on EC2 comes from the CloudWatch agent"),
+    ),
     on_aws("TargetTracking.target_value", local=LOOP, aws=yes("TargetValue")),
     on_aws("TargetTracking.disable_scale_in", local=LOOP, aws=yes("DisableScaleIn")),
     on_aws("StepScaling.metric", local=LOOP, aws=yes("the alarm's metric")),
@@ -109,16 +98,11 @@ ROWS = (
     on_aws("StepScaling.adjustment_type", local=LOOP, aws=yes("AdjustmentType")),
     on_aws("StepScaling.steps", local=LOOP, aws=yes("StepAdjustments")),
     on_aws("StepScaling.min_adjustment_magnitude", local=LOOP, aws=yes("MinAdjustmentMagnitude")),
-    by_compute(
-        "StepScaling.cooldown_s",
-        local=LOOP,
-        ec2=no("step policies of a group go by warm-up; write warm_up"),
-        fargate=yes("Cooldown"),
-    ),
+    by_compute("StepScaling.cooldown_s", local=LOOP, ec2=WARM_UP_INSTEAD, fargate=yes("Cooldown")),
     on_aws("StepAdjustment.lower_bound", local=LOOP, aws=yes("MetricIntervalLowerBound")),
     on_aws("StepAdjustment.upper_bound", local=LOOP, aws=yes("MetricIntervalUpperBound")),
     on_aws("StepAdjustment.amount", local=LOOP, aws=yes("ScalingAdjustment")),
-    by_compute("ScheduledAction.cron", local=LOOP, ec2=yes("Recurrence"), fargate=yes("cron(), in AWS's six fields")),
+    by_compute("ScheduledAction.cron", local=LOOP, ec2=yes("Recurrence"), fargate=yes("cron(), with AWS's six fields")),
     by_compute("ScheduledAction.at", local=LOOP, ec2=yes("StartTime"), fargate=yes("at()")),
     on_aws("ScheduledAction.timezone", local=LOOP, aws=yes("TimeZone")),
     by_compute("ScheduledAction.min", local=LOOP, ec2=yes("MinSize"), fargate=yes("MinCapacity")),
@@ -127,7 +111,7 @@ ROWS = (
         "ScheduledAction.desired",
         local=LOOP,
         ec2=yes("DesiredCapacity"),
-        fargate=no("Application Auto Scaling's schedule sets min and max only; synthesis stops"),
+        fargate=no("Application Auto Scaling schedules set only min and max; synthesis refuses it"),
     ),
     on_aws("PredictiveScaling.metric", local=NO_FORECAST, aws=yes("PredefinedMetricPairSpecification")),
     on_aws("PredictiveScaling.target_value", local=NO_FORECAST, aws=yes("TargetValue")),
@@ -141,7 +125,7 @@ ROWS = (
     by_compute(
         "HealthCheck.grace_s",
         local=LOOP,
-        ec2=yes("HealthCheckGracePeriod, from the moment the machine says that it is ready"),
+        ec2=yes("HealthCheckGracePeriod, counted from when the machine reports ready"),
         fargate=yes("HealthCheckGracePeriodSeconds"),
     ),
     on_aws("HealthCheck.status_min", local=yes("the balancer's checks"), aws=yes("Matcher")),
@@ -150,7 +134,7 @@ ROWS = (
     by_compute(
         "Deployment.minimum_healthy_percent",
         local=LOOP,
-        ec2=yes("MinHealthyPercentage, at most 100 points below the other"),
+        ec2=yes("MinHealthyPercentage, at most 100 points below MaxHealthyPercentage"),
         fargate=yes("MinimumHealthyPercent"),
     ),
     by_compute(
@@ -162,12 +146,12 @@ ROWS = (
     by_compute(
         "Deployment.rollback", local=LOOP, ec2=yes("AutoRollback"), fargate=yes("Rollback of breaker and alarms")
     ),
-    on_aws("Deployment.alarms", local=LOOP, aws=yes("alarms, and the rollout's list of them")),
+    on_aws("Deployment.alarms", local=LOOP, aws=yes("alarms, listed in the deployment")),
     by_compute(
         "Deployment.bake_s",
         local=LOOP,
         ec2=yes("BakeTime"),
-        fargate=yes("BakeTimeInMinutes; a rolling deployment bakes as long as its alarms look back"),
+        fargate=yes("BakeTimeInMinutes; a rolling deployment bakes for its alarms' evaluation time"),
     ),
     by_compute("Deployment.step_percent", local=LOOP, ec2=ROLLING_ONLY, fargate=yes("CanaryPercent or StepPercent")),
     by_compute(

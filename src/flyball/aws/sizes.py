@@ -1,4 +1,4 @@
-"""Which sizes does Fargate have, and which of them holds an instance?
+"""Fargate's task sizes, and the smallest one that fits an instance.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 MIB = 1024 * 1024
 UNITS = 1024
-"""CPU units in a core."""
+"""CPU units per core."""
 MEMORY_MIB = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4097, 1024)),
@@ -17,11 +17,11 @@ MEMORY_MIB = {
     8192: tuple(range(16384, 61441, 4096)),
     16384: tuple(range(32768, 122881, 8192)),
 }
-"""Memory in MiB for each size of processor in CPU units."""
+"""Memory sizes in MiB for each CPU size in CPU units."""
 
 
 def fargate_size(cpu: float, memory_bytes: int) -> tuple[float, int]:
-    """The smallest size of Fargate with at least these cores and bytes; the largest when none is."""
+    """The smallest Fargate size with at least these cores and bytes, or the largest when none is big enough."""
     for units, sizes in MEMORY_MIB.items():
         fitting = next((size for size in sizes if size * MIB >= memory_bytes), None)
         if units >= cpu * UNITS and fitting is not None:

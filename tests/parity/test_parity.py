@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aws import applications
-from flyball.aws import parity
+from flyball import parity
 from flyball.core import model
 from flyball.core.model import HealthCheck, Listener, Scaling, Service
 
@@ -35,7 +35,7 @@ def test_every_field_of_every_class_has_one_row():
 def test_every_refusal_has_a_reason_and_every_honour_a_place():
     for row in parity.ROWS:
         for world in parity.World:
-            verdict = row.verdict(world)
+            verdict = row.verdicts[world]
             said = verdict.reason if isinstance(verdict, parity.Refused) else verdict.where
             assert said.strip(), row
 

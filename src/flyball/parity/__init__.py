@@ -1,13 +1,13 @@
-"""What becomes of every field of the model, in every world: honoured, or refused with a reason. Nothing is silent.
+"""What each world does with every field of the model: it honours the field or refuses it with a reason.
 
-A field that one world ignores without saying so is the worst mistake this project can make. A test walks all fields of
-all model classes through this table; `docs/explanation/parity.md` is written from it. Needs no CDK.
+A field that a world ignores silently is the worst bug this project can have, so a test checks every field of every
+model class against this table. `docs/explanation/parity.md` is generated from it. Needs no CDK.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from flyball.core.manifest import with_unit
@@ -19,31 +19,33 @@ from .row import Honoured, Refused, Row, Verdict, World
 __all__ = ["ROWS", "Honoured", "Refused", "Row", "Verdict", "World", "markdown", "row", "unhonoured", "world_on_aws"]
 
 ROWS: tuple[Row, ...] = (*placement.ROWS, *services.ROWS, *traffic.ROWS)
+_HEADINGS = {World.LOCAL: "here", World.EC2: "EC2", World.FARGATE: "Fargate"}
 _BY_FIELD = {(each.model, each.field): each for each in ROWS}
 
 
 def row(model: str, field: str) -> Row:
-    """The row of a field, such as ("HealthCheck", "path"). Raises KeyError when the table has a gap."""
+    """The row of a field, such as ("HealthCheck", "path"). Raises KeyError when there is none."""
     return _BY_FIELD[model, field]
 
 
 def world_on_aws(app: Application) -> World:
-    """Which of AWS's two worlds the application is for."""
+    """Which of AWS's two worlds the application targets."""
     ec2 = app.aws is not None and app.aws.compute is Compute.EC2
     return World.EC2 if ec2 else World.FARGATE
 
 
 def unhonoured(app: Application, world: World) -> tuple[str, ...]:
-    """Every value of the file, other than a default, that `world` does not honour: place, value, reason."""
+    """Every non-default value that `world` does not honour: place, value, reason."""
     return tuple(_unhonoured(app, world, ""))
 
 
 def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
     for field in fields(value):
         held = getattr(value, field.name)
+        default = None if field.default is MISSING else field.default
         where = f"{place}.{field.name}" if place else field.name
-        verdict = row(type(value).__name__, field.name).verdict(world)
-        if isinstance(verdict, Refused) and held != _default(field) and held not in verdict.accepted:
+        verdict = row(type(value).__name__, field.name).verdicts[world]
+        if isinstance(verdict, Refused) and held != default and held not in verdict.accepted:
             yield f"{where} = {with_unit(value, field.name) or _short(held)}: {verdict.reason}"
         elif is_dataclass(held):
             yield from _unhonoured(held, world, where)
@@ -53,17 +55,13 @@ def _unhonoured(value: Any, world: World, place: str) -> Iterator[str]:
                     yield from _unhonoured(each, world, f"{where}.{getattr(each, 'name', index + 1)}")
 
 
-def _default(field: Field[Any]) -> Any:
-    return None if field.default is MISSING else field.default
-
-
 def _short(value: Any) -> str:
     return type(value).__name__ if is_dataclass(value) else str(value)
 
 
 def markdown() -> str:
-    """The table as a page, one section per class of the model."""
-    lines = ["| field | here | EC2 | Fargate |", "| --- | --- | --- | --- |"]
+    """The table as a page, one section per model class."""
+    lines = [f"| field | {' | '.join(_HEADINGS[world] for world in World)} |", "| --- " * (1 + len(World)) + "|"]
     parts: list[str] = []
     for model in dict.fromkeys(each.model for each in ROWS):
         rows = [_line(each) for each in ROWS if each.model == model]
@@ -72,13 +70,9 @@ def markdown() -> str:
 
 
 def _line(each: Row) -> str:
-    cells = (_cell(each.verdict(world)) for world in World)
+    cells = (_cell(each.verdicts[world]) for world in World)
     return f"| `{each.field}` | {' | '.join(cells)} |"
 
 
 def _cell(verdict: Verdict) -> str:
-    match verdict:
-        case Honoured(where=where):
-            return where
-        case Refused(reason=reason):
-            return f"**refused**: {reason}"
+    return verdict.where if isinstance(verdict, Honoured) else f"**refused**: {verdict.reason}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class World(StrEnum):
-    """Where an application can run: this machine, EC2 machines, Fargate tasks."""
+    """Where an application can run; the columns of the table, in order."""
 
     LOCAL = "local"
     EC2 = "ec2"
@@ -16,14 +17,14 @@ class World(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Honoured:
-    """The field has its meaning; `where` says what carries it."""
+    """The field takes effect; `where` says through what."""
 
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The field has no effect, for this reason; values in `accepted` agree with what happens anyway."""
+    """The field has no effect, for this reason; values in `accepted` match what happens anyway."""
 
     reason: str
     accepted: tuple[object, ...] = ()
@@ -34,27 +35,15 @@ Verdict = Honoured | Refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One field of one class of the model."""
+    """One field of one model class, with a verdict for every world."""
 
     model: str
     field: str
-    local: Verdict
-    ec2: Verdict
-    fargate: Verdict
-
-    def verdict(self, world: World) -> Verdict:
-        """What `world` makes of the field."""
-        match world:
-            case World.LOCAL:
-                return self.local
-            case World.EC2:
-                return self.ec2
-            case World.FARGATE:
-                return self.fargate
+    verdicts: Mapping[World, Verdict]
 
 
 def yes(where: str) -> Honoured:
-    """Honoured, by `where`."""
+    """Honoured, through `where`."""
     return Honoured(where=where)
 
 
@@ -71,4 +60,8 @@ def on_aws(name: str, *, local: Verdict, aws: Verdict) -> Row:
 def by_compute(name: str, *, local: Verdict, ec2: Verdict, fargate: Verdict) -> Row:
     """A row where EC2 and Fargate differ; `name` is "Class.field"."""
     model, field = name.split(".")
-    return Row(model=model, field=field, local=local, ec2=ec2, fargate=fargate)
+    return Row(model=model, field=field, verdicts={World.LOCAL: local, World.EC2: ec2, World.FARGATE: fargate})
+
+
+PARTS = yes("see its fields below")
+"""A table of its own: each of its fields has a row."""

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from .row import no, on_aws, yes
+from .row import PARTS, no, on_aws, yes
 
-PARTS = yes("its parts below")
 ENVOY = yes("Envoy")
 
 ROWS = (
-    on_aws(
-        "Listener.port",
-        local=ENVOY,
-        aws=no("the balancer listens on 80 there, with TLS on 443", accepted=(80, 443)),
-    ),
+    on_aws("Listener.port", local=ENVOY, aws=no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443))),
     on_aws("Listener.idle_timeout_s", local=ENVOY, aws=yes("idle_timeout.timeout_seconds")),
     on_aws(
         "Listener.max_body_bytes",
         local=ENVOY,
-        aws=no("a load balancer there has no limit of its own; the application has to refuse what is too large"),
+        aws=no("an Application Load Balancer has no such limit; the application must refuse large bodies"),
     ),
     on_aws("Listener.tls", local=PARTS, aws=PARTS),
     on_aws("Listener.rate_limit", local=PARTS, aws=PARTS),
     on_aws("Listener.redirects", local=PARTS, aws=PARTS),
     on_aws("Listener.fixed_responses", local=PARTS, aws=PARTS),
-    on_aws("Tls.certificate", local=ENVOY, aws=no("there ACM issues it for the domain, or certificate_arn names it")),
-    on_aws("Tls.private_key", local=ENVOY, aws=no("there ACM keeps it")),
+    on_aws("Tls.certificate", local=ENVOY, aws=no("ACM issues it for the domain, or certificate_arn names it")),
+    on_aws("Tls.private_key", local=ENVOY, aws=no("ACM keeps it")),
     on_aws(
         "Tls.certificate_arn",
-        local=no("it is in AWS's keeping; here a self-made one serves"),
+        local=no("ACM certificates stay on AWS; a self-signed one is used here"),
         aws=yes("CertificateArn"),
     ),
     on_aws("RateLimit.requests", local=yes("Envoy, answers 429"), aws=yes("AWS WAF, answers 403; at least 10")),
     on_aws(
-        "RateLimit.per_s", local=ENVOY, aws=yes("EvaluationWindowSec: the next of 60, 120, 300, 600, the rate is kept")
+        "RateLimit.per_s",
+        local=ENVOY,
+        aws=yes("EvaluationWindowSec: the next of 60, 120, 300 and 600, at the same rate"),
     ),
     on_aws("Redirect.condition", local=PARTS, aws=PARTS),
     on_aws("Redirect.location", local=ENVOY, aws=yes("RedirectConfig")),
