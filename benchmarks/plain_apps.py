@@ -26,7 +26,8 @@ from benchmarks.plain_load import load
 from benchmarks.plain_rows import Event, Row, first, overloaded, table
 from benchmarks.plain_sources import APPLICATIONS, Plain
 from benchmarks.product import COMMAND_S, FLYBALL, application, flyball, processes
-from flyball.local.ports import free_port
+
+from flyball.local.process.ports import free_port
 
 CPU = 0.25
 TIMES = 4

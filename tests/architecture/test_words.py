@@ -37,7 +37,7 @@ EXEMPT = {
     "src/flyball/aws/": {"mistake"},
     "src/flyball/core/arrivals.py": {"recording"},
     "src/flyball/core/control/": {"refusal to decide", "take back"},
-    "src/flyball/core/manifest/": {"complaint", "mistake"},
+    "src/flyball/core/manifest/": {"complaint"},
     "src/flyball/core/model/": {"mistake"},
     "src/flyball/local/": {"adopt", "complaint", "mistake"},
 }

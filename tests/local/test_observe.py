@@ -9,7 +9,7 @@ import pytest
 
 from flyball.core.control.observation import TargetHealth
 from flyball.core.model import Size
-from flyball.local.envoy.admin import TargetStats
+from flyball.local.envoy.admin import TargetStats, Use
 from flyball.local.instances.instances import Running
 from flyball.local.instances.limits import Usage
 from flyball.local.observe import Observer
@@ -26,12 +26,14 @@ class FakeBalancer:
     def __init__(self) -> None:
         self.stats: tuple[TargetStats, ...] | None = (TARGET,)
         self.admin = self
+        self.wrong = 0
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         return self.stats
 
-    async def use(self) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-        return {"web": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}, {}
+    async def use(self) -> Use:
+        latencies = {"web": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}
+        return Use(latencies=latencies, waiting={"web": 7}, wrong={"web": self.wrong})
 
 
 class FakeLimits:
@@ -103,6 +105,28 @@ async def test_the_first_look_is_of_no_time_so_nothing_is_counted_in_it(observer
     assert (first.samples, first.latencies, unsampled.samples) == ((), (), ())
     assert (second.samples[0].requests, second.samples[0].memory_bytes) == (1, 64 * 1024 * 1024)
     assert second.latencies[0].p99_ms == 3.0
+
+
+async def test_answered_are_those_that_are_no_longer_in_flight(observer: Observer) -> None:
+    await look(observer, 10.0)
+    observer.balancer.stats = (replace(TARGET, requests=140, in_flight=13),)
+    seen = await look(observer, 11.0)
+
+    assert (seen.samples[0].requests, seen.samples[0].answered) == (40, 30)
+    assert [(queue.service, queue.waiting) for queue in seen.queues] == [("web", 7)]
+    assert seen.busy_percent is not None
+
+
+async def test_a_wrong_answer_is_told_from_none(observer: Observer) -> None:
+    assert (await look(observer, 10.0)).instances[0].unanswered
+    observer.balancer.wrong = 1
+    await look(observer, 11.0)
+    assert not (await look(observer, 12.5, sampled=False)).instances[0].unanswered
+    observer.balancer.stats = (replace(TARGET, timed_out=True),)
+    (late,) = (await look(observer, 12.6, sampled=False)).instances
+    assert (late.unanswered, late.detail) == (True, "no answer in time")
+    observer.balancer.stats = (TARGET,)
+    assert (await look(observer, 14.5)).instances[0].unanswered
 
 
 async def test_a_restarted_balancer_counts_from_zero(observer: Observer) -> None:

@@ -177,9 +177,14 @@ class PretendWorld:
             exit_code=body.exit_code,
             target_health=body.health if self.balancer else TargetHealth.UNUSED,
             in_flight=in_flight,
-            timed_out=body.timed_out,
-            detail="boom" if body.exited and body.stopping_at is None else "",
+            unanswered=body.timed_out,
+            detail=self._detail(body),
         )
+
+    def _detail(self, body: Body) -> str:
+        if body.exited and body.stopping_at is None:
+            return "boom"
+        return "no answer in time" if body.timed_out else ""
 
     def _in_flight(self, body: Body) -> int:
         if body.draining_since is not None:

@@ -20,6 +20,9 @@ from .envoy.balancer import Balancer
 from .instances.instances import Instances, Running
 from .instances.limits import Limits
 
+WRONG_FOR_S = 3.0
+"""An instance that answers its checks wrongly is asked four times a second, so its last wrong answer is not old."""
+
 _Counted = tuple[int, int, int]
 
 
@@ -31,6 +34,7 @@ class Observer:
     balancer: Balancer
     limits: Limits
     _counters: dict[str, _Counted] = field(default_factory=dict)
+    _wrong: dict[str, tuple[int, float]] = field(default_factory=dict)
     _began: bool = False
 
     async def observe(self, *, sampled: bool, now: float) -> Observation:
@@ -40,11 +44,11 @@ class Observer:
         """
         stats = await self.balancer.targets()
         by_instance = {target.instance: target for target in stats or ()}
-        latencies, queues = await self._traffic() if sampled and stats is not None else ((), ())
+        latencies, queues = await self._traffic(now) if sampled and stats is not None else ((), ())
         samples = self._samples(by_instance, now) if sampled else ()
         began, self._began = self._began, self._began or sampled
         return Observation(
-            instances=tuple(_seen(one, by_instance.get(one.id)) for one in self.instances.running.values()),
+            instances=tuple(self._seen(one, by_instance.get(one.id), now) for one in self.instances.running.values()),
             sampled=sampled,
             samples=samples if began else (),
             latencies=latencies if began else (),
@@ -90,35 +94,42 @@ class Observer:
         requests, answered, errors = (max(new - old, 0) for new, old in zip(after, before, strict=True))
         return requests, answered, errors
 
-    async def _traffic(self) -> tuple[tuple[LatencySample, ...], tuple[QueueSample, ...]]:
+    async def _traffic(self, now: float) -> tuple[tuple[LatencySample, ...], tuple[QueueSample, ...]]:
         try:
-            latencies, waiting = await self.balancer.admin.use()
+            use = await self.balancer.admin.use()
         except (OSError, ValueError, TimeoutError):
-            latencies, waiting = {}, {}
-        found = tuple(
+            return (), ()
+        for service, count in use.wrong.items():
+            if count > self._wrong.get(service, (0, now))[0]:
+                self._wrong[service] = (count, now)
+        latencies = tuple(
             LatencySample(service=service, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"])
-            for service, of in sorted(latencies.items())
+            for service, of in use.latencies.items()
         )
-        queues = tuple(QueueSample(service=service, waiting=count) for service, count in sorted(waiting.items()))
-        return found, queues
+        return latencies, tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
+
+    def _seen(self, running: Running, target: TargetStats | None, now: float) -> InstanceSeen:
+        timed_out = target is not None and target.timed_out
+        return InstanceSeen(
+            id=running.id,
+            ready=running.ready and not running.exited,
+            exited=running.exited,
+            exit_code=running.exit_code,
+            target_health=_health(target),
+            in_flight=0 if target is None else target.in_flight,
+            unanswered=timed_out or (target is not None and not self._answers_wrongly(target.service, now)),
+            detail="no answer in time" if timed_out and not running.exited else running.detail,
+        )
+
+    def _answers_wrongly(self, service: str, now: float) -> bool:
+        """Whether a check of the service got a wrong answer lately. Envoy counts these by service, not by instance."""
+        seen = self._wrong.get(service)
+        return seen is not None and now - seen[1] < WRONG_FOR_S
 
     def forget_gone(self) -> None:
         """Drop counters of instances that are no more."""
         for gone in self._counters.keys() - self.instances.running.keys():
             del self._counters[gone]
-
-
-def _seen(running: Running, target: TargetStats | None) -> InstanceSeen:
-    return InstanceSeen(
-        id=running.id,
-        ready=running.ready and not running.exited,
-        exited=running.exited,
-        exit_code=running.exit_code,
-        target_health=_health(target),
-        in_flight=0 if target is None else target.in_flight,
-        timed_out=target is not None and target.timed_out,
-        detail=running.detail,
-    )
 
 
 def _health(target: TargetStats | None) -> TargetHealth:

@@ -66,8 +66,8 @@ def late(number: int, *, answered_at: float | None = None, in_flight: int = 9, *
     return instance(number, health=SICK, unhealthy_since=80.0, in_flight=in_flight, answered_at=answered_at, **rest)
 
 
-def judged(*rows, busy: float | None = None, timed_out: bool = True, starved: bool = False) -> Step:
-    shown = [seen_of(one, timed_out=timed_out and one.health is SICK) for one in rows]
+def judged(*rows, busy: float | None = None, unanswered: bool = True, starved: bool = False) -> Step:
+    shown = [seen_of(one, unanswered=unanswered and one.health is SICK) for one in rows]
     before = state(*rows)
     if starved:
         before = step(APP, before, seen(*shown, sampled=True, busy_percent=99.0), now=99.0).state
@@ -83,7 +83,7 @@ def test_a_minority_that_still_answers_is_left_alone():
     assert starts(judged(late(1, answered_at=90.0), *well)) == 0
     assert starts(judged(late(1, answered_at=84.9), *well)) == 1
     assert starts(judged(late(1), *well)) == 1  # 20 s without an answer
-    assert starts(judged(late(1, answered_at=90.0), *well, timed_out=False)) == 1  # a wrong answer is illness
+    assert starts(judged(late(1, answered_at=90.0), *well, unanswered=False)) == 1  # a wrong answer is illness
 
 
 def test_a_check_that_times_out_proves_nothing_on_a_starved_machine():
@@ -91,7 +91,7 @@ def test_a_check_that_times_out_proves_nothing_on_a_starved_machine():
     assert starts(judged(late(1), *well, busy=99.0)) == 0
     assert starts(judged(late(1), *well, starved=True)) == 0  # between two ticks the last one's verdict stands
     assert starts(judged(late(1), *well, busy=94.0)) == 1
-    assert starts(judged(late(1), *well, busy=99.0, timed_out=False)) == 1
+    assert starts(judged(late(1), *well, busy=99.0, unanswered=False)) == 1
 
 
 def test_the_sentences_of_an_overload_carry_its_numbers():

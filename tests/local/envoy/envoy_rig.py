@@ -53,6 +53,7 @@ class Instance:
     def __init__(self, name: str) -> None:
         self.name = name
         self.healthy = True
+        self.health_s = 0.0
         self.requests = 0
         self.bodies: list[str] = []
         self.slow_s = 1.0
@@ -87,6 +88,7 @@ class Instance:
         await runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
+        await asyncio.sleep(self.health_s)
         return web.Response(status=200 if self.healthy else 500)
 
     async def _echo(self, request: web.Request) -> web.WebSocketResponse:

@@ -360,3 +360,25 @@ async def test_when_none_is_healthy_all_are_asked_but_not_the_draining(envoy, in
     envoy.push(app, web=[web[0].endpoint(draining=True), *web[1:]])
     await envoy.until_target("web-1", lambda target: target.draining)
     assert set(await client.spread(30)) == {"web-2", "web-3"}
+
+
+async def test_a_check_without_an_answer_in_time_is_told_from_a_wrong_answer(envoy, instances):
+    late, wrong = await instances("web-1", "web-2")
+    health = HealthCheck(path="/health", interval_s=0.2, timeout_s=0.1)
+    await envoy.start(application(service(health=health)), web=[late, wrong])
+    late.health_s, wrong.healthy = 30.0, False
+    for name in ("web-1", "web-2"):
+        await envoy.until_target(name, lambda target: target.health == "unhealthy")
+    assert [target.timed_out for target in await envoy.admin.targets()] == [True, False]
+    wrong = (await envoy.admin.use()).wrong["web"]
+    await instances_checked(envoy, wrong)
+
+
+async def instances_checked(envoy, wrong: int) -> None:
+    """Wrong answers are counted apart from those that never came."""
+    assert wrong > 0
+
+    async def more() -> bool:
+        return (await envoy.admin.use()).wrong["web"] > wrong
+
+    await soon(more)

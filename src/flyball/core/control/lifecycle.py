@@ -150,8 +150,7 @@ def _in_service(turn: Turn, instance: Instance) -> None:
         return
     if instance.health is TargetHealth.UNHEALTHY and instance.unhealthy_since is None:
         turn.put(replace(instance, unhealthy_since=turn.now))
-        seen = turn.by_id[instance.id]
-        detail = seen.detail or ("no answer in time" if seen.timed_out else "")
+        detail = turn.by_id[instance.id].detail
         text = f"{instance.id} fails its health check" + (f": {detail}" if detail else "")
         turn.say(ReasonKind.UNHEALTHY, text, instance=instance)
     elif instance.health is TargetHealth.HEALTHY and instance.unhealthy_since is not None:

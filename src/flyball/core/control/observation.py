@@ -32,8 +32,8 @@ class InstanceSeen:
 
     `ready`: it answered its health path at least once. `exit_code`: negative is a signal, None unknown.
     `detail` is the world's one-line explanation of a failure (last log line, "out of memory", a failing check).
-    `in_flight`: requests the balancer has given it and that are not answered. `timed_out`: its last health check got
-    no answer in time, as opposed to a wrong one or a refused connection.
+    `in_flight`: requests the balancer has given it and that are not answered. `unanswered`: if it fails
+    its health check, then because no answer comes (in time), as opposed to a wrong one.
     """
 
     id: str
@@ -42,7 +42,7 @@ class InstanceSeen:
     exit_code: int | None = None
     target_health: TargetHealth = TargetHealth.UNUSED
     in_flight: int = 0
-    timed_out: bool = False
+    unanswered: bool = False
     detail: str = ""
 
 

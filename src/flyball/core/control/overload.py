@@ -1,11 +1,11 @@
 """Is an instance ill, or does it only have more to do than it can?
 
-Rule: an instance that fails its health check is overloaded, not ill, while the check gets no answer in time and the
-instance has answered a request in the last 15 s (at first, while requests are in flight to it). When most instances of
-a service time out at once, one that answers speaks for all. A check that times out proves nothing while the machine has
-no core to spare. Nobody is replaced for overload: the balancer fails open and the policies add instances. Nothing is
-scaled in while an instance fails its health check, while requests wait, or while the machine is so busy that low
-figures prove nothing.
+Rule: an instance that fails its health check is overloaded, not ill, while the check gets no answer and the instance
+has answered a request in the last 15 s (at first, while requests are in flight to it). When most instances of a service
+fail so at once, one that answers speaks for all. A check without an answer proves nothing while the machine has no core
+to spare. Nobody is replaced for overload: the balancer fails open and the policies add instances. Nothing is scaled in
+while an instance fails its health check, while requests wait, or while the machine is so busy that low figures prove
+nothing.
 
 AWS: a target that times out is unhealthy, and an Auto Scaling group replaces it.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html
@@ -61,14 +61,14 @@ def is_overloaded(turn: Turn, instance: Instance) -> bool:
     """Whether an instance that fails its health check is to be left alone."""
     if turn.state.overloaded_since is not None:
         return True
-    if not turn.by_id[instance.id].timed_out:
+    if not turn.by_id[instance.id].unanswered:
         return False
     return turn.starved or _answers(instance, turn.now)
 
 
 def _late(turn: Turn) -> list[Instance]:
     failing = [one for one in turn.staying() if one.unhealthy_since is not None]
-    return [one for one in failing if turn.by_id[one.id].timed_out]
+    return [one for one in failing if turn.by_id[one.id].unanswered]
 
 
 def _answers(instance: Instance, now: float) -> bool:

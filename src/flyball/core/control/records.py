@@ -1,4 +1,4 @@
-"""How are the values of a recording written down, and read again?
+"""How are the values of a journal written down, and read again?
 
 Rule: as JSON of the values; observations and states, of which there are many, are compressed. What cannot be read was
 written by a program that differs: that is a ValueError.

@@ -43,7 +43,7 @@ class Replayed:
 
 
 def replayed(steps: Iterable[Recorded]) -> Iterator[Replayed]:
-    """Step a recording again, oldest first."""
+    """Step recorded steps again, oldest first."""
     state: State | None = None
     for recorded in steps:
         before = state if recorded.state is None else recorded.state

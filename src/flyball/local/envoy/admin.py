@@ -13,7 +13,7 @@ from .config.types import Json
 from .latency import percentiles
 
 TIMEOUT_S = 2.0
-USE = r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active)$"
+USE = r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
 REFUSALS = r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
 """Endpoint files count under their cluster, routes under the listener's name."""
 
@@ -41,6 +41,20 @@ class TargetStats:
     timed_out: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What the requests of each service came to.
+
+    `latencies`: service -> {"p50", "p95", "p99"} in ms since the last time; services without requests are absent.
+    `waiting`: service -> requests that wait for an instance now. `wrong`: service -> health checks that got a wrong
+    answer, since Envoy's start.
+    """
+
+    latencies: Mapping[str, Mapping[str, float]]
+    waiting: Mapping[str, int]
+    wrong: Mapping[str, int]
+
+
 class Admin:
     """Envoy's admin interface on the Unix socket `socket`. Close it.
 
@@ -66,19 +80,20 @@ class Admin:
         targets = [target for cluster in found.get("cluster_statuses", []) for target in _targets(cluster)]
         return tuple(sorted(targets, key=lambda target: (target.service, target.instance)))
 
-    async def use(self) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-        """How long the requests of each service took, and how many wait for an instance now.
-
-        Latencies: service -> {"p50", "p95", "p99"} in ms since this object's last call; services without requests are
-        absent. The first call tells of everything since Envoy's start. Waiting: service -> requests, those above 0.
-        """
+    async def use(self) -> Use:
+        """What the requests of each service came to since this object's last call, or since Envoy started."""
         await self._ask("/stats?filter=^$")  # makes Envoy sum up its threads' histograms for the next question
         found = await self._json(f"/stats?format=json&histogram_buckets=cumulative&filter={quote(USE)}")
         histograms = dict(_histograms(found))
         before, self._histograms = self._histograms, histograms
         took = {name: percentiles(_earlier(before.get(name, {}), after), after) for name, after in histograms.items()}
-        latencies = {name: values for name, values in sorted(took.items()) if values is not None}
-        return latencies, dict(_waiting(found))
+        failures = _numbers(found, "health_check.failure")
+        silent = _numbers(found, "health_check.network_failure")
+        return Use(
+            latencies={name: values for name, values in sorted(took.items()) if values is not None},
+            waiting={name: count for name, count in _numbers(found, "upstream_rq_pending_active").items() if count},
+            wrong={name: count - silent.get(name, 0) for name, count in failures.items()},
+        )
 
     async def rejected(self) -> int:
         """How many times Envoy refused a file it was given, and kept what it had."""
@@ -133,10 +148,10 @@ def _health(status: Json) -> str:
     return UNHEALTHY if status.get("failed_active_health_check") else HEALTHY
 
 
-def _waiting(found: Json) -> Iterator[tuple[str, int]]:
-    for stat in found.get("stats", []):
-        if stat.get("value") and stat.get("name", "").endswith("pending_active"):
-            yield stat["name"].split(".")[1], int(stat["value"])
+def _numbers(found: Json, stat: str) -> dict[str, int]:
+    """Service -> this counter or gauge of its cluster."""
+    named = [(one["name"].split(".", 2), one["value"]) for one in found.get("stats", []) if "value" in one]
+    return {parts[1]: int(value) for parts, value in sorted(named) if parts[2] == stat}
 
 
 def _histograms(found: Json) -> Iterator[tuple[str, dict[float, int]]]:

@@ -70,7 +70,7 @@ def _size(policy: TargetTracking, value: float, instances: float) -> str:
     """How the capacity comes about: "4 x 20 / 50 = 1.6 -> 2"."""
     exactly, wanted = _exactly(policy, value, instances), capacity_for(policy, value, instances)
     least = f", the least that {policy.metric} can ask for" if exactly <= EXACT < wanted else ""
-    return f"{instances:.3g} x {value:.3g} / {policy.target_value:g} = {exactly:.3g} -> {wanted}{least}"
+    return f"{instances:.4g} x {value:.4g} / {policy.target_value:g} = {exactly:.4g} -> {wanted}{least}"
 
 
 def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> list[Vote]:
