@@ -9,8 +9,8 @@ import pytest
 from builders import application, deployment, instance, launching, release, rollout, seen, service, state, tracking
 from flyball.core.control.alarms import AlarmState, show
 from flyball.core.control.observation import InstanceSample, InstanceSeen, LatencySample, Observation
-from flyball.core.control.reasons import Reason, ReasonKind
-from flyball.core.control.state import Instance, Lifecycle, ReleaseStatus, RolloutPhase, State
+from flyball.core.control.reasons import Event, Reason, ReasonKind
+from flyball.core.control.state import Instance, Lifecycle, ReleaseStatus, RolloutPhase, ServiceState, State
 from flyball.core.control.step import step
 from flyball.core.model import Application, Metric, ScalingShape, Strategy
 from flyball.core.view import as_json, look
@@ -208,3 +208,26 @@ def test_a_service_that_the_file_has_no_more_is_not_shown():
     assert found.services == ()
     with pytest.raises(KeyError):
         found.service("web")
+
+
+def test_an_event_is_told_and_read_again():
+    reason = Reason(kind=ReasonKind.SCALE_OUT, service="web", text="why", before=1, after=3, release=2)
+    told = as_json.event(Event(id=7, at=3.14159, reason=reason))
+    assert told == {
+        "id": 7,
+        "at": 3.142,
+        "service": "web",
+        "kind": "scale_out",
+        "from": 1,
+        "to": 3,
+        "reason": "why",
+        "instance": None,
+        "release": 2,
+    }
+    assert as_json.reason_of(told) == reason
+
+
+def test_a_service_is_found_by_its_name():
+    both = replace(state(instance()), services=(ServiceState(name="api", desired=1), *state().services))
+    found = look.application(application(service("api"), service("web")), both, seen())
+    assert found.service("web").of.name == "web"
