@@ -24,6 +24,8 @@ from .state import Instance, Lifecycle
 from .turn import Turn
 from .windows import record, shaped
 
+_ALL = tuple(sorted(Metric))
+
 
 def update(turn: Turn) -> None:
     """Bring the desired capacity of one service up to date."""
@@ -120,7 +122,7 @@ def _measured(turn: Turn) -> bool:
     service, scaling = turn.service, turn.service.scaling
     alarms = policy_alarms.thresholds(service)
     watched = policy_alarms.metrics(alarms)
-    windows = shaped(turn.state.windows, Metric, period_s=scaling.period_s, origin=turn.origin)
+    windows = shaped(turn.state.windows, _ALL, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
     serving = _serving(turn)

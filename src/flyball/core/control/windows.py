@@ -14,12 +14,12 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from flyball.core.model import Metric
 
-from .samples import Sample
+from .samples import NOTHING, Amount, Sample
 
 ROUNDING = 1e-6
 """Wall-clock seconds since the epoch are exact to about 2e-7 s as floats."""
@@ -101,8 +101,8 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
         since = origin if windows.sampled_at is None else windows.sampled_at
         index = math.floor((since - origin) / period_s + ROUNDING)
         windows = Windows(period_s=period_s, open=index, sampled_at=windows.sampled_at)
-    wanted = tuple(sorted(set(metrics)))
-    if tuple(series.metric for series in windows.series) == wanted:
+    recorded = tuple(series.metric for series in windows.series)
+    if recorded == tuple(metrics) or recorded == (wanted := tuple(sorted(set(metrics)))):
         return windows
     known = {series.metric: series for series in windows.series}
     return replace(windows, series=tuple(known.get(metric, Series(metric=metric)) for metric in wanted))
@@ -111,7 +111,8 @@ def shaped(windows: Windows, metrics: Iterable[Metric], *, period_s: float, orig
 def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
     series = tuple(Series(metric=series.metric) for series in windows.series)
-    return replace(_begun(windows, series), rates=None, in_service=())
+    opened = Windows(period_s=windows.period_s, open=windows.open, sampled_at=windows.sampled_at, series=series)
+    return replace(opened, sample_s=windows.sample_s, instances=windows.instances)
 
 
 def record(
@@ -131,35 +132,45 @@ def record(
     middle = ((since - origin) + (now - origin)) / 2
     index = max(windows.open, math.floor(middle / windows.period_s))
     first = windows.open
-    windows = _closed(windows, index, keep, watched)
-    windows = _added(windows, sample, max(now - since, 0.0), now)
+    windows = _counted(_closed(windows, index, keep, watched, {}), sample, max(now - since, 0.0), now)
+    amounts = sample.amounts(windows.sample_s)
     if (now - origin) / windows.period_s + ROUNDING >= windows.open + 1:
-        windows = _closed(windows, windows.open + 1, keep, watched)
+        windows = _closed(windows, windows.open + 1, keep, watched, amounts)
+    else:
+        windows = replace(windows, series=tuple(_more(one, *amounts[one.metric]) for one in windows.series))
     return windows, windows.open > first
 
 
-def _begun(windows: Windows, series: tuple[Series, ...]) -> Windows:
-    """The windows with these closed datapoints and an open one without samples."""
-    return replace(windows, series=series, ticks=0, measured=0, most=0, sampled_s=0.0, requests=0, errors=0)
-
-
-def _closed(windows: Windows, index: int, keep: int, watched: Collection[Metric]) -> Windows:
+def _closed(
+    windows: Windows, index: int, keep: int, watched: Collection[Metric], amounts: Mapping[Metric, Amount]
+) -> Windows:
+    """The windows whose open datapoint, with these amounts, and all others before `index` are closed."""
     gap = index - windows.open
     if gap <= 0:
         return windows
     missing = min(gap - 1, keep)
-    series = tuple(
-        _shut(one, missing, keep if one.metric in watched else 1)  # the last one is shown
-        for one in windows.series
+    return replace(
+        windows,
+        open=index,
+        series=tuple(
+            _shut(one, *amounts.get(one.metric, NOTHING), missing, keep if one.metric in watched else 1)
+            for one in windows.series
+        ),
+        instances=windows.measured / windows.ticks if windows.ticks else windows.instances,
+        in_service=(*windows.in_service, windows.most, *(0,) * missing)[-keep:],
+        rates=None if missing else _rates(windows),
+        ticks=0,
+        measured=0,
+        most=0,
+        sampled_s=0.0,
+        requests=0,
+        errors=0,
     )
-    instances = windows.measured / windows.ticks if windows.ticks else windows.instances
-    in_service = (*windows.in_service, windows.most, *(0,) * missing)[-keep:]
-    rates = None if missing else _rates(windows)
-    return replace(_begun(windows, series), open=index, instances=instances, in_service=in_service, rates=rates)
 
 
-def _shut(series: Series, missing: int, keep: int) -> Series:
-    value = series.total / series.weight if series.weight > 0 else None
+def _shut(series: Series, total: float, weight: float, missing: int, keep: int) -> Series:
+    total, weight = series.total + total, series.weight + weight
+    value = total / weight if weight > 0 else None
     return Series(metric=series.metric, values=(*series.values, value, *(None,) * missing)[-keep:])
 
 
@@ -169,11 +180,9 @@ def _rates(windows: Windows) -> Rates | None:
     return Rates(requests_per_s=windows.requests / windows.sampled_s, errors_per_s=windows.errors / windows.sampled_s)
 
 
-def _added(windows: Windows, sample: Sample, sample_s: float, now: float) -> Windows:
-    amounts = sample.amounts(sample_s)
+def _counted(windows: Windows, sample: Sample, sample_s: float, now: float) -> Windows:
     return replace(
         windows,
-        series=tuple(_more(series, *amounts[series.metric]) for series in windows.series),
         ticks=windows.ticks + (sample.measured > 0),
         measured=windows.measured + sample.measured,
         most=max(windows.most, sample.in_service),
