@@ -75,8 +75,7 @@ class Windows:
 
     def last(self, metric: Metric) -> float | None:
         """The last closed datapoint of a metric, None when it is missing or there is none yet."""
-        values = self.values(metric)
-        return values[-1] if values else None
+        return next(reversed(self.values(metric)), None)
 
     def latest(self, metric: Metric, count: int = 1) -> float | None:
         """The largest of the newest `count` real datapoints, None without any."""
