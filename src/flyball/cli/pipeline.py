@@ -15,7 +15,7 @@ from .client import Control
 from .files import find_running
 
 if TYPE_CHECKING:
-    from flyball.local.pipeline.records import RunJson
+    from flyball.local.face import RunJson
 
 LOOK_EVERY_S = 0.2
 TAKEN_UP_S = 15.0
