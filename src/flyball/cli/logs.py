@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from flyball.core.errors import FileError, NotRunning
-from flyball.local import leftovers
+from flyball.local import face
 from flyball.local.face import logs
 from flyball.local.paths import StateDirectory
 
@@ -45,7 +45,7 @@ async def _tell(
             _print(log.stem, line, json=json)
     if not follow:
         return
-    if not leftovers.any_alive(paths):
+    if not face.any_alive(paths):
         raise NotRunning
     await _follow_all(paths, service, offsets, json=json)
 
@@ -61,7 +61,7 @@ async def _follow_all(paths: StateDirectory, service: str | None, offsets: dict[
     followed: dict[Path, asyncio.Task[None]] = {}
     alive = True
     while alive:
-        alive = leftovers.any_alive(paths)
+        alive = face.any_alive(paths)
         for log in of_instances(paths.logs, service):
             if log not in followed:
                 followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), json=json))

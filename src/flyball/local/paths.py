@@ -75,6 +75,11 @@ class StateDirectory:
         return self.root / "control.json"
 
     @property
+    def balancer_file(self) -> Path:
+        """JSON file that identifies the balancer's process."""
+        return self.processes / "balancer.json"
+
+    @property
     def limits_file(self) -> Path:
         """File that remembers where this application's cgroups are."""
         return self.root / "cgroup"
