@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypedDict
 from zoneinfo import available_timezones
 
+from flyball.core.control import records
 from flyball.core.control.observation import Deploy, ReleaseSpec, Rollback
 from flyball.core.control.reasons import Event
-from flyball.core.control.records import application_of, application_text
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FileError
@@ -197,14 +197,14 @@ def only(running: Application, wanted: Application, service: str) -> Application
 
 def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
     """Keep a pushed application over the control plane's death; None: the file beside is what runs again."""
-    kept = "" if pushed is None else f"{_digest(file)} {application_text(pushed)}"
+    kept = "" if pushed is None else f"{_digest(file)} {records.APPLICATION.written(pushed)}"
     journal.remember("pushed", kept)
 
 
 def restored(journal: Journal, file: Path, app: Application) -> Application:
     """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
-    return application_of(text) if text and digest == _digest(file) else app
+    return records.APPLICATION.read(text) if text and digest == _digest(file) else app
 
 
 def _digest(file: Path) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -28,6 +29,7 @@ from .probe import probe
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
 OUT_OF_MEMORY = "out of memory"
+_RECORDED = ("service", "release", "zone", "port", "health_path", "started_at", "directory", "ready")
 
 
 @dataclass(slots=True)
@@ -208,22 +210,8 @@ class Instances:
 
     def _write(self, running: Running) -> None:
         assert running.process is not None
-        processes.save(
-            self._record(running.id),
-            running.process,
-            instance=running.id,
-            service=running.service,
-            release=running.release,
-            zone=running.zone,
-            port=running.port,
-            cpu=running.size.cpu,
-            memory_bytes=running.size.memory_bytes,
-            burst=running.size.burst,
-            health_path=running.health_path,
-            started_at=running.started_at,
-            directory=running.directory,
-            ready=running.ready,
-        )
+        facts = {name: getattr(running, name) for name in _RECORDED}
+        processes.save(self._record(running.id), running.process, instance=running.id, **facts, **asdict(running.size))
 
     def _record(self, instance: str) -> Path:
         return self._paths.processes / f"{instance}.json"
@@ -243,18 +231,6 @@ class Instances:
                 one.watch.close()
 
 
-def _restored(process: processes.Process, facts: Mapping[str, object]) -> Running:
-    size = Size(cpu=float(str(facts["cpu"])), memory_bytes=int(str(facts["memory_bytes"])), burst=bool(facts["burst"]))
-    return Running(
-        id=str(facts["instance"]),
-        service=str(facts["service"]),
-        release=int(str(facts["release"])),
-        zone=str(facts["zone"]),
-        port=int(str(facts["port"])),
-        size=size,
-        health_path=str(facts["health_path"]),
-        started_at=float(str(facts["started_at"])),
-        directory=str(facts["directory"]),
-        process=process,
-        ready=bool(facts["ready"]),
-    )
+def _restored(process: processes.Process, facts: Mapping[str, Any]) -> Running:
+    size = Size(**{field.name: facts[field.name] for field in fields(Size)})
+    return Running(id=facts["instance"], size=size, process=process, **{name: facts[name] for name in _RECORDED})
