@@ -61,7 +61,7 @@ def count(turn: Turn, instance: Instance, failure: str) -> None:
 
 def came_into_service(turn: Turn, instance: Instance) -> None:
     """Start the rollout's count anew where the file says so."""
-    rollout, rule = turn.state.rollout, turn.service.deployment.circuit_breaker
+    rollout, rule = turn.state.rollout, turn.deployment.circuit_breaker
     if rollout is not None and rollout.to_release == instance.release and rule is not None and rule.reset_on_healthy:
         turn.set_rollout(replace(rollout, failures=0))
 

@@ -4,6 +4,10 @@ Rule: datapoint i covers [origin + i x period, origin + (i + 1) x period). A sam
 since the one before; its middle says which datapoint it belongs to, so a tick that comes a little late changes nothing.
 A datapoint is closed by the first tick at or after its end. One without samples is missing (None), never zero.
 
+With origin 100 and period 10, datapoint 2 covers [120, 130). Ticks at 121.0 and 130.4 make a sample of 121.0 to 130.4;
+its middle, 125.7, lies in datapoint 2, which that tick also closes. cpu of 40 % and 60 % in two ticks, on two instances
+and on one, is (2 x 40 + 60) / 3 = 46.7 %: every measured instance counts once in every tick.
+
 What a sample adds to a metric is said in `samples.py`. Every metric is recorded, also one that no policy watches:
 people are shown the datapoints that decide. Beside them, `rates` count what all instances together answered.
 
