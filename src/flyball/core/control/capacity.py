@@ -174,7 +174,8 @@ def _decide(turn: Turn) -> None:
         now=turn.now,
     )
     decision = decide.decide(situation)
-    turn.state = replace(state, cooldown=decision.cooldown)
+    if decision.cooldown != state.cooldown:
+        turn.state = replace(state, cooldown=decision.cooldown)
     turn.hold((*decision.holds, *_blind(turn)))
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)

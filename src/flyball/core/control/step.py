@@ -45,7 +45,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
     since = state.balancer_since
     balancer_since = (now if since is None else since) if seen.balancer else None
     starved = overload.starved(seen.busy_percent) if seen.sampled else state.starved
-    state = replace(state, shutting_down=shutting_down, balancer_since=balancer_since, starved=starved)
+    state = replace(state, stepped_at=now, shutting_down=shutting_down, balancer_since=balancer_since, starved=starved)
     turns = _turns(app, state, seen, now=now)
     unknown = [reason for intent in seen.intents if (reason := intents.apply(intent, turns))]
     for turn in turns.values():

@@ -128,7 +128,8 @@ class Turn:
                 self.say(ReasonKind.HELD, hold.text)
             if hold.key not in said or self.now - said[hold.key].last_at >= 1.0:
                 said[hold.key] = Held(key=hold.key, last_at=self.now)
-        self.state = replace(self.state, holds=tuple(said.values()))
+        if (now := tuple(said.values())) != self.state.holds:
+            self.state = replace(self.state, holds=now)
 
     def refuse_once(self, text: str) -> None:
         """Refuse something that stays in the file, once."""
