@@ -19,6 +19,7 @@ ECS's restart delay grows to 15 minutes and only for tasks that never ran.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from flyball.core.model import CircuitBreaker, ThresholdType
@@ -94,7 +95,7 @@ def launchable(backoff: Backoff, count: int, *, release: int, now: float) -> int
     return max(count - sum(1 for at in backoff.retry_at if at > now), 0)
 
 
-def recovered(backoff: Backoff, instances: list[Instance], *, now: float) -> Backoff:
+def recovered(backoff: Backoff, instances: Iterable[Instance], *, now: float) -> Backoff:
     """The back-off, started anew when an instance that came after the last failure has lasted."""
     if backoff.failed_at is None:
         return backoff

@@ -35,7 +35,7 @@ AT_ONCE = 0.1
 
 def reconcile(turn: Turn) -> None:
     """Launch and let go for one service."""
-    backoff = breaker.recovered(turn.state.backoff, list(turn.instances.values()), now=turn.now)
+    backoff = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
     if backoff != turn.state.backoff:
         turn.state = replace(turn.state, backoff=backoff)
     wanted = _wanted(turn)
