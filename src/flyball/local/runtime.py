@@ -28,7 +28,6 @@ from .machine import Machine
 from .observe import Observer
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
-from .record.history import History
 from .record.journal import Journal
 
 log = structlog.get_logger()
@@ -80,7 +79,6 @@ class Runtime:
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
         self._machine = machine
         self._applier = applier
-        self._history = History(journal)
         self._ending = ending
 
     # Running
@@ -143,7 +141,7 @@ class Runtime:
             for listener in list(self.listeners):
                 listener(event)
         if sampled and self.loop.journal_error is None:
-            self._history.record(self.view(), now=self.clock.now())
+            self.journal.record_view(self.view(), now=self.clock.now())
 
     def told(self, since: float) -> list[Event]:
         """The events since then, from the journal."""

@@ -64,22 +64,16 @@ EventRow = tuple[float, str, str, int | None, int | None, str, str | None, int |
 """Time, service, kind, before, after, text, instance, release."""
 
 
-def event_row(reason: Reason, *, at: float) -> EventRow:
+def event_row(why: Reason, *, at: float) -> EventRow:
     """A reason as a row of a table."""
-    why = reason
     return (at, why.service, why.kind.value, why.before, why.after, why.text, why.instance, why.release)
 
 
 def event_of(number: int, row: EventRow | tuple[Any, ...]) -> Event:
     """The event of such a row; `number` is its own."""
     at, service, kind, before, after, text, instance, release = row
+    why = ReasonKind(kind)
     reason = Reason(
-        kind=ReasonKind(kind),
-        service=service,
-        text=text,
-        before=before,
-        after=after,
-        instance=instance,
-        release=release,
+        kind=why, service=service, text=text, before=before, after=after, instance=instance, release=release
     )
     return Event(id=number, at=at, reason=reason)

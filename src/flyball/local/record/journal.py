@@ -23,7 +23,8 @@ from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import Failed
 from flyball.core.model import Application
-from flyball.core.view.rows import Moment
+from flyball.core.view.rows import Minutes, Moment, row_of
+from flyball.core.view.views import ApplicationView
 
 SNAPSHOT_EVERY = 200
 KEEP_STEPS = 20_000  # five hours at one step a second
@@ -121,6 +122,7 @@ class Journal(Reader):
         self.path = path
         self._application: tuple[Application | None, int] = (None, 0)
         self._last_step = 0
+        self._minutes = Minutes()
         self._since_snapshot = SNAPSHOT_EVERY
         try:
             self._db = sqlite3.connect(path, timeout=10.0)
@@ -256,6 +258,12 @@ class Journal(Reader):
                 state=None if state is None else records.STATE.read(state),
                 actions=records.ACTIONS.read(actions),
             )
+
+    def record_view(self, seen: ApplicationView, *, now: float) -> None:
+        """Keep what each service did at this tick, and in the minute before when it is over."""
+        rows = {service.of.name: row_of(service) for service in seen.services}
+        self.record_history(self._minutes.add(rows, now=now), resolution=60)
+        self.record_history([Moment(round(now, 2), name, row) for name, row in rows.items()])
 
     def record_history(self, moments: Iterable[Moment], *, resolution: int = 1) -> None:
         """Keep what services did in the `resolution` seconds that ended at each moment."""
