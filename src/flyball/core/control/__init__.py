@@ -11,6 +11,5 @@
 7. It gives the balancer the targets of the new state before it ends anything. `routing.targets` says who they are.
 8. It carries out the actions in any order. Doing one twice is harmless: a step asks until it sees it done. An action
    that fails is not reported; the next observation shows it.
-9. It tells every reason verbatim, and shows readers the view that `core.view.look` makes of the state and of what was
-   seen.
+9. It tells every reason verbatim, and shows readers the view that `core.view.look` makes after the step.
 """

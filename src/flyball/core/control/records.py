@@ -71,9 +71,8 @@ def event_row(why: Reason, *, at: float) -> EventRow:
 
 def event_of(number: int, row: EventRow | tuple[Any, ...]) -> Event:
     """The event of such a row; `number` is its own."""
-    at, service, kind, before, after, text, instance, release = row
-    why = ReasonKind(kind)
+    at, name, kind, before, after, text, instance, release = row
     reason = Reason(
-        kind=why, service=service, text=text, before=before, after=after, instance=instance, release=release
+        kind=ReasonKind(kind), service=name, text=text, before=before, after=after, instance=instance, release=release
     )
     return Event(id=number, at=at, reason=reason)

@@ -35,7 +35,6 @@ def moved(instance: Instance, to: Lifecycle, *, now: float, **changes: Any) -> I
 
 def diagram() -> str:
     """The table as a Mermaid state diagram."""
-    gone = "its process has exited"
     lines = ["stateDiagram-v2", f"    [*] --> {Lifecycle.LAUNCHING}"]
     lines += [f"    {before} --> {after}: {why}" for (before, after), why in TRANSITIONS.items()]
-    return "\n".join([*lines, *(f"    {one} --> [*]: {gone}" for one in Lifecycle)])
+    return "\n".join([*lines, *(f"    {one} --> [*]: its process has exited" for one in Lifecycle)])

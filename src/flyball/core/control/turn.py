@@ -26,9 +26,8 @@ _DEPLOYMENT, _HEALTH = Deployment(), HealthCheck()
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """One service while it is stepped: as the file has it, None when the file no longer has it.
-
-    `leaving`: all its instances go, because the file no longer has it or the application shuts down.
+    """One service while it is stepped. `of`: as the file has it, None when the file no longer does. `leaving`: all its
+    instances go, for that or because the application shuts down.
     `instances` keeps the order of their numbers. `balancer_since`, `awake_since` and `starved` are as in `State`.
     """
 
