@@ -1,4 +1,4 @@
-"""The control plane of one application on this machine: what an operator, a push or the file can ask of it.
+"""The control plane of one application on this machine: it runs, tells and ends; `deploys` changes what it runs.
 
 Envoy, the stores and the instances outlive it: `stop` ends everything, `leave` ends only the control plane.
 """

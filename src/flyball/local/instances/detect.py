@@ -1,4 +1,4 @@
-"""Which limits does this machine offer to this user? Tried out: nothing is promised that does not work.
+"""Which limits does this machine offer to this user? They are tried out: nothing is promised that does not work.
 
 Version 2's cgroups are made below the highest one that we may write, of version 1 below the root.
 """

@@ -1,4 +1,4 @@
-"""Log files that a program writes by itself and that stay within bounds.
+"""Log files that programs write themselves and that stay within bounds.
 
 The start of a file is given back to the disk by punching a hole, never by truncating: of 600,000 lines written
 meanwhile none was lost, where copy-and-truncate lost 10,632. Offsets stay what they were, so that a reader can go on

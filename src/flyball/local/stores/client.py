@@ -1,4 +1,4 @@
-"""A client for a Redis server on this machine. It sends nothing but what it is asked to, and nothing twice.
+"""A client for a Redis server on this machine. It sends only what it is asked to send, and nothing twice.
 
 RESP2 without the driver's name needs no greeting. A string in a reply may have 512 MB, so one that is too long is
 refused before it is read.
