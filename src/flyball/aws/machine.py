@@ -101,8 +101,8 @@ def _systemd(value: str) -> str:
 
 def _secret(name: str, arn: str) -> str:
     return f"""\
-printf '{name}=%s\\n' "$(aws secretsmanager get-secret-value --secret-id {arn} \\
-    --query SecretString --output text)" >> /etc/instance.env
+SECRET=$(aws secretsmanager get-secret-value --secret-id {arn} --query SecretString --output text)
+printf '{name}=%s\\n' "$SECRET" >> /etc/instance.env
 """
 
 
