@@ -68,15 +68,20 @@ def propose(
     """Create a change set and wait for AWS to compute it. Raises Failed when AWS cannot."""
     cloudformation = account.clients("cloudformation", plan.region)
     name = f"flyball-{uuid4().hex[:12]}"
-    cloudformation.create_change_set(
-        StackName=plan.name,
-        ChangeSetName=name,
-        ChangeSetType="CREATE" if new else "UPDATE",
-        Capabilities=["CAPABILITY_IAM"],
-        ImportExistingResources=True,
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(values.items())],
-        **templates.argument(account, plan),
-    )
+    with templates.sent(account, plan) as template:
+        cloudformation.create_change_set(
+            StackName=plan.name,
+            ChangeSetName=name,
+            ChangeSetType="CREATE" if new else "UPDATE",
+            Capabilities=["CAPABILITY_IAM"],
+            ImportExistingResources=True,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(values.items())],
+            **template,
+        )
+        return _computed(cloudformation, plan, name, pause)
+
+
+def _computed(cloudformation: Any, plan: StackPlan, name: str, pause: PAUSE) -> Proposal:
     while True:
         found = cloudformation.describe_change_set(StackName=plan.name, ChangeSetName=name)
         if found["Status"] == "CREATE_COMPLETE":
@@ -105,10 +110,9 @@ def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, .
 
 
 def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool) -> None:
-    """Delete a proposal, its uploaded template, and the empty stack that a proposal for a new stack leaves."""
+    """Delete a proposal, and the empty stack that a proposal for a new stack leaves."""
     cloudformation = account.clients("cloudformation", plan.region)
     cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=proposal.name)
-    templates.tidy(account, plan)
     if new and stacks.status(account, plan) == "REVIEW_IN_PROGRESS":
         cloudformation.delete_stack(StackName=plan.name)
 
@@ -130,7 +134,6 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
         if now.endswith("_IN_PROGRESS") and now != "REVIEW_IN_PROGRESS":
             pause(POLL_S)
             continue
-        templates.tidy(account, plan)
         if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
             raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
         return
