@@ -64,7 +64,7 @@ def build(
         **instance_service(site, service),
         "AWS_REGION": site.region,
         "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url,
+        "FLYBALL_URL": balancer.url_for_services,
         **{store.variable: store.url for store in used if store.url is not None},
     }
     script = machine.user_data(
@@ -233,7 +233,7 @@ def _scaling_group(
             cdk.Fn.condition_if(site.first_deploy.logical_id, str(start), cdk.Aws.NO_VALUE)
         ),
         vpc_zone_identifier=list(network.private),
-        target_group_arns=[balancer.target_groups[service.name].ref],
+        target_group_arns=[each.target_groups[service.name].ref for each in balancer.every],
         launch_template=None if mixed else which,
         mixed_instances_policy=mixed,
         capacity_rebalance=bool(site.aws.spot_percent),
@@ -260,7 +260,7 @@ def _scaling_group(
         ],
     )
     group.cfn_options.update_policy = _update_policy(service)
-    for rule in balancer.rules.get(service.name, ()):
+    for rule in (rule for each in balancer.every for rule in each.rules.get(service.name, ())):
         group.node.add_dependency(rule)
     return group
 

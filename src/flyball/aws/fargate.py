@@ -107,11 +107,11 @@ def build(
         container_definitions=[_container(site, service, used, group_of_logs, balancer)],
     )
     traffic = rollout.traffic_role(site, service, balancer)
-    joined = [rollout.load_balancer(site, service, balancer, traffic)] if service.routes else []
+    joined = [rollout.load_balancer(site, service, each, traffic) for each in balancer.every if service.routes]
     made = _service(site, network, service, inside=inside, task=task, group=group, joined=joined, alarms=alarm_names)
     rights = [each.node.try_find_child("DefaultPolicy") for each in (execution, role, traffic) if each is not None]
     unnamed = 0 if traffic is None else 1  # a service with two groups names its rule and so depends on it
-    rules = balancer.rules.get(service.name, ())[unnamed:]
+    rules = [rule for each in balancer.every for rule in each.rules.get(service.name, ())[unnamed:]]
     made.node.add_dependency(
         *(each for each in rights if each is not None), *rules, *network.ways_out, site.stack.node.find_child(PROVIDERS)
     )
@@ -190,7 +190,7 @@ def _container(
     environment = {
         **instance_service(site, service),
         "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url,
+        "FLYBALL_URL": balancer.url_for_services,
         **{store.variable: store.url for store in used if store.url is not None},
     }
     secrets = {store.variable: store.secret for store in used if store.secret is not None}
