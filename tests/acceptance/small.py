@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from acceptance.running import Running, result_of
+from flyball.core.control.replay import replayed
 from flyball.core.control.state import State
-from flyball.core.control.step import step
 from flyball.local.record.journal import Journal
 
 # A stop takes no request from anybody: it is out of the balancer by then.
@@ -98,19 +98,8 @@ def load(running: Running, *, rate: int = 200, name: str = "web") -> Iterator[di
 
 def states(running: Running) -> list[tuple[float, State]]:
     """Every state that the journal's steps led to, with its time, by stepping them again."""
-    journal = Journal(running.paths.journal)
-    try:
-        found = []
-        state: State | None = None
-        for recorded in journal.steps():
-            before = recorded.state or state
-            assert before is not None
-            done = step(recorded.app, before, recorded.seen, now=recorded.at)
-            state = done.state
-            found.append((recorded.at, state))
-        return found
-    finally:
-        journal.close()
+    with contextlib.closing(Journal(running.paths.journal)) as journal:
+        return [(one.recorded.at, one.step.state) for one in replayed(journal.steps())]
 
 
 def bounds_held(running: Running, *, desired: int, service: str = "web", minimum: int = 100, maximum: int = 200) -> int:

@@ -68,7 +68,7 @@ BAD = {
     "crashes at start": (server("two", crash_s=0), "exited with code 1", "fatal: no widget was found", 0),
     "never listens": (server("two", start_s=600), "nothing listens on port", "starting two", 0),
     "answers 500": (server("two", health=500), "/health answered 500", "starting two", 0),
-    "crashes after 10 s": (server("two", crash_s=10), "exited with code 7", "fatal: the widget came off", 1500),
+    "crashes after 10 s": (server("two", crash_s=10), "exited with code 7", "fatal: the widget came off", 600),
 }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-from flyball.local.journal import Journal
 
 from acceptance.running import Running, stopped
 from acceptance.small import load
+from flyball.local.record.journal import Journal
 
 pytestmark = pytest.mark.live
 

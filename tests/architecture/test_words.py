@@ -38,8 +38,7 @@ EXEMPT = {
     "src/flyball/core/arrivals.py": {"recording"},
     "src/flyball/core/control/": {"refusal to decide", "take back"},
     "src/flyball/core/manifest/": {"complaint"},
-    "src/flyball/core/model/": {"mistake"},
-    "src/flyball/local/": {"adopt", "complaint", "mistake"},
+    "src/flyball/local/": {"complaint", "mistake"},
 }
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`|\]\([^)]*\)", re.DOTALL | re.MULTILINE)
 

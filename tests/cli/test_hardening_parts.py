@@ -12,12 +12,16 @@ from flyball.local.paths import StateDirectory
 
 def failed(number: int) -> dict[str, Any]:
     reason = f"web-{number} exited with code 1: no flux"
-    return {"service": "web", "kind": "failed", "instance": f"web-{number}", "release": 1, "reason": reason}
+    why = {"service": "web", "kind": "failed", "instance": f"web-{number}", "release": 1, "reason": reason}
+    return {"id": number, "at": 0.0, "from": None, "to": None, **why}
 
 
 def application(in_service: int) -> dict[str, Any]:
     capacity = {"min": 1, "in_service": in_service}
-    return {"services": [{"name": "web", "release": 1, "building": None, "rollout": None, "capacity": capacity}]}
+    return {
+        "last_event": 0,
+        "services": [{"name": "web", "release": 1, "building": None, "rollout": None, "capacity": capacity}],
+    }
 
 
 def test_what_fails_for_ever_is_not_waited_for(tmp_path: Path) -> None:

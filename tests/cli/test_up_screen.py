@@ -9,10 +9,9 @@ import pytest
 
 from builders import application, release, rollout, service, state
 from flyball.cli.up import _Screen
-from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.control.state import ReleaseStatus, RolloutPhase, State
 from flyball.local.paths import StateDirectory
-from flyball.local.record.journal import Event
 
 
 class Starting:

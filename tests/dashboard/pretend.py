@@ -14,8 +14,9 @@ import uvicorn
 
 from builders import SPEC, instance
 from flyball.core.control.alarms import Alarm, AlarmState
-from flyball.core.control.observation import LatencySample, Observation, TargetHealth
-from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.control.observation import InstanceSample, InstanceSeen, LatencySample, Observation, TargetHealth
+from flyball.core.control.reasons import Event, Reason, ReasonKind
+from flyball.core.control.samples import sample_of
 from flyball.core.control.scaling import policy_alarms
 from flyball.core.control.state import (
     Instance,
@@ -28,18 +29,20 @@ from flyball.core.control.state import (
     State,
 )
 from flyball.core.control.step import Step
-from flyball.core.model import Application
+from flyball.core.control.windows import Windows, record, shaped
+from flyball.core.model import Application, Metric
+from flyball.core.view import look
+from flyball.core.view.as_json import Place
+from flyball.core.view.rows import Moment, row_of
 from flyball.dashboard.panel import Panel, open_panel
-from flyball.local import view
 from flyball.local.loop import Clock
-from flyball.local.observe import Measured
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline.records import Records
-from flyball.local.record.history import row_of
-from flyball.local.record.journal import Event, Journal
+from flyball.local.record.journal import Journal
 from flyball.local.stores.stores import Stores
 from waiting import soon
 
+SAMPLE_S = 10.0
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -59,16 +62,20 @@ class PretendRuntime:
         self.listeners = set()
         self.closing = asyncio.Event()
         self.stopping = False
-        self.loop = SimpleNamespace(journal_error=None)
+        self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(process=None, access_log=self.paths.logs / "access.log")
-        self.observer = SimpleNamespace(measured={}, latencies={}, instances=SimpleNamespace(running={}))
+        self.samples: dict[str, tuple[InstanceSample, ...]] = {}
+        self.latencies: dict[str, LatencySample] = {}
         self.stores = Stores()
         self.pipeline = SimpleNamespace(records=Records(self.paths.journal))
         self.submitted = []
         self.remote = None
 
-    def services(self):
-        return view.application(self.app, self.state, self.observer)
+    def view(self):
+        return look.application(self.app, self.state, self.loop.seen)
+
+    def places(self):
+        return {one.id: Place(4000 + number, 20000 + number) for number, one in enumerate(self.state.instances)}
 
     async def submit(self, intent) -> list[Event]:
         self.submitted.append(intent)
@@ -111,10 +118,27 @@ class PretendRuntime:
         newest = max((one.release for one in mine), default=1)
         releases = tuple(made(number) for number in range(1, newest + 1))
         self.change(name, desired=len(mine) if desired is None else desired, release=1, releases=releases)
-        for position, one in enumerate(mine):
-            self.observer.measured[one.id] = measured(position, **use)
-            running = SimpleNamespace(process=SimpleNamespace(pid=4000 + position), port=20000 + position, detail="")
-            self.observer.instances.running[one.id] = running
+        self.samples[name] = tuple(used(one.id, position, **use) for position, one in enumerate(mine))
+        self._measure(name)
+
+    def _measure(self, name: str) -> None:
+        """Have seen this use in one datapoint."""
+        samples = self.samples.get(name, ())
+        serving = {one.id for one in self.state.instances if one.lifecycle is Lifecycle.IN_SERVICE}
+        measured = serving & {one.id for one in samples}
+        of = sample_of(
+            samples,
+            measured=measured,
+            in_service=len(measured),
+            wanted=True,
+            latency=self.latencies.get(name),
+        )
+        windows = shaped(Windows(), Metric, period_s=SAMPLE_S, origin=0.0)
+        windows, _ = record(windows, of, keep=1, origin=0.0, now=SAMPLE_S)
+        self.change(name, windows=windows)
+        seen = tuple(InstanceSeen(id=one.id) for one in self.state.instances)
+        everyone = tuple(sample for samples in self.samples.values() for sample in samples)
+        self.loop.seen = Observation(instances=seen, sampled=True, samples=everyone)
 
     def alarms(self, name: str, state: AlarmState, *, holding: str) -> None:
         """Put the alarms whose name holds a word into a state, the others to OK."""
@@ -125,7 +149,8 @@ class PretendRuntime:
         )
 
     def latency(self, name: str, p50: float, p95: float, p99: float) -> None:
-        self.observer.latencies[name] = LatencySample(service=name, p50_ms=p50, p95_ms=p95, p99_ms=p99)
+        self.latencies[name] = LatencySample(service=name, p50_ms=p50, p95_ms=p95, p99_ms=p99)
+        self._measure(name)
 
     def past(self, seconds: int, *, minutes: int = 0, rps: float = 40.0) -> None:
         """Write down a history: waves of load over the last seconds, and minutes before."""
@@ -138,12 +163,12 @@ class PretendRuntime:
                 row = {"rps": rps * wave, "eps": 0.0, "cpu": 45 + 20 * math.sin(step / 13), "memory": 12.0}
                 row |= {"p50": 3 * wave, "p95": 9 * wave, "p99": 14 * wave, "desired": desired, "in_service": desired}
                 at = now - step * resolution
-                self.journal.record_history(at, [(name, row) for name in names], resolution=resolution)
+                self.journal.record_history([Moment(at, name, row) for name in names], resolution=resolution)
 
     def tick(self) -> None:
         """What the loop does every second beside deciding: write down how it is."""
-        rows = [(one["name"], row_of(one)) for one in self.services()]
-        self.journal.record_history(round(self.clock.now(), 2), rows)
+        at = round(self.clock.now(), 2)
+        self.journal.record_history([Moment(at, one.of.name, row_of(one)) for one in self.view().services])
 
 
 class OneRedis:
@@ -159,14 +184,15 @@ class OneRedis:
         return {"sessions": None}
 
 
-def measured(position: int, *, cpu: float = 40.0, rps: float = 20.0, errors: float = 0.0) -> Measured:
+def used(name: str, position: int, *, cpu: float = 40.0, rps: float = 20.0, errors: float = 0.0) -> InstanceSample:
     spread = 1 + (position % 5 - 2) / 20
-    return Measured(
+    return InstanceSample(
+        id=name,
         cpu_percent=cpu * spread,
         memory_percent=12.0,
         memory_bytes=63_000_000,
-        requests_per_s=rps * spread,
-        errors_per_s=errors,
+        requests=round(rps * spread * SAMPLE_S),
+        errors=round(errors * SAMPLE_S),
     )
 
 

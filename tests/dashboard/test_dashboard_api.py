@@ -15,6 +15,8 @@ from dashboard.asking import ask
 from dashboard.pretend import PretendRuntime, calm, overloaded, rolling, serving
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.model import Condition, Redirect, Route
+from flyball.core.view import as_json
+from flyball.core.view.rows import Moment
 from flyball.dashboard import api as dashboard_api
 from flyball.dashboard import topology
 from flyball.dashboard.feed import Feed
@@ -65,7 +67,7 @@ async def test_the_stream_tells_a_state_and_then_decisions_at_once(runtime):
     event = runtime.say(ReasonKind.SCALE_OUT, "cpu 90 % > 50 % for 3 of 3 points", before=3, after=6)
 
     told = (await anext(listening.stream)).decode()
-    assert told == f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n"
+    assert told == f"event: decision\ndata: {json.dumps(as_json.event(event))}\nid: {event.id}\n\n"
     _, state = await listening.until("event: state")
     assert state["services"][0]["scalings"]["scale_out"] == 3
     await listening.stream.aclose()
@@ -121,7 +123,7 @@ async def test_last_event_id_is_understood(api, runtime):
     answer = await ask(api, "GET", "/api/live", last_event_id=str(event.id - 1))
 
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert f"event: decision\ndata: {json.dumps(event.as_json())}\nid: {event.id}\n\n" in answer.text
+    assert f"event: decision\ndata: {json.dumps(as_json.event(event))}\nid: {event.id}\n\n" in answer.text
     for odd in ("9" * 5_000, "²", "-1", ""):
         assert (await ask(api, "GET", "/api/live", last_event_id=odd.encode().decode("latin-1"))).status == 200
 
@@ -150,7 +152,7 @@ async def test_services_side_by_side_are_one_application(tmp_path):
     row = {"eps": 1.0, "memory": None, "p50": 1.0, "p95": None, "p99": 3.0, "desired": 1}
     a = row | {"rps": 10.0, "cpu": 90.0, "in_service": 1}
     b = row | {"rps": 30.0, "cpu": 10.0, "in_service": 3, "p50": 7.0}
-    runtime.journal.record_history(now - 2, [("a", a), ("b", b)])
+    runtime.journal.record_history([Moment(now - 2, "a", a), Moment(now - 2, "b", b)])
 
     found = await Past(runtime.paths.journal).series(since=now - 10, until=now, service=None, points=100)
 
@@ -162,7 +164,7 @@ async def test_services_side_by_side_are_one_application(tmp_path):
 async def test_a_time_without_a_control_plane_is_a_gap(runtime):
     now = runtime.clock.now()
     for ago in (100, 99, 20, 19):
-        runtime.journal.record_history(now - ago, [("web", {"rps": 5.0})])
+        runtime.journal.record_history([Moment(now - ago, "web", {"rps": 5.0})])
 
     found = await Past(runtime.paths.journal).series(since=now - 200, until=now, service="web", points=1000)
 

@@ -92,9 +92,19 @@ async def test_requests_and_errors_are_those_since_the_last_sample(observer: Obs
     await look(observer, 10.5, sampled=False)
     (sample,) = (await look(observer, 12.0)).samples
 
-    assert first.samples[0].cpu_percent is None
+    assert first.samples == ()
     assert (sample.requests, sample.errors) == (40, 3)
-    assert observer.measured["web-1"].requests_per_s == pytest.approx(20.0)
+
+
+async def test_the_first_look_is_of_no_time_so_nothing_is_counted_in_it(observer: Observer) -> None:
+    first = await look(observer, 10.0)
+    observer.balancer.stats = (replace(TARGET, requests=101),)
+    unsampled = await look(observer, 10.5, sampled=False)
+    second = await look(observer, 11.0)
+
+    assert (first.samples, first.latencies, unsampled.samples) == ((), (), ())
+    assert (second.samples[0].requests, second.samples[0].memory_bytes) == (1, 64 * 1024 * 1024)
+    assert second.latencies[0].p99_ms == 3.0
 
 
 async def test_answered_are_those_that_are_no_longer_in_flight(observer: Observer) -> None:

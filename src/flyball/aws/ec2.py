@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-ch
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -218,7 +217,6 @@ def _scaling_group(
     name: str,
 ) -> autoscaling.CfnAutoScalingGroup:
     made, capacity, deployment = autoscaling.CfnAutoScalingGroup, service.capacity, service.deployment
-    start = capacity.min if capacity.desired is None else capacity.desired
     which = made.LaunchTemplateSpecificationProperty(
         launch_template_id=template.ref, version=template.attr_latest_version_number
     )
@@ -230,7 +228,7 @@ def _scaling_group(
         min_size=str(capacity.min),
         max_size=str(capacity.max),
         desired_capacity=cdk.Token.as_string(
-            cdk.Fn.condition_if(site.first_deploy.logical_id, str(start), cdk.Aws.NO_VALUE)
+            cdk.Fn.condition_if(site.first_deploy.logical_id, str(capacity.first), cdk.Aws.NO_VALUE)
         ),
         vpc_zone_identifier=list(network.private),
         target_group_arns=[each.target_groups[service.name].ref for each in balancer.every],
@@ -289,7 +287,7 @@ def _mixed(
 def _update_policy(service: Service) -> cdk.CfnUpdatePolicy:
     """How CloudFormation replaces machines when their template changes: in batches, never below the minimum."""
     capacity = service.capacity
-    floor = math.ceil(capacity.min * service.deployment.minimum_healthy_percent / 100)
+    floor = service.deployment.fewest(capacity.min)
     return cdk.CfnUpdatePolicy(
         auto_scaling_rolling_update=cdk.CfnAutoScalingRollingUpdate(
             max_batch_size=1,

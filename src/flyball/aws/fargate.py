@@ -240,7 +240,7 @@ def _service(
     alarms: list[str],
 ) -> ecs.CfnService:
     made = ecs.CfnService
-    start = service.capacity.min if service.capacity.desired is None else service.capacity.desired
+    start = service.capacity.first
     spot = _spot_strategy(site, service)
     return made(
         site.stack,

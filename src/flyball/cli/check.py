@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from flyball import parity
 from flyball.aws import lint, rules
@@ -55,7 +54,7 @@ def not_here(app: Application) -> list[str]:
     return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
 
 
-def _answer(file: Path, **found: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(file: Path, **found: list[dict[str, object]]) -> dict[str, object]:
     return {"file": str(file), "ok": "errors" not in found, "errors": [], "warnings": [], **found}
 
 

@@ -10,11 +10,14 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from flyball.core.errors import Failed, FileError, NotRunning
 from flyball.local.paths import StateDirectory
+
+if TYPE_CHECKING:  # what it takes to import is not needed to ask
+    from flyball.core.view.shapes import ApplicationJson, EventJson
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -39,11 +42,19 @@ class Control:
         known = {key: value for key, value in query.items() if value is not None}
         return self._ask("GET", f"/api/{path}?{urlencode(known)}" if known else f"/api/{path}", None)
 
+    def application(self) -> ApplicationJson:
+        """The application as it is now."""
+        return cast("ApplicationJson", self.get("application"))
+
+    def events(self, *, since: float = 0.0, service: str | None = None, limit: int | None = None) -> list[EventJson]:
+        """The newest events, oldest first."""
+        return cast("list[EventJson]", self.get("events", since=since, service=service, limit=limit))
+
     def post(self, path: str, **body: Any) -> Any:
         """Request a change. Raises `Failed` with the control plane's reason when it refuses."""
         return self._ask("POST", f"/api/{path}", json.dumps(body))
 
-    def stream(self, *, after: int | None) -> Iterator[dict[str, Any] | None]:
+    def stream(self, *, after: int | None) -> Iterator[EventJson | None]:
         """Events as they happen; None once a second while nothing happens. Ends with the control plane."""
         connection, response = self._send("GET", "/api/stream" + ("" if after is None else f"?after={after}"), None, 30)
         try:

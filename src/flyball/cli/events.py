@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from flyball.core.errors import FileError, NotRunning
+from flyball.core.view import as_json
+from flyball.core.view.shapes import EventJson
 from flyball.local.face import Journal
 
 from . import talk
@@ -33,27 +34,27 @@ def run(path: Path | None, *, since_s: float | None, service: str | None, follow
     return 0
 
 
-def followed(control: Control, *, after: int, since: float, service: str | None) -> Iterator[dict[str, Any]]:
+def followed(control: Control, *, after: int, since: float, service: str | None) -> Iterator[EventJson]:
     """Events as they happen. If there was none so far, the stream also begins with those before `since`."""
     for event in control.stream(after=after):
         if event is not None and event["at"] >= since and (service is None or event["service"] in {service, ""}):
             yield event
 
 
-def _past(control: Control, *, since: float, service: str | None) -> list[dict[str, Any]]:
+def _past(control: Control, *, since: float, service: str | None) -> list[EventJson]:
     try:
-        return list(control.get("events", since=since, service=service))
+        return control.events(since=since, service=service)
     except NotRunning:
         if not control.paths.journal.exists():
             raise
     journal = Journal(control.paths.journal)
     try:
-        return [event.as_json() for event in journal.events(since=since, service=service)]
+        return [as_json.event(event) for event in journal.events(since=since, service=service)]
     finally:
         journal.close()
 
 
-def _print(event: dict[str, Any], *, json: bool) -> None:
+def _print(event: EventJson, *, json: bool) -> None:
     if json:
         talk.emit(event)
     else:

@@ -8,7 +8,9 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from flyball.core.control.state import Lifecycle
 from flyball.core.errors import Failed, FileError, NotRunning
+from flyball.core.view.shapes import InstanceJson, ServiceJson
 
 from . import talk
 from .client import Control
@@ -17,8 +19,8 @@ from .files import find_file, find_running, load
 
 def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
     """Open the application, or its dashboard, in a browser; with `show`, only print the URL."""
-    described = Control(find_running(path)).get("application")
-    address = described["dashboard"] if dashboard else described["url"]
+    described = Control(find_running(path)).application()
+    address = (described["dashboard"] or "") if dashboard else described["url"]
     sys.stdout.write(f"{address}\n")
     if not show and not webbrowser.open(address):
         talk.say("no browser was found; the URL is above")
@@ -29,7 +31,7 @@ def exec_(path: Path | None, service: str, command: list[str]) -> int:
     """Run a command in the directory and environment of an instance of the service; return the command's exit code."""
     if not command:
         raise FileError("give a command to run, such as: flyball exec web ls -la")
-    described = Control(find_running(path)).get("application")
+    described = Control(find_running(path)).application()
     instance = _instance_of(described["services"], service)
     try:
         directory = Path(f"/proc/{instance['pid']}/cwd").readlink()
@@ -46,16 +48,16 @@ def exec_(path: Path | None, service: str, command: list[str]) -> int:
         raise Failed(f"{command[0]} cannot be run: {error.strerror}") from error
 
 
-def _instance_of(services: list[dict[str, object]], wanted: str) -> dict[str, object]:
-    names = [str(one["name"]) for one in services]
+def _instance_of(services: list[ServiceJson], wanted: str) -> InstanceJson:
+    names = [one["name"] for one in services]
     for service in services:
-        instances = [one for one in service["instances"] if one["pid"] is not None]  # type: ignore[attr-defined]
+        instances = [one for one in service["instances"] if one["pid"] is not None]
         named = [one for one in instances if one["id"] == wanted]
         if service["name"] == wanted or named:
-            serving = named or [one for one in instances if one["lifecycle"] == "in_service"] or instances
+            serving = named or [one for one in instances if one["lifecycle"] == Lifecycle.IN_SERVICE] or instances
             if not serving:
                 raise NotRunning(f"no instance of {wanted} is running")
-            return dict(serving[0])
+            return serving[0]
     raise FileError(f"there is no service or instance {wanted!r}; choose from: {', '.join(names)}")
 
 

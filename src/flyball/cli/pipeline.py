@@ -6,13 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flyball.core.errors import FileError, FlyballError
 
 from . import talk
 from .client import Control
 from .files import find_running
+
+if TYPE_CHECKING:
+    from flyball.local.face import RunJson
 
 LOOK_EVERY_S = 0.2
 TAKEN_UP_S = 15.0
@@ -46,7 +49,7 @@ def receive(file: Path, job: str) -> int:
     return 0
 
 
-def _one(control: Control, runs: list[dict[str, Any]], number: int | None, *, follow: bool, json: bool) -> int:
+def _one(control: Control, runs: list[RunJson], number: int | None, *, follow: bool, json: bool) -> int:
     run = next((one for one in runs if number in {None, one["number"]}), None)
     if run is None:
         raise FileError("there has been no push yet" if number is None else f"there is no push {number}")
@@ -61,9 +64,9 @@ def _one(control: Control, runs: list[dict[str, Any]], number: int | None, *, fo
     return 0
 
 
-def _until_over(control: Control, run: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _until_over(control: Control, run: RunJson) -> Iterator[RunJson]:
     """The run after each change, until it ends."""
-    last: dict[str, Any] | None = None
+    last: RunJson | None = None
     while last is None or last["status"] == "running":
         now = _of_job(control, run["job"]) or run
         if now != last:
@@ -72,7 +75,7 @@ def _until_over(control: Control, run: dict[str, Any]) -> Iterator[dict[str, Any
         time.sleep(LOOK_EVERY_S)
 
 
-def _stream(look: Callable[[], dict[str, Any] | None], say: Callable[[str], None]) -> str:
+def _stream(look: Callable[[], RunJson | None], say: Callable[[str], None]) -> str:
     """Print each line of a run as it comes; return its final status."""
     said, waited_for = 0, False
     deadline = time.monotonic() + TAKEN_UP_S
@@ -91,7 +94,7 @@ def _stream(look: Callable[[], dict[str, Any] | None], say: Callable[[str], None
         time.sleep(LOOK_EVERY_S)
 
 
-def _of_job(control: Control, job: str) -> dict[str, Any] | None:
+def _of_job(control: Control, job: str) -> RunJson | None:
     found = control.get("pipeline", job=job)
     return found[0] if found else None
 
@@ -105,7 +108,7 @@ def _print(line: str) -> None:
     talk.console(sys.stdout).print(line, markup=False)
 
 
-def _row(run: dict[str, Any]) -> list[Any]:
+def _row(run: RunJson) -> list[object]:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
     took = None if run["ended_at"] is None else f"{run['ended_at'] - run['started_at']:.1f} s"
     stages = " ".join(f"{one['name']}:{one['status']}" for one in run["stages"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import talk
 from .client import Control
 from .files import find_file, load
+
+if TYPE_CHECKING:
+    from flyball.local.changes import PlanJson
 
 CHANGES = 2
 
@@ -24,11 +27,13 @@ def run(path: Path | None, *, json: bool) -> int:
     return CHANGES if found["changed"] else 0
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: PlanJson) -> None:
     if not found["changed"]:
         talk.say("nothing would change")
         return
-    rows = [[one["path"], talk.shown(one["from"]), talk.shown(one["to"]), one["effect"]] for one in found["changes"]]
+    rows: list[list[str | None]] = [
+        [one["path"], talk.shown(one["from"]), talk.shown(one["to"]), one["effect"]] for one in found["changes"]
+    ]
     rows += [
         [f"services.{one['service']}.source", None, "changed", "new release"]
         for one in found["services"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import talk
 from .client import Control
 from .files import find_running
+
+if TYPE_CHECKING:
+    from flyball.core.view.shapes import InstanceJson, ServiceJson
 
 SERVICE_HEADERS = ("service", "release", "min", "desired", "max", "in service", "rps", "cpu %", "p50", "p95", "p99")
 INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "port", "cpu %", "memory", "rps", "up")
@@ -17,7 +20,7 @@ INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "po
 
 def run(path: Path | None, *, json: bool) -> int:
     """Print the current state of the application."""
-    described = Control(find_running(path)).get("application")
+    described = Control(find_running(path)).application()
     if json:
         talk.emit(described)
         return 0
@@ -32,7 +35,7 @@ def run(path: Path | None, *, json: bool) -> int:
     return 0
 
 
-def service_row(service: dict[str, Any]) -> list[Any]:
+def service_row(service: ServiceJson) -> list[object]:
     """One service as a table row."""
     capacity, metrics = service["capacity"], service["metrics"]
     latency = metrics["latency_ms"]
@@ -53,7 +56,7 @@ def service_row(service: dict[str, Any]) -> list[Any]:
     ]
 
 
-def instance_row(one: dict[str, Any], *, now: float) -> list[Any]:
+def instance_row(one: InstanceJson, *, now: float) -> list[object]:
     """One instance as a table row."""
     memory = one["memory_bytes"]
     return [

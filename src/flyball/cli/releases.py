@@ -7,9 +7,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from flyball.core.control.reasons import ReasonKind
 from flyball.core.errors import Failed, FileError
+from flyball.core.view.shapes import EventJson, ReleaseJson
+from flyball.local.control_api import FileJson
 from flyball.local.face import git
 
 from . import talk
@@ -17,6 +19,8 @@ from .client import Control
 from .files import find_file, find_running, load
 from .up import explain
 from .waiting import until_settled
+
+MADE = frozenset({ReasonKind.RELEASE_CREATED, ReasonKind.ROLLOUT_STARTED})
 
 
 def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: str | None) -> int:
@@ -32,7 +36,7 @@ def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: 
     last = _newest(control)
     if service is None and source is None and ref is None:
         return _deploy_changed(control, after=last)
-    known = [one["name"] for one in control.get("application")["services"]]
+    known = [one["name"] for one in control.application()["services"]]
     names = [one.name for one in app.services]
     if service is not None and service not in names:
         raise FileError(f"there is no service {service!r}; choose from: {', '.join(names)}")
@@ -60,17 +64,17 @@ def _deploy_changed(control: Control, *, after: int) -> int:
     return 0
 
 
-def _say_applied(answer: dict[str, Any]) -> None:
+def _say_applied(answer: FileJson) -> None:
     for change in answer["applied"]:
         talk.say(change)
 
 
-def _release_of(events: list[dict[str, Any]]) -> int | None:
+def _release_of(events: list[EventJson]) -> int | None:
     """The release that an intent started. Raises Failed if the intent was refused."""
     for event in events:
-        if event["kind"] == "refused":
+        if event["kind"] == ReasonKind.REFUSED:
             raise Failed(event["reason"])
-    return next((event["release"] for event in events if event["kind"] in {"release_created", "rollout_started"}), None)
+    return next((event["release"] for event in events if event["kind"] in MADE), None)
 
 
 def rollback(path: Path | None, service: str, release: int | None) -> int:
@@ -94,20 +98,20 @@ def releases(path: Path | None, service: str | None, *, json: bool) -> int:
     return 0
 
 
-def _row(one: dict[str, Any]) -> list[Any]:
+def _row(one: ReleaseJson) -> list[object]:
     created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["created_at"]))
     current = "*" if one["current"] else ""
     return [one["service"], one["release"], one["status"], current, created, one["note"], one["message"]]
 
 
 def _newest(control: Control) -> int:
-    return max((event["id"] for event in control.get("events", limit=1)), default=0)
+    return max((event["id"] for event in control.events(limit=1)), default=0)
 
 
 def _wait(control: Control, services: Mapping[str, int | None], *, after: int) -> int:
     outcome = until_settled(
         control.stream(after=after),
-        lambda: dict(control.get("application")),
+        control.application,
         control.paths,
         services=services,
         on_event=lambda event: talk.console(sys.stderr).print(talk.decision(event)),
@@ -115,7 +119,7 @@ def _wait(control: Control, services: Mapping[str, int | None], *, after: int) -
     if outcome.failure is not None:
         explain(", ".join(services), outcome)
         return 1
-    current = {one["name"]: one["release"] for one in control.get("application")["services"]}
+    current = {one["name"]: one["release"] for one in control.application()["services"]}
     for service in services:
         talk.say(f"{service}: release {current[service]} is in service", "bold green")
     return 0

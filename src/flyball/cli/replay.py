@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from flyball.core.control.state import State
-from flyball.core.control.step import step
+from flyball.core.control.records import actions_text
+from flyball.core.control.replay import replayed
 from flyball.core.errors import Failed, NotRunning
-from flyball.local.face import ACTIONS, Journal
+from flyball.local.face import Journal
 from flyball.local.paths import StateDirectory
 
 from . import talk
@@ -19,21 +20,13 @@ def run(path: Path | None, *, json: bool) -> int:
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.journal.exists():
         raise NotRunning(f"there is no journal in {paths.root}")
-    journal = Journal(paths.journal)
-    state: State | None = None
     steps = decisions = 0
-    try:
-        for recorded in journal.steps():
-            before = recorded.state if recorded.state is not None else state
-            if before is None:
-                continue
-            done = step(recorded.app, before, recorded.seen, now=recorded.at)
-            state, steps, decisions = done.state, steps + 1, decisions + len(done.reasons)
-            actions = ACTIONS.dump_json(done.actions).decode()
-            if actions != recorded.actions:
-                raise Failed(f"step {recorded.id} differs: recorded {recorded.actions}, now {actions}")
-    finally:
-        journal.close()
+    with closing(Journal(paths.journal)) as journal:
+        for again in replayed(journal.steps()):
+            if not again.identical:
+                then, now = actions_text(again.recorded.actions), actions_text(again.step.actions)
+                raise Failed(f"step {again.recorded.id} differs: recorded {then}, now {now}")
+            steps, decisions = steps + 1, decisions + len(again.step.reasons)
     if json:
         talk.emit({"steps": steps, "decisions": decisions, "identical": True})
     else:

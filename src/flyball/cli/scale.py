@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flyball.core.control.reasons import ReasonKind
 from flyball.core.errors import Failed, FileError
 
 from . import talk
@@ -16,13 +17,13 @@ def run(path: Path | None, wishes: list[str], *, hold_s: float) -> int:
     if not wishes:
         raise FileError("give a service and a number, such as: flyball scale web=3")
     control = Control(find_running(path))
-    known = [one["name"] for one in control.get("application")["services"]]
+    known = [one["name"] for one in control.application()["services"]]
     refused = []
     for service, desired in [parsed(wish, known) for wish in wishes]:
         for event in control.post(f"services/{service}/scale", desired=desired, hold_s=hold_s):
-            if event["kind"] in {"refused", "scaled_by_hand"} and event["service"] == service:
+            if event["kind"] in {ReasonKind.REFUSED, ReasonKind.SCALED_BY_HAND} and event["service"] == service:
                 talk.say(f"{service}: {event['reason']}")
-                refused += [event["reason"]] if event["kind"] == "refused" else []
+                refused += [event["reason"]] if event["kind"] == ReasonKind.REFUSED else []
     if refused:
         raise Failed("nothing was changed: " + "; ".join(refused))
     if not hold_s:

@@ -17,10 +17,11 @@ from typing import Any
 
 import uvicorn
 
+from flyball.core.control.reasons import Event
 from flyball.core.errors import FlyballError
 from flyball.dashboard.panel import open_panel
 from flyball.local import control_api
-from flyball.local.face import Event, processes
+from flyball.local.face import processes
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1
@@ -36,10 +37,10 @@ class Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(runtime: Runtime) -> AsyncIterator[dict[str, Any]]:
-    """Serve the control API while the block runs; yields the content of `control.json`."""
+async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
+    """Serve the control API while the block runs; gives what `control.json` holds."""
     socket = runtime.paths.sockets / "control.sock"
-    control: dict[str, Any] = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
+    control: control_api.Control = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
     panel = open_panel(runtime, control)
     control["dashboard"] = panel.url
     socket.unlink(missing_ok=True)
@@ -69,7 +70,7 @@ def _config(app: Any, **where: Any) -> uvicorn.Config:
     )
 
 
-def _write(path: Path, control: dict[str, Any]) -> None:
+def _write(path: Path, control: control_api.Control) -> None:
     me = processes.identify(os.getpid())
     assert me is not None
     temporary = path.with_suffix(".new")
@@ -82,7 +83,7 @@ async def serve(
     runtime: Runtime,
     *,
     on_event: Callable[[Event], None],
-    on_started: Callable[[Runtime, dict[str, Any]], None],
+    on_started: Callable[[Runtime, control_api.Control], None],
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:

@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from flyball.core.view.shapes import EventJson
 
 WIDE = 1_000
 COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
@@ -49,21 +52,21 @@ def say(text: str, style: str | None = None) -> None:
     console(sys.stderr).print(Text(text, style=style or ""))
 
 
-def emit(value: Any) -> None:
-    """Print one JSON value on a line of stdout."""
+def emit(value: object) -> None:
+    """One JSON value on a line of stdout."""
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table on stdout, with upper-case headers. A narrow terminal wraps it; nothing is left out."""
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on stdout, upper-case headers, no lines. A narrow terminal wraps it; nothing of it is left out."""
     for line in table_lines(headers, rows):
         line.rstrip()
         console(sys.stdout).print(line)
 
 
-def table_lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Text]:
-    """The same table as lines of equal width, padded with blanks."""
+def table_lines(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Text]:
+    """The same table, to be printed later: lines of one width, blanks at their ends."""
     lines = [[Text(header.upper(), style="bold") for header in headers]]
     lines += [[cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
@@ -75,15 +78,15 @@ def table_lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[T
     return made
 
 
-def shown(value: Any) -> str:
-    """A value for a reader; a dash if unknown."""
+def shown(value: object) -> str:
+    """A value for a person; nothing known is a dash."""
     if value is None or value == "":
         return "-"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def decision(event: dict[str, Any]) -> Text:
-    """One event as one line: time, service, kind, reason."""
+def decision(event: EventJson) -> Text:
+    """One event as one line: time, service, kind, sentence."""
     line = Text(time.strftime("%H:%M:%S", time.localtime(event["at"])), style="dim")
     line.append(f"  {event['service'] or 'all':<12} ", style="bold")
     line.append(f"{event['kind'].replace('_', ' '):<17} ", style=KIND_STYLES.get(event["kind"], ""))

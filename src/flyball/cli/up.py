@@ -8,15 +8,17 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.control.state import Lifecycle, ReleaseStatus
+from flyball.core.control.verdicts import Awaited, heard
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
+from flyball.core.view import as_json
 from flyball.local import leftovers
-from flyball.local.face import Event, logs, processes
+from flyball.local.control_api import Control as ControlFile
+from flyball.local.face import logs, processes
 from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 from flyball.local.start import start
@@ -26,12 +28,10 @@ from .check import not_here
 from .client import Control
 from .files import find_file, load
 from .serving import serve
-from .waiting import GONE, Outcome, last_lines, until_settled
+from .waiting import GONE, Outcome, outcome, until_settled
 
 CONTROL_STARTS_S = 90.0  # longer than the balancer and a large store need; an early exit is noticed at once
 LAST_WORDS_S = 2.0
-NEVER_UP = {"build_failed", "rollout_failed"}
-"""Kinds of events after which a service that never served never will."""
 
 
 def run(path: Path | None, *, detach: bool, port: int | None) -> int:
@@ -56,7 +56,7 @@ def control(file: Path, port: int | None) -> int:
     async def served() -> int:
         return await serve(
             await start(app, file=file, port=port),
-            on_event=lambda event: talk.console(sys.stdout).print(talk.decision(event.as_json())),
+            on_event=lambda event: talk.console(sys.stdout).print(talk.decision(as_json.event(event))),
             on_started=lambda _runtime, _control: None,
             interrupt_stops=False,
         )
@@ -90,11 +90,11 @@ class _Screen:
         self._console = talk.console(sys.stdout)
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._greeted = False
-        self._failing: dict[str, str] = {}
+        self._awaited: dict[str, Awaited] = {}
         self._failed = asyncio.Event()
         self._outcome: Outcome | None = None
 
-    def on_started(self, runtime: Runtime, control: dict[str, Any]) -> None:
+    def on_started(self, runtime: Runtime, control: ControlFile) -> None:
         """Say what was started."""
         self._greeted = True
         services = ", ".join(one.name for one in runtime.app.services)
@@ -102,8 +102,8 @@ class _Screen:
         talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
         talk.say(f"  {'dashboard':<14} {control['dashboard']}")
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
-        if runtime.remote is not None:
-            talk.say(f"  {'deploy by':<14} {pushing(asdict(runtime.remote))}")
+        if (push := runtime.remote) is not None:
+            talk.say(f"  {'deploy by':<14} {pushing(push.name or push.url, push.branch, push.note)}")
         if runtime.taken_over:
             talk.say(f"  {'taken over':<14} {', '.join(runtime.taken_over)}")
         talk.say("  Ctrl-C stops everything", "dim")
@@ -112,18 +112,24 @@ class _Screen:
 
     def on_event(self, event: Event) -> None:
         """Print one decision as one line."""
-        said = event.as_json()
-        self._console.print(talk.decision(said))
-        if event.reason.kind.value == "launched" and event.reason.instance is not None:
-            self._follow(event.reason.instance, from_end=False)
-        if event.reason.kind.value == "failed" and event.reason.instance is not None:
-            self._failing[event.reason.service] = event.reason.instance
-        if event.reason.kind.value in {"failed", "terminated"} and event.reason.instance is not None:
+        why = event.reason
+        self._console.print(talk.decision(as_json.event(event)))
+        if why.kind is ReasonKind.LAUNCHED and why.instance is not None:
+            self._follow(why.instance, from_end=False)
+        if why.kind in {ReasonKind.FAILED, ReasonKind.TERMINATED} and why.instance is not None:
             # Its last lines are read by then; following it would never end.
-            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, event.reason.instance)
-        if said["kind"] in NEVER_UP and not self._has_served(said["service"]) and self._outcome is None:
-            lines = last_lines(self._runtime.paths, said, self._failing.get(said["service"]))
-            self._outcome = Outcome(said["reason"], lines)
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, why.instance)
+        self._judge(why)
+
+    def _judge(self, why: Reason) -> None:
+        awaited = heard(self._awaited.get(why.service, Awaited(release=None)), why)
+        self._awaited[why.service] = awaited
+        if awaited.verdict is None or self._outcome is not None:
+            return
+        if self._has_served(why.service):
+            del self._awaited[why.service]  # what comes next is another story
+        else:
+            self._outcome = outcome([awaited], self._runtime.paths)
             self._failed.set()
 
     def _has_served(self, service: str) -> bool:
@@ -182,24 +188,25 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     last = leftovers.last_event(paths)
     process = asyncio.run(_spawn(file, port, log))
     _until_answering(control_plane, process, log, beginning)
-    outcome = until_settled(
+    ended = until_settled(
         control_plane.stream(after=last),
-        lambda: dict(control_plane.get("application")),
+        control_plane.application,
         paths,
         services={one.name: None for one in app.services},
         on_event=lambda event: talk.console(sys.stderr).print(talk.decision(event)),
     )
-    if outcome.failure is None:
-        described = control_plane.get("application")
+    if ended.failure is None:
+        described = control_plane.application()
         talk.say(f"{app.name} serves on {described['url']}", "bold green")
         talk.say(f"dashboard {described['dashboard']}")
         if described["push"] is not None:
-            talk.say(f"deploy by {pushing(described['push'])}")
+            push = described["push"]
+            talk.say(f"deploy by {pushing(push['name'] or push['url'], push['branch'], push['note'])}")
         return 0
-    if outcome.failure == GONE:
+    if ended.failure == GONE:
         until_gone(control_plane, process)
-        raise Failed(f"{app.name}: {outcome.failure}: {_words(log, beginning).rpartition(chr(10))[2]}")
-    explain(app.name, outcome)
+        raise Failed(f"{app.name}: {ended.failure}: {_words(log, beginning).rpartition(chr(10))[2]}")
+    explain(app.name, ended)
     if fresh:
         with contextlib.suppress(FlyballError):
             control_plane.post("down")
@@ -233,10 +240,10 @@ def _words(log: Path, beginning: int) -> str:
         return file.read().decode(errors="replace").replace("\0", "").strip()
 
 
-def pushing(remote: dict[str, Any]) -> str:
+def pushing(remote: str, branch: str, note: str) -> str:
     """The command that pushes, with a note if there is one."""
-    command = f"git push {shlex.quote(remote['name'] or remote['url'])} {remote['branch']}"
-    return f"{command} ({remote['note']})" if remote["note"] else command
+    command = f"git push {shlex.quote(remote)} {branch}"
+    return f"{command} ({note})" if note else command
 
 
 def explain(name: str, outcome: Outcome) -> None:

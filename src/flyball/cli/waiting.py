@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.control.state import RolloutPhase
+from flyball.core.control.verdicts import Awaited, heard
 from flyball.core.errors import NotRunning
+from flyball.core.view.as_json import reason_of
+from flyball.core.view.shapes import ApplicationJson, EventJson, ServiceJson
 from flyball.local.face import logs
 from flyball.local.paths import StateDirectory
 
-ENDED_BADLY = {"build_failed", "rollout_failed", "rollback_failed"}
-GIVEN_UP = {"stalled", "rollback_failed"}
-"""Phases of a rollout that will not proceed by itself."""
+GIVEN_UP = frozenset({RolloutPhase.STALLED, RolloutPhase.ROLLBACK_FAILED})
+JUDGED = frozenset({RolloutPhase.RUNNING, RolloutPhase.ROLLING_BACK})
 GONE = "the control plane ended while this command was waiting"
 LAST_LINES = 15
 GIVE_UP = 4
@@ -28,111 +31,72 @@ class Outcome:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Watched:
-    """One service: the wanted release (None: any), and the event that said why it will not serve."""
-
-    release: int | None
-    failing: str | None = None
-    ended: dict[str, Any] | None = None
-    why: str | None = None
-    back: bool = False
-    failures: int = 0
-    last_failure: dict[str, Any] | None = None
-
-    def hear(self, event: dict[str, Any]) -> None:
-        if event["kind"] == "failed" and event["instance"]:
-            self.failing, self.last_failure = event["instance"], event
-            self.failures += 1
-        elif event["kind"] == "in_service":
-            self.failures = 0
-        # A rollback by hand also ends a rollout, but there the failed release is not the wanted one.
-        if event["kind"] in ENDED_BADLY and self.release in {None, event["release"]}:
-            self.ended = event
-            self.why, self.back = event["reason"], event["kind"] == "build_failed"
-        elif event["kind"] in {"rolled_back", "rollback_failed"} and self.ended is not None:
-            self.why, self.back = event["reason"], event["kind"] == "rolled_back"
-
-
-def in_service(one: Mapping[str, Any], release: int | None) -> bool:
-    """Whether a service has its minimum in service, no rollout in progress, and the wanted release (None: any).
-
-    A rollout that was given up is not in progress: the instances beside it keep serving.
-    """
-    return (
-        one["capacity"]["in_service"] >= one["capacity"]["min"]
-        and one["release"] is not None
-        and release in {None, one["release"]}
-        and _quiet(one)
-    )
-
-
 def until_settled(
-    events: Iterator[dict[str, Any] | None],
-    describe: Callable[[], dict[str, Any]],
+    events: Iterator[EventJson | None],
+    describe: Callable[[], ApplicationJson],
     paths: StateDirectory,
     *,
     services: Mapping[str, int | None],
-    on_event: Callable[[dict[str, Any]], None] = lambda _: None,
+    on_event: Callable[[EventJson], None] = lambda _: None,
 ) -> Outcome:
-    """Follow events until each service is in service with its wanted release, or has failed and gone back."""
-    watched = {name: _Watched(release) for name, release in services.items()}
+    """Follow events until each service serves its wanted release (None: any), or has failed and gone back."""
+    awaited = {name: Awaited(release=number) for name, number in services.items()}
+    last = 0
     with contextlib.suppress(NotRunning):  # it may exit between an event and the next request
         for event in events:
             if event is not None:
                 on_event(event)
-                if event["service"] in watched:
-                    watched[event["service"]].hear(event)
-            now = {one["name"]: one for one in describe()["services"]}
-            if all(_settled(one, now.get(name), heard_all=event is None) for name, one in watched.items()):
-                return _outcome(watched, paths)
+                last = event["id"] or last
+                if event["service"] in awaited:
+                    awaited[event["service"]] = heard(awaited[event["service"]], reason_of(event))
+            if event is None or any(one.release is None for one in awaited.values()):
+                described = describe()
+                now = {one["name"]: one for one in described["services"]}
+                heard_all = event is None or last >= described["last_event"]
+                awaited = {name: _looked_at(one, now.get(name), heard_all) for name, one in awaited.items()}
+            if all(one.verdict is not None for one in awaited.values()):
+                return outcome(awaited.values(), paths)
     return Outcome(GONE)
 
 
-def last_lines(paths: StateDirectory, event: Mapping[str, Any], instance: str | None) -> tuple[str, ...]:
+def outcome(awaited: Iterable[Awaited], paths: StateDirectory) -> Outcome:
+    """How it ended for all of them."""
+    failed = [one for one in awaited if one.verdict]
+    if not failed:
+        return Outcome(None)
+    lines = [line for one in failed if one.cause for line in _last_lines(paths, one.cause, one.failing)]
+    return Outcome("; ".join(one.verdict or "" for one in failed), tuple(lines))
+
+
+def _last_lines(paths: StateDirectory, cause: Reason, instance: str | None) -> tuple[str, ...]:
     """The last lines that explain a failure: of the build, or of the instance that failed last."""
-    name = f"build-{event['service']}-{event['release']}" if event["kind"] == "build_failed" else instance
+    name = f"build-{cause.service}-{cause.release}" if cause.kind is ReasonKind.BUILD_FAILED else instance
     path = paths.logs / f"{name}.log"
     return tuple(logs.tail(path, LAST_LINES)) if name is not None and path.exists() else ()
 
 
-def _quiet(one: Mapping[str, Any]) -> bool:
-    return one["building"] is None and (one["rollout"] is None or _given_up(one))
-
-
-def _given_up(one: Mapping[str, Any]) -> bool:
-    return one["rollout"] is not None and one["rollout"]["phase"] in GIVEN_UP
-
-
-def _settled(watched: _Watched, now: Mapping[str, Any] | None, *, heard_all: bool) -> bool:
+def _looked_at(awaited: Awaited, now: ServiceJson | None, heard_all: bool) -> Awaited:
+    """What the state says where no event does: that a service is gone, serves already, or fails for ever."""
+    if awaited.verdict is not None:
+        return awaited
     if now is None:
-        return True  # the file no longer has it
-    if _hopeless(watched, now):
-        return True
-    if _given_up(now) and watched.ended is None and not heard_all:
-        return False  # an event that is still to come says why
-    if watched.ended is not None and (watched.back or _given_up(now)):
-        return True
-    if watched.release is not None and _quiet(now) and (now["release"] or 0) > watched.release:
-        watched.why = watched.why or f"release {watched.release} was replaced by release {now['release']}"
-        return True
-    return watched.ended is None and in_service(now, watched.release)
+        return replace(awaited, verdict="the file no longer has it")
+    if awaited.release is not None:
+        return awaited
+    if awaited.failure is not None and _is_hopeless(awaited, now):
+        why = f"{awaited.failures} instances failed in a row, the last: {awaited.failure.text}"
+        return replace(awaited, verdict=why, cause=awaited.cause or awaited.failure)
+    return replace(awaited, verdict="") if heard_all and awaited.cause is None and _serves(now) else awaited
 
 
-def _hopeless(watched: _Watched, now: Mapping[str, Any]) -> bool:
+def _serves(now: ServiceJson) -> bool:
+    """Whether it has its minimum in service and nothing under way; what was given up is not under way."""
+    rollout, capacity = now["rollout"], now["capacity"]
+    quiet = now["building"] is None and (rollout is None or rollout["phase"] in GIVEN_UP)
+    return quiet and now["release"] is not None and capacity["in_service"] >= capacity["min"]
+
+
+def _is_hopeless(awaited: Awaited, now: ServiceJson) -> bool:
     """Whether it keeps failing: the circuit breaker judges rollouts and rollbacks, but not a release that served."""
-    judged = now["rollout"] is not None and now["rollout"]["phase"] in {"running", "rolling_back"}
-    last = watched.last_failure
-    if last is None or watched.failures < GIVE_UP or judged or now["capacity"]["in_service"] > 0:
-        return False
-    watched.ended = watched.ended or last
-    watched.why = f"{watched.failures} instances failed in a row, the last: {last['reason']}"
-    return True
-
-
-def _outcome(watched: Mapping[str, _Watched], paths: StateDirectory) -> Outcome:
-    failed = [one for one in watched.values() if one.why is not None]
-    if not failed:
-        return Outcome(None)
-    lines = [line for one in failed if one.ended for line in last_lines(paths, one.ended, one.failing)]
-    return Outcome("; ".join(one.why or "" for one in failed), tuple(lines))
+    judged = now["rollout"] is not None and now["rollout"]["phase"] in JUDGED
+    return awaited.failures >= GIVE_UP and not judged and now["capacity"]["in_service"] == 0

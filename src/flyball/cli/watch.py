@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.live import Live
@@ -16,6 +16,9 @@ from rich.text import Text
 from . import ps, talk
 from .client import Control
 from .files import find_running
+
+if TYPE_CHECKING:
+    from flyball.core.view.shapes import ApplicationJson, EventJson
 
 EVERY_S = 1.0
 DECISIONS = 12
@@ -34,7 +37,7 @@ def run(path: Path | None, *, times: int | None = None) -> int:
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         shown = 0
         while times is None or shown < times:
-            told = control.get("application"), control.get("events", limit=DECISIONS)
+            told = control.application(), control.events(limit=DECISIONS)
             if live is not None:
                 live.update(screen(*told, width=console.width, height=console.height), refresh=True)
             else:
@@ -46,7 +49,7 @@ def run(path: Path | None, *, times: int | None = None) -> int:
 
 
 def screen(
-    described: dict[str, Any], events: list[dict[str, Any]], *, width: int = talk.WIDE, height: int | None = None
+    described: ApplicationJson, events: list[EventJson], *, width: int = talk.WIDE, height: int | None = None
 ) -> Group:
     """Services, instances with their share of the traffic as bars, and the latest decisions.
 
@@ -54,8 +57,9 @@ def screen(
     """
     now = time.time()
     instances = [one for service in described["services"] for one in service["instances"]]
-    busiest = max((one["requests_per_second"] for one in instances), default=0.0)
-    rows = [[*ps.instance_row(one, now=now), bar(one["requests_per_second"], busiest)] for one in instances]
+    shares = [one["requests_per_second"] or 0.0 for one in instances]
+    bars = [bar(share, max(shares)) for share in shares]
+    rows = [[*ps.instance_row(one, now=now), share] for one, share in zip(instances, bars, strict=True)]
     services = _fitting(ps.SERVICE_HEADERS, [ps.service_row(one) for one in described["services"]], width)
     table = _fitting((*ps.INSTANCE_HEADERS, "serves"), rows, width)
     title = [
@@ -73,7 +77,7 @@ def screen(
     return Group(*lines)
 
 
-def _fitting(headers: Sequence[str], rows: list[list[Any]], width: int) -> list[Text]:
+def _fitting(headers: Sequence[str], rows: list[list[object]], width: int) -> list[Text]:
     """A table without the columns that do not fit."""
     names = list(headers)
     lines = talk.table_lines(names, rows)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
+from fastapi.responses import JSONResponse as Json
 from fastapi.sse import EventSourceResponse
 from fastapi.staticfiles import StaticFiles
 
 from flyball.core.model import StoreKind
-from flyball.local.control_api import Moment, Number, last_heard, told
+from flyball.local.control_api import Control, Moment, Number, last_heard, told
 from flyball.local.runtime import Runtime
 
 from . import topology
@@ -24,10 +25,10 @@ STATIC = Path(__file__).parent / "static"
 POINTS = 720
 
 
-def add_to(api: FastAPI, runtime: Runtime, control: dict[str, Any]) -> None:
-    """Add the dashboard's routes to the control API. `control` is what `control.json` holds."""
+def add_to(api: FastAPI, runtime: Runtime, control: Control) -> None:
+    """Add the dashboard's routes to the control API."""
     past = Past(runtime.paths.journal)
-    feed, metrics = Feed(runtime, control, past), Metrics(runtime, control)
+    feed, metrics = Feed(runtime, control, past), Metrics(runtime)
     api.include_router(_page(metrics))
     api.include_router(_live(runtime, feed, past))
     api.include_router(_stores(runtime))
@@ -61,9 +62,9 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
         until: Moment | None = None,
         service: str | None = None,
         points: Annotated[int, Query(ge=10, le=10_000)] = POINTS,
-    ) -> dict[str, Any]:
+    ) -> Json:
         end = time.time() if until is None else until
-        return await past.series(since=since, until=end, service=service, points=points)
+        return Json(await past.series(since=since, until=end, service=service, points=points))
 
     @routes.get("/decisions")
     async def decisions(
@@ -72,20 +73,20 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
         service: str | None = None,
         kind: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
-    ) -> list[dict[str, Any]]:
+    ) -> Json:
         found = await past.ask(
             lambda journal: journal.events(before=before, since=since, service=service, kinds=kind or (), limit=limit)
         )
-        return told(found)
+        return Json(told(found))
 
     @routes.get("/map")
-    async def the_map() -> dict[str, Any]:
-        return topology.topology(runtime.app, runtime.url)
+    async def the_map() -> Json:
+        return Json(topology.topology(runtime.app, runtime.url))
 
     @routes.get("/pipeline/runs")
-    async def runs(limit: Annotated[int, Query(ge=1, le=50)] = 8) -> list[dict[str, Any]]:
+    async def runs(limit: Annotated[int, Query(ge=1, le=50)] = 8) -> Json:
         found = [run.as_json() for run in runtime.pipeline.records.runs(limit=limit)]
-        return [{name: value for name, value in run.items() if name != "lines"} for run in found]
+        return Json([{name: value for name, value in run.items() if name != "lines"} for run in found])
 
     @routes.get("/logs")
     async def log_names() -> list[str]:
@@ -104,32 +105,33 @@ def _stores(runtime: Runtime) -> APIRouter:
         return port
 
     @routes.get("")
-    async def stores() -> list[dict[str, Any]]:
+    async def stores() -> Json:
         problems = await runtime.stores.check()
-        return [
+        found = [
             {
                 "name": store.name,
-                "kind": store.kind.value,
+                "kind": store.kind,
                 "problem": problems.get(store.name),
                 "viewable": store.kind is StoreKind.REDIS,
             }
             for store in runtime.app.stores
         ]
+        return Json(found)
 
     @routes.get("/{name}/keys")
-    async def keys(name: str, cursor: str = "0", pattern: str = "*") -> dict[str, Any]:
+    async def keys(name: str, cursor: str = "0", pattern: str = "*") -> Json:
         from . import redis_view  # noqa: PLC0415 - imported where there is a Redis store
 
-        return await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern)
+        return Json(await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern))
 
     @routes.get("/{name}/value/{key}")
-    async def value(name: str, key: str) -> dict[str, Any]:
+    async def value(name: str, key: str) -> Json:
         from . import redis_view  # noqa: PLC0415 - as above
 
         try:
             exact = bytes.fromhex(key)
         except ValueError as error:
             raise HTTPException(404, "a key is named by its bytes in hexadecimal") from error
-        return await redis_view.value(port_of(name), exact)
+        return Json(await redis_view.value(port_of(name), exact))
 
     return routes

@@ -12,14 +12,13 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from fastapi.sse import format_sse_event
 
+from flyball.core.control.reasons import Event, ReasonKind
 from flyball.core.errors import FlyballError
-from flyball.local.control_api import as_sse
-from flyball.local.face import Event
+from flyball.local.control_api import Control, as_sse
 from flyball.local.runtime import Runtime
 
 from .past import Past
@@ -33,7 +32,7 @@ COUNT_EVERY_S = 60.0
 MISSED = 1_000  # decisions for a page that comes back
 WAITING = 10_000  # decisions that a slow page may lag behind
 RETRY_MS = 1_000
-_SCALINGS = frozenset({"scale_out", "scale_in"})
+_SCALINGS = frozenset({ReasonKind.SCALE_OUT, ReasonKind.SCALE_IN})
 
 
 log = structlog.get_logger()
@@ -51,7 +50,7 @@ class _Page:
 class Feed:
     """The stream of every open page. `control` is what `control.json` holds."""
 
-    def __init__(self, runtime: Runtime, control: dict[str, Any], past: Past) -> None:
+    def __init__(self, runtime: Runtime, control: Control, past: Past) -> None:
         self._runtime = runtime
         self._control = control
         self._past = past
@@ -101,7 +100,7 @@ class Feed:
         return news
 
     def _heard(self, event: Event) -> None:
-        if event.reason.kind.value in _SCALINGS:
+        if event.reason.kind in _SCALINGS:
             self._counted_at = 0.0
         for page in self._pages:
             page.decisions.append(event)

@@ -28,7 +28,7 @@ class Panel:
     url: str
 
 
-def open_panel(runtime: Runtime, control: dict[str, Any]) -> Panel:
+def open_panel(runtime: Runtime, control: control_api.Control) -> Panel:
     """Bind the dashboard's port, the last one if it is free, and put page and API behind the guard."""
     token = runtime.journal.fact("token") or secrets.token_urlsafe(24)
     runtime.journal.remember("token", token)

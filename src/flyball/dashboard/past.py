@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from flyball.local.face import Reader, history
+from flyball.core.view.rows import COLUMNS, OVER_TIME, SIDE_BY_SIDE, Moment, Row, merged
+from flyball.local.face import Reader
 
 SECONDS_S = 3_600.0  # a longer time is read minute by minute
 
 Answer = TypeVar("Answer")
+Columns = dict[str, list[float | None]]
 
 
 class Past:
@@ -35,7 +37,7 @@ class Past:
 
         return await asyncio.to_thread(answer)
 
-    async def series(self, *, since: float, until: float, service: str | None, points: int) -> dict[str, Any]:
+    async def series(self, *, since: float, until: float, service: str | None, points: int) -> dict[str, object]:
         """Columns for charts: `at` (the end of each datapoint, seconds) and `COLUMNS`, at most `points` datapoints.
 
         Without a service: all of them together. A datapoint of nulls stands where nothing was written for a while.
@@ -44,35 +46,35 @@ class Past:
         resolution = 1 if until - since <= SECONDS_S else 60
         step = max(resolution, math.ceil((until - since) / points))
 
-        def columns(reader: Reader) -> dict[str, Any]:
-            rows = reader.history(since=since - resolution, until=until, resolution=resolution, service=service)
-            return _columns(rows, step, resolution if resolution > 1 else 0)
+        def columns(reader: Reader) -> dict[str, object]:
+            moments = reader.history(since=since - resolution, until=until, resolution=resolution, service=service)
+            return {"step": step, **_columns(moments, step, resolution if resolution > 1 else 0)}
 
         return await self.ask(columns)
 
 
-def _columns(rows: Iterable[history.Row], step: int, ends_after: int) -> dict[str, Any]:
-    columns: dict[str, list[float | None]] = {name: [] for name in ("at", *history.COLUMNS)}
+def _columns(moments: Iterable[Moment], step: int, ends_after: int) -> Columns:
+    columns: Columns = {name: [] for name in ("at", *COLUMNS)}
     last: float | None = None
-    for at, found in _buckets(rows, step, ends_after).items():
+    for at, found in _buckets(moments, step, ends_after).items():
         if last is not None and at - last > 3 * max(step, ends_after):
             _append(columns, last + step, {})
-        _append(columns, at, history.merged(found, history.OVER_TIME))
+        _append(columns, at, merged(found, OVER_TIME))
         last = at
-    return {"step": step, **columns}
+    return columns
 
 
-def _buckets(rows: Iterable[history.Row], step: int, ends_after: int) -> dict[float, list[history.Row]]:
+def _buckets(moments: Iterable[Moment], step: int, ends_after: int) -> dict[float, list[Row]]:
     """Datapoints of `step` seconds, each with its moments; all services of a moment are one row."""
-    buckets: dict[float, list[history.Row]] = {}
-    for at, services in groupby(rows, key=lambda row: float(row["at"])):
+    buckets: dict[float, list[Row]] = {}
+    for at, services in groupby(moments, key=lambda moment: moment.at):
         end = at + ends_after
         key = end if step <= 1 else math.ceil(end / step) * step
-        buckets.setdefault(key, []).append(history.merged(list(services), history.SIDE_BY_SIDE))
+        buckets.setdefault(key, []).append(merged([one.row for one in services], SIDE_BY_SIDE))
     return buckets
 
 
-def _append(columns: dict[str, list[float | None]], at: float, row: history.Row) -> None:
+def _append(columns: Columns, at: float, row: Row) -> None:
     columns["at"].append(at)
-    for name in history.COLUMNS:
+    for name in COLUMNS:
         columns[name].append(row.get(name))

@@ -20,7 +20,7 @@ SHOWN_BYTES = 2_048
 SHOWN_ITEMS = 50
 
 
-async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, Any]:
+async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, object]:
     """One page of keys: `{"cursor", "keys": [{"key", "id", "type", "ttl_s"}], "total"}`; the cursor "0" is the end.
 
     A key without `ttl_s` does not expire. `id` is the key in hexadecimal, since keys are bytes.
@@ -42,7 +42,7 @@ async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, Any]:
     return {"cursor": str(following), "keys": rows, "total": size}
 
 
-async def value(port: int, key: bytes) -> dict[str, Any]:
+async def value(port: int, key: bytes) -> dict[str, object]:
     """The beginning of a value as lines of text: `{"type", "size", "lines", "cut"}`. Raises `Failed` without one."""
     async with _connected(port) as redis:
         kind = shown(await redis.type(key))

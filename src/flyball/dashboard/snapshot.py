@@ -1,74 +1,77 @@
-"""The state that the page shows: what `flyball ps --json` says, and what explains it."""
+"""What the page shows of now: what `flyball ps --json` says, and beside it what explains it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from flyball.core.control import breaker
-from flyball.core.control.alarms import AlarmState, Threshold
-from flyball.core.control.scaling import policy_alarms
-from flyball.core.control.state import ServiceState
-from flyball.core.model import Service
+from flyball.core.view.shapes import InstanceJson, RolloutJson, ServiceJson
+from flyball.core.view.views import AlarmView, InstanceView, RolloutView, ServiceView
 from flyball.local import control_api
 from flyball.local.runtime import Runtime
 
 
 def snapshot(
     runtime: Runtime,
-    control: dict[str, Any],
+    control: control_api.Control,
     *,
     scalings: Mapping[str, Mapping[str, int]],
     p95_ms: Mapping[str, float],
     now: float,
-) -> dict[str, Any]:
-    """The shape of `control_api.described` with `at`, and with alarms, holds and rollout rules of each service.
+) -> dict[str, object]:
+    """The shape of `control_api.described`, with `at`, and for each service its alarms, holds and rollout rules.
 
-    `scalings` counts the last 24 hours. `p95_ms` is by instance.
+    `scalings` are the counts of the last 24 hours, `p95_ms` the latencies of instances that serve.
     """
     described = control_api.described(runtime, control)
-    described["at"] = round(now, 3)
-    del described["dashboard"]  # the page is open already, and this holds the token
-    states = {state.name: state for state in runtime.state.services}
-    for service in described["services"]:
-        of, state = runtime.app.service(service["name"]), states[service["name"]]
-        service["alarms"] = [_alarm(threshold, state) for threshold in policy_alarms.thresholds(of)]
-        service["held_until"] = state.held_until
-        service["scalings"] = scalings.get(of.name, {"scale_out": 0, "scale_in": 0})
-        service["health"] = {"path": of.health.path, "interval_s": of.health.interval_s}
-        service["size"] = {"cpu": of.size.cpu, "memory_bytes": of.size.memory_bytes}
-        if service["rollout"] is not None:
-            service["rollout"]["rules"] = _rules(of, state)
-        unhealthy = {one.id: one.unhealthy_since for one in runtime.state.instances if one.service == of.name}
-        for instance in service["instances"]:
-            instance["p95_ms"] = p95_ms.get(instance["id"])
-            instance["unhealthy_since"] = unhealthy.get(instance["id"])
-    return described
+    services = [
+        {**_service(told, of, p95_ms), "scalings": scalings.get(of.of.name, {"scale_out": 0, "scale_in": 0})}
+        for told, of in zip(described["services"], runtime.view().services, strict=True)
+    ]
+    shown = {name: value for name, value in described.items() if name != "dashboard"}  # it holds the token
+    return {**shown, "at": round(now, 3), "services": services}
 
 
-def _alarm(threshold: Threshold, state: ServiceState) -> dict[str, Any]:
-    known = {alarm.name: alarm.state for alarm in state.alarms}
+def _service(told: ServiceJson, of: ServiceView, p95_ms: Mapping[str, float]) -> dict[str, object]:
+    health, size = of.of.health, of.of.size
     return {
-        "name": threshold.name,
-        "metric": threshold.metric.value,
-        "comparison": threshold.comparison.value,
-        "value": threshold.value,
-        "points": threshold.points,
-        "to_alarm": threshold.to_alarm,
-        "state": known.get(threshold.name, AlarmState.INSUFFICIENT_DATA).value,
+        **told,
+        "rollout": None if told["rollout"] is None or of.rollout is None else _rollout(told["rollout"], of, of.rollout),
+        "instances": [_instance(one, seen, p95_ms) for one, seen in zip(told["instances"], of.instances, strict=True)],
+        "alarms": [_alarm(alarm) for alarm in of.alarms],
+        "held_until": of.held_until,
+        "period_s": of.of.scaling.period_s,
+        "health": {"path": health.path, "interval_s": health.interval_s},
+        "size": {"cpu": size.cpu, "memory_bytes": size.memory_bytes},
     }
 
 
-def _rules(service: Service, state: ServiceState) -> dict[str, Any]:
-    """The gates of a rollout: how many instances may fail, must serve, may run."""
-    rules = service.deployment
+def _instance(told: InstanceJson, of: InstanceView, p95_ms: Mapping[str, float]) -> dict[str, object]:
+    return {**told, "p95_ms": p95_ms.get(of.of.id), "unhealthy_since": of.of.unhealthy_since}
+
+
+def _alarm(of: AlarmView) -> dict[str, object]:
     return {
-        "strategy": rules.strategy.value,
-        "failures_allowed": None
-        if rules.circuit_breaker is None
-        else breaker.threshold(rules.circuit_breaker, state.desired),
-        "minimum_healthy": -(-rules.minimum_healthy_percent * state.desired // 100),
-        "maximum": rules.maximum_percent * state.desired // 100,
-        "rollback": rules.rollback,
-        "bake_s": rules.bake_s,
+        "name": of.rule.name,
+        "metric": of.rule.metric,
+        "comparison": of.rule.comparison,
+        "value": of.rule.value,
+        "points": of.rule.points,
+        "to_alarm": of.rule.to_alarm,
+        "state": of.state,
+    }
+
+
+def _rollout(told: RolloutJson, of: ServiceView, gates: RolloutView) -> dict[str, object]:
+    """A rollout with its gates: how many may fail, how many must serve, how many may run."""
+    rules = of.of.deployment
+    return {
+        **told,
+        "rules": {
+            "strategy": rules.strategy,
+            "failures_allowed": gates.failures_allowed,
+            "minimum_healthy": gates.fewest,
+            "maximum": gates.most,
+            "rollback": rules.rollback,
+            "bake_s": rules.bake_s,
+        },
     }

@@ -5,13 +5,11 @@ This is what the file says, and changes only with it. Instances and their health
 
 from __future__ import annotations
 
-from typing import Any
-
 from flyball.core.model import Application, Condition, FixedResponse, Redirect
 from flyball.core.model.rules import Forward, Rule, rules_in_order
 
 
-def topology(app: Application, url: str) -> dict[str, Any]:
+def topology(app: Application, url: str) -> dict[str, object]:
     """`{"listener", "rules", "groups", "stores"}`; rules in the order of their evaluation, the default last."""
     listener = app.listener
     return {
@@ -38,11 +36,11 @@ def topology(app: Application, url: str) -> dict[str, Any]:
     }
 
 
-_DEFAULT: dict[str, Any] = {"priority": None, "when": "everything else", "to": [], "answer": "404"}
+_DEFAULT: dict[str, object] = {"priority": None, "when": "everything else", "to": [], "answer": "404"}
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
-    to: list[dict[str, Any]] = []
+def _rule(rule: Rule) -> dict[str, object]:
+    to: list[dict[str, object]] = []
     answer = None
     match rule.action:
         case Forward(services=services):

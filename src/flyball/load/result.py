@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Result:
         """The generator kept up, so the numbers are the server's."""
         return self.invalid is None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The result under the names of `flyball load --json`."""
         plain = asdict(self)
         plain["by_status"] = dict(sorted(self.by_status.items()))

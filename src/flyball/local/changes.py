@@ -9,18 +9,19 @@ import asyncio
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 from zoneinfo import available_timezones
 
+from flyball.core.control.records import application_of, application_text
 from flyball.core.control.state import State
+from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
+from flyball.core.plan import Difference, Effect, differences
 
-from . import plan
-from .record.journal import APPLICATION, Journal
+from .record.journal import Journal
 from .releases import source
-from .rollouts import current
 
 
 class Beside(Protocol):
@@ -62,24 +63,45 @@ def only(running: Application, wanted: Application, service: str) -> Application
 
 def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
     """Keep a pushed application over the control plane's death; None: the file beside is what runs again."""
-    kept = "" if pushed is None else f"{_digest(file)} {APPLICATION.dump_json(pushed).decode()}"
+    kept = "" if pushed is None else f"{_digest(file)} {application_text(pushed)}"
     journal.remember("pushed", kept)
 
 
 def restored(journal: Journal, file: Path, app: Application) -> Application:
     """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
-    return APPLICATION.validate_json(text) if text and digest == _digest(file) else app
+    return application_of(text) if text and digest == _digest(file) else app
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "none"
 
 
-async def plan_of(runtime: Beside) -> dict[str, Any]:
-    """The shape that `flyball plan --json` promises: changed fields and, for each service, whether its source is."""
+ChangeJson = TypedDict("ChangeJson", {"path": str, "from": object, "to": object, "effect": Effect})
+
+
+class ServicePlanJson(TypedDict):
+    """What a deploy would mean for a service; `release` is the one that runs."""
+
+    service: str
+    release: int | None
+    source_changed: bool
+    new_release: bool
+
+
+class PlanJson(TypedDict):
+    """What `flyball plan --json` prints."""
+
+    application: str
+    changes: list[ChangeJson]
+    services: list[ServicePlanJson]
+    changed: bool
+
+
+async def plan_of(runtime: Beside) -> PlanJson:
+    """The changed fields and, for each service, whether its source has changed."""
     wanted = read(runtime)
-    found = plan.differences(runtime.app, wanted)
+    found = differences(runtime.app, wanted)
     services = [await _service(runtime, service, found) for service in wanted.services]
     return {
         "application": wanted.name,
@@ -89,13 +111,13 @@ async def plan_of(runtime: Beside) -> dict[str, Any]:
     }
 
 
-async def _service(runtime: Beside, service: Service, found: tuple[plan.Difference, ...]) -> dict[str, Any]:
+async def _service(runtime: Beside, service: Service, found: tuple[Difference, ...]) -> ServicePlanJson:
     release = current(runtime.state, service.name)
     content = await asyncio.to_thread(source.fingerprint, runtime.source(service), built=service.build is not None)
     changed = release is None or release.spec.content != content
     mine = (f"services.{service.name}", f"services.{service.name}.")
     settings = any(
-        one.effect is plan.Effect.RELEASE and (one.path == mine[0] or one.path.startswith(mine[1])) for one in found
+        one.effect is Effect.RELEASE and (one.path == mine[0] or one.path.startswith(mine[1])) for one in found
     )
     return {
         "service": service.name,

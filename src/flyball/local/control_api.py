@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse as Json
 from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel, Field
 
 from flyball.core.control.observation import Replace, Scale
+from flyball.core.control.reasons import Event
 from flyball.core.errors import FlyballError
+from flyball.core.plan import differences
+from flyball.core.view import as_json
+from flyball.core.view.shapes import ApplicationJson, EventJson
 
-from . import changes, plan
+from . import changes
 from .process import logs
-from .record.journal import Event
 from .runtime import Runtime
 
 STREAM_QUEUE = 1000
@@ -34,6 +36,22 @@ Moment = Annotated[float, Query(ge=-1e16, le=1e16, allow_inf_nan=False)]
 """Seconds since the epoch."""
 Number = Annotated[int, Query(ge=0, le=LARGEST)]
 """Of an event."""
+
+
+class Control(TypedDict):
+    """What `control.json` holds; the dashboard's address has its token."""
+
+    pid: int
+    url: str
+    socket: str
+    dashboard: str | None
+
+
+class FileJson(TypedDict):
+    """What applying the file did: releases made, by service, and what else has changed, one line each."""
+
+    changed: dict[str, int | None]
+    applied: list[str]
 
 
 class ScaleRequest(BaseModel):
@@ -62,13 +80,13 @@ class RollbackRequest(BaseModel):
     release: int | None = Field(default=None, ge=0, le=LARGEST)
 
 
-def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
-    """All routes. `control` is what `control.json` holds (pid, url, dashboard)."""
+def router(runtime: Runtime, control: Control) -> APIRouter:
+    """All routes."""
     routes = APIRouter(prefix="/api")
 
     @routes.get("/application")
-    async def application() -> dict[str, Any]:
-        return described(runtime, control)
+    async def application() -> Json:
+        return Json(described(runtime, control))
 
     @routes.get("/events")
     async def events(
@@ -76,23 +94,22 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
         since: Moment = 0.0,
         service: str | None = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
-    ) -> list[dict[str, Any]]:
-        found = runtime.journal.events(after=after, since=since, service=service, limit=limit)
-        return [event.as_json() for event in found]
+    ) -> Json:
+        return Json(told(runtime.journal.events(after=after, since=since, service=service, limit=limit)))
 
     @routes.get("/stream")
     async def stream(request: Request, after: Number | None = None) -> EventSourceResponse:
         return EventSourceResponse(event_stream(runtime, last_heard(request, after)))
 
     @routes.get("/history")
-    async def history(
-        since: Moment, until: Moment = 1e12, resolution: Number = 1, service: str | None = None
-    ) -> list[dict[str, Any]]:
-        return runtime.journal.history(since=since, until=until, resolution=resolution, service=service)
+    async def history(since: Moment, until: Moment = 1e12, resolution: Number = 1, service: str | None = None) -> Json:
+        found = runtime.journal.history(since=since, until=until, resolution=resolution, service=service)
+        return Json([{"at": one.at, "service": one.service, **one.row} for one in found])
 
     @routes.get("/releases")
-    async def releases(service: str | None = None) -> list[dict[str, Any]]:
-        return described_releases(runtime, service)
+    async def releases(service: str | None = None) -> Json:
+        services = [one for one in runtime.view().services if service in {None, one.of.name}]
+        return Json([release for one in services for release in as_json.releases(one)])
 
     @routes.get("/logs/{name}")
     async def log_lines(name: str, lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> list[str]:
@@ -104,12 +121,12 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
         return await asyncio.to_thread(logs.tail, path, lines)
 
     @routes.get("/pipeline")
-    async def pipeline(job: str | None = None) -> list[dict[str, Any]]:
-        return [run.as_json() for run in runtime.pipeline.records.runs(job=job)]
+    async def pipeline(job: str | None = None) -> Json:
+        return Json([run.as_json() for run in runtime.pipeline.records.runs(job=job)])
 
     @routes.get("/plan")
-    async def planned() -> dict[str, Any]:
-        return await changes.plan_of(runtime)
+    async def planned() -> Json:
+        return Json(await changes.plan_of(runtime))
 
     _add_actions(routes, runtime)
     return routes
@@ -117,81 +134,67 @@ def router(runtime: Runtime, control: dict[str, Any]) -> APIRouter:
 
 def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
     @routes.post("/services/{service}/scale")
-    async def scale(service: str, wish: ScaleRequest) -> list[dict[str, Any]]:
-        return told(await runtime.submit(Scale(service=service, desired=wish.desired, hold_s=wish.hold_s)))
+    async def scale(service: str, wish: ScaleRequest) -> Json:
+        return Json(told(await runtime.submit(Scale(service=service, desired=wish.desired, hold_s=wish.hold_s))))
 
     @routes.post("/services/{service}/deploy")
-    async def deploy(service: str, wish: DeployRequest) -> list[dict[str, Any]]:
+    async def deploy(service: str, wish: DeployRequest) -> Json:
         source = None if wish.source is None else Path(wish.source)
-        return told(await runtime.deploy(service, source=source, note=wish.note))
+        return Json(told(await runtime.deploy(service, source=source, note=wish.note)))
 
     @routes.post("/services/{service}/rollback")
-    async def rollback(service: str, wish: RollbackRequest) -> list[dict[str, Any]]:
-        return told(await runtime.rollback(service, wish.release))
+    async def rollback(service: str, wish: RollbackRequest) -> Json:
+        return Json(told(await runtime.rollback(service, wish.release)))
 
     @routes.post("/instances/{instance}/drain")
-    async def drain(instance: str) -> list[dict[str, Any]]:
+    async def drain(instance: str) -> Json:
         if all(one.id != instance for one in runtime.state.instances):
             raise HTTPException(404, f"there is no instance {instance!r}")
-        return told(await runtime.submit(Replace(instance=instance)))
+        return Json(told(await runtime.submit(Replace(instance=instance))))
 
     @routes.post("/file")
-    async def file(wish: FileRequest | None = None) -> dict[str, Any]:
+    async def file(wish: FileRequest | None = None) -> Json:
         """Apply the file as it lies: the services that get a new release for it, and what else has changed."""
         wanted, before = changes.read(runtime), runtime.app
         service = None if wish is None else wish.service
         app = wanted if service is None else changes.only(before, wanted, service)
         await runtime.change(app)
         changed = await runtime.converge(note="deploy", anew=True) if service is None else {}
-        return {"changed": changed, "applied": [one.text for one in plan.differences(before, app)]}
+        done: FileJson = {"changed": changed, "applied": [one.text for one in differences(before, app)]}
+        return Json(done)
 
     @routes.post("/pipeline")
-    async def notice() -> dict[str, Any]:
+    async def notice() -> Json:
         runtime.pipeline.notice()
-        return {}
+        return Json({})
 
     @routes.post("/down")
-    async def down() -> dict[str, Any]:
+    async def down() -> Json:
         await runtime.stop()
-        return {"stopping": True}
+        return Json({"stopping": True})
 
 
-def told(events: list[Event]) -> list[dict[str, Any]]:
+def told(events: list[Event]) -> list[EventJson]:
     """Events as JSON."""
-    return [event.as_json() for event in events]
+    return [as_json.event(event) for event in events]
 
 
-def described(runtime: Runtime, control: dict[str, Any]) -> dict[str, Any]:
+def described(runtime: Runtime, control: Control) -> ApplicationJson:
     """The shape that `flyball ps --json` promises."""
-    balancer = runtime.balancer.process
+    balancer, push, places = runtime.balancer.process, runtime.remote, runtime.places()
     return {
         "application": runtime.app.name,
         "url": runtime.url,
-        "dashboard": control.get("dashboard"),
+        "dashboard": control["dashboard"],
         "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
         "balancer": {"pid": None if balancer is None else balancer.pid},
         "stopping": runtime.stopping,
-        "push": None if runtime.remote is None else asdict(runtime.remote),
-        "services": runtime.services(),
+        "push": None
+        if push is None
+        else {"url": push.url, "name": push.name, "branch": push.branch, "note": push.note},
+        "last_event": runtime.journal.last_event,
+        "services": [as_json.service(one, places) for one in runtime.view().services],
     }
-
-
-def described_releases(runtime: Runtime, service: str | None) -> list[dict[str, Any]]:
-    """Releases, the newest first within each service."""
-    return [
-        {
-            "service": state.name,
-            "release": release.number,
-            "status": release.status.value,
-            "current": release.number == state.release,
-            "created_at": release.created_at,
-            "note": release.note,
-            "message": release.message,
-        }
-        for state in runtime.state.services
-        if service in {None, state.name}
-        for release in reversed(state.releases)
-    ]
 
 
 def last_heard(request: Request, after: int | None) -> int | None:
@@ -230,21 +233,21 @@ async def event_stream(runtime: Runtime, after: int | None) -> AsyncIterator[byt
 def as_sse(event: Event) -> bytes:
     """One server-sent event. What was not written down has no number to ask for it again."""
     number = str(event.id) if event.id else None
-    return format_sse_event(event="decision", data_str=json.dumps(event.as_json()), id=number)
+    return format_sse_event(event="decision", data_str=json.dumps(as_json.event(event)), id=number)
 
 
-def create(runtime: Runtime, control: dict[str, Any]) -> FastAPI:
+def create(runtime: Runtime, control: Control) -> FastAPI:
     """The application served on the Unix socket."""
     api = FastAPI(title="Flyball control API", docs_url=None, redoc_url=None)
     api.include_router(router(runtime, control))
 
     @api.exception_handler(FlyballError)
-    async def failed(_: Request, error: FlyballError) -> JSONResponse:
-        return JSONResponse({"detail": str(error), "exit_code": error.exit_code}, status_code=409)
+    async def failed(_: Request, error: FlyballError) -> Json:
+        return Json({"detail": str(error), "exit_code": error.exit_code}, status_code=409)
 
     @api.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(_: Request, error: RequestValidationError) -> Json:
         mistakes = (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return JSONResponse({"detail": "; ".join(mistakes)}, status_code=422)
+        return Json({"detail": "; ".join(mistakes)}, status_code=422)
 
     return api

@@ -8,27 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .pipeline import git
+from .pipeline.records import RunJson
 from .process import logs, processes
 from .process.ports import free_port
-from .record import history
-from .record.journal import ACTIONS, Event, Journal, Reader
+from .record.journal import Journal, Reader
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = [
-    "ACTIONS",
-    "ANSWER_TIMEOUT_S",
-    "Event",
-    "Journal",
-    "Reader",
-    "free_port",
-    "git",
-    "history",
-    "logs",
-    "processes",
-]
+__all__ = ["ANSWER_TIMEOUT_S", "Journal", "Reader", "RunJson", "free_port", "git", "logs", "processes"]
 
 
 def redis_client(port: int) -> Redis:

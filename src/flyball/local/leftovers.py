@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from flyball.core.model import Application
+from flyball.core.plan import must_be_possible
 
 from .envoy import certificate
 from .envoy.balancer import RECORD
 from .paths import StateDirectory
-from .plan import must_be_possible
 from .process import processes
 from .record.journal import Journal
 
@@ -28,7 +27,7 @@ def instances_alive(paths: StateDirectory) -> bool:
     return any("instance" in facts for facts in _alive(paths))
 
 
-def _alive(paths: StateDirectory) -> Iterator[dict[str, Any]]:
+def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
     """What is recorded of each process that runs."""
     for path in paths.processes.glob("*.json"):
         loaded = processes.load(path)

@@ -1,33 +1,33 @@
 """The loop: observe, step, apply, write down. All decisions are the core's; this only keeps time.
 
-A tick comes every second (or every `period`, where that is shorter), just after the end of a datapoint; in between the
-loop runs when something happened: a process exited or became ready, a build ended, an operator asked for something.
+Beside its ticks the loop runs when something happened: a process exited or became ready, a build ended, an operator
+asked for something.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
 
+from flyball.core.control import cadence
 from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown, StoreSeen
-from flyball.core.control.state import Lifecycle, State
+from flyball.core.control.reasons import Event
+from flyball.core.control.state import State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
+from flyball.core.view.look import with_samples_of
 
 from .observe import Observer
-from .record.journal import Event, Journal
+from .record.journal import Journal
 
 News = BuildSeen | StoreSeen
 Asked = tuple[Intent, asyncio.Future[list[Event]]]
-POLL_S = 0.1  # while an instance comes or goes, the balancer's verdict is asked this often
-AFTER_BOUNDARY_S = 0.01
 
 log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class Inbox:
 
 
 class Loop:
-    """Owns the application as it is now and its state.
+    """Owns the application as it is now, its state, and what was `seen` last, with the newest samples.
 
     `apply` carries out a step's actions; `publish` hears every event.
     """
@@ -119,6 +119,7 @@ class Loop:
     ) -> None:
         self.app = app
         self.state = state
+        self.seen = Observation()
         self.journal_error: str | None = None
         self._journal = journal
         self._observer = observer
@@ -146,21 +147,13 @@ class Loop:
 
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
-        timeout_s = self._next_tick - self._clock.now()
-        await self._inbox.wait(min(timeout_s, POLL_S) if self._changing() else timeout_s)
+        now = self._clock.now()
+        await self._inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
         now = self._clock.now()
         if now < self._next_tick:
             return False
-        tick_s = min([1.0, *(service.scaling.period_s for service in self.app.services)])
-        ticks = math.floor((now - self.state.origin) / tick_s) + 1
-        self._next_tick = self.state.origin + ticks * tick_s + AFTER_BOUNDARY_S
+        self._next_tick = cadence.next_tick(self.app, self.state, now=now)
         return True
-
-    def _changing(self) -> bool:
-        return any(
-            one.lifecycle is Lifecycle.DRAINING or (one.lifecycle is Lifecycle.LAUNCHING and one.ready_at is not None)
-            for one in self.state.instances
-        )
 
     async def _once(self, *, sampled: bool) -> None:
         news, intents = self._inbox.take()
@@ -177,7 +170,7 @@ class Loop:
             quiet = not (sampled or done.actions or done.reasons or intents or news)
             # Written down before it is carried out: after a crash in between, the next step asks for the same again.
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
-            self.state = done.state
+            self.state, self.seen = done.state, with_samples_of(seen, self.seen)
         except BaseException as error:
             self._inbox.news[:0] = news  # it happens once, so nobody else would tell
             for _, answer in intents:

@@ -23,16 +23,7 @@ from .instances.limits import Limits
 WRONG_FOR_S = 3.0
 """An instance that answers its checks wrongly is asked four times a second, so its last wrong answer is not old."""
 
-
-@dataclass(slots=True)
-class Measured:
-    """The newest usage of one instance, for people to read."""
-
-    cpu_percent: float | None = None
-    memory_percent: float | None = None
-    memory_bytes: int | None = None
-    requests_per_s: float = 0.0
-    errors_per_s: float = 0.0
+_Counted = tuple[int, int, int]
 
 
 @dataclass(slots=True)
@@ -42,65 +33,56 @@ class Observer:
     instances: Instances
     balancer: Balancer
     limits: Limits
-    measured: dict[str, Measured] = field(default_factory=dict)
-    latencies: dict[str, LatencySample] = field(default_factory=dict)
-    _counters: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    _counters: dict[str, _Counted] = field(default_factory=dict)
     _wrong: dict[str, tuple[int, float]] = field(default_factory=dict)
-    _sampled_at: float | None = None
+    _began: bool = False
 
     async def observe(self, *, sampled: bool, now: float) -> Observation:
-        """Look at everything once. With `sampled`, usage since the last sampled observation comes with it."""
+        """Look at everything once. With `sampled`, usage since the last sampled observation comes with it.
+
+        The first one has none: what was counted before it, perhaps for days, is not of one second.
+        """
         stats = await self.balancer.targets()
         by_instance = {target.instance: target for target in stats or ()}
         latencies, queues = await self._traffic(now) if sampled and stats is not None else ((), ())
+        samples = self._samples(by_instance, now) if sampled else ()
+        began, self._began = self._began, self._began or sampled
         return Observation(
             instances=tuple(self._seen(one, by_instance.get(one.id), now) for one in self.instances.running.values()),
             sampled=sampled,
-            samples=self._samples(by_instance, now) if sampled else (),
-            latencies=latencies,
+            samples=samples if began else (),
+            latencies=latencies if began else (),
             queues=queues,
             busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
             balancer=stats is not None,
         )
 
     def _samples(self, targets: dict[str, TargetStats], now: float) -> tuple[InstanceSample, ...]:
-        elapsed_s = None if self._sampled_at is None else now - self._sampled_at
-        self._sampled_at = now
         alive = [one for one in self.instances.running.values() if one.process is not None and not one.exited]
-        self.measured = {one.id: self.measured.get(one.id, Measured()) for one in alive}
-        return tuple(self._sample(one, targets.get(one.id), elapsed_s, now) for one in alive)
+        return tuple(self._sample(one, targets.get(one.id), now) for one in alive)
 
-    def _sample(
-        self, running: Running, target: TargetStats | None, elapsed_s: float | None, now: float
-    ) -> InstanceSample:
-        measured = self.measured[running.id]
+    def _sample(self, running: Running, target: TargetStats | None, now: float) -> InstanceSample:
+        assert running.process is not None
         requests, answered, errors = self._counted(running.id, target)
-        if elapsed_s:
-            measured.requests_per_s, measured.errors_per_s = requests / elapsed_s, errors / elapsed_s
-        self._use(running, measured, now)
+        usage = self.limits.usage(running.id, (running.process.pid,))
+        cpu_percent = memory_percent = None
+        if usage is not None:
+            if running.cpu_s is not None and running.sampled_at is not None and now > running.sampled_at:
+                cores = (usage.cpu_s - running.cpu_s) / (now - running.sampled_at)
+                cpu_percent = max(100.0 * cores / running.size.cpu, 0.0)
+            running.cpu_s, running.sampled_at = usage.cpu_s, now
+            memory_percent = 100.0 * usage.memory_bytes / running.size.memory_bytes
         return InstanceSample(
             id=running.id,
-            cpu_percent=measured.cpu_percent,
-            memory_percent=measured.memory_percent,
+            cpu_percent=cpu_percent,
+            memory_percent=memory_percent,
+            memory_bytes=None if usage is None else usage.memory_bytes,
             requests=requests,
             answered=answered,
             errors=errors,
         )
 
-    def _use(self, running: Running, measured: Measured, now: float) -> None:
-        assert running.process is not None
-        usage = self.limits.usage(running.id, (running.process.pid,))
-        if usage is None:
-            measured.cpu_percent = measured.memory_percent = None
-            return
-        if running.cpu_s is not None and running.sampled_at is not None and now > running.sampled_at:
-            cores = (usage.cpu_s - running.cpu_s) / (now - running.sampled_at)
-            measured.cpu_percent = max(100.0 * cores / running.size.cpu, 0.0)
-        running.cpu_s, running.sampled_at = usage.cpu_s, now
-        measured.memory_bytes = usage.memory_bytes
-        measured.memory_percent = 100.0 * usage.memory_bytes / running.size.memory_bytes
-
-    def _counted(self, instance: str, target: TargetStats | None) -> tuple[int, int, int]:
+    def _counted(self, instance: str, target: TargetStats | None) -> _Counted:
         """Requests sent, answered and failed since the last sample; a restarted balancer counts from zero again."""
         if target is None:
             return 0, 0, 0
@@ -116,17 +98,15 @@ class Observer:
         try:
             use = await self.balancer.admin.use()
         except (OSError, ValueError, TimeoutError):
-            self.latencies = {}
             return (), ()
         for service, count in use.wrong.items():
             if count > self._wrong.get(service, (0, now))[0]:
                 self._wrong[service] = (count, now)
-        self.latencies = {
-            service: LatencySample(service=service, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"])
+        latencies = tuple(
+            LatencySample(service=service, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"])
             for service, of in use.latencies.items()
-        }
-        queues = tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
-        return tuple(self.latencies.values()), queues
+        )
+        return latencies, tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
 
     def _seen(self, running: Running, target: TargetStats | None, now: float) -> InstanceSeen:
         timed_out = target is not None and target.timed_out

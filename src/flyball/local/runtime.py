@@ -9,16 +9,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from flyball.core.control.observation import Deploy, Intent, ReleaseSpec, Rollback, Shutdown
+from flyball.core.control.reasons import Event
 from flyball.core.control.state import ReleaseStatus, State
+from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application, Service
+from flyball.core.plan import must_be_possible
+from flyball.core.view import look
+from flyball.core.view.as_json import Place
+from flyball.core.view.views import ApplicationView
 
-from . import changes, plan, view
+from . import changes
 from .apply import Applier
 from .envoy import certificate
 from .loop import Clock, Inbox, Loop
@@ -28,9 +33,8 @@ from .pipeline import git_remote
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
 from .record.history import History
-from .record.journal import Event, Journal
+from .record.journal import Journal
 from .releases.specs import Specs, needed
-from .rollouts import current
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -65,12 +69,11 @@ class Runtime:
         self.clock = clock
         self.taken_over = taken_over
         self.remote = remote
-        self.observer = Observer(machine.instances, machine.balancer, machine.limits)
         self.loop = Loop(
             app,
             state,
             journal=journal,
-            observer=self.observer,
+            observer=Observer(machine.instances, machine.balancer, machine.limits),
             inbox=inbox,
             apply=applier.apply,
             publish=self._publish,
@@ -177,7 +180,7 @@ class Runtime:
 
         Raises FileError for what cannot change while it runs.
         """
-        plan.must_be_possible(self.app, app)
+        must_be_possible(self.app, app)
         certificate.must_be_usable(app.listener, home=self.file.parent)
         changes.remember(self.journal, self.file, app if pushed else None)
         await self.stores.ensure(app, self.paths)
@@ -209,11 +212,22 @@ class Runtime:
             for listener in list(self.listeners):
                 listener(event)
         if sampled and self.loop.journal_error is None:
-            self._history.record(self.services(), now=self.clock.now())
+            self._history.record(self.view(), now=self.clock.now())
 
-    def services(self) -> list[dict[str, Any]]:
-        """Every service as `flyball ps --json` shows it."""
-        return view.application(self.app, self.state, self.observer)
+    def told(self, since: float) -> list[Event]:
+        """The events since then, from the journal."""
+        return self.journal.events(since=since)
+
+    def view(self) -> ApplicationView:
+        """The application as every reader shows it."""
+        return look.application(self.app, self.state, self.loop.seen)
+
+    def places(self) -> dict[str, Place]:
+        """Process and port of each instance that runs."""
+        return {
+            one.id: Place(None if one.process is None else one.process.pid, one.port)
+            for one in self.instances.running.values()
+        }
 
     # Ending
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from flyball.core.control.resume import resumed
 from flyball.core.control.state import State
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
@@ -34,7 +35,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
         ending.callback(journal.close)
         app = changes.restored(journal, file, app)
         inbox, clock = Inbox(), Clock()
-        state = takeover.restored(journal, app, now=clock.now())
+        state = resumed(app, journal.restore(), now=clock.now())
         machine = Machine.of(app, paths, inbox.wake)
         ending.push_async_callback(machine.close)
         found = takeover.take_over(machine, app, state)

@@ -7,13 +7,12 @@ balancer has. A process that runs and was never written down is ended.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from flyball.core.control.state import State
-from flyball.core.control.step import begin
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
@@ -35,27 +34,6 @@ def locked(path: Path, name: str) -> FileLock:
             " stop it with `flyball down`"
         ) from error
     return lock
-
-
-def restored(journal: Journal, app: Application, *, now: float) -> State:
-    """The recorded state, a new one where there is none; an application that was shut down begins anew."""
-    state = journal.restore()
-    if state is None:
-        return begin(app, now=now)
-    # Grace periods count from now: nobody has told the balancer of new instances, or heard it, meanwhile.
-    state = replace(state, balancer_since=None)
-    if not state.shutting_down:
-        return state
-    capacities = {one.name: one.capacity for one in app.services}
-    return replace(
-        state,
-        shutting_down=False,
-        services=tuple(
-            replace(one, desired=capacities[one.name].desired or capacities[one.name].min, held_until=None)
-            for one in state.services
-            if one.name in capacities
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def situation(
         "cooldown": Cooldown(),
         "held_s": 0.0,
         "rollout": "",
-        "trouble": "",
+        "trouble": lambda: "",
         "now": 100.0,
         "counts": Counts(desired=desired, running=running),
     } | rest

@@ -147,9 +147,10 @@ def test_nothing_is_scaled_in_while_requests_wait_in_an_instance():
 
 def test_trouble_holds_a_scale_in_and_no_scale_out():
     assert (
-        why(decision(tracking(), {Metric.CPU: 5.0}, desired=4, trouble="all is lost")) == "scale-in held: all is lost"
+        why(decision(tracking(), {Metric.CPU: 5.0}, desired=4, trouble=lambda: "all is lost"))
+        == "scale-in held: all is lost"
     )
-    assert decision(tracking(), {Metric.CPU: 90.0}, desired=4, trouble="all is lost").desired == 8
+    assert decision(tracking(), {Metric.CPU: 90.0}, desired=4, trouble=lambda: "all is lost").desired == 8
 
 
 def test_the_only_one_that_serves_outlives_a_scale_in():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from builders import SPEC, application, instance, release, rollout, seen, state
+from builders import SPEC, application, instance, release, rollout, seen, service, state
 from flyball.core.control.actions import Build
-from flyball.core.control.observation import BuildSeen, Deploy, Observation
+from flyball.core.control.observation import BuildSeen, Deploy, Observation, ReleaseSpec
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus, RolloutPhase
 from flyball.core.control.step import begin, step
@@ -87,3 +87,10 @@ def test_a_deploy_during_a_rollback_wins_and_the_completed_release_stays_complet
     web = step(APP, before, seen(*rows, builds=built(3)), now=1.0).state.service("web")
     assert (web.rollout.from_release, web.rollout.to_release) == (1, 3)
     assert web.find_release(1).status is COMPLETED
+
+
+def test_a_spec_freezes_what_an_instance_starts_with():
+    changed = service(environment=(("A", "1"),), build="make", stores=("cache",))
+    spec = ReleaseSpec.of(changed, content="1f2e3d")
+    assert (spec.content, spec.run, spec.build) == ("1f2e3d", "serve", "make")
+    assert (spec.environment, spec.stores, spec.size) == ((("A", "1"),), ("cache",), changed.size)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flyball.core.control.observation import InstanceSample, LatencySample
-from flyball.core.control.windows import Sample, Windows, record, shaped
+from flyball.core.control.samples import Sample, sample_of
+from flyball.core.control.windows import Rates, Windows, emptied, record, shaped
 from flyball.core.model import Metric
 
 CPU = Metric.CPU
@@ -17,7 +20,7 @@ def fresh(*metrics: Metric, period_s: float = 1.0) -> Windows:
 
 def sample(value: float | None = 50.0, **rest) -> Sample:
     one = InstanceSample(id="web-1", cpu_percent=value)
-    return Sample(
+    return sample_of(
         **({"instances": (one,), "measured": {"web-1"}, "in_service": 1, "wanted": True, "latency": None} | rest)
     )
 
@@ -78,10 +81,10 @@ def test_memory_and_percentiles():
 
 def test_requests_without_instances_are_more_than_zero():
     latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
-    nobody = Sample(instances=(), measured=set(), in_service=0, wanted=False, latency=latency)
+    nobody = sample(instances=(), measured=set(), in_service=0, wanted=False, latency=latency)
     windows, _ = record(fresh(Metric.REQUESTS), nobody, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) == pytest.approx(60.0)
-    nothing = Sample(instances=(), measured=set(), in_service=0, wanted=False, latency=None)
+    nothing = sample(instances=(), measured=set(), in_service=0, wanted=False)
     windows, _ = record(fresh(Metric.REQUESTS), nothing, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) is None
 
@@ -94,3 +97,32 @@ def test_a_changed_period_begins_anew_and_a_changed_metric_does_not():
     longer = shaped(windows, (CPU,), period_s=2.0, origin=0.0)
     assert longer.values(CPU) == ()
     assert ticked(longer, 3.0, 4.0).values(CPU) == (3.5,)
+
+
+def test_rates_are_of_all_instances_in_the_last_datapoint_and_missing_with_it():
+    many = tuple(InstanceSample(id=f"web-{number}", requests=30, errors=3) for number in (1, 2))
+    windows, _ = record(fresh(), sample(instances=many), keep=5, origin=0.0, now=1.5)
+    assert (windows.rates, windows.sample_s) == (Rates(requests_per_s=40.0, errors_per_s=4.0), 1.5)
+    later, _ = record(replace(windows, sampled_at=8.25), sample(instances=many), keep=5, origin=0.0, now=8.25)
+    assert (later.rates, later.last(CPU)) == (None, None)
+    assert emptied(windows).rates is None
+    unsampled, _ = record(fresh(), sample(), keep=5, origin=1.0, now=1.0)
+    assert record(unsampled, sample(), keep=5, origin=1.0, now=1.0)[0].rates is None
+
+
+def test_what_nobody_watches_is_kept_for_one_datapoint():
+    windows = fresh(CPU, Metric.MEMORY)
+    for now in (1.0, 2.0, 3.0):
+        one = InstanceSample(id="web-1", cpu_percent=now, memory_percent=now)
+        windows, _ = record(windows, sample(instances=(one,)), keep=5, watched={CPU}, origin=0.0, now=now)
+    assert windows.values(CPU) == (1.0, 2.0, 3.0)
+    assert windows.values(Metric.MEMORY) == (3.0,)
+    assert (windows.last(CPU), windows.last(Metric.P50)) == (3.0, None)
+
+
+def test_one_who_is_measured_and_was_not_sampled_adds_nothing():
+    latency = LatencySample(service="web", p50_ms=1.0, p95_ms=9.0, p99_ms=14.0)
+    unsampled = sample(instances=(), latency=latency)
+    windows, _ = record(fresh(Metric.REQUESTS), unsampled, keep=5, origin=0.0, now=1.0)
+    assert windows.values(Metric.REQUESTS) == (None,)
+    assert windows.rates is None

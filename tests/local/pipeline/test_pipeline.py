@@ -12,19 +12,18 @@ from pathlib import Path
 import pytest
 
 from flyball.core.control.observation import Deploy, Intent, ReleaseSpec
-from flyball.core.control.reasons import Reason, ReasonKind
-from flyball.core.control.state import Release, ReleaseStatus, Rollout, RolloutPhase, ServiceState, State
-from flyball.core.errors import Failed, FileError
+from flyball.core.control.reasons import Event, Reason, ReasonKind
+from flyball.core.control.state import Release, ReleaseStatus, ServiceState, State
+from flyball.core.errors import Failed
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.local import changes, plan
+from flyball.local import changes
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import git, git_remote, spool
 from flyball.local.pipeline.pipeline import Pipeline
 from flyball.local.pipeline.records import Records, Run, Status
-from flyball.local.record.journal import Event, Journal
+from flyball.local.record.journal import Journal
 from flyball.local.releases import builds
-from flyball.local.rollouts import current, verdict
 from manifests import one_service
 from waiting import soon
 
@@ -166,6 +165,7 @@ class Plane:
         self.inside_url = "http://127.0.0.1:1"
         self.state = State(origin=0.0, services=(ServiceState(name="web", desired=1),))
         self.intents: list[Intent] = []
+        self.events: list[Event] = []
         self._now = 0.0
 
     def now(self) -> float:
@@ -175,6 +175,9 @@ class Plane:
     async def spec(self, service: Service, source: Path) -> ReleaseSpec:
         content = builds.snapshot(source, self.paths.releases, built=service.build is not None)
         return ReleaseSpec(content=content, run=service.run, build=service.build)
+
+    def told(self, since: float) -> list[Event]:
+        return [event for event in self.events if event.at >= since]
 
     async def change(self, app: Application, *, pushed: bool = False) -> None:
         assert pushed
@@ -186,6 +189,10 @@ class Plane:
         web = self.state.services[0]
         number = len(web.releases) + 1
         status = ReleaseStatus.FAILED if self.ends else ReleaseStatus.COMPLETED
+        ends = [(ReasonKind.ROLLOUT_FAILED, self.ends), (ReasonKind.REFUSED, "there is nothing to go back to")]
+        for kind, text in ends if self.ends else [(ReasonKind.ROLLOUT_COMPLETED, "it serves")]:
+            why = Reason(kind=kind, service="web", text=text, release=number)
+            self.events.append(Event(id=len(self.events) + 1, at=self._now, reason=why))
         made = Release(number=number, spec=intent.spec, status=status, created_at=0.0, message=self.ends)
         serving = web.release if self.ends else number
         self.state = replace(self.state, services=(replace(web, release=serving, releases=(*web.releases, made)),))
@@ -329,76 +336,7 @@ def test_a_run_that_was_begun_is_found_again(tmp_path: Path) -> None:
     records.close()
 
 
-# What runs, and how a rollout ended
-
-
-def web(*, release: int | None, rollout: Rollout | None = None, **statuses: ReleaseStatus) -> State:
-    made = tuple(
-        Release(
-            number=int(name[1:]), spec=ReleaseSpec(content=name, run=""), status=status, created_at=0.0, message="why"
-        )
-        for name, status in statuses.items()
-    )
-    return State(
-        origin=0.0, services=(ServiceState(name="web", desired=1, release=release, releases=made, rollout=rollout),)
-    )
-
-
-def going(to: int, phase: RolloutPhase = RolloutPhase.RUNNING) -> Rollout:
-    return Rollout(from_release=1, to_release=to, phase=phase, started_at=0.0, phase_started_at=0.0)
-
-
-DONE, LOST, MADE = ReleaseStatus.COMPLETED, ReleaseStatus.FAILED, ReleaseStatus.BUILT
-
-
-@pytest.mark.parametrize(
-    ("state", "said", "runs"),
-    [
-        (web(release=1, r1=DONE, r2=ReleaseStatus.BUILDING), None, 2),
-        (web(release=1, r1=DONE, r2=ReleaseStatus.BUILD_FAILED), "why", 1),
-        (web(release=1, r1=DONE, r2=MADE, rollout=going(2)), None, 2),
-        (web(release=1, r1=DONE, r2=LOST, rollout=going(1, RolloutPhase.ROLLING_BACK)), None, 1),
-        (web(release=1, r1=DONE, r2=LOST), "why", 1),
-        (web(release=1, r1=DONE, r2=LOST, rollout=going(2, RolloutPhase.STALLED)), "why", None),
-        (web(release=2, r1=LOST, r2=LOST, rollout=going(1, RolloutPhase.ROLLBACK_FAILED)), "why", None),
-        (web(release=2, r1=DONE, r2=DONE), "", 2),
-        (web(release=3, r2=DONE, r3=DONE), "replaced by release 3", 3),
-        (web(release=3, r3=DONE), "release 2 is not known any more", 3),
-    ],
-)
-def test_how_the_rollout_of_release_2_ended(state: State, said: str | None, runs: int | None) -> None:
-    found = current(state, "web")
-    assert verdict(state, "web", 2) == said
-    assert (None if found is None else found.number) == runs
-
-
-# The plan
-
-
-@pytest.mark.parametrize(
-    ("more", "text", "effect"),
-    [
-        ('env = { A = "1" }\n', "services.web.env.A: none -> 1", plan.Effect.RELEASE),
-        ("size = { cpu = 1 }\n", "services.web.size.cpu: 0.25 -> 1.0", plan.Effect.RELEASE),
-        ("instances = 3\n", "services.web.instances.min: 1 -> 3", plan.Effect.AT_ONCE),
-        ('test = "true"\n', "services.web.test: none -> true", plan.Effect.NEXT_PUSH),
-        ("[services.more]\nrun = 'x'\n", "services.more: none -> there", plan.Effect.RELEASE),
-        ('[stores.cache]\nkind = "redis"\n', "stores.cache: none -> there", plan.Effect.AT_ONCE),
-        ('[pipeline]\nbranch = "live"\n', "pipeline.branch: main -> live", plan.Effect.NEXT_PUSH),
-    ],
-)
-def test_every_difference_is_told_with_what_it_takes(more: str, text: str, effect: plan.Effect) -> None:
-    found = {one.text: one.effect for one in plan.differences(parse(FILE), parse(FILE + more))}
-    assert found[text] is effect
-
-
-def test_a_port_cannot_change_while_it_is_listened_on() -> None:
-    with pytest.raises(FileError, match=r"listener\.port: 8080 -> 9090"):
-        plan.must_be_possible(parse(FILE), parse(FILE + "[listener]\nport = 9090\n"))
-
-
-def test_equal_files_have_no_differences() -> None:
-    assert plan.differences(parse(FILE), parse(FILE)) == ()
+# The file beside
 
 
 def test_a_pushed_file_outlives_the_control_plane_until_the_one_beside_changes(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from flyball.core.control.reasons import Reason, ReasonKind
 from flyball.core.control.step import Step, begin, step
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Service
-from flyball.local.record.journal import ACTIONS, Journal
+from flyball.core.view import as_json
+from flyball.core.view.rows import Moment
+from flyball.local.record.journal import Journal
 
 APP = Application(name="board", services=(Service(name="web", run="true"),))
 DEPLOY = Observation(intents=(Deploy(service="web", spec=ReleaseSpec(content="abc", run="true")),))
@@ -63,8 +65,8 @@ def test_reasons_become_numbered_events(journal: Journal) -> None:
     events = journal.events()
 
     assert [event.id for event in events] == list(range(1, len(events) + 1))
-    assert events[0].as_json()["kind"] == "release_created"
-    assert events[0].as_json()["at"] == 100.0
+    assert as_json.event(events[0])["kind"] == "release_created"
+    assert as_json.event(events[0])["at"] == 100.0
     assert journal.events(after=events[-1].id) == []
     assert journal.events(since=100.5) == []
     assert journal.events(service="other") == []
@@ -86,7 +88,7 @@ def test_steps_come_back_with_the_state_before_the_first(journal: Journal) -> No
     assert found.app == APP
     assert found.seen == DEPLOY
     assert found.state == begin(APP, now=100.0)
-    assert found.actions == ACTIONS.dump_json(done.actions).decode()
+    assert found.actions == done.actions
 
 
 def test_a_control_plane_that_comes_back_begins_with_a_snapshot(journal: Journal) -> None:
@@ -109,15 +111,15 @@ def test_facts_are_remembered(journal: Journal) -> None:
 
 
 def test_history_by_the_second_and_by_the_minute(journal: Journal) -> None:
-    journal.record_history(10.0, [("web", {"rps": 1.0}), ("api", {"rps": 2.0})])
-    journal.record_history(60.0, [("web", {"rps": 1.5})], resolution=60)
+    journal.record_history([Moment(10.0, "web", {"rps": 1.0}), Moment(10.0, "api", {"rps": 2.0})])
+    journal.record_history([Moment(60.0, "web", {"rps": 1.5})], resolution=60)
 
     assert journal.history(since=0, until=100) == [
-        {"at": 10.0, "service": "api", "rps": 2.0},
-        {"at": 10.0, "service": "web", "rps": 1.0},
+        Moment(10.0, "api", {"rps": 2.0}),
+        Moment(10.0, "web", {"rps": 1.0}),
     ]
-    assert journal.history(since=0, until=100, resolution=60) == [{"at": 60.0, "service": "web", "rps": 1.5}]
-    assert journal.history(since=0, until=100, service="api") == [{"at": 10.0, "service": "api", "rps": 2.0}]
+    assert journal.history(since=0, until=100, resolution=60) == [Moment(60.0, "web", {"rps": 1.5})]
+    assert journal.history(since=0, until=100, service="api") == [Moment(10.0, "api", {"rps": 2.0})]
 
 
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:

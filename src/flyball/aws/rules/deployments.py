@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from flyball.core.model import Aws, Compute, Service, Strategy
@@ -28,9 +27,7 @@ def _of_fargate(service: Service, where: str) -> Iterator[str]:
     deployment = service.deployment
     rolling = deployment.strategy is Strategy.ROLLING
     wish = max(service.capacity.min, 1)
-    room = math.floor(wish * deployment.maximum_percent / 100) - math.ceil(
-        wish * deployment.minimum_healthy_percent / 100
-    )
+    room = deployment.most(wish) - deployment.fewest(wish)
     if rolling and room < 1:
         yield (
             f"{where}: minimum_healthy {deployment.minimum_healthy_percent} % and maximum {deployment.maximum_percent} "

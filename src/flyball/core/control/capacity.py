@@ -17,11 +17,14 @@ from flyball.core.model import Metric, Scaling, ScalingShape, ScheduledAction
 from . import overload
 from .pacing import Bounds
 from .reasons import ReasonKind
+from .samples import sample_of
 from .scaling import cooldown, decide, policy_alarms, schedule, target_tracking
 from .scaling.proposal import Counts, Hold
 from .state import Instance, Lifecycle
 from .turn import Turn
-from .windows import Sample, record, shaped
+from .windows import record, shaped
+
+_ALL = tuple(sorted(Metric))
 
 
 def update(turn: Turn) -> None:
@@ -118,20 +121,20 @@ def _scheduled(turn: Turn, bounds: Bounds, action: ScheduledAction) -> Bounds:
 def _measured(turn: Turn) -> bool:
     service, scaling = turn.service, turn.service.scaling
     alarms = policy_alarms.thresholds(service)
-    metrics = policy_alarms.metrics(alarms)
-    windows = shaped(turn.state.windows, metrics, period_s=scaling.period_s, origin=turn.origin)
+    watched = policy_alarms.metrics(alarms)
+    windows = shaped(turn.state.windows, _ALL, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
     serving = _serving(turn)
-    sample = Sample(
-        instances=turn.samples,
+    sample = sample_of(
+        turn.samples,
         measured={one.id for one in serving if _is_measured(one, since, warmup, turn.now)},
         in_service=len(serving),
         wanted=turn.state.desired > 0,
         latency=next((one for one in turn.seen.latencies if one.service == service.name), None),
     )
     keep = policy_alarms.points_kept(alarms)
-    windows, closed = record(windows, sample, keep=keep, origin=turn.origin, now=turn.now)
+    windows, closed = record(windows, sample, keep=keep, watched=watched, origin=turn.origin, now=turn.now)
     states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
     turn.state = replace(turn.state, windows=windows, alarms=states)
     return closed
@@ -167,7 +170,7 @@ def _decide(turn: Turn) -> None:
         cooldown=cooldown.expired(state.cooldown, now=turn.now),
         held_s=max((state.held_until or turn.now) - turn.now, 0.0),
         rollout=f"release {rollout.to_release}" if rollout and moving else "",
-        trouble=overload.why_not_scale_in(turn, _serving(turn)),
+        trouble=lambda: overload.why_not_scale_in(turn, _serving(turn)),
         now=turn.now,
     )
     decision = decide.decide(situation)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
-from flyball.core.model import Size
+from flyball.core.model import Service, Size
 
 
 class TargetHealth(StrEnum):
@@ -55,6 +56,7 @@ class InstanceSample:
     id: str
     cpu_percent: float | None = None
     memory_percent: float | None = None
+    memory_bytes: int | None = None
     requests: int = 0
     answered: int = 0
     errors: int = 0
@@ -110,6 +112,18 @@ class ReleaseSpec:
     size: Size = Size()
     environment: tuple[tuple[str, str], ...] = ()
     stores: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, service: Service, *, content: str) -> Self:
+        """What a release of the service as it is now would be."""
+        return cls(
+            content=content,
+            run=service.run,
+            build=service.build,
+            size=service.size,
+            environment=service.environment,
+            stores=service.stores,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,11 +39,17 @@ def observe(turn: Turn) -> None:
     """Remember which failing instances still answer; say when an overload of the service begins and ends."""
     if not turn.seen.balancer:
         return
-    for sample in turn.samples if turn.seen.sampled else ():
+    since, failing = (
+        turn.state.overloaded_since,
+        any(one.unhealthy_since is not None for one in turn.instances.values()),
+    )
+    if since is None and not failing:
+        return
+    for sample in turn.samples:
         instance = turn.instances.get(sample.id)
         if instance is not None and instance.unhealthy_since is not None and sample.answered > 0:
             turn.put(replace(instance, answered_at=turn.now))
-    since, late = turn.state.overloaded_since, _late(turn)
+    late = _late(turn)
     serving = sum(1 for one in turn.staying() if one.lifecycle is Lifecycle.IN_SERVICE)
     most = 2 * len(late) > serving and any(_answers(one, turn.now) for one in late)
     if most and since is None:

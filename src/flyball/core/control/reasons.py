@@ -47,3 +47,12 @@ class Reason:
     after: int | None = None
     instance: str | None = None
     release: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A reason with its number in the journal (0: it was not written down) and its time."""
+
+    id: int
+    at: float
+    reason: Reason

@@ -60,8 +60,7 @@ def reconcile(turn: Turn) -> None:
 def _wanted(turn: Turn) -> Wanted | None:
     rollout, desired = turn.state.rollout, turn.state.desired
     rules = turn.service.deployment
-    lower = math.ceil(desired * rules.minimum_healthy_percent / 100)
-    upper = math.floor(desired * rules.maximum_percent / 100)
+    lower, upper = rules.fewest(desired), rules.most(desired)
     if rollout is not None and not (rollout.given_up and rollout.from_release is not None):
         return Wanted(
             release=rollout.to_release,

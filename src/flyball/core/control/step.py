@@ -124,10 +124,8 @@ def _samples(state: State, seen: Observation) -> dict[str, list[InstanceSample]]
 
 
 def _new_service(service: Service, now: float) -> ServiceState:
-    bounds = service.capacity
-    desired = bounds.min if bounds.desired is None else bounds.desired
-    desired = min(max(desired, bounds.min), bounds.max)
-    return ServiceState(name=service.name, desired=desired, windows=Windows(sampled_at=now), schedule_at=now)
+    windows = Windows(sampled_at=now)
+    return ServiceState(name=service.name, desired=service.capacity.first, windows=windows, schedule_at=now)
 
 
 def _is_removed(app: Application, turn: Turn) -> bool:

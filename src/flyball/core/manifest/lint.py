@@ -5,7 +5,6 @@ A complaint stops a file; a warning does not. What AWS alone treats differently 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,8 +67,7 @@ def _steps(at: str, service: Service) -> Iterator[LintWarning]:
 
 def _rollout(at: str, service: Service) -> Iterator[LintWarning]:
     rules, count = service.deployment, max(1, service.capacity.min)
-    floor = math.ceil(count * rules.minimum_healthy_percent / 100)
-    ceiling = math.floor(count * rules.maximum_percent / 100)
+    floor, ceiling = rules.fewest(count), rules.most(count)
     if rules.strategy is Strategy.ROLLING and floor >= count >= ceiling:
         yield LintWarning(
             path=f"{at}.deploy",

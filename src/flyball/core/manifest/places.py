@@ -60,7 +60,7 @@ class Places:
         return found
 
 
-def read(text: str) -> dict[str, Any] | Complaint:
+def read(text: str) -> dict[str, object] | Complaint:
     """The file's data, or a complaint that it is not TOML."""
     try:
         return tomllib.loads(text)

@@ -23,7 +23,7 @@ from .schema import FileTable
 from .wording import meant, sentence, table_at, unknown_key
 
 # Stand-ins for missing required keys, while the rest of the file is checked.
-_STAND_INS: dict[str, Any] = {
+_STAND_INS: dict[str, object] = {
     "name": "app",
     "services": {"web": {"run": "true"}},
     "run": "true",
@@ -55,7 +55,7 @@ def parse(text: str, *, filename: str = "flyball.toml", timezones: Collection[st
     return file.resolve()
 
 
-def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
+def _errors(data: dict[str, object]) -> list[ErrorDetails]:
     try:
         FileTable.model_validate(data)
     except ValidationError as wrong:
@@ -67,7 +67,7 @@ def _order(complaint: Complaint) -> tuple[int, int, str, str]:
     return (complaint.line or 0, complaint.column or 0, complaint.path, complaint.message)
 
 
-def _complaint(data: dict[str, Any], error: ErrorDetails) -> Unplaced:
+def _complaint(data: dict[str, object], error: ErrorDetails) -> Unplaced:
     path, kind = _path(data, error["loc"]), error["type"]
     if kind == "extra_forbidden":
         message, hint = unknown_key(table_at(path[:-1]), str(path[-1]))
@@ -76,7 +76,7 @@ def _complaint(data: dict[str, Any], error: ErrorDetails) -> Unplaced:
     return Unplaced(path=path, message=sentence(error), hint=meant(error), on_key=on_key)
 
 
-def _home(data: dict[str, Any], path: Path) -> Path:
+def _home(data: dict[str, object], path: Path) -> Path:
     """The path as the file has it: in the service, or in the defaults it inherits."""
     shared = ("defaults", *path[2:])
     inherited = path[0] == "services" and len(path) > 2 and _depth(data, shared) > max(1, _depth(data, path) - 1)
@@ -115,7 +115,7 @@ def _follows(wrong: Unplaced, broken: list[Path]) -> bool:
     return any(one[: len(other)] == other[: len(one)] for one in looked_at for other in broken)
 
 
-def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
+def _mended(data: dict[str, object], errors: list[ErrorDetails]) -> dict[str, object]:
     """The file without its invalid parts, with stand-ins for missing keys.
 
     A removed part may have been required, so what then becomes invalid is removed too. Every round removes a key or
@@ -129,7 +129,7 @@ def _mended(data: dict[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
     return rest
 
 
-def _mend(rest: dict[str, Any], path: Path, *, missing: bool) -> None:
+def _mend(rest: dict[str, object], path: Path, *, missing: bool) -> None:
     """Remove the value at `path`, with the list or table that requires it; or put a stand-in there."""
     stand_in = _STAND_INS.get(str(path[-1])) if missing else None
     if missing and stand_in is None:

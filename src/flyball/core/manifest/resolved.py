@@ -11,7 +11,7 @@ from flyball.core.model import Application, Metric
 from . import units
 
 
-def resolved(app: Application) -> dict[str, Any]:
+def resolved(app: Application) -> dict[str, object]:
     """Every field as plain data; a number with a unit also has a `text`.
 
     A field such as `interval_s` becomes `{"value": 5.0, "text": "5s"}`.

@@ -6,6 +6,7 @@ Circuit breaker and rollback are on by default here, off on AWS; templates have 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,3 +69,11 @@ class Deployment:
     step_interval_s: float = 60.0
     deregistration_delay_s: float = 30.0
     stop_timeout_s: float = 30.0
+
+    def fewest(self, desired: int) -> int:
+        """How many healthy instances stay in service during a rollout: the minimum percent, rounded up."""
+        return math.ceil(desired * self.minimum_healthy_percent / 100)
+
+    def most(self, desired: int) -> int:
+        """How many instances there may be during a rollout: the maximum percent, rounded down."""
+        return math.floor(desired * self.maximum_percent / 100)

@@ -58,6 +58,11 @@ class Capacity:
     max: int = 1
     desired: int | None = None
 
+    @property
+    def first(self) -> int:
+        """The desired capacity to begin with, within the bounds."""
+        return min(max(self.min if self.desired is None else self.desired, self.min), self.max)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTracking:

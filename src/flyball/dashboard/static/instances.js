@@ -79,7 +79,7 @@ function fill(row, one) {
   cpu.firstChild.value = Math.min(one.cpu_percent ?? 0, 100);
   say(cpu.lastChild, percent(one.cpu_percent));
   say(memory, bytes(one.memory_bytes));
-  say(rps, number(Math.round(one.requests_per_second * 10) / 10));
+  say(rps, number(one.requests_per_second === null ? null : Math.round(one.requests_per_second * 10) / 10));
   say(p95, one.p95_ms === null ? "–" : one.p95_ms < 1 ? "<1 ms" : `${number(one.p95_ms)} ms`);
   say(flying, number(one.in_flight));
   say(up, lasting(one.at - one.started_at));

@@ -6,16 +6,20 @@ export const chosen = (state, service) => state.services.filter((one) => service
 /** Several services as one: rates and capacities added, the worst latency, use averaged over instances. */
 export function together(services) {
   const sum = (pick) => services.reduce((total, one) => total + pick(one), 0);
+  const known = (name) => (services.some((one) => one.metrics[name] !== null) ? sum((one) => one.metrics[name]) : null);
   const worst = (name) => services.reduce((most, { metrics }) => larger(most, metrics.latency_ms[name]), null);
   return {
     min: sum((one) => one.capacity.min),
     max: sum((one) => one.capacity.max),
     desired: sum((one) => one.capacity.desired),
     in_service: sum((one) => one.capacity.in_service),
-    rps: sum((one) => one.metrics.requests_per_second),
-    eps: sum((one) => one.metrics.errors_per_second),
+    rps: known("requests_per_second"), // null before the first datapoint
+    eps: known("errors_per_second"),
     cpu: weighted(services, "cpu_percent"),
     memory: weighted(services, "memory_percent"),
+    requests: weighted(services, "requests"),
+    errors: services.reduce((most, { metrics }) => larger(most, metrics.errors_percent), null),
+    period_s: Math.max(...services.map((one) => one.period_s)),
     p50: worst("p50"),
     p95: worst("p95"),
     p99: worst("p99"),

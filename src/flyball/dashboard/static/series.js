@@ -3,7 +3,7 @@
 import { get } from "./live.js";
 import { together } from "./now.js";
 
-const COLUMNS = ["rps", "eps", "cpu", "memory", "p50", "p95", "p99", "desired", "in_service"];
+const COLUMNS = ["rps", "eps", "cpu", "memory", "requests", "errors", "p50", "p95", "p99", "desired", "in_service"];
 const POINTS = 1440;
 const SHORTEST = 60; // seconds; no chart shows less
 

@@ -35,14 +35,14 @@ export class Tiles {
     const parts = this.#parts;
     say(parts.active, number(now.in_service));
     say(parts.wanted, `wanted ${number(now.desired)}, min ${number(now.min)}, max ${number(now.max)}`);
-    say(parts.count, `${number(Math.round(now.rps * 60))} req/min`);
+    say(parts.count, `${number(now.rps === null ? null : Math.round(now.rps * 60))} req/min`);
     say(parts.errors, now.eps > 0 ? `${number(now.eps * 60)} errors/min` : "no errors");
     parts.errors.classList.toggle("bad", now.eps > 0);
     parts.bar.value = Math.min(now.cpu ?? 0, 100);
     say(parts.cpu, percent(now.cpu));
     say(parts.memory, `of the reserved CPU; memory ${percent(now.memory)}`);
     for (const name of ["p50", "p95", "p99"]) say(parts[name], now[name] === null ? "–" : `${number(Math.round(now[name] * 10) / 10)}ms`);
-    say(parts.slow, now.p50 === null ? "no requests in the last second" : "in the last second");
+    say(parts.slow, `${now.p50 === null ? "no requests " : ""}in the last ${now.period_s === 1 ? "second" : `${number(now.period_s)} s`}`);
     const good = well.all > 0 && well.healthy === well.all;
     say(parts.health, `Healthy: ${well.healthy}/${well.all}${good ? " ✓" : ""}`);
     parts.health.classList.toggle("bad", well.unhealthy > 0 || well.healthy === 0);

@@ -152,7 +152,7 @@ class Panel {
   #draw(now) {
     if (!this.#charts.length || !this.#series.range) return;
     const { columns } = this.#series;
-    const metric = { at: columns.at, value: measured(columns, this.#metric) };
+    const metric = { at: columns.at, value: columns[this.#metric] };
     for (const { key, value } of this.#limits) metric[key] = columns.at.map(() => value);
     for (const chart of this.#charts) chart.marks = this.#decisions;
     const from = this.#series.from(now);
@@ -178,13 +178,6 @@ class Panel {
 }
 
 const short = (metric) => (UNITS[metric].startsWith(" per") ? "/min" : UNITS[metric]);
-
-/** A column in the units of policies: requests per instance and minute, errors in percent of requests. */
-function measured(columns, metric) {
-  if (metric === "requests") return columns.rps.map((rps, i) => (rps === null || !columns.in_service[i] ? null : (60 * rps) / columns.in_service[i]));
-  if (metric === "errors") return columns.eps.map((eps, i) => (eps === null || !columns.rps[i] ? null : (100 * eps) / columns.rps[i]));
-  return columns[metric];
-}
 
 /** The state of a service in one sentence. */
 function sentence(service, last) {

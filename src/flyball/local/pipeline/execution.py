@@ -9,29 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import available_timezones
 
 from flyball.core.control.observation import Deploy, Intent, ReleaseSpec
-from flyball.core.control.reasons import ReasonKind
+from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.control.state import State
+from flyball.core.control.verdicts import Awaited, current, heard
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.local import plan
+from flyball.core.plan import differences, must_be_possible
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs
-from flyball.local.record.journal import Event
 from flyball.local.releases import builds
-from flyball.local.rollouts import current, verdict
 
 from . import git, git_remote, testing
 from .records import Records, Run, Stage, Status
 
 LAST_LINES = 15
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 1.0  # whether the file still has what is waited for
 _SHOWN = frozenset(
     {
         ReasonKind.FAILED,
@@ -76,6 +75,9 @@ class Plane(Protocol):
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an intent to the loop."""
+
+    def told(self, since: float) -> list[Event]:
+        """The events since then, from the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ class Execution:
         except UnicodeDecodeError as error:
             raise Failed(f"{name} is not UTF-8 text") from error
         app = parse(text, filename=name, timezones=available_timezones())
-        plan.must_be_possible(self._plane.app, app)
+        must_be_possible(self._plane.app, app)
         return app
 
     async def _build(self, pushed: _Pushed) -> None:
@@ -188,46 +190,53 @@ class Execution:
             stage.message = ", ".join(tested)
 
     async def _release(self, pushed: _Pushed) -> None:
-        differences = plan.differences(self._plane.app, pushed.app)
-        async with self._stage("release", skip=not (pushed.changed or differences)) as stage:
+        changes = differences(self._plane.app, pushed.app)
+        async with self._stage("release", skip=not (pushed.changed or changes)) as stage:
             await self._plane.change(pushed.app, pushed=True)
             note = f"push {self._run.commit[:7]} by {self._run.author}"
             for name, spec in pushed.changed.items():
                 events = await self._plane.submit(Deploy(service=name, spec=spec, note=note))
                 self._run.releases[name] = _number(events)
             made = [f"{name} {number}" for name, number in self._run.releases.items()]
-            stage.message = ", ".join([*made, *(one.text for one in differences)])
+            stage.message = ", ".join([*made, *(one.text for one in changes)])
 
     async def _rollout(self) -> None:
         wanted = self._run.releases
         async with self._stage("rollout", skip=not wanted) as stage:
-            failing: dict[str, str] = {}
-
-            def listener(event: Event) -> None:
-                why = event.reason
-                if why.service in wanted and why.kind in _SHOWN:
-                    self._say(f"    {why.service}: {why.text}")
-                if why.kind is ReasonKind.FAILED and why.instance is not None:
-                    failing[why.service] = why.instance
-
-            self._plane.listeners.add(listener)
-            try:
-                for name, why in (await self._settled(wanted)).items():
-                    if why:
-                        stage.log = failing.get(name)
-                        raise Failed(f"{name}: {why}")
-            finally:
-                self._plane.listeners.discard(listener)
+            for name, ended in (await self._settled(wanted)).items():
+                if ended.verdict:
+                    stage.log = ended.failing
+                    raise Failed(f"{name}: {ended.verdict}")
             stage.message = ", ".join(f"{name} {number}" for name, number in wanted.items())
 
-    async def _settled(self, wanted: Mapping[str, int]) -> dict[str, str]:
-        """Wait until every service is settled; why each one failed, "" where it did not."""
-        while True:
-            found = {name: verdict(self._plane.state, name, number) for name, number in wanted.items()}
-            settled = {name: why for name, why in found.items() if why is not None}
-            if len(settled) == len(wanted):
-                return settled
-            await asyncio.sleep(LOOK_EVERY_S)
+    async def _settled(self, wanted: Mapping[str, int]) -> dict[str, Awaited]:
+        """Hear what becomes of each release, from the journal and as it happens, until all is said."""
+        awaited, news = {name: Awaited(release=number) for name, number in wanted.items()}, asyncio.Event()
+
+        def hear(why: Reason) -> None:
+            if why.service in awaited:
+                awaited[why.service] = heard(awaited[why.service], why)
+                news.set()
+
+        def listener(event: Event) -> None:
+            if event.reason.service in awaited and event.reason.kind in _SHOWN:
+                self._say(f"    {event.reason.service}: {event.reason.text}")
+            hear(event.reason)
+
+        self._plane.listeners.add(listener)
+        try:
+            for event in self._plane.told(self._run.started_at):
+                hear(event.reason)
+            while any(one.verdict is None for one in awaited.values()):
+                news.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await news.wait()
+                for name in awaited.keys() - {service.name for service in self._plane.app.services}:
+                    awaited[name] = replace(awaited[name], verdict="the file no longer has it")
+        finally:
+            self._plane.listeners.discard(listener)
+        return awaited
 
     # Telling
 

@@ -12,32 +12,24 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter
-
-from flyball.core.control.actions import Action
+from flyball.core.control import records
 from flyball.core.control.observation import Observation
-from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.control.reasons import Event, Reason
+from flyball.core.control.replay import Recorded
 from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import Failed
 from flyball.core.model import Application
+from flyball.core.view.rows import Moment
 
 SNAPSHOT_EVERY = 200
 KEEP_STEPS = 20_000  # five hours at one step a second
 KEEP_EVENTS = 100_000
 KEEP_SECONDS_S = 3_600.0  # history by the second
 KEEP_MINUTES_S = 7 * 86_400.0  # history by the minute
-
-APPLICATION: TypeAdapter[Application] = TypeAdapter(Application)
-STATE: TypeAdapter[State] = TypeAdapter(State)
-OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Observation)
-ACTIONS: TypeAdapter[tuple[Action, ...]] = TypeAdapter(tuple[Action, ...])
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -54,42 +46,6 @@ CREATE TABLE IF NOT EXISTS history (
     resolution INTEGER NOT NULL, at REAL NOT NULL, service TEXT NOT NULL, data TEXT NOT NULL,
     PRIMARY KEY (resolution, at, service)) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A reason with its number and time (seconds since the epoch)."""
-
-    id: int
-    at: float
-    reason: Reason
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys that `flyball events --json` promises, and instance and release beside them."""
-        why = self.reason
-        return {
-            "id": self.id,
-            "at": round(self.at, 3),
-            "service": why.service,
-            "kind": why.kind.value,
-            "from": why.before,
-            "to": why.after,
-            "reason": why.text,
-            "instance": why.instance,
-            "release": why.release,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """One recorded step. `state` is the state before it, where a snapshot was kept."""
-
-    id: int
-    at: float
-    app: Application
-    seen: Observation
-    state: State | None
-    actions: str
 
 
 @contextlib.contextmanager
@@ -132,7 +88,7 @@ class Reader:
                 f"{among} ORDER BY id DESC LIMIT ?",
                 (after, before, before, since, service, service, *kinds, limit),
             ).fetchall()
-        return [_event(row) for row in reversed(rows)]
+        return [records.event_of(number, row) for number, *row in reversed(rows)]
 
     def scalings(self, since: float) -> dict[str, dict[str, int]]:
         """How often each service scaled out and in since then: {"web": {"scale_out": 2, "scale_in": 1}}."""
@@ -147,17 +103,15 @@ class Reader:
             counts.setdefault(service, {"scale_out": 0, "scale_in": 0})[kind] = count
         return counts
 
-    def history(
-        self, *, since: float, until: float, resolution: int = 1, service: str | None = None
-    ) -> list[dict[str, Any]]:
-        """What was kept, oldest first: `{"at", "service", ...}`."""
+    def history(self, *, since: float, until: float, resolution: int = 1, service: str | None = None) -> list[Moment]:
+        """What was kept, oldest first."""
         with failing(self.path, "read"):
             rows = self._db.execute(
                 "SELECT at, service, data FROM history WHERE resolution = ? AND at >= ? AND at <= ?"
                 " AND (? IS NULL OR service = ?) ORDER BY at, service",
                 (resolution, since, until, service, service),
             ).fetchall()
-        return [{"at": at, "service": name, **json.loads(data)} for at, name, data in rows]
+        return [Moment(at, name, json.loads(data)) for at, name, data in rows]
 
 
 class Journal(Reader):
@@ -175,6 +129,7 @@ class Journal(Reader):
             self._db.executescript(SCHEMA)
             self._db.commit()
             self._last_step = self._db.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()[0]
+            self.last_event: int = self._db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
         except sqlite3.Error as error:
             if hasattr(self, "_db"):
                 self._db.close()
@@ -198,8 +153,8 @@ class Journal(Reader):
         if row is None:
             return None
         try:
-            return STATE.validate_json(zlib.decompress(row[0]))
-        except (ValueError, zlib.error) as error:
+            return records.state_of(row[0])
+        except ValueError as error:
             raise Failed(
                 f"the journal {self.path} holds a state that this version cannot read; move it away to start afresh"
                 f" (instances that run are ended, data and sources are kept): {error}"
@@ -213,7 +168,7 @@ class Journal(Reader):
                 " ORDER BY steps.id DESC LIMIT 1"
             ).fetchone()
         try:
-            return None if row is None else APPLICATION.validate_json(row[0])
+            return None if row is None else records.application_of(row[0])
         except ValueError as error:
             raise Failed(
                 f"the journal {self.path} holds an application that this version cannot read: {error}"
@@ -223,14 +178,15 @@ class Journal(Reader):
         """Write one step in one transaction; answer its reasons as numbered events."""
         with failing(self.path, "written"), self._db:
             self._record_step(app, before, seen, step, now)
-            state = zlib.compress(STATE.dump_json(step.state), 1)
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, state))
-            return [self._record_event(reason, now) for reason in step.reasons]
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.state_bytes(step.state)))
+            events = [self._record_event(reason, now) for reason in step.reasons]
+        self.last_event = max([self.last_event, *(event.id for event in events)])
+        return events
 
     def _record_step(self, app: Application, before: State, seen: Observation, step: Step, now: float) -> None:
         snapshot = None
         if self._since_snapshot >= SNAPSHOT_EVERY:
-            snapshot = zlib.compress(STATE.dump_json(before), 1)
+            snapshot = records.state_bytes(before)
             self._since_snapshot = 0
         self._since_snapshot += 1
         self._last_step += 1
@@ -240,9 +196,9 @@ class Journal(Reader):
                 self._last_step,
                 now,
                 self._application_id(app),
-                zlib.compress(OBSERVATION.dump_json(seen, exclude_defaults=True), 1),
+                records.observation_bytes(seen),
                 snapshot,
-                ACTIONS.dump_json(step.actions).decode(),
+                records.actions_text(step.actions),
             ),
         )
         if self._last_step % 1000 == 0:
@@ -251,18 +207,17 @@ class Journal(Reader):
     def _application_id(self, app: Application) -> int:
         known, number = self._application
         if known is not app:
-            text = APPLICATION.dump_json(app).decode()
+            text = records.application_text(app)
             self._db.execute("INSERT OR IGNORE INTO applications (application) VALUES (?)", (text,))
             number = self._db.execute("SELECT id FROM applications WHERE application = ?", (text,)).fetchone()[0]
             self._application = (app, number)
         return number
 
     def _record_event(self, why: Reason, now: float) -> Event:
-        row = (now, why.service, why.kind.value, why.before, why.after, why.text, why.instance, why.release)
         cursor = self._db.execute(
             "INSERT INTO events (at, service, kind, before, after, reason, instance, release)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
+            records.event_row(why, at=now),
         )
         return Event(id=cursor.lastrowid or 0, at=now, reason=why)
 
@@ -279,13 +234,13 @@ class Journal(Reader):
         try:
             with failing(self.path, "read"):
                 yield from self._steps()
-        except (ValueError, zlib.error) as error:
+        except ValueError as error:
             raise Failed(f"the journal {self.path} holds a step that this version cannot read: {error}") from error
 
     def _steps(self) -> Iterator[Recorded]:
         first = self._db.execute("SELECT min(id) FROM steps WHERE state IS NOT NULL").fetchone()[0]
         applications = {
-            number: APPLICATION.validate_json(text)
+            number: records.application_of(text)
             for number, text in self._db.execute("SELECT id, application FROM applications")
         }
         rows = self._db.execute(
@@ -297,27 +252,13 @@ class Journal(Reader):
                 id=number,
                 at=at,
                 app=applications[application],
-                seen=OBSERVATION.validate_json(zlib.decompress(observation)),
-                state=None if state is None else STATE.validate_json(zlib.decompress(state)),
-                actions=actions,
+                seen=records.observation_of(observation),
+                state=None if state is None else records.state_of(state),
+                actions=records.actions_of(actions),
             )
 
-    def record_history(self, at: float, rows: Iterable[tuple[str, dict[str, Any]]], *, resolution: int = 1) -> None:
-        """Keep what services, by name, did in the `resolution` seconds that ended at `at`."""
-        values = [(resolution, at, service, json.dumps(data, separators=(",", ":"))) for service, data in rows]
+    def record_history(self, moments: Iterable[Moment], *, resolution: int = 1) -> None:
+        """Keep what services did in the `resolution` seconds that ended at each moment."""
+        values = [(resolution, one.at, one.service, json.dumps(one.row, separators=(",", ":"))) for one in moments]
         with failing(self.path, "written"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
-
-
-def _event(row: tuple[Any, ...]) -> Event:
-    number, at, service, kind, before, after, text, instance, release = row
-    why = Reason(
-        kind=ReasonKind(kind),
-        service=service,
-        text=text,
-        before=before,
-        after=after,
-        instance=instance,
-        release=release,
-    )
-    return Event(id=number, at=at, reason=why)

@@ -33,14 +33,7 @@ class Specs:
         async with self._keeping:
             content = await asyncio.to_thread(builds.snapshot, source, self._kept, built=service.build is not None)
             await asyncio.to_thread(builds.collect, self._kept, {*needed(), content})
-        return ReleaseSpec(
-            content=content,
-            run=service.run,
-            build=service.build,
-            size=service.size,
-            environment=service.environment,
-            stores=service.stores,
-        )
+        return ReleaseSpec.of(service, content=content)
 
     def looked_at(self, service: str, spec: ReleaseSpec) -> bool:
         """Whether this is what was beside the file the last time; remembers it."""

@@ -6,7 +6,8 @@ import pytest
 
 from flyball.core.control.alarms import AlarmState, Threshold, evaluate
 from flyball.core.control.observation import InstanceSample, LatencySample
-from flyball.core.control.windows import Sample, Windows, record, shaped
+from flyball.core.control.samples import sample_of
+from flyball.core.control.windows import Windows, record, shaped
 from flyball.core.model import Comparison, Metric
 
 
@@ -64,7 +65,7 @@ def test_fact_03_the_length_of_a_datapoint_is_chosen():
         windows = shaped(Windows(), [Metric.CPU], period_s=period_s, origin=0.0)
         closed_at = []
         for tick in range(1, 121):
-            sample = Sample(
+            sample = sample_of(
                 instances=(InstanceSample(id="w", cpu_percent=40.0),),
                 measured={"w"},
                 in_service=1,
@@ -83,14 +84,14 @@ def test_fact_04_only_requests_are_always_reported():
     """
     metrics = [Metric.REQUESTS, Metric.ERRORS, Metric.P99]
     windows = shaped(Windows(), metrics, period_s=1.0, origin=0.0)
-    idle = Sample(
+    idle = sample_of(
         instances=(InstanceSample(id="w", requests=0),), measured={"w"}, in_service=1, wanted=True, latency=None
     )
     windows, _ = record(windows, idle, keep=5, origin=0.0, now=1.0)
     assert windows.latest(Metric.REQUESTS) == 0.0
     assert windows.latest(Metric.ERRORS) is None
     assert windows.latest(Metric.P99) is None
-    busy = Sample(
+    busy = sample_of(
         instances=(InstanceSample(id="w", requests=20, errors=1),),
         measured={"w"},
         in_service=1,

@@ -14,6 +14,7 @@ either.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyball.core.control.alarms import EXACT, AlarmState, show
@@ -34,8 +35,8 @@ _SHARED = frozenset({Metric.CPU, Metric.MEMORY, Metric.REQUESTS})
 class Situation:
     """What a decision depends on.
 
-    `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""; `trouble`: why this is no time to
-    scale in, "" when it is.
+    `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""; `trouble` says why this is no time
+    to scale in, "" when it is, and is asked only before a scale-in.
     """
 
     scaling: Scaling
@@ -47,7 +48,7 @@ class Situation:
     cooldown: Cooldown
     held_s: float
     rollout: str
-    trouble: str
+    trouble: Callable[[], str]
     now: float
 
 
@@ -106,12 +107,13 @@ def _scale_in(at: Situation, votes: list[Vote]) -> Decision:
 
 def _scale_in_hold(at: Situation, desired: int) -> Hold | None:
     left_s = (at.cooldown.in_until or at.now) - at.now
+    trouble = at.trouble()
     flapping = _would_flap(at, desired)
     rules = (
         (at.scaling.disable_scale_in, "disabled", "switched off in the file"),
         (bool(at.rollout), f"rollout of {at.rollout}", f"rollout of {at.rollout} is running"),
         (at.held_s > 0, "hand", f"held by hand, {at.held_s:.0f} s left"),
-        (bool(at.trouble), "trouble", at.trouble),
+        (bool(trouble), "trouble", trouble),
         (at.counts.warming, "warming", "instances are still warming up"),
         (left_s > 0, "cooldown", f"cooldown, {left_s:.0f} s left"),
         (bool(flapping), "flapping", flapping),

@@ -33,8 +33,8 @@ class Shorthand:
 
     kinds: tuple[type, ...]
     says: str
-    expand: Callable[[Any], dict[str, Any]]
-    schema: dict[str, Any]
+    expand: Callable[[Any], dict[str, object]]
+    schema: dict[str, object]
 
 
 def switch(says: str = "true or false") -> Shorthand:
@@ -133,7 +133,7 @@ def laid_over(own: TableT, shared: Table | None) -> TableT:
     """`own`, with the keys it lacks taken from `shared`; tables are merged one level deep."""
     if shared is None:
         return own
-    update: dict[str, Any] = {}
+    update: dict[str, object] = {}
     for name in shared.model_fields_set:
         inherited, written = getattr(shared, name), getattr(own, name)
         if name not in own.model_fields_set:
@@ -249,7 +249,7 @@ class OneOrMany:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(self._many, handler(source))
 
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, object]:
         many = handler(core)
         return {"anyOf": [many["items"], many]}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -106,7 +106,7 @@ class TlsTable(Table):
         return None if self.enabled is False else Tls(**self.given())
 
 
-def _rate(value: str) -> dict[str, Any]:
+def _rate(value: str) -> dict[str, object]:
     requests, per = units.rate(value)
     return {"requests": requests, "per": units.duration_text(per)}
 

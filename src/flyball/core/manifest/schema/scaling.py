@@ -38,7 +38,7 @@ _NOT_A_TARGET = (
     "use cpu, memory or requests, or an out rule"
 )
 _UNSUITED = dict.fromkeys(("latency", "errors", "p50", "p95", "p99", "response_time"), _NOT_A_TARGET)
-_NUMBER_OR_PERCENT: dict[str, Any] = {
+_NUMBER_OR_PERCENT: dict[str, object] = {
     "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": units.PERCENT_PATTERN}]
 }
 

@@ -45,7 +45,7 @@ Variable = Annotated[
 Environment = dict[Variable, Annotated[str, Text(r"^[^\x00]*$", "not contain a null character")]]
 
 
-def _statuses(value: Any) -> dict[str, Any]:
+def _statuses(value: Any) -> dict[str, object]:
     return {"min": value, "max": value}
 
 
@@ -129,7 +129,7 @@ class InstancesTable(Table):
         return Capacity(min=found.min, max=self.max or max(1, found.min), desired=found.desired)
 
 
-def _sticky(value: Any) -> dict[str, Any]:
+def _sticky(value: Any) -> dict[str, object]:
     return {"enabled": value} if isinstance(value, bool) else {"for": value}
 
 

@@ -33,7 +33,7 @@ def connections(services: Iterable[Service], *, descriptors: int) -> Connections
     """Three fifths of the descriptors for clients, the rest for as many instances as a rollout may have at once."""
     usable = max(descriptors - RESERVE, 0)
     clients = usable * 3 // 5
-    most = sum(service.capacity.max * service.deployment.maximum_percent // 100 for service in services)
+    most = sum(service.deployment.most(service.capacity.max) for service in services)
     share = (usable - clients) // max(most, 1)
     return Connections(
         clients=min(clients, MOST_CLIENTS), per_instance=max(LEAST_PER_INSTANCE, min(share, MOST_PER_INSTANCE))

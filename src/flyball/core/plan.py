@@ -36,8 +36,8 @@ class Difference:
     """One field: its path, its value here and in the file (None: absent)."""
 
     path: str
-    before: Any
-    after: Any
+    before: object
+    after: object
     effect: Effect
 
     @property
@@ -124,5 +124,5 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "none" if value is None or value == [] else str(value)

@@ -1,0 +1,145 @@
+"""Which shapes does the JSON of a view have? Programs outside read these keys; readers in Python know them as types."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from flyball.core.control.reasons import ReasonKind
+from flyball.core.control.state import ReleaseStatus, RolloutPhase
+
+
+class LatencyJson(TypedDict):
+    """In ms."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class MetricsJson(TypedDict):
+    """A service's last datapoint; `requests` are per measured instance and minute."""
+
+    requests_per_second: float | None
+    errors_per_second: float | None
+    cpu_percent: float | None
+    memory_percent: float | None
+    requests: float | None
+    errors_percent: float | None
+    latency_ms: LatencyJson
+
+
+class CapacityJson(TypedDict):
+    """In instances."""
+
+    min: int
+    desired: int
+    max: int
+    in_service: int
+
+
+RolloutJson = TypedDict(
+    "RolloutJson",
+    {
+        "from": int | None,
+        "to": int,
+        "phase": RolloutPhase,
+        "started_at": float,
+        "percent": float,
+        "failures": int,
+        "why": str,
+    },
+)
+
+
+class InstanceJson(TypedDict):
+    """One instance."""
+
+    id: str
+    release: int
+    lifecycle: str
+    health: str
+    zone: str
+    pid: int | None
+    port: int | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    requests_per_second: float | None
+    in_flight: int
+    started_at: float
+    detail: str
+
+
+class ServiceJson(TypedDict):
+    """One service."""
+
+    name: str
+    release: int | None
+    building: int | None
+    rollout: RolloutJson | None
+    capacity: CapacityJson
+    metrics: MetricsJson
+    instances: list[InstanceJson]
+
+
+class ControlJson(TypedDict):
+    """The control plane; `journal_error`: why nothing is written down, None when it is."""
+
+    pid: int
+    journal_error: str | None
+
+
+class BalancerJson(TypedDict):
+    """The balancer."""
+
+    pid: int | None
+
+
+class PushJson(TypedDict):
+    """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
+
+    url: str
+    name: str | None
+    branch: str
+    note: str
+
+
+class ApplicationJson(TypedDict):
+    """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it."""
+
+    application: str
+    url: str
+    dashboard: str | None
+    control: ControlJson
+    balancer: BalancerJson
+    stopping: bool
+    push: PushJson | None
+    last_event: int
+    services: list[ServiceJson]
+
+
+EventJson = TypedDict(
+    "EventJson",
+    {
+        "id": int,
+        "at": float,
+        "service": str,
+        "kind": ReasonKind,
+        "from": int | None,
+        "to": int | None,
+        "reason": str,
+        "instance": str | None,
+        "release": int | None,
+    },
+)
+
+
+class ReleaseJson(TypedDict):
+    """One release of a service; `current`: it is the one that serves."""
+
+    service: str
+    release: int
+    status: ReleaseStatus
+    current: bool
+    created_at: float
+    note: str
+    message: str

@@ -1,0 +1,120 @@
+"""What is there to be seen of an application? The values that every reader shows.
+
+Rule: nothing is computed twice. `ps`, `watch`, the dashboard, `/metrics`, the history and the reports of a simulation
+show these values; None is what is not known (yet).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flyball.core.control.alarms import AlarmState, Threshold
+from flyball.core.control.state import Instance, Release, Rollout
+from flyball.core.model import Metric, Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """A service's last closed datapoint: what its policies saw, also of metrics that none of them watches.
+
+    `requests` is per measured instance and minute, `errors_percent` of all requests; the two rates are of all instances
+    together. All are None before the first datapoint, after a capacity was set by hand, and when it is missing.
+    """
+
+    requests_per_s: float | None
+    errors_per_s: float | None
+    cpu_percent: float | None
+    memory_percent: float | None
+    requests: float | None
+    errors_percent: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+    def of(self, metric: Metric) -> float | None:
+        """The value that a policy of this metric saw."""
+        return {
+            Metric.CPU: self.cpu_percent,
+            Metric.MEMORY: self.memory_percent,
+            Metric.REQUESTS: self.requests,
+            Metric.ERRORS: self.errors_percent,
+            Metric.P50: self.p50_ms,
+            Metric.P95: self.p95_ms,
+            Metric.P99: self.p99_ms,
+        }[metric]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityView:
+    """Bounds of the file, the wish, and what there is."""
+
+    min: int
+    desired: int
+    max: int
+    in_service: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmView:
+    """An alarm's rule and its state."""
+
+    rule: Threshold
+    state: AlarmState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutView:
+    """A rollout under way, and its gates: failures that end it (None: none do), fewest healthy ones, most of all."""
+
+    of: Rollout
+    failures_allowed: int | None
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    """An instance, and its own use in the last sample; `detail` is the world's explanation of a failure."""
+
+    of: Instance
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    memory_bytes: int | None = None
+    requests_per_s: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """One service. `release` is the one that serves, `building` the one that is built; `held_until`: by hand."""
+
+    of: Service
+    release: int | None
+    building: int | None
+    releases: tuple[Release, ...]
+    rollout: RolloutView | None
+    capacity: CapacityView
+    metrics: Metrics
+    alarms: tuple[AlarmView, ...]
+    held_until: float | None
+    instances: tuple[InstanceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationView:
+    """All services, in the order of the state, which is the file's."""
+
+    name: str
+    services: tuple[ServiceView, ...]
+
+    def service(self, name: str) -> ServiceView:
+        """The service of that name. Raises KeyError when there is none."""
+        for service in self.services:
+            if service.of.name == name:
+                return service
+        raise KeyError(name)
+
+
+def short(value: float | None) -> float | None:
+    """A figure as it is told: two digits after the point."""
+    return None if value is None else round(value, 2)
