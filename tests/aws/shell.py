@@ -27,7 +27,7 @@ case "$line" in
   "cp "*) exec /bin/mkdir -p "${@: -1}" ;;
   *api/token*) echo token ;;
   *meta-data/instance-id*) echo i-0abc ;;
-  *meta-data/placement/availability-zone*) echo us-east-1a ;;
+  *meta-data/placement/availability-zone*) echo zone1 ;;
   *meta-data/tags/instance/flyball-release*) echo 0123456789ab ;;
   *get-secret-value*) echo rediss://:secret@cache:6379/0 ;;
 esac

@@ -70,6 +70,8 @@ def text(value: Any) -> str:
         if "Fn::Join" in value:
             separator, parts = value["Fn::Join"]
             return separator.join(text(part) for part in parts)
+        if "Fn::Select" in value:
+            return f"<zone{value['Fn::Select'][0]}>"
         if "Fn::Base64" in value:
             return text(value["Fn::Base64"])
     return json.dumps(value)

@@ -33,6 +33,7 @@ CURL = """
 case "$*" in
   *api/token*) echo token ;;
   *meta-data/instance-id*) echo i-0abc ;;
+  *meta-data/placement/availability-zone*) echo zone1 ;;
   *meta-data/tags/instance/flyball-release*) echo {release} ;;
   *) exec {curl} "$@" ;;
 esac
@@ -102,6 +103,7 @@ class Machine:
         script = machine.user_data(
             service,
             region="eu-north-1",
+            zones={"zone0": "a", "zone1": "b"},
             releases="releases",
             group="shop-web",
             environment=environment,

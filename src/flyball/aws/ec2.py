@@ -69,6 +69,7 @@ def build(
     script = machine.user_data(
         service,
         region=site.region,
+        zones=site.zones,
         releases=releases,
         group=group_name,
         environment=environment,

@@ -20,7 +20,7 @@ from flyball.core.model import Service
 
 from . import rollout
 from .balancer import Balancer
-from .commands import PLACEHOLDER
+from .commands import PLACEHOLDER, TASK, entry_script
 from .image import BASE, USER
 from .metrics import resolution_s
 from .names import image_parameter
@@ -199,7 +199,7 @@ def _container(
         image=image.value_as_string,
         essential=True,
         entry_point=["/bin/sh", "-c"],
-        command=['if [ -x /start ]; then exec /start; fi; exec python3 -c "$0"', PLACEHOLDER],
+        command=[entry_script(site.zones), PLACEHOLDER, TASK],
         environment=[made.KeyValuePairProperty(name=name, value=value) for name, value in sorted(environment.items())],
         secrets=[made.SecretProperty(name=name, value_from=arn) for name, arn in sorted(secrets.items())],
         port_mappings=[

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from flyball.core.model import Metric, Service
 
-from .commands import PLACEHOLDER, start_script
+from .commands import PLACEHOLDER, start_script, zone_cases
 from .image import UV, VERSION
 
 RELEASE_TAG = "flyball-release"
@@ -28,6 +28,7 @@ def user_data(
     service: Service,
     *,
     region: str,
+    zones: Mapping[str, str],
     releases: str,
     group: str,
     environment: Mapping[str, str],
@@ -36,12 +37,12 @@ def user_data(
 ) -> str:
     """The bash script. Values may be CDK tokens.
 
-    `releases` is the bucket of release archives, `secrets` maps variables to secret ARNs, `group` is the name of the
-    Auto Scaling group.
+    `zones` is as in `zone_cases`, `releases` is the bucket of release archives, `secrets` maps variables to secret
+    ARNs, `group` is the name of the Auto Scaling group.
     """
     parts = (
         _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
-        _facts(region=region, group=group),
+        _facts(region=region, zones=zones, group=group),
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
         _agent(service, log_group),
@@ -73,7 +74,7 @@ install --directory --owner instance --group instance /opt/application
 """
 
 
-def _facts(*, region: str, group: str) -> str:
+def _facts(*, region: str, zones: Mapping[str, str], group: str) -> str:
     return f"""\
 export AWS_DEFAULT_REGION={region}
 GROUP={group}
@@ -81,7 +82,8 @@ TOKEN=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://1
 metadata() {{ curl -sSf -H "X-aws-ec2-metadata-token: $TOKEN" "http://169.254.169.254/latest/meta-data/$1"; }}
 INSTANCE=$(metadata instance-id)
 RELEASE=$(metadata tags/instance/{RELEASE_TAG})
-"""
+PLACE=$(metadata placement/availability-zone)
+{zone_cases(zones, "$PLACE")}"""
 
 
 def _environment_file(environment: Mapping[str, str]) -> str:
@@ -90,7 +92,8 @@ def _environment_file(environment: Mapping[str, str]) -> str:
 install --mode 0640 --group instance /dev/null /etc/instance.env
 cat > /etc/instance.env <<'END_OF_ENVIRONMENT'
 {lines}END_OF_ENVIRONMENT
-printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\n' "$INSTANCE" "$RELEASE" >> /etc/instance.env
+printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\nFLYBALL_ZONE=%s\\n' \\
+  "$INSTANCE" "$RELEASE" "$FLYBALL_ZONE" >> /etc/instance.env
 """
 
 
@@ -174,7 +177,7 @@ StartLimitIntervalSec=0
 [Service]
 User=instance
 WorkingDirectory=/opt/application
-Environment=PATH=/opt/application/.venv/bin:/usr/local/bin:/usr/bin:/bin
+Environment=PATH=/opt/application/.venv/bin:/opt/application/node_modules/.bin:/usr/local/bin:/usr/bin:/bin
 EnvironmentFile=/etc/instance.env
 ExecStart=/opt/start
 AmbientCapabilities=CAP_NET_BIND_SERVICE

@@ -51,9 +51,9 @@ def build(site: Site) -> Network:
     private: list[str] = []
     private_routes: list[str] = []
     ways_out: list[cdk.CfnResource] = [gateway]
-    for index, zone in enumerate(site.app.zones):
-        outside = _subnet(site, vpc, "Public", zone, index=index, cidr=plan.public_subnets[index])
-        inside = _subnet(site, vpc, "Private", zone, index=index, cidr=plan.private_subnets[index])
+    for index, (place, zone) in enumerate(site.zones.items()):
+        outside = _subnet(site, vpc, "Public", zone, place=place, cidr=plan.public_subnets[index])
+        inside = _subnet(site, vpc, "Private", zone, place=place, cidr=plan.private_subnets[index])
         associated = ec2.CfnSubnetRouteTableAssociation(
             stack, logical("Public", zone, "Association"), route_table_id=public_routes, subnet_id=outside.ref
         )
@@ -109,13 +109,13 @@ def _named(name: str) -> list[cdk.CfnTag]:
     return [cdk.CfnTag(key="Name", value=name)]
 
 
-def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, index: int, cidr: str) -> ec2.CfnSubnet:
+def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, place: str, cidr: str) -> ec2.CfnSubnet:
     return ec2.CfnSubnet(
         site.stack,
         logical(kind, zone, "Subnet"),
         vpc_id=vpc.ref,
         cidr_block=cidr,
-        availability_zone=cdk.Fn.select(index, cdk.Fn.get_azs()),
+        availability_zone=place,
         map_public_ip_on_launch=False,
         tags=_named(site.name(kind.lower(), zone)),
     )

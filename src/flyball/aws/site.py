@@ -52,6 +52,11 @@ class Site:
         return FARGATE_PORT if self.on_fargate else EC2_PORT
 
     @property
+    def zones(self) -> dict[str, str]:
+        """The region's zones, as CDK tokens, to the file's names: sorted, so that their order in the file is free."""
+        return {cdk.Fn.select(index, cdk.Fn.get_azs()): name for index, name in enumerate(sorted(self.app.zones))}
+
+    @property
     def role_path(self) -> str:
         """The path of the instances' roles; rights to pass a role are limited to it."""
         return f"/{self.app.name}/"
