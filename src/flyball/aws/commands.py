@@ -58,7 +58,7 @@ def _escaped(text: str) -> str:
 
 
 def zone_cases(zones: Mapping[str, str], place: str) -> str:
-    """Sets FLYBALL_ZONE to the file's name of the zone `place`; `zones` are AWS's names (or CDK tokens) to the file's."""
+    """Sets FLYBALL_ZONE to the name in the file of the zone `place`. `zones`: names on AWS, or CDK tokens, to those."""
     cases = "".join(f"  {there}) FLYBALL_ZONE={shlex.quote(name)} ;;\n" for there, name in zones.items())
     return f'case "{place}" in\n{cases}esac\n'
 
