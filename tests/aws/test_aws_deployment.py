@@ -14,7 +14,7 @@ import pytest
 from aws import applications
 from aws.conftest import Synth
 from flyball import aws
-from flyball.aws import deployment
+from flyball.aws import deployment, refresh
 from flyball.aws.deployment.account import boto3_clients
 from flyball.core.errors import Failed
 from flyball.core.model import Application
@@ -241,13 +241,72 @@ def test_destroy_with_stores_deletes_their_data(empty_account: Cloud, tmp_path: 
         source.get_repository(repositoryName="forgotten")
 
 
+def asked_with(app: Application, wanted: tuple[deployment.StackPlan, ...]) -> list[dict[str, str]]:
+    """The parameters of every change set that a look at the changes makes."""
+    found: list[dict[str, str]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        found.append({each["ParameterKey"]: each["ParameterValue"] for each in params["Parameters"]})
+
+    def clients(service: str, region: str) -> Any:
+        client = boto3_clients(service, region)
+        client.meta.events.register("provide-client-params.cloudformation.CreateChangeSet", note)
+        return client
+
+    deployment.diff(app, wanted, clients=clients)
+    return found
+
+
+def test_a_release_of_machines_makes_no_deployment_replace_them(empty_account: Cloud, tmp_path: Path):
+    app = replace(applications.visitor_board(), name="released")
+    wanted = plan(app, tmp_path)
+    deployment.deploy(app, wanted, Operator().desk(), clients=boto3_clients)
+    scaling, machines = (empty_account.client(name, "eu-north-1") for name in ("autoscaling", "ec2"))
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["released-web"])["AutoScalingGroups"]
+    version = refresh.new_version(machines, refresh.template_of(group), "0123456789ab")
+    scaling.update_auto_scaling_group(
+        AutoScalingGroupName="released-web", DesiredCapacity=8, **refresh.with_version(group, version)
+    )
+    quiet = asked_with(app, wanted)[0]
+    assert {key: quiet[key] for key in ("WebRelease", "WebRunning", "WebInService")} == {
+        "WebRelease": "none", "WebRunning": "2", "WebInService": "1"
+    }  # fmt: skip
+    larger = replace(app, aws=replace(app.aws, machine="t3.large"))
+    assert asked_with(larger, plan(larger, tmp_path))[-1].items() >= {
+        "WebRelease": "0123456789ab", "WebRunning": "none", "WebInService": "8"
+    }.items()  # fmt: skip
+
+
+def test_a_release_of_tasks_makes_no_deployment_replace_them(cloud: Cloud, tmp_path: Path):
+    app, ecs = applications.forum(), cloud.client("ecs")
+    before = ecs.describe_services(cluster="forum", services=["posts"])["services"][0]["taskDefinition"]
+    known = ecs.describe_task_definition(taskDefinition=before)["taskDefinition"]
+    container = {**known["containerDefinitions"][0], "image": "host/forum/posts:0123456789ab"}
+    size = {name: known[name] for name in ("cpu", "memory", "networkMode", "requiresCompatibilities")}
+    new = ecs.register_task_definition(family=known["family"], containerDefinitions=[container], **size)[
+        "taskDefinition"
+    ]
+    ecs.update_service(cluster="forum", service="posts", taskDefinition=new["taskDefinitionArn"])
+    first = asked_with(app, cloud.plans["forum"])[0]
+    assert first["PostsRunning"] == new["taskDefinitionArn"]
+    assert first["PostsImage"] == known["containerDefinitions"][0]["image"]
+    assert first["ThreadsRunning"] == "none"
+    posts = replace(app.services[0], environment=(("MODE", "new"),))
+    changed = replace(app, services=(posts, *app.services[1:]))
+    last = asked_with(changed, plan(changed, tmp_path))[-1]
+    assert (last["PostsImage"], last["PostsRunning"]) == ("host/forum/posts:0123456789ab", "none")
+    ecs.update_service(cluster="forum", service="posts", taskDefinition=before)
+
+
 # Read back
 
 
 def test_balancer_listeners_and_rules(cloud: Cloud):
     elb = cloud.client("elbv2")
     balancer = next(
-        each for each in elb.describe_load_balancers()["LoadBalancers"] if each["LoadBalancerName"].startswith("forum")
+        each
+        for each in elb.describe_load_balancers()["LoadBalancers"]
+        if each["LoadBalancerName"].startswith("forum") and each["Scheme"] == "internet-facing"
     )
     assert (balancer["Scheme"], len(balancer["AvailabilityZones"])) == ("internet-facing", 2)
     attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
@@ -282,7 +341,7 @@ def test_target_groups(cloud: Cloud):
     groups = [
         each for each in elb.describe_target_groups()["TargetGroups"] if each["TargetGroupName"].startswith("forum")
     ]
-    assert len(groups) == 3
+    assert len(groups) == 6
     for group in groups:
         assert (group["TargetType"], group["Port"], group["HealthCheckPath"]) == ("ip", 3000, "/health")
         assert (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]) == (30, 5)

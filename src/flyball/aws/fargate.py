@@ -26,7 +26,7 @@ from .metrics import resolution_s
 from .names import image_parameter
 from .network import Network
 from .observe import log_group
-from .site import Site, instance_service, logical
+from .site import Site, instance_service, logical, running
 from .stores import StoreThere
 
 PLATFORM = "1.4.0"
@@ -247,7 +247,7 @@ def _service(
         logical(service.name, "Service"),
         cluster=inside.ref,
         service_name=service.name,
-        task_definition=task.ref,
+        task_definition=running(site, service, task.ref),
         scheduling_strategy="REPLICA",
         desired_count=cdk.Token.as_number(cdk.Fn.condition_if(site.first_deploy.logical_id, start, cdk.Aws.NO_VALUE)),
         launch_type=None if spot else "FARGATE",

@@ -15,9 +15,9 @@ from flyball.core.model import Metric, Service
 
 from .commands import PLACEHOLDER, start_script, zone_cases
 from .image import UV, VERSION
+from .names import NOTHING, logical
 
 RELEASE_TAG = "flyball-release"
-NO_RELEASE = "none"
 HOOK = "ready"
 MEMORY_NAMESPACE = "Flyball/Machines"
 READY_WITHIN_S = 900
@@ -34,6 +34,8 @@ def user_data(
     environment: Mapping[str, str],
     secrets: Mapping[str, str],
     log_group: str,
+    stack: str,
+    target_group: str,
 ) -> str:
     """The bash script. Values may be CDK tokens.
 
@@ -41,15 +43,16 @@ def user_data(
     ARNs, `group` is the name of the Auto Scaling group.
     """
     parts = (
-        _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
         _facts(region=region, zones=zones, group=group),
+        _reports(service, stack),
+        _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
+        _agent(service, log_group),
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
-        _agent(service, log_group),
         _LOG_ROTATION,
         _release(service, releases),
         _unit(service),
-        _ready(service, environment["PORT"]),
+        _ready(service, environment["PORT"], target_group),
     )
     return "\n".join(parts)
 
@@ -62,9 +65,6 @@ def needs_memory_metric(service: Service) -> bool:
 
 
 _HEADER = """\
-#!/bin/bash
-set -euo pipefail
-umask 022
 dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent logrotate
 {python} -m venv /opt/uv
 /opt/uv/bin/pip install --quiet uv=={uv}
@@ -76,6 +76,9 @@ install --directory --owner instance --group instance /opt/application
 
 def _facts(*, region: str, zones: Mapping[str, str], group: str) -> str:
     return f"""\
+#!/bin/bash
+set -euo pipefail
+umask 022
 export AWS_DEFAULT_REGION={region}
 GROUP={group}
 TOKEN=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
@@ -84,6 +87,33 @@ INSTANCE=$(metadata instance-id)
 RELEASE=$(metadata tags/instance/{RELEASE_TAG})
 PLACE=$(metadata placement/availability-zone)
 {zone_cases(zones, "$PLACE")}"""
+
+
+def _reports(service: Service, stack: str) -> str:
+    """To the group, which takes the machine in or replaces it, and to CloudFormation, where it waits for the group.
+
+    Before a machine is given up, the agent has time to ship the log that says why.
+    """
+    return f"""\
+join() {{
+  aws autoscaling complete-lifecycle-action --lifecycle-action-result "$1" \\
+    --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
+}}
+signal() {{
+  aws cloudformation signal-resource --stack-name {stack} \\
+    --logical-resource-id {logical(service.name, "ScalingGroup")} --unique-id "$INSTANCE" --status "$1" || true
+}}
+finish() {{
+  code=$?
+  if [ "$code" != 0 ]; then
+    sleep 30
+    signal FAILURE
+    join ABANDON
+  fi
+  exit "$code"
+}}
+trap finish EXIT
+"""
 
 
 def _environment_file(environment: Mapping[str, str]) -> str:
@@ -120,7 +150,9 @@ cat > /etc/agent.json <<'END_OF_AGENT'
 {{"agent": {{"metrics_collection_interval": 60}},{metrics if needs_memory_metric(service) else ""}
  "logs": {{"logs_collected": {{"files": {{"collect_list": [
   {{"file_path": "/var/log/instance.log", "log_group_name": "{log_group}",
-   "log_stream_name": "{{instance_id}}"}}]}}}}}}}}
+   "log_stream_name": "{{instance_id}}"}},
+  {{"file_path": "/var/log/cloud-init-output.log", "log_group_name": "{log_group}",
+   "log_stream_name": "{{instance_id}}-start"}}]}}}}}}}}
 END_OF_AGENT
 /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/etc/agent.json
 """
@@ -154,7 +186,7 @@ cat > /opt/start <<'END_OF_START'
 cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
 {PLACEHOLDER}END_OF_PLACEHOLDER
 cd /opt/application
-if [ "$RELEASE" = {NO_RELEASE} ]; then
+if [ "$RELEASE" = {NOTHING} ]; then
   printf '#!/bin/sh\\nexec {PYTHON_PACKAGE} /opt/placeholder.py\\n' > /opt/start
 else
   aws s3 cp --only-show-errors "s3://{releases}/{service.name}/$RELEASE.tar.gz" /tmp/release.tar.gz
@@ -200,14 +232,16 @@ systemctl enable --now instance.service
 """
 
 
-def _ready(service: Service, port: str) -> str:
-    """Joins the balancer once the health check passes; otherwise the hook abandons the machine for another."""
+def _ready(service: Service, port: str, target_group: str) -> str:
+    """Joins the balancer once the health check passes; CloudFormation hears of it when the balancer agrees."""
     url = shlex.quote(f"http://127.0.0.1:{port}{service.health.path}")
+    wait = f"    aws elbv2 wait target-in-service --target-group-arn {target_group} --targets Id=$INSTANCE\n"
+    wait = wait if service.routes else ""
     return f"""\
 for _ in $(seq {READY_WITHIN_S // 5}); do
   if curl --silent --fail --max-time {round(service.health.timeout_s)} --output /dev/null {url}; then
-    aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \\
-      --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
+    join CONTINUE
+{wait}    signal SUCCESS
     exit 0
   fi
   sleep 5

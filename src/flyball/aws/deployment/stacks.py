@@ -103,6 +103,12 @@ def outputs(account: Account, plan: StackPlan) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
 
+def parameters(account: Account, plan: StackPlan) -> dict[str, str]:
+    """The deployed stack's parameters by name."""
+    found = _described(account, plan) or {}
+    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
+
+
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
     """Delete a stack whose creation failed: AWS allows nothing else."""
     if status(account, plan) in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
