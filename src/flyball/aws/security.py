@@ -29,6 +29,14 @@ REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
 WAF_WINDOWS_S = (60, 120, 300, 600)
 """The windows in which AWS WAF counts requests."""
+COUNTED = (
+    "CrossSiteScripting_BODY",
+    "EC2MetaDataSSRF_BODY",
+    "GenericLFI_BODY",
+    "GenericRFI_BODY",
+    "SizeRestrictions_BODY",
+)
+"""The common rules that look into bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,15 +230,18 @@ def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
 
 
 def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
-    """AWS's managed rule groups. Bodies over 8 KB are counted, not blocked: uploads to buckets are legitimate."""
+    """AWS's managed rule groups. What the common rules find in a body is counted, not blocked.
+
+    A body may be an image or a post that quotes code, on any path; addresses, headers and cookies are still judged.
+    https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+    """
     names = (
         "AWSManagedRulesAmazonIpReputationList",
         "AWSManagedRulesKnownBadInputsRuleSet",
         "AWSManagedRulesCommonRuleSet",
     )
-    count_large_bodies = wafv2.CfnWebACL.RuleActionOverrideProperty(
-        name="SizeRestrictions_BODY", action_to_use=wafv2.CfnWebACL.RuleActionProperty(count={})
-    )
+    count = wafv2.CfnWebACL.RuleActionProperty(count={})
+    counted = [wafv2.CfnWebACL.RuleActionOverrideProperty(name=name, action_to_use=count) for name in COUNTED]
     return [
         wafv2.CfnWebACL.RuleProperty(
             name=name,
@@ -240,7 +251,7 @@ def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
                 managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
                     vendor_name="AWS",
                     name=name,
-                    rule_action_overrides=[count_large_bodies] if name.endswith("CommonRuleSet") else [],
+                    rule_action_overrides=counted if name.endswith("CommonRuleSet") else [],
                 )
             ),
             visibility_config=_visible(name),
