@@ -50,12 +50,12 @@ class Stack:
             text(resource)
             for statement in self.statements(role)
             if action in listed(statement["Action"])
-            for resource in listed(statement["Resource"])
+            for resource in listed(statement.get("Resource", ()))
         ]
 
 
 def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def text(value: Any) -> str:

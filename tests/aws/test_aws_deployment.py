@@ -15,7 +15,8 @@ from aws import applications
 from aws.conftest import Synth
 from flyball import aws
 from flyball.aws import deployment, refresh
-from flyball.aws.deployment.account import boto3_clients
+from flyball.aws.deployment import changes
+from flyball.aws.deployment.account import Account, boto3_clients
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
@@ -298,7 +299,46 @@ def test_a_release_of_tasks_makes_no_deployment_replace_them(cloud: Cloud, tmp_p
     ecs.update_service(cluster="forum", service="posts", taskDefinition=before)
 
 
+class Midway:
+    """CloudFormation in the middle of a change that somebody else began; it ends as `end` says."""
+
+    def __init__(self, end: str) -> None:
+        self.states = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", end, end]
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        return {"Stacks": [{"StackName": StackName, "StackStatus": self.states.pop(0)}]}
+
+    def describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        status = "UPDATE_FAILED" if "ROLLBACK" in self.states[-1] else "UPDATE_COMPLETE"
+        event = {"EventId": "1", "LogicalResourceId": "Web", "ResourceType": "AWS::ECS::Service"}
+        return {"StackEvents": [{**event, "ResourceStatus": status, "ResourceStatusReason": "because"}]}
+
+
+@pytest.mark.parametrize(
+    ("end", "last"),
+    [
+        ("UPDATE_COMPLETE", "shop is UPDATE_COMPLETE"),
+        ("UPDATE_ROLLBACK_COMPLETE", "shop is UPDATE_ROLLBACK_COMPLETE: Web (AWS::ECS::Service): because"),
+    ],
+)
+def test_an_interrupted_deployment_is_followed_to_its_end(end: str, last: str):
+    midway, lines = Midway(end), []
+    account = Account(number="1", principal="me", clients=lambda service, region: midway)
+    wanted = deployment.StackPlan(name="shop", region="eu-north-1", template="{}")
+    changes.join(account, wanted, say=lines.append, pause=lambda seconds: None)
+    assert lines[0] == "shop is UPDATE_IN_PROGRESS: following the deployment that has begun"
+    assert lines[-1] == last
+    assert any("Web (AWS::ECS::Service)" in line for line in lines[1:-1])
+    changes.join(account, wanted, say=lines.append, pause=lambda seconds: None)
+    assert lines[-1] == last
+
+
 # Read back
+
+
+def test_ecs_has_its_role_before_its_first_service(cloud: Cloud):
+    found = cloud.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/", MaxItems=1000)["Roles"]
+    assert len(found) == 1
 
 
 def test_balancer_listeners_and_rules(cloud: Cloud):
@@ -353,7 +393,8 @@ def test_ecs_services_and_tasks(cloud: Cloud):
     ecs = cloud.client("ecs")
     names = ["posts", "threads", "users"]
     for service in ecs.describe_services(cluster="forum", services=names)["services"]:
-        assert (service["launchType"], service["desiredCount"]) == ("FARGATE", 2)
+        assert service["desiredCount"] == 2
+        assert service["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE", "base": 2, "weight": 100}]
         assert service["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "DISABLED"
         assert service["loadBalancers"][0]["containerPort"] == 3000
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
@@ -513,7 +554,11 @@ def test_security_groups(cloud: Cloud):
     balancer = groups["forum: the balancer, open to the world"]
     posts = groups["forum: instances of posts, reachable from the balancer only"]
     assert [rule["IpRanges"][0]["CidrIp"] for rule in balancer["IpPermissions"]] == ["0.0.0.0/0"]
-    assert [pair["GroupId"] for pair in posts["IpPermissions"][0]["UserIdGroupPairs"]] == [balancer["GroupId"]]
+    inside = groups["forum: the balancer inside, reachable from instances only"]
+    assert {pair["GroupId"] for pair in posts["IpPermissions"][0]["UserIdGroupPairs"]} == {
+        balancer["GroupId"],
+        inside["GroupId"],
+    }
 
 
 def test_budget(cloud: Cloud):

@@ -56,11 +56,15 @@ class Balancer:
 
 
 def logs_bucket(site: Site) -> s3.Bucket:
-    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention."""
+    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention.
+
+    Its name is fixed, so that the next deployment takes over what a failed one or `destroy` leaves.
+    """
     days = cdk.Duration.days(site.app.observe.log_retention_days)
     bucket = s3.Bucket(
         site.stack,
         "LogsBucket",
+        bucket_name=site.bucket_name("logs"),
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,

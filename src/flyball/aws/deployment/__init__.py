@@ -16,7 +16,7 @@ from flyball.core.errors import Failed
 from flyball.core.model import Application
 
 from . import changes, parameters, priorities, stacks
-from .account import Account, Clients, answering, identify
+from .account import Account, Clients, answering, identify, make_service_role
 from .changes import Change
 from .stacks import PAUSE, StackPlan, plans
 
@@ -105,6 +105,7 @@ def _proposed(app: Application, plan: StackPlan, account: Account, *, new: bool,
 
 def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
     """Bring one stack up to its plan; True when this created it."""
+    changes.join(account, plan, say=desk.say, pause=desk.pause)
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     stacks.check_changeable(account, plan)
     new = stacks.is_new(account, plan)
@@ -127,5 +128,7 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if not agreed and not desk.agree(f"{'create' if new else 'update'} {plan.name}?"):
         changes.withdraw(account, plan, proposal, new=new)
         raise Failed(f"{plan.name}: not confirmed; nothing was changed")
+    if new and '"AWS::ECS::Service"' in plan.template:
+        make_service_role(account, plan.region)
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
     return new

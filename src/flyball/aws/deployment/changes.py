@@ -122,6 +122,24 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
     cloudformation = account.clients("cloudformation", plan.region)
     seen = {event["EventId"] for event in _events(cloudformation, plan)}
     cloudformation.execute_change_set(StackName=plan.name, ChangeSetName=proposal.name)
+    now, failures = _follow(account, plan, seen, say=say, pause=pause)
+    if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
+        raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
+
+
+def join(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
+    """Follow what an interrupted `deploy` has begun to its end; how it ended is the stack's status."""
+    now = stacks.status(account, plan)
+    if now is None or not now.endswith("_IN_PROGRESS") or now in {"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
+        return
+    say(f"{plan.name} is {now}: following the deployment that has begun")
+    now, failures = _follow(account, plan, set(), say=say, pause=pause)
+    say(f"{plan.name} is {now}{''.join(f': {reason}' for reason in failures[:1])}")
+
+
+def _follow(account: Account, plan: StackPlan, seen: set[str], *, say: SAY, pause: PAUSE) -> tuple[str, list[str]]:
+    """Report events until the stack rests; its status then, and every failure on the way."""
+    cloudformation = account.clients("cloudformation", plan.region)
     failures: list[str] = []
     while True:
         # The status is read before the events, so the last event is never missed.
@@ -134,9 +152,7 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
         if now.endswith("_IN_PROGRESS") and now != "REVIEW_IN_PROGRESS":
             pause(POLL_S)
             continue
-        if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
-            raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
-        return
+        return now, failures
 
 
 def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:

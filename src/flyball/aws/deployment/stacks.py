@@ -158,7 +158,11 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
     """The resources that outlive the stack."""
     cloudformation = account.clients("cloudformation", plan.region)
     resources = template_of(account, plan)["Resources"]
-    staying = {name: resource for name, resource in resources.items() if resource.get("DeletionPolicy") == "Retain"}
+    staying = {
+        name: resource
+        for name, resource in resources.items()
+        if str(resource.get("DeletionPolicy")).startswith("Retain")
+    }
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
     found = [each for page in pages for each in page["StackResourceSummaries"] if each["LogicalResourceId"] in staying]
     return tuple(
