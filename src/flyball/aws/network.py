@@ -85,6 +85,7 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             vpc_id=network.vpc,
             service_name=f"com.amazonaws.{site.region}.{service}",
             vpc_endpoint_type="Gateway",
+            policy_document=_endpoint_policy(site, service),
             route_table_ids=list(network.private_routes),
         )
         for service in ("s3", "dynamodb")
@@ -96,6 +97,7 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             vpc_id=network.vpc,
             service_name=f"com.amazonaws.{site.region}.{service}",
             vpc_endpoint_type="Interface",
+            policy_document=_endpoint_policy(site, service),
             private_dns_enabled=True,
             subnet_ids=list(network.private),
             security_group_ids=[group],
@@ -103,6 +105,34 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
         for service in (("ecr.api", "ecr.dkr", "logs") if site.on_fargate else ("logs",))
     ]
     return replace(network, ways_out=(*network.ways_out, *gateways, *interfaces))
+
+
+def _endpoint_policy(site: Site, service: str) -> iam.PolicyDocument:
+    """Only callers of this account; at S3 also anybody who reads what AWS itself keeps there.
+
+    Packages of Amazon Linux are read without a name, and layers of images by ECR's.
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+    """
+    document = iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=[f"{service.split('.', maxsplit=1)[0]}:*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:PrincipalAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        ]
+    )
+    if service == "s3":
+        theirs = (f"al2023-repos-{site.region}-*", f"prod-{site.region}-starport-layer-bucket")
+        document.add_statements(
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:GetObject"],
+                resources=[f"arn:aws:s3:::{bucket}/*" for bucket in theirs],
+            )
+        )
+    return document
 
 
 def _named(name: str) -> list[cdk.CfnTag]:

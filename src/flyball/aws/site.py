@@ -135,6 +135,7 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
     )
     trail = iam.PolicyStatement(
         sid="TrailMayEncrypt",
