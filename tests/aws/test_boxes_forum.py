@@ -90,7 +90,8 @@ def test_ecs_service_2_to_10_tasks(forum: Stack, service: str):
     target = forum.named(f"{service.capitalize()}ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 10)
     made = forum.named(f"{service.capitalize()}Service")
-    assert made["LaunchType"] == "FARGATE"
+    assert "LaunchType" not in made  # so that `spot` can be turned off again without a new service
+    assert made["CapacityProviderStrategy"] == [{"Base": 2, "CapacityProvider": "FARGATE", "Weight": 100}]
     assert made["DesiredCount"] == {"Fn::If": ["IsFirstDeploy", 2, {"Ref": "AWS::NoValue"}]}
 
 

@@ -148,7 +148,8 @@ def _repository(site: Site, service: Service) -> ecr.CfnRepository:
         encryption_configuration=made.EncryptionConfigurationProperty(encryption_type="KMS"),
         lifecycle_policy=made.LifecyclePolicyProperty(lifecycle_policy_text=site.stack.to_json_string(policy)),
     )
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    # Else the repository of a creation that failed would be in the way of the next one.
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     return repository
 
 
@@ -241,7 +242,6 @@ def _service(
 ) -> ecs.CfnService:
     made = ecs.CfnService
     start = service.capacity.first
-    spot = _spot_strategy(site, service)
     return made(
         site.stack,
         logical(service.name, "Service"),
@@ -250,8 +250,7 @@ def _service(
         task_definition=running(site, service, task.ref),
         scheduling_strategy="REPLICA",
         desired_count=cdk.Token.as_number(cdk.Fn.condition_if(site.first_deploy.logical_id, start, cdk.Aws.NO_VALUE)),
-        launch_type=None if spot else "FARGATE",
-        capacity_provider_strategy=spot or None,
+        capacity_provider_strategy=_strategy(site, service),
         platform_version=PLATFORM,
         deployment_controller=made.DeploymentControllerProperty(type="ECS"),
         deployment_configuration=rollout.ecs_configuration(service, alarms),
@@ -270,13 +269,16 @@ def _service(
     )
 
 
-def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
-    """The minimum on demand; above it, the file's share on spot."""
+def _strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
+    """The minimum on demand; above it, the file's share on spot.
+
+    Without spot it is a strategy too: from one back to a launch type, CloudFormation would replace the service.
+    """
     share = site.aws.spot_percent
-    if share == 0:
-        return []
     made = ecs.CfnService.CapacityProviderStrategyItemProperty
     steady = made(capacity_provider="FARGATE", base=service.capacity.min, weight=100 - share)
+    if share == 0:
+        return [steady]
     return [steady, made(capacity_provider="FARGATE_SPOT", base=0, weight=share)]
 
 
