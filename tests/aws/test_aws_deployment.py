@@ -492,7 +492,7 @@ def test_roles(cloud: Cloud):
 
 def test_dashboard(cloud: Cloud):
     body = cloud.client("cloudwatch").get_dashboard(DashboardName="forum-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 6
+    assert len(json.loads(body)["widgets"]) == 7
 
 
 def test_pipeline(cloud: Cloud):

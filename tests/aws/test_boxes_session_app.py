@@ -185,6 +185,7 @@ def test_any_instance_streams_uploads_to_s3(session_app: Stack):
         "Request latency (s)",
         "Health check status",
         "Scaling activity",
+        "Memory and network",
     ],
 )
 def test_dashboard_tile(session_app: Stack, tile: str):
@@ -193,6 +194,12 @@ def test_dashboard_tile(session_app: Stack, tile: str):
     assert found[tile]["metrics"]
     if tile == "Request latency (s)":
         assert [line[-1]["stat"] for line in found[tile]["metrics"]] == ["p50", "p95", "p99"]
+    if tile == "Scaling activity":
+        assert [line[:2] for line in found[tile]["metrics"]] == [
+            ["AWS/AutoScaling", name] for name in ("GroupDesiredCapacity", "GroupInServiceInstances")
+        ]
+    if tile == "Memory and network":
+        assert [line[:2] for line in found[tile]["metrics"]] == [["AWS/EC2", "NetworkIn"], ["AWS/EC2", "NetworkOut"]]
 
 
 # Cost
