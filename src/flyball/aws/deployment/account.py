@@ -48,6 +48,18 @@ def answering() -> Iterator[None]:
         raise Failed(f"AWS cannot be reached: {unreachable}") from unreachable
 
 
+def make_service_role(account: Account, region: str) -> None:
+    """The role by which ECS works in an account that never had it: its first service may come before the role does.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles-for-clusters.html
+    """
+    iam = account.clients("iam", region)
+    try:
+        iam.get_role(RoleName="AWSServiceRoleForECS")
+    except iam.exceptions.NoSuchEntityException:
+        iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+
+
 def identify(clients: Clients) -> Account:
     """Ask AWS who we are. Raises Failed for missing or rejected credentials."""
     exceptions = importlib.import_module("botocore.exceptions")
