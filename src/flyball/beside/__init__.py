@@ -1,0 +1,6 @@
+"""What lies beside the file: whether its commands can run, and what its sources say about the servers in them."""
+
+from .commands import complaints
+from .servers import warnings
+
+__all__ = ["complaints", "warnings"]
