@@ -184,9 +184,9 @@ class Runtime:
         certificate.must_be_usable(app.listener, home=self.file.parent)
         changes.remember(self.journal, self.file, app if pushed else None)
         await self.stores.ensure(app, self.paths)
-        branch, self.loop.app = self.app.pipeline.branch, app
-        if app.pipeline.branch != branch:
-            self.remote = await git_remote.offer(self.paths, self.file, branch=app.pipeline.branch)
+        before, self.loop.app = self.app.pipeline, app
+        if app.pipeline != before:
+            self.remote = await git_remote.offer(self.paths, self.file, app)
         self._applier.push(self.app, self.state)
         self._inbox.wake()
 
