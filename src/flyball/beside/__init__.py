@@ -1,6 +1,6 @@
 """What lies beside the file: whether its commands can run, and what its sources say about the servers in them."""
 
-from .commands import complaints
+from .commands import mistakes
 from .servers import warnings
 
-__all__ = ["complaints", "warnings"]
+__all__ = ["mistakes", "warnings"]

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
+from flyball.cli import tasks
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -305,6 +306,18 @@ def replay(*, file: File = None, json: Json = False) -> int:
     return run(file, json=json)
 
 
+@app.command
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"] | None, Parameter(help="By default the one you use.")] = None,
+) -> int:
+    """Print the script that lets a shell complete verbs and options."""
+    name = shell or Path(os.environ.get("SHELL", "bash")).name
+    if name not in {"bash", "zsh", "fish"}:
+        raise FileError(f"there is no completion for {name}; choose from: bash, zsh, fish")
+    sys.stdout.write(app.generate_completion(prog_name="flyball", shell=name))  # type: ignore[arg-type]
+    return 0
+
+
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask for confirmation.")]
 
 
@@ -347,6 +360,9 @@ def aws_destroy(
     return destroy(path, yes=yes, with_stores=with_stores)
 
 
+tasks.arrange(app)
+
+
 def _seconds(text: str | None) -> float | None:
     from flyball.core.arrivals import parse_duration
 
@@ -367,7 +383,7 @@ def outcome(arguments: list[str]) -> int:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"{_sentence(error)}\n")
+        sys.stderr.write(f"{tasks.sentence(error, app)}\n")
         return FileError.exit_code
     except FlyballError as error:
         sys.stderr.write(f"{error}\n")
@@ -381,13 +397,3 @@ def outcome(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")
         return FlyballError.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _sentence(error: CycloptsError) -> str:
-    """What is wrong with the command line, in one sentence instead of a box, and where to read more."""
-    verb = " ".join(error.command_chain or ())
-    if isinstance(error, UnusedCliTokensError):
-        what = f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
-    else:
-        what = str(error).strip()
-    return f"{what}\nsee: flyball {verb} --help" if verb else f"{what}\nsee: flyball --help"
