@@ -1,6 +1,6 @@
 """What lies beside the file: whether its commands can run, and what its sources say about the servers in them."""
 
-from .commands import mistakes
+from .commands import errors
 from .servers import warnings
 
-__all__ = ["mistakes", "warnings"]
+__all__ = ["errors", "warnings"]

@@ -30,7 +30,7 @@ SERVERS = {
 }
 
 
-def mistakes(app: Application, home: Path, text: str) -> tuple[Complaint, ...]:
+def errors(app: Application, home: Path, text: str) -> tuple[Complaint, ...]:
     """Every `run` line of the file `text` in the directory `home` that cannot start here, with its place."""
     places = Places.of(text)
     return tuple(

@@ -42,7 +42,7 @@ def run(path: Path | None, *, json: bool = False) -> int:
 
 def _startable(file: Path) -> Application:
     app, text = load(file), read_text(file)
-    refused = beside.mistakes(app, file.parent, text)
+    refused = beside.errors(app, file.parent, text)
     if refused:
         raise ManifestError(refused, text, file.name)
     return app
