@@ -22,7 +22,7 @@ from flyball.local.process import environments, logs, processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.watch import Watch
 
-from .astray import Doubt
+from .astray import LOOK_EVERY_S, Doubt
 from .limits import Limits
 from .probe import probe
 
@@ -131,7 +131,7 @@ class Instances:
                     self._wake()
             plain = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
             running.detail = running.astray or plain
-            await asyncio.sleep(PROBE_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S if running.astray else PROBE_EVERY_S)
 
     def _task(self, running: Running, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Container
 from functools import cache
@@ -23,6 +24,8 @@ KEPT = 100  # logs of what has ended: an instance that crashes every minute must
 LONGEST_LINE = 1 << 20
 _BLOCK = 1 << 16
 _LOOK_EVERY_S = 0.1
+_EXCEPTION = re.compile(r"(Uncaught )?[\w.]*(Error|Exception|Exit|Interrupt)( \[\w+\])?(:|$)")
+_FAREWELL = re.compile(r"^\s|^[}^]|^Node\.js v|^npm (ERR!|error)|\b(INFO|WARNING|ERROR|CRITICAL)\b[]:]")
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 
 
@@ -77,8 +80,10 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def last_line(path: Path) -> str:
-    """The last line that is not blank, or ""."""
-    return next((line.strip() for line in reversed(tail(path, 50)) if line.strip()), "")
+    """What a program said last, or "": of a crash its exception, which stack frames and farewells may follow."""
+    lines = [line for line in reversed(tail(path, 50)) if line.strip()]
+    crash = next((line for line in lines if not _FAREWELL.search(line)), "")
+    return (crash if _EXCEPTION.match(crash) else next(iter(lines), "")).strip()
 
 
 async def follow(path: Path, offset: int) -> AsyncIterator[tuple[int, str]]:
