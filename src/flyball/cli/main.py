@@ -43,7 +43,7 @@ def init(
     *,
     example: Example = None,
 ) -> int:
-    """Write a commented flyball.toml, or copy an example application."""
+    """Write a flyball.toml that fits what is there, or copy an example application."""
     from flyball.cli.init import run
 
     return run(directory, example) or 0
