@@ -54,10 +54,9 @@ def test_the_examples_are_in_it(installed: Path, tmp_path: Path, example: str) -
 
 
 def test_the_dashboard_and_the_programs_it_needs_are_in_it(installed: Path, tmp_path: Path) -> None:
-    found = {
-        one["name"]: one["ok"] for one in json.loads(done(installed, "doctor", "--json", directory=tmp_path).stdout)
-    }
-
-    assert found["Python"] and found["Envoy"]
+    told = done(installed, "doctor", "--json", directory=tmp_path).stdout
+    found = {one["name"]: one["ok"] for one in json.loads(told)}
+    assert found["Python"]
+    assert found["Envoy"]
     package = next((installed.parents[1] / "tools").glob("flyball/lib/python*/site-packages/flyball"))
     assert (package / "dashboard" / "static" / "index.html").is_file()

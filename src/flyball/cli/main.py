@@ -31,6 +31,7 @@ File = Annotated[
 Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
 Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
+Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
 Example = Annotated[
     Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="The reference application to copy.")
@@ -117,16 +118,18 @@ def logs(
     service: Annotated[str | None, Parameter(help="Only this service, or this instance.")] = None,
     *,
     follow: Follow = False,
-    lines: Annotated[
-        int, Parameter(name=["--lines", "-n"], help="How many of the newest lines of each instance.")
-    ] = 100,
+    since: Since = None,
+    grep: Annotated[str | None, Parameter(help="Only lines that match this regular expression.")] = None,
+    lines: Annotated[int | None, Parameter(name=["--lines", "-n"], help="The newest lines of each instance.")] = None,
+    times: Annotated[bool, Parameter(name=["--times", "-t"], negative="", help="Also when piped: the times.")] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Show the output of all instances, of one service, or of one instance."""
-    from flyball.cli.logs import run
+    """Show the output of all instances, of one service, or of one instance, by time."""
+    from flyball.cli.logs import Form, asked, run
 
-    return run(file, service=service, follow=follow, lines=lines, json=json)
+    form = Form(json=json, times=times or sys.stdout.isatty())
+    return run(file, asked(service, lines, _seconds(since), grep), form, follow=follow)
 
 
 @app.command
@@ -134,7 +137,7 @@ def events(
     service: Only = None,
     *,
     follow: Follow = False,
-    since: Annotated[str | None, Parameter(help="How far back to look, such as 10m.")] = None,
+    since: Since = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -311,10 +314,7 @@ def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"] | None, Parameter(help="By default the one you use.")] = None,
 ) -> int:
     """Print the script that lets a shell complete verbs and options."""
-    name = shell or Path(os.environ.get("SHELL", "bash")).name
-    if name not in {"bash", "zsh", "fish"}:
-        raise FileError(f"there is no completion for {name}; choose from: bash, zsh, fish")
-    sys.stdout.write(app.generate_completion(prog_name="flyball", shell=name))  # type: ignore[arg-type]
+    sys.stdout.write(tasks.completion(app, shell or Path(os.environ.get("SHELL", "bash")).name))
     return 0
 
 

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 from cyclopts import App, CycloptsError, Group, UnknownCommandError, UnusedCliTokensError
 
+from flyball.core.errors import FileError
+
 TASKS = {
     "Write the file": ("init", "check", "config", "schema"),
     "Run it": ("up", "down", "open", "scale"),
@@ -21,7 +23,7 @@ EXAMPLES = {
     "up": ("flyball up", "flyball up -d --port 9000"),
     "down": ("flyball down",),
     "ps": ("flyball ps", "flyball ps --json"),
-    "logs": ("flyball logs -f", "flyball logs web-3 -n 20"),
+    "logs": ("flyball logs -f", "flyball logs web --since 10m --grep error", "flyball logs web-3 -n 20"),
     "events": ("flyball events -f", "flyball events web --since 10m"),
     "scale": ("flyball scale web=3", "flyball scale web=3 --hold 5m"),
     "deploy": ("flyball deploy", "flyball deploy web --from ../next"),
@@ -57,6 +59,14 @@ def arrange(app: App) -> None:
             app[verb].group = group
             if verb in EXAMPLES:
                 app[verb].help_epilogue = "Examples:\n\n" + "\n\n".join(f"  {line}" for line in EXAMPLES[verb])
+
+
+def completion(app: App, shell: str) -> str:
+    """The script for a shell. Raises FileError for one that is not known."""
+    match shell:
+        case "bash" | "zsh" | "fish":
+            return app.generate_completion(prog_name="flyball", shell=shell)
+    raise FileError(f"there is no completion for {shell}; choose from: bash, zsh, fish")
 
 
 def sentence(error: CycloptsError, app: App) -> str:

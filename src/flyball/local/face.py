@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .pipeline import git
 from .pipeline.records import RunJson
-from .process import logs, processes
+from .process import logs, processes, times
 from .process.ports import free_port
 from .record.journal import Journal, Reader
 from .stores.redis import ANSWER_TIMEOUT_S
@@ -17,7 +17,7 @@ from .stores.redis import ANSWER_TIMEOUT_S
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["ANSWER_TIMEOUT_S", "Journal", "Reader", "RunJson", "free_port", "git", "logs", "processes"]
+__all__ = ["ANSWER_TIMEOUT_S", "Journal", "Reader", "RunJson", "free_port", "git", "logs", "processes", "times"]
 
 
 def redis_client(port: int) -> Redis:

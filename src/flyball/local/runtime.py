@@ -32,6 +32,7 @@ from .observe import Observer
 from .pipeline import git_remote
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
+from .process import times
 from .record.history import History
 from .record.journal import Journal
 from .releases.specs import Specs, needed
@@ -119,7 +120,7 @@ class Runtime:
 
     async def run(self) -> None:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
-        beside = [asyncio.ensure_future(work) for work in (self._keep_house(), self._take_pushes())]
+        beside = [asyncio.ensure_future(work) for work in (self._keep_house(), self._take_pushes(), self._note_times())]
         try:
             await self.loop.run(lambda state: state.shutting_down and not state.instances)
         finally:
@@ -130,6 +131,14 @@ class Runtime:
     async def _take_pushes(self) -> None:
         await self._converged.wait()  # else a push that waited would be compared to nothing
         await self.pipeline.run()
+
+    async def _note_times(self) -> None:
+        notes = times.Notes()
+        while True:
+            with contextlib.suppress(OSError):  # a full disk: the lines are only dated less exactly
+                for instance in self.instances.running:
+                    notes.take(self.instances.log(instance), self.now())
+            await asyncio.sleep(times.NOTE_EVERY_S)
 
     async def _keep_house(self) -> None:
         while True:
