@@ -116,6 +116,11 @@ class _Screen:
         self._console.print(talk.decision(as_json.event(event)))
         if why.kind is ReasonKind.LAUNCHED and why.instance is not None:
             self._follow(why.instance, from_end=False)
+        build = f"build-{why.service}-{why.release}"
+        if why.kind is ReasonKind.RELEASE_CREATED:
+            self._follow(build, from_end=False)
+        if why.kind in {ReasonKind.BUILD_COMPLETED, ReasonKind.BUILD_FAILED} and build in self._followed:
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, build)
         if why.kind in {ReasonKind.FAILED, ReasonKind.TERMINATED} and why.instance is not None:
             # Its last lines are read by then; following it would never end.
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, why.instance)
@@ -148,6 +153,7 @@ class _Screen:
         return 1
 
     def _follow(self, instance: str, *, from_end: bool) -> None:
+        """Print what an instance says, or a build such as "build-web-1"; both are names of logs."""
         if instance not in self._followed:
             self._followed[instance] = asyncio.ensure_future(self._print(instance, from_end=from_end))
 

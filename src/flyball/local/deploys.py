@@ -134,8 +134,8 @@ class Deploys:
         remember(self._journal, self._file, app if pushed else None)
         await self._applier.prepare(app)
         self._loop.app = app
-        if app.pipeline.branch != before.pipeline.branch:
-            self.remote = await git_remote.offer(self._paths, self._file, branch=app.pipeline.branch)
+        if app.pipeline != before.pipeline:
+            self.remote = await git_remote.offer(self._paths, self._file, app)
         self._applier.push(app, self._loop.state)
         self._loop.inbox.wake()
 

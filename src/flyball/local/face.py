@@ -17,7 +17,7 @@ from flyball.core.plan import must_be_possible
 from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
-from .process import logs, processes
+from .process import logs, processes, times
 from .process.ports import free_port
 from .record.journal import Journal, Reader
 from .stores.redis import ANSWER_TIMEOUT_S
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-__all__ = ["ANSWER_TIMEOUT_S", "RUN", "Journal", "Reader", "Run", "free_port", "git", "logs", "processes"]
+__all__ = ["ANSWER_TIMEOUT_S", "RUN", "Journal", "Reader", "Run", "free_port", "git", "logs", "processes", "times"]
 
 
 def redis_client(port: int) -> Redis:

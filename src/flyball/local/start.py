@@ -54,7 +54,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             door = _door(journal, app, asked=port, taken_over=found.balancer)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
-            remote = await git_remote.offer(paths, file, branch=app.pipeline.branch)
+            remote = await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()
             journal.remember("port", str(door.port))
         except BaseException:

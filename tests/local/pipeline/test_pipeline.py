@@ -75,6 +75,18 @@ def test_the_work_tree_gets_a_remote_and_the_repository_knows_where_the_file_lie
     assert git_remote.prefix(paths.git) == "shop/"
 
 
+@pytest.mark.parametrize(
+    ("lines", "remotes"), [("", ""), ("test = 'true'", "flyball"), ("[pipeline]\nbranch = 'live'", "flyball")]
+)
+async def test_a_remote_is_added_only_if_the_file_speaks_of_pushes(
+    work: Path, file: Path, paths: StateDirectory, lines: str, remotes: str
+) -> None:
+    found = await git_remote.offer(paths, file, parse(one_service(lines)))
+    assert found is not None
+    assert (found.name or "") == git.run("remote", directory=work) == remotes
+    assert found.note.startswith("git remote add flyball " if not remotes else "remote flyball added")
+
+
 def test_a_remote_of_that_name_that_leads_elsewhere_stays(work: Path, file: Path, paths: StateDirectory) -> None:
     git.run("remote", "add", "flyball", "https://example.org/flyball.git", directory=work)
     found = git_remote.prepare(paths, file, branch="main")

@@ -119,6 +119,10 @@ def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
         turn.say(ReasonKind.IN_SERVICE, text, instance=instance)
         breaker.came_into_service(turn, instance)
         return
+    if seen.astray and not instance.astray:
+        instance = replace(instance, astray=True)
+        turn.put(instance)
+        turn.say(ReasonKind.UNHEALTHY, f"{instance.id} does not come up: {seen.detail}", instance=instance)
     _judge_launching(turn, instance, seen)
 
 

@@ -23,6 +23,7 @@ from flyball.local.process import environments, logs, processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.watch import Watch
 
+from .astray import LOOK_EVERY_S, Doubt
 from .limits import Limits
 from .probe import probe
 
@@ -51,6 +52,7 @@ class Running:
     exited: bool = False
     exit_code: int | None = None
     detail: str = ""
+    astray: str = ""
     ending: bool = False
     cpu_s: float | None = None
     sampled_at: float | None = None
@@ -116,17 +118,22 @@ class Instances:
         await self._until_ready(running, service)
 
     async def _until_ready(self, running: Running, service: Service) -> None:
-        health = service.health
+        health, doubt = service.health, Doubt()
         while not running.exited and not running.ending:
             answer = await probe(running.port, running.health_path, timeout_s=health.timeout_s)
             if isinstance(answer, int) and health.status_min <= answer <= health.status_max:
                 self._limits.apply(running.id, running.size)
-                running.ready, running.detail = True, ""
+                running.ready, running.detail, running.astray = True, "", ""
                 self._save(running)
                 self._wake()
                 return
-            running.detail = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
-            await asyncio.sleep(PROBE_EVERY_S)
+            if running.process is not None and not running.astray:
+                running.astray = await doubt.sure(running.process.pid, running.port, running.health_path, answer)
+                if running.astray:
+                    self._wake()
+            plain = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
+            running.detail = running.astray or plain
+            await asyncio.sleep(LOOK_EVERY_S if running.astray else PROBE_EVERY_S)
 
     def _task(self, running: Running, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
