@@ -1,0 +1,153 @@
+"""`flyball simulate`: rehearse traffic in virtual time and say what users would feel."""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_text
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from zoneinfo import available_timezones
+
+from flyball import __version__
+from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
+from flyball.core.errors import FileError
+from flyball.core.manifest import parse
+from flyball.core.model import Application
+from flyball.load import read_trace
+from flyball.local.face import Journal
+from flyball.local.paths import StateDirectory
+from flyball.sim import Numbers, Plan, Rehearsal, Result, given, report_lines
+
+from . import talk
+from .files import find_file, read_text
+from .overrides import changed
+
+LONGEST_S = 366 * 86_400.0
+PROGRESS_EVERY_S = 2.0
+
+
+def run(
+    path: Path | None,
+    *,
+    trace: Path | None = None,
+    stages: str | None = None,
+    speed: float = 1.0,
+    scale: float = 1.0,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    service: str | None = None,
+    request: str | None = None,
+    start: str | None = None,
+    keep: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Simulate and report. Raises FileError for what cannot be simulated."""
+    file = find_file(path)
+    curve = _curve(trace, stages, scale=scale, speed=speed)
+    text = changed(read_text(file), settings)
+    name = f"{file.name} with --set" if settings else file.name
+    app = parse(text, filename=name, timezones=available_timezones())
+    plan = Plan(
+        app=app,
+        curve=curve,
+        seed=seed,
+        numbers={one.name: _numbers(request, start) for one in app.services},
+        shares=_shares(app, service),
+    )
+    result = _rehearsed(plan, keep)
+    about = {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if json:
+        print(json_text.dumps({**result.as_json(), **about}))
+    else:
+        print("\n".join(report_lines(result, app.name, about)))
+    return 0
+
+
+def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+    progress = _progress(plan.curve.duration_s)
+    if keep is None:
+        return Rehearsal(plan, progress=progress).run()
+    with closing(_new_journal(keep)) as journal:
+        return Rehearsal(plan, progress=progress, record=journal.record).run()
+
+
+def _new_journal(directory: Path) -> Journal:
+    """A journal of its own: that of an application that runs is not written over."""
+    place = StateDirectory(directory / ".flyball")
+    if place.journal.exists():
+        raise FileError(f"{place.journal} exists already; keep the simulation in another directory")
+    place.root.mkdir(parents=True, exist_ok=True)
+    return Journal(place.journal)
+
+
+def _progress(duration_s: float) -> Callable[[float], None]:
+    begun = time.monotonic()
+    last = [begun]
+
+    def tell(done_s: float) -> None:
+        now = time.monotonic()
+        if now - last[0] >= PROGRESS_EVERY_S:
+            last[0] = now
+            left_s = (now - begun) / done_s * (duration_s - done_s)
+            talk.say(f"simulated {done_s / duration_s:.0%}, about {left_s:.0f} s left")
+
+    return tell
+
+
+def _shares(app: Application, service: str | None) -> dict[str, float]:
+    """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
+    names = [one.name for one in app.services]
+    if service is not None:
+        if service not in names:
+            raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
+        return {service: 1.0}
+    routed = [one.name for one in app.services if one.routes]
+    if not routed:
+        raise FileError("no service has a route, so no traffic reaches any; name one with --service")
+    return dict.fromkeys(routed, 1.0 / len(routed))
+
+
+def _numbers(request: str | None, start: str | None) -> Numbers:
+    return given(
+        request_s=None if request is None else parse_duration(request),
+        start_s=None if start is None else parse_duration(start),
+    )
+
+
+def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+    if (trace is None) == (stages is None):
+        found = "none" if trace is None else "both"
+        raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
+    if stages is not None:
+        curve = parse_stages(stages)
+    else:
+        assert trace is not None
+        curve = read_trace(trace)
+        _refuse_gaps(curve, trace)
+    curve = curve.changed(scale=scale, speed=speed)
+    if curve.duration_s > LONGEST_S:
+        raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
+    if curve.expected_requests == 0:
+        raise FileError("the traffic has no requests")
+    return curve
+
+
+def _refuse_gaps(curve: RateCurve, trace: Path) -> None:
+    """A trace whose rows are equally far apart but for a hole: what came in the hole is not known."""
+    lengths = [stage.duration_s for stage in curve.stages]
+    usual = median(lengths)
+    even = Counter(abs(length - usual) < usual / 100 for length in lengths)[True]
+    if len(lengths) < 10 or even < 0.8 * len(lengths):
+        return
+    at = 0.0
+    for length in lengths:
+        if length > 1.5 * usual:
+            raise FileError(
+                f"{trace}: there is a gap of {length:g} s after {at:g} s, while rows are {usual:g} s apart;"
+                " fill it with rows, of 0 requests per second where nothing came"
+            )
+        at += length

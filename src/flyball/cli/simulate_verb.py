@@ -1,0 +1,44 @@
+"""The verb `simulate` and its options; `simulate.py` does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flyball.cli.options import Json, Place
+
+# As in `main.py`, a verb imports what it needs when it is called.
+# ruff: noqa: PLC0415
+
+
+def simulate(
+    path: Place = None,
+    *,
+    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
+    speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
+    scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
+    seed: Annotated[int, Parameter(help="Seed of all that is random.")] = 0,
+    settings: Annotated[
+        tuple[str, ...],
+        Parameter(name="--set", negative="", help="KEY=VALUE instead of the file's value; repeatable."),
+    ] = (),
+    service: Annotated[
+        str | None, Parameter(help="The service that gets the traffic; by default all with routes.")
+    ] = None,
+    request: Annotated[str | None, Parameter(help="Mean processor time of a request, such as 3ms.")] = None,
+    start: Annotated[str | None, Parameter(help="Mean time from launch to first answer, such as 2s.")] = None,
+    keep: Annotated[
+        Path | None, Parameter(help="Write the journal into this directory, for events and replay.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Rehearse traffic in virtual time: the same decisions as `up`, and what users would feel."""
+    from flyball.cli.simulate import run
+
+    return run(
+        path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
+        request=request, start=start, keep=keep, json=json,
+    )  # fmt: skip
