@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from zoneinfo import available_timezones
@@ -20,7 +21,7 @@ from flyball.core.model import Application
 from flyball.load import read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import StateDirectory
-from flyball.sim import Numbers, Plan, Rehearsal, Result, given, report_lines
+from flyball.sim import Numbers, Plan, Rehearsal, Result, Rollout, given, parse_faults, report_lines
 
 from . import talk
 from .files import find_file, read_text
@@ -42,6 +43,10 @@ def run(
     service: str | None = None,
     request: str | None = None,
     start: str | None = None,
+    faults: Sequence[str] = (),
+    deploy: str | None = None,
+    slower: float = 1.0,
+    failing: str = "0%",
     keep: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -57,6 +62,8 @@ def run(
         seed=seed,
         numbers={one.name: _numbers(request, start) for one in app.services},
         shares=_shares(app, service),
+        rollouts=_rollouts(app, service, deploy, slower, failing),
+        faults=tuple(one for text in faults for one in parse_faults(text, app, seed=seed)),
     )
     result = _rehearsed(plan, keep)
     about = {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
@@ -109,6 +116,25 @@ def _shares(app: Application, service: str | None) -> dict[str, float]:
     if not routed:
         raise FileError("no service has a route, so no traffic reaches any; name one with --service")
     return dict.fromkeys(routed, 1.0 / len(routed))
+
+
+def _rollouts(
+    app: Application, service: str | None, deploy: str | None, slower: float, failing: str
+) -> tuple[Rollout, ...]:
+    if deploy is None:
+        if slower != 1.0 or failing != "0%":
+            raise FileError("--slower and --failing say what the release of --deploy does; give --deploy, such as 300s")
+        return ()
+    names = [one.name for one in app.services]
+    if service is None and len(names) > 1:
+        raise FileError(f"which service gets the new release? Name it with --service: {', '.join(names)}")
+    share = failing.removesuffix("%")
+    if not share.replace(".", "", 1).isdigit() or not 0 <= float(share) <= 100:
+        raise FileError(f'--failing: "{failing}" is not a share; write 5%, for example')
+    if not (isfinite(slower) and slower > 0):
+        raise FileError(f"--slower is more than 0, not {slower:g}")
+    at_s = parse_duration(deploy)
+    return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
 def _numbers(request: str | None, start: str | None) -> Numbers:

@@ -30,6 +30,12 @@ def simulate(
     ] = None,
     request: Annotated[str | None, Parameter(help="Mean processor time of a request, such as 3ms.")] = None,
     start: Annotated[str | None, Parameter(help="Mean time from launch to first answer, such as 2s.")] = None,
+    fault: Annotated[
+        tuple[str, ...], Parameter(negative="", help='What breaks, such as "zone a at 10m for 5m"; repeatable.')
+    ] = (),
+    deploy: Annotated[str | None, Parameter(help="Deploy a new release at this time, such as 300s.")] = None,
+    slower: Annotated[float, Parameter(help="How many times as long the new release takes for a request.")] = 1.0,
+    failing: Annotated[str, Parameter(help="Share of its requests that the new release answers with an error.")] = "0%",
     keep: Annotated[
         Path | None, Parameter(help="Write the journal into this directory, for events and replay.")
     ] = None,
@@ -40,5 +46,5 @@ def simulate(
 
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
-        request=request, start=start, keep=keep, json=json,
+        request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, keep=keep, json=json,
     )  # fmt: skip

@@ -173,7 +173,7 @@ class Rehearsal:
             for one in self._state.services
         )
 
-    def _engines(self) -> dict[str, tuple[Engine, int]]:
+    def _engines(self) -> dict[str, tuple[Engine, tuple[float, ...]]]:
         plan = self.plan
         make = self.make or maker(plan.curve.expected_requests)
         several = sum(1 for share in plan.shares.values() if share > 0) > 1
@@ -183,7 +183,8 @@ class Rehearsal:
             seed = f"{plan.seed} arrivals of {service.name}" if several else plan.seed
             kinds = self._kinds(service)
             draws = f"{plan.seed} draws of {service.name}"
-            engines[service.name] = (make(curve, seed, draws, kinds, _rules(plan.app, service)), len(kinds))
+            engine = make(curve, seed, draws, kinds, _rules(plan.app, service))
+            engines[service.name] = (engine, tuple(kind.failing for kind in kinds))
         return engines
 
     def _kinds(self, service: Service) -> list[Kind]:

@@ -69,12 +69,12 @@ class Member:
 
 @dataclass(slots=True)
 class Ward:
-    """One service as the world has it. `engine` is None before there is traffic; it knows that many `releases`."""
+    """One service as the world has it. `engine` is None before there is traffic; `failing`: by release."""
 
     service: Service
     numbers: Numbers
     engine: Engine | None = None
-    releases: int = 1
+    failing: tuple[float, ...] = (0.0,)
     members: dict[str, Member] = field(default_factory=dict)
 
 
@@ -123,12 +123,12 @@ class World:
             if ward.engine is not None:
                 ward.engine.run(self.now - self.base)
 
-    def begin_traffic(self, engines: dict[str, tuple[Engine, int]], *, base: float) -> None:
-        """From now on requests come, the first at `base` or later. Beside an engine is how many releases it knows."""
+    def begin_traffic(self, engines: dict[str, tuple[Engine, tuple[float, ...]]], *, base: float) -> None:
+        """From now on requests come, the first at `base` or later. Beside an engine is what fails of each release."""
         self.base = base
-        for name, (engine, releases) in engines.items():
+        for name, (engine, failing) in engines.items():
             ward = self.wards[name]
-            ward.engine, ward.releases = engine, releases
+            ward.engine, ward.failing = engine, failing
             for member in ward.members.values():
                 if member.ready and member.gone_at is None:
                     self._install(ward, member)
@@ -261,7 +261,7 @@ class World:
         assert ward.engine is not None
         size, numbers = member.service.size, ward.numbers
         station = Station(
-            kind=min(member.release, ward.releases) - 1,
+            kind=min(member.release, len(ward.failing)) - 1,
             cores=size.cpu,
             peak=max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak,
             saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1),
