@@ -17,14 +17,16 @@ LOWEST_WEIGHT = 0.01
 # Arrays live as long as the engine that made them, so nothing here needs to count who holds them: a hundred times as
 # fast. The whole module is compiled at the first use on a machine, and kept.
 compiled = njit(cache=True, _nrt=False)  # type: ignore[call-overload]
+# A call would pass some 160 numbers, the parts of all arrays.
+inlined = njit(cache=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
 
 
-@compiled
+@inlined
 def _before(a, key_a, row_a, key_b, row_b):
     return key_a < key_b or (key_a == key_b and a.rows[row_a, c.NUMBER] < a.rows[row_b, c.NUMBER])
 
 
-@compiled
+@inlined
 def _push(a, keys, held, size, key, row):
     hole = size
     while hole > 0:
@@ -36,7 +38,7 @@ def _push(a, keys, held, size, key, row):
     keys[hole], held[hole] = key, row
 
 
-@compiled
+@inlined
 def _pop(a, keys, held, size):
     """Take the first of `size`; what stays is a heap of one less."""
     size -= 1
@@ -54,13 +56,13 @@ def _pop(a, keys, held, size):
     keys[hole], held[hole] = key, row
 
 
-@compiled
+@inlined
 def _speed(a, slot):
     wanted = min(float(a.whole[slot, c.WORKING]), a.reals[slot, c.PEAK])
     return wanted if a.reals[slot, c.SAVED] > 0 else min(wanted, a.reals[slot, c.CORES])
 
 
-@compiled
+@inlined
 def _advance(a, slot, now):
     passed = now - a.reals[slot, c.SEEN_AT]
     a.reals[slot, c.SEEN_AT] = now
@@ -101,14 +103,14 @@ def load(a, slot):
     return a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] + a.whole[slot, c.LINE]
 
 
-@compiled
+@inlined
 def _drawn(tables, kind, length, draw):
     at = draw * (length - 1)
     below = min(int(at), length - 2)
     return tables[kind, below] + (at - below) * (tables[kind, below + 1] - tables[kind, below])
 
 
-@compiled
+@inlined
 def _work(a, slot, row):
     kind = a.whole[slot, c.KIND]
     work = _drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
@@ -116,7 +118,7 @@ def _work(a, slot, row):
     a.whole[slot, c.WORKING] += 1
 
 
-@compiled
+@inlined
 def _begin(a, slot, row, now):
     kind = a.whole[slot, c.KIND]
     wait = _drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
@@ -127,7 +129,7 @@ def _begin(a, slot, row, now):
         _work(a, slot, row)
 
 
-@compiled
+@inlined
 def _keep(a, row, slot, now, status):
     """The request is over: its row is free again."""
     at = a.counts[c.LOGGED]
@@ -139,20 +141,20 @@ def _keep(a, row, slot, now, status):
     a.counts[c.FREE] = row
 
 
-@compiled
+@inlined
 def _fail(a, row, slot, now):
     a.counts[c.FAILED] += 1
     _keep(a, row, slot, now, 503)
 
 
-@compiled
+@inlined
 def _fine_bucket(latency):
     part, exponent = frexp(latency)
     bucket = (exponent - SMALLEST_EXPONENT) * PARTS_OF_OCTAVE + int((part - 0.5) * 2 * PARTS_OF_OCTAVE)
     return min(max(bucket, 0), FINE - 1)
 
 
-@compiled
+@inlined
 def _answer(a, slot, row, now):
     a.whole[slot, c.ANSWERED] += 1
     latency = now - a.born[row]
@@ -170,7 +172,7 @@ def _answer(a, slot, row, now):
     _keep(a, row, slot, now, 504 if late else 500 if wrong else 200)
 
 
-@compiled
+@inlined
 def _was_tried(a, row, slot):
     tried = False
     for index in range(a.rows[row, c.TRIED]):
@@ -178,14 +180,14 @@ def _was_tried(a, row, slot):
     return tried
 
 
-@compiled
+@inlined
 def _is_able(a, row, slot):
     if a.whole[slot, c.OPEN] == 0 or (a.rows[row, c.TRIED] > 0 and _was_tried(a, row, slot)):
         return False
     return a.counts[c.CONCURRENCY] == 0 or load(a, slot) < a.counts[c.CONCURRENCY]
 
 
-@compiled
+@inlined
 def _weight(a, slot, now):
     slow, since = a.scalars[c.SLOW_START], now - a.reals[slot, c.JOINED_AT]
     if slow > 0 and since < slow:
@@ -193,7 +195,7 @@ def _weight(a, slot, now):
     return a.reals[slot, c.WEIGHT]
 
 
-@compiled
+@inlined
 def _choose_round(a, row, now):
     chosen = -1
     for slot in range(a.counts[c.SLOTS]):
@@ -205,7 +207,7 @@ def _choose_round(a, row, now):
     return chosen
 
 
-@compiled
+@inlined
 def _choose_least(a, row):
     least, tied = inf, 0
     for slot in range(a.counts[c.SLOTS]):
@@ -224,7 +226,7 @@ def _choose_least(a, row):
     return -1
 
 
-@compiled
+@inlined
 def _append(a, slot, row):
     a.rows[row, c.NEXT] = -1
     if a.whole[slot, c.LINE] == 0:
@@ -235,7 +237,7 @@ def _append(a, slot, row):
     a.whole[slot, c.LINE] += 1
 
 
-@compiled
+@inlined
 def _send(a, slot, row, now):
     _advance(a, slot, now)
     a.whole[slot, c.SENT] += 1
@@ -246,7 +248,7 @@ def _send(a, slot, row, now):
     plan(a, slot)
 
 
-@compiled
+@inlined
 def _put_off(a, row, now):
     full = False
     for slot in range(a.counts[c.SLOTS]):
@@ -263,7 +265,7 @@ def _put_off(a, row, now):
         _fail(a, row, -1, now)
 
 
-@compiled
+@inlined
 def _again(a, row, slot, now):
     """Whether it may be tried once more, after this slot."""
     a.rows[row, c.TRIED_0 + a.rows[row, c.TRIED]] = slot
@@ -301,7 +303,7 @@ def lose(a, row, slot, now):
         dispatch(a, row, now)
 
 
-@compiled
+@inlined
 def _has_room(a):
     room = False
     for slot in range(a.counts[c.SLOTS]):
@@ -319,7 +321,7 @@ def serve_queue(a, now):
         dispatch(a, row, now)
 
 
-@compiled
+@inlined
 def _happen(a, slot):
     now, what = a.next_at[slot], a.whole[slot, c.WHAT]
     _advance(a, slot, now)
@@ -347,7 +349,7 @@ def _happen(a, slot):
     plan(a, slot)
 
 
-@compiled
+@inlined
 def _arrive(a, now):
     row, at = a.counts[c.FREE], a.counts[c.AT]
     a.counts[c.FREE] = a.rows[row, c.NEXT]

@@ -143,7 +143,8 @@ class FastEngine:
 
     def load(self, slot: int) -> int:
         """See `Engine`."""
-        return int(self._a.whole[slot, [at.WORKING, at.WAITING, at.LINE]].sum())
+        whole = self._a.whole
+        return int(whole[slot, at.WORKING]) + int(whole[slot, at.WAITING]) + int(whole[slot, at.LINE])
 
     def backlog_s(self, slot: int) -> float:
         """See `Engine`."""
