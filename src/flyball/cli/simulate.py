@@ -20,13 +20,28 @@ from flyball.core.manifest import parse
 from flyball.core.model import Application
 from flyball.load import read_trace
 from flyball.local.face import Journal
+from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
-from flyball.sim import Numbers, Plan, Rehearsal, Result, Rollout, given, parse_faults, report_lines
+from flyball.sim import (
+    ASSUMED,
+    Numbers,
+    Plan,
+    Rehearsal,
+    Result,
+    Rollout,
+    calibrated,
+    from_text,
+    given,
+    parse_faults,
+    report_lines,
+    to_text,
+)  # fmt: skip
 
 from . import talk
-from .files import find_file, read_text
+from .files import find_file, find_running, read_text
 from .overrides import changed
 
+CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
 PROGRESS_EVERY_S = 2.0
 
@@ -60,7 +75,7 @@ def run(
         app=app,
         curve=curve,
         seed=seed,
-        numbers={one.name: _numbers(request, start) for one in app.services},
+        numbers=_numbers(app, file, request, start),
         shares=_shares(app, service),
         rollouts=_rollouts(app, service, deploy, slower, failing),
         faults=tuple(one for text in faults for one in parse_faults(text, app, seed=seed)),
@@ -84,7 +99,7 @@ def _rehearsed(plan: Plan, keep: Path | None) -> Result:
 
 def _new_journal(directory: Path) -> Journal:
     """A journal of its own: that of an application that runs is not written over."""
-    place = StateDirectory(directory / ".flyball")
+    place = StateDirectory(directory / STATE)
     if place.journal.exists():
         raise FileError(f"{place.journal} exists already; keep the simulation in another directory")
     place.root.mkdir(parents=True, exist_ok=True)
@@ -137,11 +152,47 @@ def _rollouts(
     return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
-def _numbers(request: str | None, start: str | None) -> Numbers:
-    return given(
-        request_s=None if request is None else parse_duration(request),
-        start_s=None if start is None else parse_duration(start),
-    )
+def _numbers(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
+    """What was measured of each service, else what is assumed; and over it what the command line says."""
+    measured = _calibration(file)
+    request_s = None if request is None else parse_duration(request)
+    start_s = None if start is None else parse_duration(start)
+    return {
+        one.name: given(measured.get(one.name, ASSUMED), request_s=request_s, start_s=start_s) for one in app.services
+    }
+
+
+def _calibration(file: Path) -> dict[str, Numbers]:
+    path = file.parent / STATE / CALIBRATION
+    if not path.exists():
+        return {}
+    try:
+        return from_text(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise FileError(f"{path} cannot be read; write it anew with: flyball simulate --calibrate") from None
+
+
+def calibrate(path: Path | None) -> int:
+    """Measure from the journal and the access log of the application here, and keep it beside them."""
+    place = StateDirectory(find_running(path).parent / STATE)
+    if not place.journal.exists():
+        raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
+    log = place.logs / "access.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    with closing(Journal(place.journal)) as journal:
+        numbers = calibrated(journal.steps(), lines, ASSUMED)
+    if not numbers:
+        raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
+    made = place.root / CALIBRATION
+    beside = made.with_suffix(".new")
+    beside.write_text(to_text(numbers), encoding="utf-8")
+    beside.replace(made)
+    for name, one in numbers.items():
+        for what, told in one.told().items():
+            value = told["value"]
+            shown = value["mean"] if isinstance(value, dict) else value
+            print(f"{name:<12}  {what:<16}{'unlimited' if shown is None else shown:>12}  {told['source']}")
+    return 0
 
 
 def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:

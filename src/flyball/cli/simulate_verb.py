@@ -39,11 +39,17 @@ def simulate(
     keep: Annotated[
         Path | None, Parameter(help="Write the journal into this directory, for events and replay.")
     ] = None,
+    calibrate: Annotated[
+        bool, Parameter(negative="", help="Simulate nothing: measure what instances do, from the journal of `up`.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Rehearse traffic in virtual time: the same decisions as `up`, and what users would feel."""
+    from flyball.cli.simulate import calibrate as measure
     from flyball.cli.simulate import run
 
+    if calibrate:
+        return measure(path)
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
         request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, keep=keep, json=json,

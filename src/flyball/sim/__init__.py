@@ -1,9 +1,24 @@
 """World 2: the application in virtual time, with the same governor."""
 
+from .calibration import calibrated, from_text, to_text
 from .faults import parse_faults
-from .numbers import Numbers, given
+from .numbers import ASSUMED, Numbers, given
 from .rehearsal import Fault, Plan, Rehearsal, Rollout
 from .report import report_lines
 from .result import Result
 
-__all__ = ["Fault", "Numbers", "Plan", "Rehearsal", "Result", "Rollout", "given", "parse_faults", "report_lines"]
+__all__ = [
+    "ASSUMED",
+    "Fault",
+    "Numbers",
+    "Plan",
+    "Rehearsal",
+    "Result",
+    "Rollout",
+    "calibrated",
+    "from_text",
+    "given",
+    "parse_faults",
+    "report_lines",
+    "to_text",
+]

@@ -134,10 +134,11 @@ ASSUMED = Numbers(
 """A program in a scripting language: 3 ms of processor time for a request, one second to start."""
 
 
-def given(*, request_s: float | None = None, start_s: float | None = None) -> Numbers:
-    """What is assumed, with the means that a user knows better."""
+def given(numbers: Numbers = ASSUMED, *, request_s: float | None = None, start_s: float | None = None) -> Numbers:
+    """These numbers, with the means that a user knows better."""
     known = {"work_ms": request_s, "start_s": start_s}
-    sources = tuple((name, Source.GIVEN) for name, value in known.items() if value is not None)
-    work = ASSUMED.work if request_s is None else lognormal(request_s, 1.0)
-    start = ASSUMED.start if start_s is None else lognormal(start_s, 0.2)
-    return replace(ASSUMED, work=work, start=start, sources=sources)
+    others = [(name, source) for name, source in numbers.sources if known.get(name) is None]
+    named = [(name, Source.GIVEN) for name, value in known.items() if value is not None]
+    work = numbers.work if request_s is None else lognormal(request_s, 1.0)
+    start = numbers.start if start_s is None else lognormal(start_s, 0.2)
+    return replace(numbers, work=work, start=start, sources=(*others, *named))
