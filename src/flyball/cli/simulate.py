@@ -11,6 +11,7 @@ from contextlib import closing
 from math import isfinite
 from pathlib import Path
 from statistics import median
+from typing import Literal
 from zoneinfo import available_timezones
 
 from flyball import __version__
@@ -32,10 +33,12 @@ from flyball.sim import (
     calibrated,
     from_text,
     given,
+    on_aws,
+    page,
     parse_faults,
     report_lines,
     to_text,
-)  # fmt: skip
+)
 
 from . import talk
 from .files import find_file, find_running, read_text
@@ -62,31 +65,56 @@ def run(
     deploy: str | None = None,
     slower: float = 1.0,
     failing: str = "0%",
+    place: Literal["local", "aws"] = "local",
+    compare: bool = False,
+    html: Path | None = None,
     keep: Path | None = None,
     json: bool = False,
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
     curve = _curve(trace, stages, scale=scale, speed=speed)
-    text = changed(read_text(file), settings)
-    name = f"{file.name} with --set" if settings else file.name
-    app = parse(text, filename=name, timezones=available_timezones())
-    plan = Plan(
-        app=app,
-        curve=curve,
-        seed=seed,
-        numbers=_numbers(app, file, request, start),
-        shares=_shares(app, service),
-        rollouts=_rollouts(app, service, deploy, slower, failing),
-        faults=tuple(one for text in faults for one in parse_faults(text, app, seed=seed)),
-    )
-    result = _rehearsed(plan, keep)
-    about = {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
+        """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
+        text = changed(read_text(file), changes)
+        name = f"{file.name} with --set" if changes else file.name
+        app = parse(text, filename=name, timezones=available_timezones())
+        numbers = _numbers(app, file, request, start)
+        if place == "aws" and not usual:
+            app, numbers = on_aws(app, numbers)
+        made = Plan(
+            app=app,
+            curve=curve,
+            seed=seed,
+            numbers=numbers,
+            shares=_shares(app, service),
+            rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
+            faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
+        )
+        return made, {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    if compare and not (settings or deploy or faults or place == "aws"):
+        raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
+    made, about = plan(settings, usual=False)
+    usual = plan((), usual=True)[0] if compare else None
+    before = None if usual is None else _rehearsed(usual, None)
+    result = _rehearsed(made, keep)
+    if html is not None:
+        _write(html, page(result, made.app.name, about, before))
     if json:
-        print(json_text.dumps({**result.as_json(), **about}))
+        beside = {} if before is None else {"before": before.as_json()}
+        print(json_text.dumps({**result.as_json(), **about, **beside}))
     else:
-        print("\n".join(report_lines(result, app.name, about)))
+        print("\n".join(report_lines(result, made.app.name, about, before)))
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def _rehearsed(plan: Plan, keep: Path | None) -> Result:
@@ -99,11 +127,11 @@ def _rehearsed(plan: Plan, keep: Path | None) -> Result:
 
 def _new_journal(directory: Path) -> Journal:
     """A journal of its own: that of an application that runs is not written over."""
-    place = StateDirectory(directory / STATE)
-    if place.journal.exists():
-        raise FileError(f"{place.journal} exists already; keep the simulation in another directory")
-    place.root.mkdir(parents=True, exist_ok=True)
-    return Journal(place.journal)
+    home = StateDirectory(directory / STATE)
+    if home.journal.exists():
+        raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
+    home.root.mkdir(parents=True, exist_ok=True)
+    return Journal(home.journal)
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -36,6 +36,12 @@ def simulate(
     deploy: Annotated[str | None, Parameter(help="Deploy a new release at this time, such as 300s.")] = None,
     slower: Annotated[float, Parameter(help="How many times as long the new release takes for a request.")] = 1.0,
     failing: Annotated[str, Parameter(help="Share of its requests that the new release answers with an error.")] = "0%",
+    place: Annotated[
+        Literal["local", "aws"],
+        Parameter(name="--as", help="Whose clock and start-up times: this machine's, or AWS's."),
+    ] = "local",
+    compare: Annotated[bool, Parameter(negative="", help="Show the file as it is beside the change.")] = False,
+    html: Annotated[Path | None, Parameter(help="Write the report as one page with charts.")] = None,
     keep: Annotated[
         Path | None, Parameter(help="Write the journal into this directory, for events and replay.")
     ] = None,
@@ -52,5 +58,6 @@ def simulate(
         return measure(path)
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
-        request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, keep=keep, json=json,
+        request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, place=place,
+        compare=compare, html=html, keep=keep, json=json,
     )  # fmt: skip

@@ -96,6 +96,9 @@ class _Reading:
             if self.sampled_at is not None:
                 self._samples(step, step.at - self.sampled_at)
             self.sampled_at = step.at
+        self._ask(step)
+
+    def _ask(self, step: Recorded) -> None:
         for action in step.actions:
             match action:
                 case Launch():

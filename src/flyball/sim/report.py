@@ -17,24 +17,36 @@ SHOWN = {
 COLUMNS = ("t", "rps", "desired", "in_service", "waiting", "failed", "p50_ms", "p95_ms", "p99_ms")
 
 
-def report_lines(result: Result, name: str, about: Mapping[str, str]) -> Iterator[str]:
-    """The summary, the timeline, the decisions, and what the numbers are worth."""
-    latency = result.latency_ms()
+def report_lines(result: Result, name: str, about: Mapping[str, str], before: Result | None = None) -> Iterator[str]:
+    """The summary (beside that of the file as it is), timeline, decisions, and what the numbers are worth."""
     yield f"{name}: {clock(result.duration_s)} of traffic, simulated; seed {result.seed}, flyball {about['version']}"
     yield f"the file's hash is {about['file_sha256'][:16]}"
     yield ""
-    share = f" ({result.failed / result.requests:.2%})" if result.requests else ""
-    yield f"requests        {result.requests}, {result.failed} failed{share}"
-    yield "latency         " + ", ".join(f"{key} {milliseconds(value)}" for key, value in latency.items())
-    yield f"instance-hours  {sum(result.hours.values()):.2f}"
-    outs, ins = result.counted(ReasonKind.SCALE_OUT), result.counted(ReasonKind.SCALE_IN)
-    yield f"scaled          {outs} times out, {ins} times in"
+    if before is None:
+        yield from (f"{what:<16}{value}" for what, value in summary(result).items())
+    else:
+        usual = summary(before)
+        yield f"{'':<16}{'as it is':<30}changed"
+        yield from (f"{what:<16}{usual[what]:<30}{value}" for what, value in summary(result).items())
     yield ""
     yield from _timeline(result)
     yield ""
     yield from _decisions(result)
     yield ""
     yield from _numbers(result)
+
+
+def summary(result: Result) -> dict[str, str]:
+    """The figures that matter, as words."""
+    share = f" ({result.failed / result.requests:.2%})" if result.requests else ""
+    outs, ins = result.counted(ReasonKind.SCALE_OUT), result.counted(ReasonKind.SCALE_IN)
+    return {
+        "requests": f"{result.requests}",
+        "failed": f"{result.failed}{share}",
+        **{f"latency {key}": milliseconds(value) for key, value in result.latency_ms().items()},
+        "instance-hours": f"{sum(result.hours.values()):.2f}",
+        "scaled": f"{outs} times out, {ins} times in",
+    }
 
 
 def _timeline(result: Result) -> Iterator[str]:
