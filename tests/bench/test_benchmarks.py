@@ -92,3 +92,11 @@ def test_a_plain_application_without_its_runtime_is_skipped_by_name():
     done = benchmark("plain_apps", "--only", "php", environment={"PATH": ""})
     assert "php: skipped: php is not installed; on Debian: apt-get install php-cli" in done.stderr
     assert done.returncode == 0
+
+
+def test_simulator_beats_its_peers():
+    pytest.importorskip("simpy")
+    shown = said(benchmark("simulator", "--runs", "1", "--seconds", "0.05", "--no-day"))
+
+    assert "ciw" in shown
+    assert "requests/s of a core" in shown

@@ -11,6 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
+from flyball.cli.options import File, Follow, Json, Only, Place, Since
+from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -25,14 +27,6 @@ app = App(
 aws = App(name="aws", help="The same file on AWS: synthesize, compare, deploy.")
 app.command(aws)
 
-File = Annotated[
-    Path | None, Parameter(name="--file", help="The flyball.toml or its directory; by default the nearest one upwards.")
-]
-Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
-Only = Annotated[str | None, Parameter(help="Only this service.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
-Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
-Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
 Example = Annotated[
     Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="The reference application to copy.")
 ]
@@ -258,6 +252,9 @@ def load(
         speed=speed, scale=scale, path=path, method=method, headers=header, body=body, expect=expect, timeout=timeout,
         requests=requests, evenly=evenly, seed=seed, allow_remote=allow_remote, json=json,
     )  # fmt: skip
+
+
+app.command(simulate)
 
 
 @app.command

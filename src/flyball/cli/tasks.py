@@ -13,7 +13,7 @@ TASKS = {
     "Run it": ("up", "down", "open", "scale"),
     "Look at it": ("ps", "watch", "logs", "events", "exec"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
-    "Try it": ("load", "replay"),
+    "Try it": ("load", "simulate", "replay"),
     "On AWS": ("aws",),
     "This machine": ("doctor", "completion"),
 }
@@ -33,6 +33,7 @@ EXAMPLES = {
         "flyball load --stages 50:1m,400:3m",
         "flyball load --trace day.csv",
     ),
+    "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "exec": ("flyball exec web env",),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyball.core.errors import FileError
+from flyball.core.latency import BUCKET_EDGES_MS, percentiles
 from flyball.core.model import Listener, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.config.resources import files
 from flyball.local.envoy.config.types import seconds
 from flyball.local.envoy.files import write
-from flyball.local.envoy.latency import BUCKET_EDGES_MS, percentiles
 from local.envoy.envoy_rig import application, service
 
 

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import aiohttp
 
+from flyball.core.latency import percentiles
+
 from .config.types import Json
-from .latency import percentiles
 
 TIMEOUT_S = 2.0
 USE = r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"

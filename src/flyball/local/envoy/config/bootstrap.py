@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flyball.local.envoy.latency import BUCKET_EDGES_MS
+from flyball.core.latency import BUCKET_EDGES_MS
 
 from .connections import Connections
 from .types import Json, extension, file_source

@@ -1,4 +1,4 @@
-"""Percentiles of what happened between two readings of a cumulative histogram."""
+"""Percentiles of what happened between two readings of the balancer's cumulative histogram, in every world."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ def percentiles(before: Mapping[float, int], after: Mapping[float, int]) -> dict
     Both map a bucket's upper edge in ms to the number of samples at or below it; the last edge may be infinite.
     """
     edges = sorted(after)
-    counts = [max(after[edge] - before.get(edge, 0), 0) for edge in edges]
-    if not counts or counts[-1] == 0:
+    return percentiles_of(edges, [max(after[edge] - before.get(edge, 0), 0) for edge in edges])
+
+
+def percentiles_of(edges: Sequence[float], cumulative: Sequence[int]) -> dict[str, float] | None:
+    """The same of one histogram: the number of samples at or below each edge."""
+    if not cumulative or cumulative[-1] == 0:
         return None
-    return {name: _quantile(edges, counts, share) for name, share in PERCENTILES.items()}
+    return {name: _quantile(edges, cumulative, share) for name, share in PERCENTILES.items()}
 
 
 def _quantile(edges: Sequence[float], cumulative: Sequence[int], share: float) -> float:

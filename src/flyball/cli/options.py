@@ -1,0 +1,17 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+File = Annotated[
+    Path | None, Parameter(name="--file", help="The flyball.toml or its directory; by default the nearest one upwards.")
+]
+Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
+Only = Annotated[str | None, Parameter(help="Only this service.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
+Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
+Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]

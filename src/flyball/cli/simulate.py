@@ -1,0 +1,258 @@
+"""`flyball simulate`: rehearse traffic in virtual time and say what users would feel."""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_text
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import Literal
+from zoneinfo import available_timezones
+
+from flyball import __version__
+from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
+from flyball.core.errors import FileError
+from flyball.core.manifest import parse
+from flyball.core.model import Application
+from flyball.load import read_trace
+from flyball.local.face import Journal
+from flyball.local.paths import NAME as STATE
+from flyball.local.paths import StateDirectory
+from flyball.sim import (
+    ASSUMED,
+    Numbers,
+    Plan,
+    Rehearsal,
+    Result,
+    Rollout,
+    calibrated,
+    from_text,
+    given,
+    on_aws,
+    page,
+    parse_faults,
+    report_lines,
+    to_text,
+)
+
+from . import talk
+from .files import find_file, find_running, read_text
+from .overrides import changed
+
+CALIBRATION = "calibration.json"
+LONGEST_S = 366 * 86_400.0
+PROGRESS_EVERY_S = 2.0
+
+
+def run(
+    path: Path | None,
+    *,
+    trace: Path | None = None,
+    stages: str | None = None,
+    speed: float = 1.0,
+    scale: float = 1.0,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    service: str | None = None,
+    request: str | None = None,
+    start: str | None = None,
+    faults: Sequence[str] = (),
+    deploy: str | None = None,
+    slower: float = 1.0,
+    failing: str = "0%",
+    place: Literal["local", "aws"] = "local",
+    compare: bool = False,
+    html: Path | None = None,
+    keep: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Simulate and report. Raises FileError for what cannot be simulated."""
+    file = find_file(path)
+    curve = _curve(trace, stages, scale=scale, speed=speed)
+
+    def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
+        """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
+        text = changed(read_text(file), changes)
+        name = f"{file.name} with --set" if changes else file.name
+        app = parse(text, filename=name, timezones=available_timezones())
+        numbers = _numbers(app, file, request, start)
+        if place == "aws" and not usual:
+            app, numbers = on_aws(app, numbers)
+        made = Plan(
+            app=app,
+            curve=curve,
+            seed=seed,
+            numbers=numbers,
+            shares=_shares(app, service),
+            rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
+            faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
+        )
+        return made, {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    if compare and not (settings or deploy or faults or place == "aws"):
+        raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
+    made, about = plan(settings, usual=False)
+    usual = plan((), usual=True)[0] if compare else None
+    before = None if usual is None else _rehearsed(usual, None)
+    result = _rehearsed(made, keep)
+    if html is not None:
+        _write(html, page(result, made.app.name, about, before))
+    if json:
+        beside = {} if before is None else {"before": before.as_json()}
+        print(json_text.dumps({**result.as_json(), **about, **beside}))
+    else:
+        print("\n".join(report_lines(result, made.app.name, about, before)))
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+    progress = _progress(plan.curve.duration_s)
+    if keep is None:
+        return Rehearsal(plan, progress=progress).run()
+    with closing(_new_journal(keep)) as journal:
+        return Rehearsal(plan, progress=progress, record=journal.record).run()
+
+
+def _new_journal(directory: Path) -> Journal:
+    """A journal of its own: that of an application that runs is not written over."""
+    home = StateDirectory(directory / STATE)
+    if home.journal.exists():
+        raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
+    home.root.mkdir(parents=True, exist_ok=True)
+    return Journal(home.journal)
+
+
+def _progress(duration_s: float) -> Callable[[float], None]:
+    begun = time.monotonic()
+    last = [begun]
+
+    def tell(done_s: float) -> None:
+        now = time.monotonic()
+        if now - last[0] >= PROGRESS_EVERY_S:
+            last[0] = now
+            left_s = (now - begun) / done_s * (duration_s - done_s)
+            talk.say(f"simulated {done_s / duration_s:.0%}, about {left_s:.0f} s left")
+
+    return tell
+
+
+def _shares(app: Application, service: str | None) -> dict[str, float]:
+    """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
+    names = [one.name for one in app.services]
+    if service is not None:
+        if service not in names:
+            raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
+        return {service: 1.0}
+    routed = [one.name for one in app.services if one.routes]
+    if not routed:
+        raise FileError("no service has a route, so no traffic reaches any; name one with --service")
+    return dict.fromkeys(routed, 1.0 / len(routed))
+
+
+def _rollouts(
+    app: Application, service: str | None, deploy: str | None, slower: float, failing: str
+) -> tuple[Rollout, ...]:
+    if deploy is None:
+        if slower != 1.0 or failing != "0%":
+            raise FileError("--slower and --failing say what the release of --deploy does; give --deploy, such as 300s")
+        return ()
+    names = [one.name for one in app.services]
+    if service is None and len(names) > 1:
+        raise FileError(f"which service gets the new release? Name it with --service: {', '.join(names)}")
+    share = failing.removesuffix("%")
+    if not share.replace(".", "", 1).isdigit() or not 0 <= float(share) <= 100:
+        raise FileError(f'--failing: "{failing}" is not a share; write 5%, for example')
+    if not (isfinite(slower) and slower > 0):
+        raise FileError(f"--slower is more than 0, not {slower:g}")
+    at_s = parse_duration(deploy)
+    return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
+
+
+def _numbers(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
+    """What was measured of each service, else what is assumed; and over it what the command line says."""
+    measured = _calibration(file)
+    request_s = None if request is None else parse_duration(request)
+    start_s = None if start is None else parse_duration(start)
+    return {
+        one.name: given(measured.get(one.name, ASSUMED), request_s=request_s, start_s=start_s) for one in app.services
+    }
+
+
+def _calibration(file: Path) -> dict[str, Numbers]:
+    path = file.parent / STATE / CALIBRATION
+    if not path.exists():
+        return {}
+    try:
+        return from_text(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise FileError(f"{path} cannot be read; write it anew with: flyball simulate --calibrate") from None
+
+
+def calibrate(path: Path | None) -> int:
+    """Measure from the journal and the access log of the application here, and keep it beside them."""
+    place = StateDirectory(find_running(path).parent / STATE)
+    if not place.journal.exists():
+        raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
+    log = place.logs / "access.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    with closing(Journal(place.journal)) as journal:
+        numbers = calibrated(journal.steps(), lines, ASSUMED)
+    if not numbers:
+        raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
+    made = place.root / CALIBRATION
+    beside = made.with_suffix(".new")
+    beside.write_text(to_text(numbers), encoding="utf-8")
+    beside.replace(made)
+    for name, one in numbers.items():
+        for what, told in one.told().items():
+            value = told["value"]
+            shown = value["mean"] if isinstance(value, dict) else value
+            print(f"{name:<12}  {what:<16}{'unlimited' if shown is None else shown:>12}  {told['source']}")
+    return 0
+
+
+def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+    if (trace is None) == (stages is None):
+        found = "none" if trace is None else "both"
+        raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
+    if stages is not None:
+        curve = parse_stages(stages)
+    else:
+        assert trace is not None
+        curve = read_trace(trace)
+        _refuse_gaps(curve, trace)
+    curve = curve.changed(scale=scale, speed=speed)
+    if curve.duration_s > LONGEST_S:
+        raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
+    if curve.expected_requests == 0:
+        raise FileError("the traffic has no requests")
+    return curve
+
+
+def _refuse_gaps(curve: RateCurve, trace: Path) -> None:
+    """A trace whose rows are equally far apart but for a hole: what came in the hole is not known."""
+    lengths = [stage.duration_s for stage in curve.stages]
+    usual = median(lengths)
+    even = Counter(abs(length - usual) < usual / 100 for length in lengths)[True]
+    if len(lengths) < 10 or even < 0.8 * len(lengths):
+        return
+    at = 0.0
+    for length in lengths:
+        if length > 1.5 * usual:
+            raise FileError(
+                f"{trace}: there is a gap of {length:g} s after {at:g} s, while rows are {usual:g} s apart;"
+                " fill it with rows, of 0 requests per second where nothing came"
+            )
+        at += length

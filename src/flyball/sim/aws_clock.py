@@ -1,0 +1,50 @@
+"""`--as aws`: the same file with AWS's clock, to see before paying what it would do there.
+
+Datapoints of 60 s, the alarm shapes of an Auto Scaling group or of ECS, whichever the file's `[aws]` chooses, and
+start-up times of a machine or of a task instead of a process. These times are assumed: nobody measured them for this
+application. A metric is known at the end of its minute; CloudWatch may be a minute later still.
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-autoscaling-targettracking.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flyball.core.model import Application, Compute, ScalingShape, Service
+
+from .numbers import Numbers, Source, lognormal
+
+PERIOD_S = 60.0
+STARTS = {Compute.EC2: lognormal(90.0, 0.2), Compute.FARGATE: lognormal(45.0, 0.25)}
+"""A machine boots and sets itself up; a task has its image pulled. Round figures, not measured."""
+
+
+def on_aws(app: Application, numbers: Mapping[str, Numbers]) -> tuple[Application, dict[str, Numbers]]:
+    """The application and its numbers as they would be there."""
+    compute = Compute.FARGATE if app.aws is None else app.aws.compute
+    shape = ScalingShape.ASG if compute is Compute.EC2 else ScalingShape.ECS
+    services = tuple(_with_clock(service, shape, STARTS[compute][-1]) for service in app.services)
+    changed = {
+        name: replace(
+            one,
+            start=STARTS[compute],
+            sources=tuple((what, source) for what, source in one.sources if _is_kept(what, source)),
+        )
+        if ("start_s", Source.GIVEN) not in one.sources
+        else one
+        for name, one in numbers.items()
+    }
+    return replace(app, services=services), changed
+
+
+def _is_kept(what: str, source: Source) -> bool:
+    return what != "start_s" or source is Source.GIVEN
+
+
+def _with_clock(service: Service, shape: ScalingShape, longest_start_s: float) -> Service:
+    """There the grace period begins when the machine or task runs, here at its launch."""
+    scaling = replace(service.scaling, period_s=max(service.scaling.period_s, PERIOD_S), shape=shape)
+    health = replace(service.health, grace_s=service.health.grace_s + longest_start_s)
+    return replace(service, scaling=scaling, health=health)

@@ -1,0 +1,398 @@
+"""What `fast_engine` compiles: the steps of `plain_engine` on arrays, in the same order, with the same arithmetic.
+
+Names are those of `plain_engine`; a request is a row of the pool, a line is a chain of rows.
+"""
+
+from __future__ import annotations
+
+from math import frexp, inf, isfinite
+
+from numba import njit
+
+from . import layout as c
+from .parts import FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
+
+LOWEST_WEIGHT = 0.01
+
+# Arrays live as long as the engine that made them, so nothing here needs to count who holds them: a hundred times as
+# fast. The whole module is compiled at the first use on a machine, and kept.
+compiled = njit(cache=True, _nrt=False)  # type: ignore[call-overload]
+# A call would pass some 160 numbers, the parts of all arrays.
+inlined = njit(cache=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
+
+
+@inlined
+def _before(a, key_a, row_a, key_b, row_b):
+    return key_a < key_b or (key_a == key_b and a.rows[row_a, c.NUMBER] < a.rows[row_b, c.NUMBER])
+
+
+@inlined
+def _push(a, keys, held, size, key, row):
+    hole = size
+    while hole > 0:
+        above = (hole - 1) >> 1
+        if not _before(a, key, row, keys[above], held[above]):
+            break
+        keys[hole], held[hole] = keys[above], held[above]
+        hole = above
+    keys[hole], held[hole] = key, row
+
+
+@inlined
+def _pop(a, keys, held, size):
+    """Take the first of `size`; what stays is a heap of one less."""
+    size -= 1
+    key, row, hole = keys[size], held[size], 0
+    while True:
+        below = 2 * hole + 1
+        if below >= size:
+            break
+        if below + 1 < size and _before(a, keys[below + 1], held[below + 1], keys[below], held[below]):
+            below += 1
+        if not _before(a, keys[below], held[below], key, row):
+            break
+        keys[hole], held[hole] = keys[below], held[below]
+        hole = below
+    keys[hole], held[hole] = key, row
+
+
+@inlined
+def _speed(a, slot):
+    wanted = min(float(a.whole[slot, c.WORKING]), a.reals[slot, c.PEAK])
+    return wanted if a.reals[slot, c.SAVED] > 0 else min(wanted, a.reals[slot, c.CORES])
+
+
+@inlined
+def _advance(a, slot, now):
+    passed = now - a.reals[slot, c.SEEN_AT]
+    a.reals[slot, c.SEEN_AT] = now
+    if passed <= 0:
+        return
+    spent = 0.0
+    if a.whole[slot, c.WORKING] > 0 and a.reals[slot, c.FACTOR] > 0:
+        spent = _speed(a, slot)
+        a.reals[slot, c.CLOCK] += passed * spent * a.reals[slot, c.FACTOR] / a.whole[slot, c.WORKING]
+        a.reals[slot, c.CPU] += passed * spent
+    saved = a.reals[slot, c.SAVED] + passed * (a.reals[slot, c.CORES] - spent)
+    a.reals[slot, c.SAVED] = min(max(saved, 0.0), a.reals[slot, c.MOST_SAVED])
+
+
+@compiled
+def plan(a, slot):
+    """See `plain_engine`."""
+    at, what = inf, 0
+    seen_at, saved, cores = a.reals[slot, c.SEEN_AT], a.reals[slot, c.SAVED], a.reals[slot, c.CORES]
+    working = a.whole[slot, c.WORKING]
+    if working > 0 and a.reals[slot, c.FACTOR] > 0:
+        speed = _speed(a, slot)
+        ends = (a.work_at[slot, 0] - a.reals[slot, c.CLOCK]) * working / (speed * a.reals[slot, c.FACTOR])
+        at, what = seen_at + max(ends, 0.0), c.DONE
+        if speed > cores and isfinite(saved):
+            empty = seen_at + saved / (speed - cores)
+            if empty < at:
+                at, what = empty, c.SPENT
+    if a.whole[slot, c.WAITING] > 0 and a.wait_at[slot, 0] < at:
+        at, what = a.wait_at[slot, 0], c.WOKEN
+    a.next_at[slot] = at
+    a.whole[slot, c.WHAT] = what
+
+
+@compiled
+def load(a, slot):
+    """See `plain_engine`."""
+    return a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] + a.whole[slot, c.LINE]
+
+
+@inlined
+def _drawn(tables, kind, length, draw):
+    at = draw * (length - 1)
+    below = min(int(at), length - 2)
+    return tables[kind, below] + (at - below) * (tables[kind, below + 1] - tables[kind, below])
+
+
+@inlined
+def _work(a, slot, row):
+    kind = a.whole[slot, c.KIND]
+    work = _drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
+    _push(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING], a.reals[slot, c.CLOCK] + work, row)
+    a.whole[slot, c.WORKING] += 1
+
+
+@inlined
+def _begin(a, slot, row, now):
+    kind = a.whole[slot, c.KIND]
+    wait = _drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
+    if wait > 0:
+        _push(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING], now + wait, row)
+        a.whole[slot, c.WAITING] += 1
+    else:
+        _work(a, slot, row)
+
+
+@inlined
+def _keep(a, row, slot, now, status):
+    """The request is over: its row is free again."""
+    at = a.counts[c.LOGGED]
+    if at < a.log_at.shape[0]:
+        a.log_what[at, 0], a.log_what[at, 1], a.log_what[at, 2] = a.rows[row, c.NUMBER], slot, status
+        a.log_at[at] = now
+        a.counts[c.LOGGED] += 1
+    a.rows[row, c.NEXT] = a.counts[c.FREE]
+    a.counts[c.FREE] = row
+
+
+@inlined
+def _fail(a, row, slot, now):
+    a.counts[c.FAILED] += 1
+    _keep(a, row, slot, now, 503)
+
+
+@inlined
+def _fine_bucket(latency):
+    part, exponent = frexp(latency)
+    bucket = (exponent - SMALLEST_EXPONENT) * PARTS_OF_OCTAVE + int((part - 0.5) * 2 * PARTS_OF_OCTAVE)
+    return min(max(bucket, 0), FINE - 1)
+
+
+@inlined
+def _answer(a, slot, row, now):
+    a.whole[slot, c.ANSWERED] += 1
+    latency = now - a.born[row]
+    wrong = a.drawn[row, 2] < a.failing[a.whole[slot, c.KIND]]
+    late = latency > a.scalars[c.TIMEOUT]
+    if late:
+        latency = a.scalars[c.TIMEOUT]
+    if wrong or late:
+        a.whole[slot, c.ERRORS] += 1
+        a.counts[c.FAILED] += 1
+    else:
+        a.counts[c.WELL] += 1
+    a.coarse[a.coarse_of_ms[min(int(latency * 1000.0), 60_000)]] += 1
+    a.fine[_fine_bucket(latency)] += 1
+    _keep(a, row, slot, now, 504 if late else 500 if wrong else 200)
+
+
+@inlined
+def _was_tried(a, row, slot):
+    tried = False
+    for index in range(a.rows[row, c.TRIED]):
+        tried = tried or a.rows[row, c.TRIED_0 + index] == slot
+    return tried
+
+
+@inlined
+def _is_able(a, row, slot):
+    if a.whole[slot, c.OPEN] == 0 or (a.rows[row, c.TRIED] > 0 and _was_tried(a, row, slot)):
+        return False
+    return a.counts[c.CONCURRENCY] == 0 or load(a, slot) < a.counts[c.CONCURRENCY]
+
+
+@inlined
+def _weight(a, slot, now):
+    slow, since = a.scalars[c.SLOW_START], now - a.reals[slot, c.JOINED_AT]
+    if slow > 0 and since < slow:
+        return a.reals[slot, c.WEIGHT] * max(LOWEST_WEIGHT, since / slow)
+    return a.reals[slot, c.WEIGHT]
+
+
+@inlined
+def _choose_round(a, row, now):
+    chosen = -1
+    for slot in range(a.counts[c.SLOTS]):
+        if _is_able(a, row, slot) and (chosen < 0 or a.reals[slot, c.DEADLINE] < a.reals[chosen, c.DEADLINE]):
+            chosen = slot
+    if chosen >= 0:
+        a.scalars[c.ROUND] = a.reals[chosen, c.DEADLINE]
+        a.reals[chosen, c.DEADLINE] = a.scalars[c.ROUND] + 1.0 / _weight(a, chosen, now)
+    return chosen
+
+
+@inlined
+def _choose_least(a, row):
+    least, tied = inf, 0
+    for slot in range(a.counts[c.SLOTS]):
+        if _is_able(a, row, slot):
+            score = (load(a, slot) + 1) / a.reals[slot, c.WEIGHT]
+            if score < least:
+                least, tied = score, 1
+            elif score == least:
+                tied += 1
+    which = int(a.drawn[row, 3] * tied)
+    for slot in range(a.counts[c.SLOTS]):
+        if _is_able(a, row, slot) and (load(a, slot) + 1) / a.reals[slot, c.WEIGHT] == least:
+            if which == 0:
+                return slot
+            which -= 1
+    return -1
+
+
+@inlined
+def _append(a, slot, row):
+    a.rows[row, c.NEXT] = -1
+    if a.whole[slot, c.LINE] == 0:
+        a.whole[slot, c.HEAD] = row
+    else:
+        a.rows[a.whole[slot, c.TAIL], c.NEXT] = row
+    a.whole[slot, c.TAIL] = row
+    a.whole[slot, c.LINE] += 1
+
+
+@inlined
+def _send(a, slot, row, now):
+    _advance(a, slot, now)
+    a.whole[slot, c.SENT] += 1
+    if a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] < min(a.whole[slot, c.WORKERS], a.counts[c.CONNECTIONS]):
+        _begin(a, slot, row, now)
+    else:
+        _append(a, slot, row)
+    plan(a, slot)
+
+
+@inlined
+def _put_off(a, row, now):
+    full = False
+    for slot in range(a.counts[c.SLOTS]):
+        full = full or (a.whole[slot, c.OPEN] == 1 and load(a, slot) >= a.counts[c.CONCURRENCY])
+    if a.counts[c.CONCURRENCY] > 0 and full and a.counts[c.Q_LEN] < a.counts[c.QUEUE]:
+        a.rows[row, c.NEXT] = -1
+        if a.counts[c.Q_LEN] == 0:
+            a.counts[c.Q_HEAD] = row
+        else:
+            a.rows[a.counts[c.Q_TAIL], c.NEXT] = row
+        a.counts[c.Q_TAIL] = row
+        a.counts[c.Q_LEN] += 1
+    else:
+        _fail(a, row, -1, now)
+
+
+@inlined
+def _again(a, row, slot, now):
+    """Whether it may be tried once more, after this slot."""
+    a.rows[row, c.TRIED_0 + a.rows[row, c.TRIED]] = slot
+    a.rows[row, c.TRIED] += 1
+    if a.rows[row, c.TRIED] > RETRIES:
+        _fail(a, row, -1, now)
+        return False
+    a.born[row] -= RETRY_S
+    return True
+
+
+@compiled
+def dispatch(a, row, now):
+    """See `plain_engine`."""
+    while True:
+        slot = _choose_least(a, row) if a.counts[c.LEAST] == 1 else _choose_round(a, row, now)
+        if slot < 0:
+            _put_off(a, row, now)
+            return
+        busy = a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING]
+        full = busy >= a.whole[slot, c.WORKERS] and a.whole[slot, c.LINE] >= a.whole[slot, c.BACKLOG]
+        if not full:
+            _send(a, slot, row, now)
+            return
+        if not _again(a, row, slot, now):
+            return
+
+
+@compiled
+def lose(a, row, slot, now):
+    """A request whose instance is gone."""
+    if a.counts[c.REPEATABLE] == 0:
+        _fail(a, row, slot, now)
+    elif _again(a, row, slot, now):
+        dispatch(a, row, now)
+
+
+@inlined
+def _has_room(a):
+    room = False
+    for slot in range(a.counts[c.SLOTS]):
+        room = room or (a.whole[slot, c.OPEN] == 1 and load(a, slot) < a.counts[c.CONCURRENCY])
+    return room
+
+
+@compiled
+def serve_queue(a, now):
+    """See `plain_engine`."""
+    while a.counts[c.Q_LEN] > 0 and _has_room(a):
+        row = a.counts[c.Q_HEAD]
+        a.counts[c.Q_HEAD] = a.rows[row, c.NEXT]
+        a.counts[c.Q_LEN] -= 1
+        dispatch(a, row, now)
+
+
+@inlined
+def _happen(a, slot):
+    now, what = a.next_at[slot], a.whole[slot, c.WHAT]
+    _advance(a, slot, now)
+    if what == c.SPENT:
+        a.reals[slot, c.SAVED] = 0.0
+    elif what == c.WOKEN:
+        row = a.wait_row[slot, 0]
+        _pop(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING])
+        a.whole[slot, c.WAITING] -= 1
+        _work(a, slot, row)
+    else:
+        ends, row = a.work_at[slot, 0], a.work_row[slot, 0]
+        _pop(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING])
+        a.whole[slot, c.WORKING] -= 1
+        a.reals[slot, c.CLOCK] = ends if a.whole[slot, c.WORKING] > 0 else 0.0
+        _answer(a, slot, row, now)
+        if a.whole[slot, c.LINE] > 0:
+            row = a.whole[slot, c.HEAD]
+            a.whole[slot, c.HEAD] = a.rows[row, c.NEXT]
+            a.whole[slot, c.LINE] -= 1
+            _begin(a, slot, row, now)
+        if a.counts[c.Q_LEN] > 0:
+            plan(a, slot)
+            serve_queue(a, now)
+    plan(a, slot)
+
+
+@inlined
+def _arrive(a, now):
+    row, at = a.counts[c.FREE], a.counts[c.AT]
+    a.counts[c.FREE] = a.rows[row, c.NEXT]
+    a.born[row] = now
+    for index in range(4):
+        a.drawn[row, index] = a.draws[at, index]
+    a.rows[row, c.NUMBER], a.rows[row, c.TRIED] = a.counts[c.NUMBERED], 0
+    a.counts[c.AT] += 1
+    a.counts[c.NUMBERED] += 1
+    a.counts[c.CAME] += 1
+    dispatch(a, row, now)
+
+
+@compiled
+def run(a, until, most):
+    """Let time pass; answers why it stopped before. `most` requests fit into one station's heaps."""
+    while True:
+        first, at = -1, inf
+        for slot in range(a.counts[c.SLOTS]):
+            if a.next_at[slot] < at:
+                first, at = slot, a.next_at[slot]
+        if a.counts[c.AT] == a.times.shape[0] and a.counts[c.END] == 0:
+            return c.NEEDS_ARRIVALS
+        comes = a.times[a.counts[c.AT]] if a.counts[c.AT] < a.times.shape[0] else inf
+        if min(at, comes) > until or min(at, comes) == inf:
+            break
+        if at <= comes:
+            _happen(a, first)
+            continue
+        if a.counts[c.FREE] < 0:
+            return c.NEEDS_ROWS
+        for slot in range(a.counts[c.SLOTS]):
+            if a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] >= most:
+                return c.NEEDS_HEAPS
+        _arrive(a, comes)
+    for slot in range(a.counts[c.SLOTS]):
+        if a.whole[slot, c.THERE] == 1:
+            _advance(a, slot, until)
+            plan(a, slot)
+    return c.FINISHED
+
+
+@compiled
+def advance(a, slot, now):
+    """See `plain_engine`."""
+    _advance(a, slot, now)

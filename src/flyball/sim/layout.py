@@ -1,0 +1,46 @@
+"""Where the compiled engine keeps what: the columns of its arrays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .parts import RETRIES
+
+# Columns of `reals`, of `whole`, of `rows` and of the scalars.
+CORES, PEAK, MOST_SAVED, FACTOR, WEIGHT, DEADLINE, CLOCK, SAVED, SEEN_AT, JOINED_AT, CPU = range(11)
+THERE, OPEN, KIND, WORKERS, BACKLOG, WORKING, WAITING, HEAD, TAIL, LINE, WHAT, SENT, ANSWERED, ERRORS = range(14)
+NUMBER, NEXT, TRIED, TRIED_0 = range(4)
+ROUND, SLOW_START, TIMEOUT = range(3)
+(FREE, SLOTS, CAME, WELL, FAILED, NUMBERED, AT, END, LOGGED, Q_HEAD, Q_TAIL, Q_LEN,
+ LEAST, CONNECTIONS, CONCURRENCY, QUEUE, REPEATABLE) = range(17)  # fmt: skip
+DONE, SPENT, WOKEN = 1, 2, 3
+FINISHED, NEEDS_ROWS, NEEDS_HEAPS, NEEDS_ARRIVALS = range(4)
+ROW = TRIED_0 + RETRIES + 1
+
+
+class Arrays(NamedTuple):
+    """All that one service is: by slot, by row of the pool, and as a whole."""
+
+    reals: Any
+    whole: Any
+    next_at: Any
+    work_at: Any
+    work_row: Any
+    wait_at: Any
+    wait_row: Any
+    born: Any
+    drawn: Any
+    rows: Any
+    scalars: Any
+    counts: Any
+    times: Any
+    draws: Any
+    work: Any
+    wait: Any
+    lengths: Any
+    failing: Any
+    coarse: Any
+    fine: Any
+    coarse_of_ms: Any
+    log_what: Any
+    log_at: Any

@@ -1,0 +1,197 @@
+"""What a simulated service is made of: stations, the rules of its balancer, and what is counted.
+
+An instance is a station. It works on at most `workers` requests at a time, which share its processor (processor
+sharing); the others wait in order. One worker makes it first come, first served. `peak` cores are what the program can
+use at once (1 for an interpreter with one lock), `cores` what it may use for long, and `saved_s` how many core seconds
+it may save while it is idle and spend at its peak: the CPU share with its burst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import frexp, inf
+from typing import Protocol
+
+from flyball.core.latency import BUCKET_EDGES_MS
+from flyball.core.model import BalancingAlgorithm
+
+UNLIMITED = 1 << 30
+CONNECTIONS = 500
+"""The most that the live balancer opens to one instance; more requests wait for it in the balancer."""
+RETRIES = 4
+RETRY_S = 0.001
+"""The balancer waits 1 ms on average before it tries another instance."""
+PARTS_OF_OCTAVE = 128
+"""Buckets in each doubling of the latency: each is 0.8 % wide."""
+SMALLEST_EXPONENT = -19
+"""Latencies below 1 us fall into the first bucket."""
+FINE = 31 * PARTS_OF_OCTAVE
+COARSE = len(BUCKET_EDGES_MS) + 1
+
+
+def coarse_table() -> list[int]:
+    """The live balancer's bucket of each whole millisecond up to a minute; it knows latencies in no more detail."""
+    table, bucket = [], 0
+    for milliseconds in range(60_001):
+        while bucket < len(BUCKET_EDGES_MS) and milliseconds > BUCKET_EDGES_MS[bucket]:
+            bucket += 1
+        table.append(bucket)
+    return table
+
+
+def fine_bucket(latency_s: float) -> int:
+    """The bucket of a latency in the report's histogram."""
+    part, exponent = frexp(latency_s)
+    bucket = (exponent - SMALLEST_EXPONENT) * PARTS_OF_OCTAVE + int((part - 0.5) * 2 * PARTS_OF_OCTAVE)
+    return min(max(bucket, 0), FINE - 1)
+
+
+def fine_value(bucket: int) -> float:
+    """The middle of a bucket, in seconds."""
+    octave, part = divmod(bucket, PARTS_OF_OCTAVE)
+    return float((0.5 + (part + 0.5) / (2 * PARTS_OF_OCTAVE)) * 2.0 ** (octave + SMALLEST_EXPONENT))
+
+
+def quantile_s(counts: Sequence[int], share: float) -> float | None:
+    """The latency that this share of the counted requests did not exceed; None without requests."""
+    rank = share * sum(counts)
+    if rank <= 0:
+        return None
+    seen = 0
+    for bucket, count in enumerate(counts):
+        seen += count
+        if seen >= rank:
+            return fine_value(bucket)
+    raise AssertionError("a share is at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """What one instance can do. `kind`: which service times and failure rate its release has."""
+
+    kind: int = 0
+    cores: float = 1.0
+    peak: float = 1.0
+    saved_s: float = inf
+    workers: int = UNLIMITED
+    backlog: int = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What requests cost at instances of one release: tables of quantiles at equal distances, in seconds.
+
+    `work` is spent on the processor at the full speed of a core, `wait` before it without using any (a store answers).
+    `failing` is the share answered with an error.
+    """
+
+    work: tuple[float, ...]
+    wait: tuple[float, ...] = (0.0, 0.0)
+    failing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the balancer of a service chooses and gives up.
+
+    `connections`: the most requests at one instance; more wait for it in the balancer. `concurrency`: the same for
+    requests that wait for any instance (0: none do), at most `queue` of them. `repeatable`: a request whose instance
+    died is sent to another one.
+    """
+
+    algorithm: BalancingAlgorithm = BalancingAlgorithm.ROUND_ROBIN
+    slow_start_s: float = 0.0
+    connections: int = CONNECTIONS
+    concurrency: int = 0
+    queue: int = 0
+    timeout_s: float = inf
+    repeatable: bool = True
+
+
+@dataclass(slots=True)
+class Use:
+    """What one station did since it was last asked."""
+
+    sent: int = 0
+    answered: int = 0
+    errors: int = 0
+    cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How one request ended: its number, its instance's slot (-1: none took it), when, and the status."""
+
+    number: int
+    slot: int
+    at: float
+    status: int
+
+
+Batch = tuple[Sequence[float], Sequence[float]]
+"""Arrival times, and four draws from [0, 1) for each: work, wait, failure, choice."""
+
+
+class Arrivals(Protocol):
+    """Where requests come from."""
+
+    def more(self) -> Batch:
+        """The next ones; empty at the end."""
+        ...
+
+
+class Engine(Protocol):
+    """One service's requests, balancer and instances in virtual time. Two engines do this with the same results."""
+
+    def add(self, station: Station, *, now: float) -> int:
+        """A new instance that nobody sends requests to yet; answers its slot."""
+        ...
+
+    def remove(self, slot: int, *, now: float) -> None:
+        """The instance is gone, with what it had in hand."""
+        ...
+
+    def route(self, slot: int, *, open: bool, weight: float, now: float) -> None:  # noqa: A002
+        """Whether it gets new requests, and how much of them."""
+        ...
+
+    def pace(self, slot: int, factor: float, *, now: float) -> None:
+        """It goes on at this share of its speed; 0 is frozen."""
+        ...
+
+    def fail(self, kind: int, share: float) -> None:
+        """From now on this share of what instances of a kind answer are errors."""
+        ...
+
+    def run(self, until: float) -> None:
+        """Let time pass."""
+        ...
+
+    def load(self, slot: int) -> int:
+        """Requests sent to it and not answered, those that wait for its connections included."""
+        ...
+
+    def backlog_s(self, slot: int) -> float:
+        """How long a request that came now would wait before it is worked on, about."""
+        ...
+
+    def queued(self) -> int:
+        """Requests that wait in the balancer for any instance."""
+        ...
+
+    def use(self, slot: int) -> Use:
+        """What it did since the last call."""
+        ...
+
+    def coarse(self) -> list[int]:
+        """Answers by the live balancer's latency buckets since the last call."""
+        ...
+
+    def fine(self) -> list[int]:
+        """Answers by the report's latency buckets since the last call."""
+        ...
+
+    def totals(self) -> tuple[int, int, int]:
+        """Requests that came, that were answered well and that failed, from the beginning."""
+        ...

@@ -1,0 +1,360 @@
+"""One service in virtual time, request by request, in plain Python: the oracle of the compiled engine.
+
+The next thing is always the earliest: an arrival, or what some station does next (it ends a request, a request has
+waited for its store, the saved processor time is used up). At equal times stations come first, in the order of slots.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import inf, isfinite
+
+from flyball.core.model import BalancingAlgorithm
+
+from .parts import (
+    COARSE,
+    FINE,
+    RETRIES,
+    RETRY_S,
+    Arrivals,
+    Kind,
+    Rules,
+    Served,
+    Station,
+    Use,
+    coarse_table,
+    fine_bucket,
+)
+
+COARSE_OF_MS = coarse_table()
+LOWEST_WEIGHT = 0.01
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. `born`: when it came, less what its retries cost. `tried`: slots that refused or lost it."""
+
+    number: int
+    born: float
+    draws: tuple[float, float, float, float]
+    tried: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Body:
+    """One station and what it has in hand. `clock` is its virtual time: what each working request has been given."""
+
+    slot: int
+    station: Station
+    seen_at: float
+    saved: float
+    joined_at: float
+    there: bool = True
+    open: bool = False
+    factor: float = 1.0
+    weight: float = 1.0
+    deadline: float = 0.0
+    clock: float = 0.0
+    working: list[tuple[float, int, Request]] = field(default_factory=list)
+    waiting: list[tuple[float, int, Request]] = field(default_factory=list)
+    line: deque[Request] = field(default_factory=deque)
+    used: Use = field(default_factory=Use)
+    next_at: float = inf
+    what: str = ""
+
+    @property
+    def busy(self) -> int:
+        """Requests that it works on or that wait for a store."""
+        return len(self.working) + len(self.waiting)
+
+    @property
+    def load(self) -> int:
+        """All that was sent to it and is not answered."""
+        return self.busy + len(self.line)
+
+    def speed(self) -> float:
+        """Cores that it uses now."""
+        wanted = min(float(len(self.working)), self.station.peak)
+        return wanted if self.saved > 0 else min(wanted, self.station.cores)
+
+    def advance(self, now: float) -> None:
+        """Let time pass at a speed that does not change until then."""
+        passed, self.seen_at = now - self.seen_at, now
+        if passed <= 0:
+            return
+        spent = 0.0
+        if self.working and self.factor > 0:
+            spent = self.speed()
+            self.clock += passed * spent * self.factor / len(self.working)
+            self.used.cpu_s += passed * spent
+        saved = self.saved + passed * (self.station.cores - spent)
+        self.saved = min(max(saved, 0.0), self.station.saved_s)
+
+    def plan(self) -> None:
+        """What happens here next, and when, if nothing comes in between."""
+        self.next_at, self.what = inf, ""
+        if self.working and self.factor > 0:
+            speed = self.speed()
+            ends = (self.working[0][0] - self.clock) * len(self.working) / (speed * self.factor)
+            self.next_at, self.what = self.seen_at + max(ends, 0.0), "done"
+            if speed > self.station.cores and isfinite(self.saved):
+                empty = self.seen_at + self.saved / (speed - self.station.cores)
+                if empty < self.next_at:
+                    self.next_at, self.what = empty, "spent"
+        if self.waiting and self.waiting[0][0] < self.next_at:
+            self.next_at, self.what = self.waiting[0][0], "woken"
+
+
+class PlainEngine:
+    """See `parts.Engine`. With `log`, how every request ended is kept."""
+
+    def __init__(self, arrivals: Arrivals, kinds: list[Kind], rules: Rules, *, log: list[Served] | None = None) -> None:
+        self._arrivals = arrivals
+        self._kinds = kinds
+        self._failing = [kind.failing for kind in kinds]
+        self._rules = rules
+        self._log = log
+        self._bodies: list[Body] = []
+        self._times, self._draws = arrivals.more()
+        self._at = 0
+        self._number = 0
+        self._round = 0.0
+        self._queue: deque[Request] = deque()
+        self._coarse = [0] * COARSE
+        self._fine = [0] * FINE
+        self._came = self._well = self._failed = 0
+
+    def add(self, station: Station, *, now: float) -> int:
+        """See `Engine`."""
+        free = next((body.slot for body in self._bodies if not body.there), len(self._bodies))
+        body = Body(slot=free, station=station, seen_at=now, saved=station.saved_s, joined_at=now)
+        self._bodies[free : free + 1] = [body]
+        return free
+
+    def remove(self, slot: int, *, now: float) -> None:
+        """See `Engine`."""
+        body = self._bodies[slot]
+        body.advance(now)
+        body.there, body.open, body.next_at = False, False, inf
+        lost = [one for _, _, one in body.working] + [one for _, _, one in body.waiting] + list(body.line)
+        body.working, body.waiting, body.line = [], [], deque()
+        for request in sorted(lost, key=lambda one: one.number):
+            request.tried.append(slot)
+            if not self._rules.repeatable:
+                self._fail(request, slot, now)
+            elif self._again(request, now):
+                self._dispatch(request, now)
+
+    def route(self, slot: int, *, open: bool, weight: float, now: float) -> None:  # noqa: A002
+        """See `Engine`."""
+        body = self._bodies[slot]
+        if open and not body.open:
+            body.joined_at, body.deadline = now, self._round + 1.0 / weight
+        body.open, body.weight = open, weight
+        self._serve_queue(now)
+
+    def pace(self, slot: int, factor: float, *, now: float) -> None:
+        """See `Engine`."""
+        body = self._bodies[slot]
+        body.advance(now)
+        body.factor = factor
+        body.plan()
+
+    def fail(self, kind: int, share: float) -> None:
+        """See `Engine`."""
+        self._failing[kind] = share
+
+    def run(self, until: float) -> None:
+        """See `Engine`."""
+        while True:
+            body = min(self._bodies, key=lambda one: one.next_at, default=None)
+            comes = self._times[self._at] if self._at < len(self._times) else inf
+            at = min(body.next_at if body else inf, comes)
+            if at > until or at == inf:
+                break
+            if body is not None and body.next_at <= comes:
+                self._happen(body)
+            else:
+                self._arrive(comes)
+        for one in self._bodies:
+            if one.there:
+                one.advance(until)
+                one.plan()
+
+    def _happen(self, body: Body) -> None:
+        now, what = body.next_at, body.what
+        body.advance(now)
+        if what == "spent":
+            body.saved = 0.0
+        elif what == "woken":
+            _, _, request = heappop(body.waiting)
+            self._work(body, request)
+        else:
+            ends, _, request = heappop(body.working)
+            body.clock = ends if body.working else 0.0
+            self._answer(body, request, now)
+            if body.line:
+                self._begin(body, body.line.popleft(), now)
+            body.plan()
+            self._serve_queue(now)
+        body.plan()
+
+    def _arrive(self, now: float) -> None:
+        four = 4 * self._at
+        draws = tuple(self._draws[four : four + 4])
+        assert len(draws) == 4
+        request = Request(self._number, now, draws)
+        self._at += 1
+        if self._at == len(self._times):
+            (self._times, self._draws), self._at = self._arrivals.more(), 0
+        self._number += 1
+        self._came += 1
+        self._dispatch(request, now)
+
+    def _dispatch(self, request: Request, now: float) -> None:
+        while True:
+            body = self._choose(request, now)
+            if body is None:
+                self._put_off(request, now)
+                return
+            full = body.busy >= body.station.workers and len(body.line) >= body.station.backlog
+            if not full:
+                self._send(body, request, now)
+                return
+            request.tried.append(body.slot)
+            if not self._again(request, now):
+                return
+
+    def _put_off(self, request: Request, now: float) -> None:
+        """Let it wait in the balancer, if something could take it later."""
+        rules = self._rules
+        full = any(body.open and body.load >= rules.concurrency for body in self._bodies)
+        if rules.concurrency and full and len(self._queue) < rules.queue:
+            self._queue.append(request)
+        else:
+            self._fail(request, -1, now)
+
+    def _again(self, request: Request, now: float) -> bool:
+        """Whether it may be tried once more."""
+        if len(request.tried) > RETRIES:
+            self._fail(request, -1, now)
+            return False
+        request.born -= RETRY_S
+        return True
+
+    def _choose(self, request: Request, now: float) -> Body | None:
+        room = self._rules.concurrency or inf
+        able = [one for one in self._bodies if one.open and one.load < room and one.slot not in request.tried]
+        if not able:
+            return None
+        if self._rules.algorithm is BalancingAlgorithm.ROUND_ROBIN:
+            chosen = min(able, key=lambda one: one.deadline)
+            self._round = chosen.deadline
+            chosen.deadline = self._round + 1.0 / self._weight(chosen, now)
+            return chosen
+        scores = [(one.load + 1) / one.weight for one in able]
+        least = min(scores)
+        tied = [one for one, score in zip(able, scores, strict=True) if score == least]
+        return tied[int(request.draws[3] * len(tied))]
+
+    def _weight(self, body: Body, now: float) -> float:
+        slow_s = self._rules.slow_start_s
+        if slow_s > 0 and now - body.joined_at < slow_s:
+            return body.weight * max(LOWEST_WEIGHT, (now - body.joined_at) / slow_s)
+        return body.weight
+
+    def _send(self, body: Body, request: Request, now: float) -> None:
+        body.advance(now)
+        body.used.sent += 1
+        if body.busy < min(body.station.workers, self._rules.connections):
+            self._begin(body, request, now)
+        else:
+            body.line.append(request)
+        body.plan()
+
+    def _begin(self, body: Body, request: Request, now: float) -> None:
+        wait = _drawn(self._kinds[body.station.kind].wait, request.draws[1])
+        if wait > 0:
+            heappush(body.waiting, (now + wait, request.number, request))
+        else:
+            self._work(body, request)
+
+    def _work(self, body: Body, request: Request) -> None:
+        work = _drawn(self._kinds[body.station.kind].work, request.draws[0])
+        heappush(body.working, (body.clock + work, request.number, request))
+
+    def _answer(self, body: Body, request: Request, now: float) -> None:
+        body.used.answered += 1
+        latency = now - request.born
+        wrong = request.draws[2] < self._failing[body.station.kind]
+        late = latency > self._rules.timeout_s
+        if late:
+            latency = self._rules.timeout_s
+        if wrong or late:
+            body.used.errors += 1
+            self._failed += 1
+        else:
+            self._well += 1
+        self._coarse[COARSE_OF_MS[min(int(latency * 1000.0), 60_000)]] += 1
+        self._fine[fine_bucket(latency)] += 1
+        self._keep(request, body.slot, now, 504 if late else 500 if wrong else 200)
+
+    def _fail(self, request: Request, slot: int, now: float) -> None:
+        self._failed += 1
+        self._keep(request, slot, now, 503)
+
+    def _keep(self, request: Request, slot: int, now: float, status: int) -> None:
+        if self._log is not None:
+            self._log.append(Served(request.number, slot, now, status))
+
+    def _serve_queue(self, now: float) -> None:
+        while self._queue and any(one.open and one.load < self._rules.concurrency for one in self._bodies):
+            self._dispatch(self._queue.popleft(), now)
+
+    def load(self, slot: int) -> int:
+        """See `Engine`."""
+        return self._bodies[slot].load
+
+    def backlog_s(self, slot: int) -> float:
+        """See `Engine`."""
+        body = self._bodies[slot]
+        if body.factor <= 0:
+            return inf
+        left = sum(ends - body.clock for ends, _, _ in body.working)
+        work = self._kinds[body.station.kind].work
+        left += len(body.line) * sum(work) / len(work)
+        pace = min(body.station.cores, body.station.peak) * body.factor
+        return left / pace if body.busy >= body.station.workers else 0.0
+
+    def queued(self) -> int:
+        """See `Engine`."""
+        return len(self._queue) + sum(max(one.load - self._rules.connections, 0) for one in self._bodies)
+
+    def use(self, slot: int) -> Use:
+        """See `Engine`."""
+        body = self._bodies[slot]
+        used, body.used = body.used, Use()
+        return used
+
+    def coarse(self) -> list[int]:
+        """See `Engine`."""
+        counts, self._coarse = self._coarse, [0] * COARSE
+        return counts
+
+    def fine(self) -> list[int]:
+        """See `Engine`."""
+        counts, self._fine = self._fine, [0] * FINE
+        return counts
+
+    def totals(self) -> tuple[int, int, int]:
+        """See `Engine`."""
+        return self._came, self._well, self._failed
+
+
+def _drawn(table: tuple[float, ...], draw: float) -> float:
+    """The quantile at a draw from [0, 1), on a straight line between the table's entries."""
+    at = draw * (len(table) - 1)
+    below = min(int(at), len(table) - 2)
+    return table[below] + (at - below) * (table[below + 1] - table[below])

@@ -1,0 +1,167 @@
+"""`flyball simulate`, from the command line to its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flyball.cli.main import outcome
+
+FILE = """
+name = "shop"
+[services.web]
+run = "serve"
+routes = ["/"]
+health = "/health"
+instances = { min = 1, max = 10 }
+[services.web.scale]
+target = { cpu = 50 }
+"""
+STEP = ["--stages", "20:30s,200:60s,20:60s"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "flyball.toml"
+    path.write_text(FILE)
+    return str(path)
+
+
+def simulated(capsys, *words: str) -> dict:
+    assert outcome(["simulate", *words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *words: str) -> str:
+    assert outcome(["simulate", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def test_a_step_of_load_scales_out_and_in_again(file, capsys):
+    found = simulated(capsys, file, *STEP, "--seed", "3")
+
+    assert found["seed"] == 3
+    assert found["requests"] == pytest.approx(13_800, rel=0.05)
+    assert found["failed"] == 0
+    assert found["scale_outs"] >= 2
+    assert found["scale_ins"] >= 1
+    assert 0.05 < found["instance_hours"] < 0.3
+    assert 0 < found["latency_ms"]["p50"] < found["latency_ms"]["p95"] < found["latency_ms"]["p99"]
+    assert [row["t"] for row in found["timeline"]] == [float(second) for second in range(150)]
+    assert max(row["desired"] for row in found["timeline"]) >= 4
+    assert found["timeline"][-1]["desired"] == found["timeline"][-1]["in_service"] == 1
+    assert found["services"]["web"]["numbers"]["work_ms"]["source"] == "assumed"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_other_arrivals(file, capsys):
+    said = []
+    for seed in ("1", "1", "2"):
+        assert outcome(["simulate", file, *STEP, "--seed", seed]) == 0
+        said.append(capsys.readouterr().out)
+
+    assert said[0] == said[1] != said[2]
+
+
+def test_the_report_has_decisions_and_says_what_is_assumed(file, capsys):
+    assert outcome(["simulate", file, *STEP, "--request", "4ms"]) == 0
+    said = capsys.readouterr().out
+
+    assert "1 -> 2: cpu 100 % > 50 % for 3 of 3 points; 1 x 100 / 50 = 2 -> 2" in said
+    assert "given:     work_ms 4.0" in said
+    assert "Nothing was measured" in said
+
+
+def test_set_changes_the_file_for_one_run(file, capsys):
+    few = simulated(capsys, file, *STEP, "--set", "services.web.instances.max=2")
+    late = simulated(capsys, file, *STEP, "--set", "services.web.scale.target.cpu=80", "--set", "name=other")
+
+    assert max(row["desired"] for row in few["timeline"]) == 2
+    assert late["instance_hours"] < simulated(capsys, file, *STEP)["instance_hours"]
+
+
+def test_a_journal_can_be_kept_and_replayed(file, tmp_path, capsys):
+    kept = tmp_path / "kept"
+    assert outcome(["simulate", file, *STEP, "--keep", str(kept)]) == 0
+    capsys.readouterr()
+
+    assert outcome(["replay", "--file", str(kept), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["identical"] is True
+    assert outcome(["events", "--file", str(kept), "--json"]) == 0
+    assert "scale_out" in capsys.readouterr().out
+    assert "exists already" in refused(capsys, file, *STEP, "--keep", str(kept))
+
+
+def test_a_recording_is_played(file, tmp_path, capsys):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("t,requests_per_second\n" + "".join(f"{second},{10}\n" for second in range(30)))
+
+    found = simulated(capsys, file, "--trace", str(trace), "--scale", "2", "--speed", "0.5")
+
+    assert len(found["timeline"]) == 60
+    assert found["requests"] == pytest.approx(1200, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("5,1\n4,1\n", "do not rise"),
+        ("0,-5\n1,5\n", "0 or more requests per second, not -5"),
+        ("0,nan\n1,5\n", "0 or more requests per second, not nan"),
+        ("", "no rows"),
+        ("t,rps\n", "no rows"),
+        ("0,0\n1,0\n", "has no requests"),
+        ("0,5\n1,5\nx,y\n", 'line 3: "x,y"'),
+        ("0,1e12\n1,5\n", "too many to simulate"),
+        ("0,1\n1e9,1\n", "days; at most 366"),
+        ("".join(f"{t},5\n" for t in [*range(20), *range(50, 70)]), "gap of 31 s after 19 s"),
+        ("\x00\x01\x02\xff", "no rows"),
+    ],
+    ids=[
+        "unsorted",
+        "negative",
+        "not a number",
+        "empty",
+        "heading",
+        "silent",
+        "words",
+        "huge",
+        "long",
+        "gap",
+        "binary",
+    ],
+)
+def test_a_bad_recording_is_refused(file, tmp_path, capsys, rows, sentence):
+    trace = tmp_path / "trace.csv"
+    trace.write_text(rows)
+
+    assert sentence in refused(capsys, file, "--trace", str(trace))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "give exactly one of --trace FILE and --stages"),
+        (["--stages", "5"], "is not a stage"),
+        ([*STEP, "--service", "wbe"], "there is no service wbe; the file has: web"),
+        ([*STEP, "--set", "x"], "is not KEY=VALUE"),
+        ([*STEP, "--set", "services.wbe.run=x"], "did you mean web?"),
+        ([*STEP, "--set", "services.web.scale.target.cp=60"], "unknown key `cp`, did you mean `cpu`?"),
+        ([*STEP, "--set", "services.web.health.every=1s"], 'services.web.health is "/health" in the file'),
+        ([*STEP, "--request", "soon"], '"soon" is not a duration'),
+        (["--trace", "nowhere.csv"], "nowhere.csv: No such file"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(file, capsys, words, sentence):
+    assert sentence in refused(capsys, file, *words)
+
+
+def test_an_application_without_routes_needs_a_service(tmp_path, capsys):
+    path = tmp_path / "flyball.toml"
+    path.write_text(FILE.replace('routes = ["/"]\n', ""))
+
+    assert "name one with --service" in refused(capsys, str(path), *STEP)
+    assert simulated(capsys, str(path), *STEP, "--service", "web")["requests"] > 0
