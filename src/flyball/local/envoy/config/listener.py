@@ -67,7 +67,7 @@ def _connection_manager(app: Application, directory: str, access_log: str) -> Js
     return _manager(
         access_log,
         rds=routes,
-        http_filters=http_filters(app),
+        http_filters=http_filters(app, directory),
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout=idle,
         common_http_protocol_options=_protocol(idle),

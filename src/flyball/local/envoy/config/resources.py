@@ -15,6 +15,7 @@ from .clusters import cluster, endpoints_file
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
+from .queue import QUEUE_FILE, has_queue, queue_resource
 from .routes import route_configuration
 from .types import Json
 
@@ -48,10 +49,12 @@ def files(
         ROUTES_FILE: [routes],
         LISTENERS_FILE: listeners,
     }
-    return {name: _discovery(resources) for name, resources in sorted(contents.items())}
+    if has_queue(app):
+        contents[QUEUE_FILE] = [queue_resource(app, endpoints)]
+    return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
-def _discovery(resources: list[Json]) -> Json:
+def discovery(resources: list[Json]) -> Json:
     """A discovery response; its version is a hash of what it holds, so that it tells which file Envoy has taken."""
     digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()
     return {"version_info": digest[:16], "resources": resources}
