@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
-from flyball.core.control.observation import BuildSeen
+from flyball.core.control.observation import BuildSeen, TargetHealth
 from flyball.core.control.routing import targets
 from flyball.core.control.state import State
 from flyball.core.control.step import Step
@@ -72,6 +72,7 @@ class Applier:
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:
         running = self._machine.instances.running
+        known = {one.id: one for one in state.instances}
         return [
             Endpoint(
                 instance=target.instance,
@@ -79,6 +80,8 @@ class Applier:
                 weight=target.weight,
                 draining=target.draining,
                 zone=target.zone,
+                healthy=known[target.instance].health is TargetHealth.HEALTHY,
+                in_flight=known[target.instance].in_flight,
             )
             for target in targets(state, service)
             if target.instance in running

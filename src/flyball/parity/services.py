@@ -13,6 +13,8 @@ WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
 
+NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"
+
 ROWS = (
     on_aws("Service.name", local=yes("ids such as web-7"), aws=yes("part of every resource's name")),
     on_aws("Service.run", local=yes("the instance's process"), aws=yes("start script")),
@@ -38,6 +40,14 @@ ROWS = (
     on_aws("Service.scaling", local=PARTS, aws=PARTS),
     on_aws("Service.deployment", local=PARTS, aws=PARTS),
     on_aws("Service.balancing", local=PARTS, aws=PARTS),
+    on_aws(
+        "Service.concurrency",
+        local=yes("the balancer's queue, or Envoy's limit of connections"),
+        aws=no(NO_QUEUE, accepted=("auto", 0)),
+    ),
+    on_aws("Service.queue", local=PARTS, aws=PARTS),
+    on_aws("Queue.most", local=yes("the balancer's queue"), aws=no(NO_QUEUE)),
+    on_aws("Queue.longest_s", local=yes("the balancer's queue"), aws=no(NO_QUEUE)),
     by_compute(
         "Size.cpu", local=yes("CPU quota of the cgroup"), ec2=MACHINE_IS_THE_SIZE, fargate=yes("Cpu of the task")
     ),

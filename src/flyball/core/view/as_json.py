@@ -54,6 +54,9 @@ def metrics(of: Metrics) -> MetricsJson:
         "requests": short(of.requests),
         "errors_percent": short(of.errors_percent),
         "latency_ms": {"p50": short(of.p50_ms), "p95": short(of.p95_ms), "p99": short(of.p99_ms)},
+        "waiting": of.waiting,
+        "waited_ms": {"p50": short(of.waited_p50_ms), "p99": short(of.waited_p99_ms)},
+        "turned_away": of.turned_away,
     }
 
 

@@ -21,8 +21,13 @@ UNLIMITED = 1_000_000
 """Envoy's own limits (3 retries at a time, 1,024 requests) would turn a lost instance into failed requests."""
 
 
-def cluster(service: Service, directory: str, limits: Connections) -> Json:
-    """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`."""
+def cluster(service: Service, directory: str, limits: Connections, *, queued: bool) -> Json:
+    """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`.
+
+    Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance.
+    """
+    limit = None if queued else places(service)
+    most = limits.per_instance if limit is None else min(limit, limits.per_instance)
     return typed(
         "envoy.config.cluster.v3.Cluster",
         name=service.name,
@@ -39,7 +44,7 @@ def cluster(service: Service, directory: str, limits: Connections) -> Json:
         common_lb_config=_shared_rules(),
         circuit_breakers={
             "thresholds": [_no_limits()],
-            "per_host_thresholds": [{"max_connections": limits.per_instance}],
+            "per_host_thresholds": [{"max_connections": most}],
         },
         outlier_detection=_ejection(),
         health_checks=[_health_check(service.health)],

@@ -23,7 +23,7 @@ from .types import Json, extension, file_source, typed
 FILTER = "queue"
 QUEUE_FILE = "queue.json"
 SHARE_OF_IDLE_TIMEOUT = 0.9
-"""Longer than this a request does not wait: at the idle timeout it would be answered 504."""
+"""So long a request waits at most where the default is longer: at the idle timeout it would be answered 504."""
 
 _WASM = "envoy.extensions.filters.http.wasm.v3.Wasm"
 _NOTHING = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
@@ -34,16 +34,14 @@ def has_queue(app: Application) -> bool:
     return any(places(service) is not None for service in app.services)
 
 
-def queue_filter(app: Application, directory: str) -> list[Json]:
-    """The filter, if it is needed. While its file cannot be used, a filter that does nothing stands in."""
-    if not has_queue(app):
-        return []
+def queue_filter(directory: str) -> Json:
+    """The filter. While its file in `directory` cannot be used, a filter that does nothing stands in."""
     discovery = {
         "config_source": file_source(directory, QUEUE_FILE),
         "default_config": typed(_NOTHING),
         "type_urls": [f"type.googleapis.com/{name}" for name in (_WASM, _NOTHING)],
     }
-    return [{"name": FILTER, "config_discovery": discovery}]
+    return {"name": FILTER, "config_discovery": discovery}
 
 
 def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]]) -> Json:
@@ -95,7 +93,8 @@ def _line(app: Application, service: Service, endpoints: Sequence[Endpoint]) -> 
     most = None if concurrency is None else at_once(concurrency, endpoints)
     if most is None:
         return ""
-    longest_s = min(service.queue.longest_s, SHARE_OF_IDLE_TIMEOUT * app.listener.idle_timeout_s)
+    longest_s, idle_s = service.queue.longest_s, app.listener.idle_timeout_s
+    longest_s = longest_s if longest_s < idle_s else SHARE_OF_IDLE_TIMEOUT * idle_s
     return f"{service.name} {most} {service.queue.most} {round(1000 * longest_s)}\n"
 
 

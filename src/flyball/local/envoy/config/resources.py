@@ -30,26 +30,32 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
+    queue: bool = True,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
+    Without `queue`, which needs an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
-    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None)
+    queued = queue and has_queue(app)
+    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued)
     listeners = [plain(port=port)]
     if certificate is not None:
         listeners = [plain(port=port, certificate=certificate), plain(name="inside", port=inside_port)]
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
-        CLUSTERS_FILE: [*(cluster(service, directory, limits) for service in services), *tracing.clusters(app)],
+        CLUSTERS_FILE: [
+            *(cluster(service, directory, limits, queued=queued) for service in services),
+            *tracing.clusters(app),
+        ],
         ROUTES_FILE: [routes],
         LISTENERS_FILE: listeners,
     }
-    if has_queue(app):
+    if queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 

@@ -81,7 +81,7 @@ typedef struct {
     uint32_t places, most_waiting, longest_ms;
     uint32_t at_work, waiting;
     uint32_t first, last;        // in `requests`, NONE when nobody waits
-    uint32_t waiting_now, waited_ms, refused_full, refused_late;  // metrics
+    uint32_t waiting_now, waited_ms, took_ms, refused_full, refused_late;  // metrics
 } Service;
 
 typedef enum { FREE, AT_WORK, WAITING } Place;
@@ -117,6 +117,7 @@ static uint32_t add_request(uint32_t context, uint32_t service) {
     else return NONE;
     uint32_t *chain = &chains[chain_of(context)];
     requests[at] = (Request){.context = context, .service = service, .next = *chain};
+    host_time(&requests[at].since);
     *chain = at;
     return at;
 }
@@ -156,7 +157,6 @@ static void join(uint32_t at) {
     Service *service = &services[request->service];
     request->place = WAITING;
     request->before = service->last;
-    host_time(&request->since);
     if (service->last != NONE) requests[service->last].behind = at;
     else service->first = at;
     service->last = at;
@@ -177,7 +177,7 @@ static void leave(uint32_t at) {
     if (--waiting_in_all == 0) tick(0);
 }
 
-static uint32_t waited_ms(const Request *request) {
+static uint32_t age_ms(const Request *request) {
     uint64_t now;
     host_time(&now);
     return now > request->since ? (uint32_t)((now - request->since) / 1000000) : 0;
@@ -195,7 +195,7 @@ static void tell_waited(uint32_t ms) {
 static void admit(Service *service) {
     while (service->first != NONE && (!service->limited || service->at_work < service->places)) {
         uint32_t at = service->first;
-        uint32_t ms = waited_ms(&requests[at]);
+        uint32_t ms = age_ms(&requests[at]);
         leave(at);
         requests[at].place = AT_WORK;
         service->at_work++;
@@ -214,8 +214,8 @@ static void refuse(const char *details, size_t size) {
 }
 
 static void refuse_the_late(Service *service) {
-    while (service->first != NONE && waited_ms(&requests[service->first]) >= service->longest_ms) {
-        uint32_t at = service->first, context = requests[at].context, ms = waited_ms(&requests[at]);
+    while (service->first != NONE && age_ms(&requests[service->first]) >= service->longest_ms) {
+        uint32_t at = service->first, context = requests[at].context, ms = age_ms(&requests[at]);
         leave(at);
         remove_request(at);
         host_increment(service->refused_late, 1);
@@ -247,6 +247,7 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
         int room = service->at_work < service->places && service->first == NONE;
         if (!room && service->waiting >= service->most_waiting) {
             host_increment(service->refused_full, 1);
+            tell_waited(0);
             refuse(TEXT("queue_full"));
             return PAUSE;
         }
@@ -280,10 +281,15 @@ EXPORT(proxy_on_response_headers) uint32_t on_response_headers(uint32_t context,
 
 EXPORT(proxy_on_log) void on_log(uint32_t context) {
     uint32_t at = find_request(context);
-    if (at != NONE) give_back(at);
+    if (at == NONE) return;
+    if (requests[at].place == AT_WORK) host_record(services[requests[at].service].took_ms, age_ms(&requests[at]));
+    give_back(at);
 }
 
-EXPORT(proxy_on_delete) void on_delete(uint32_t context) { on_log(context); }
+EXPORT(proxy_on_delete) void on_delete(uint32_t context) {
+    uint32_t at = find_request(context);
+    if (at != NONE) give_back(at);
+}
 
 // What Envoy calls for the filter as a whole
 
@@ -324,6 +330,7 @@ static Service *service_named(const char *name, size_t size) {
     service->name_size = size;
     define(GAUGE, service, TEXT("waiting"), &service->waiting_now);
     define(HISTOGRAM, service, TEXT("waited_ms"), &service->waited_ms);
+    define(HISTOGRAM, service, TEXT("took_ms"), &service->took_ms);
     define(COUNTER, service, TEXT("full"), &service->refused_full);
     define(COUNTER, service, TEXT("late"), &service->refused_late);
     return service;
