@@ -27,7 +27,7 @@ from .config import bootstrap as envoy_bootstrap
 from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
-from .config.queue import has_queue
+from .config.queue import PROGRAM, has_queue
 
 START_TIMEOUT_S = 20.0
 RECORD = "balancer.json"
@@ -96,7 +96,7 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
-            queue=queue,
+            queue=PROGRAM if queue else None,
         )
         return bool(envoy_files.write(self._paths.xds, files))
 

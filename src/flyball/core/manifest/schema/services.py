@@ -182,7 +182,9 @@ def _concurrency(value: Any) -> Any:
 ConcurrencyValue = Annotated[
     Concurrency,
     BeforeValidator(_concurrency),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_AT_ONCE}, {"type": "string", "enum": [AUTO]}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_AT_ONCE}, {"type": "string", "enum": [AUTO]}]}
+    ),
 ]
 
 

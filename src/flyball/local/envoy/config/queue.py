@@ -22,6 +22,7 @@ from .types import Json, extension, file_source, typed
 
 FILTER = "queue"
 QUEUE_FILE = "queue.json"
+PROGRAM = str(Path(__file__).parents[1] / "queue" / "queue.wasm")
 SHARE_OF_IDLE_TIMEOUT = 0.9
 """So long a request waits at most where the default is longer: at the idle timeout it would be answered 504."""
 
@@ -44,7 +45,7 @@ def queue_filter(directory: str) -> Json:
     return {"name": FILTER, "config_discovery": discovery}
 
 
-def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]]) -> Json:
+def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]], program: str) -> Json:
     """The filter's configuration, as queue.c reads it. It goes on with requests if it cannot do its work."""
     lines = [_line(app, service, endpoints.get(service.name, ())) for service in app.services]
     config = {
@@ -55,7 +56,7 @@ def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]]
         "vm_config": {
             "vm_id": FILTER,
             "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": str(Path(__file__).parents[1] / "queue" / "queue.wasm")}},
+            "code": {"local": {"filename": program}},
         },
     }
     named = extension(FILTER, "filters.http.wasm.v3.Wasm", config=config)

@@ -15,7 +15,7 @@ from .clusters import cluster, endpoints_file
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
-from .queue import QUEUE_FILE, has_queue, queue_resource
+from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .routes import route_configuration
 from .types import Json
 
@@ -30,17 +30,17 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
-    queue: bool = True,
+    queue: str | None = PROGRAM,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
-    Without `queue`, which needs an Envoy that runs WebAssembly, requests wait at the instance that they are for.
+    Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
-    queued = queue and has_queue(app)
+    queued = queue is not None and has_queue(app)
     plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued)
     listeners = [plain(port=port)]
     if certificate is not None:
@@ -55,8 +55,8 @@ def files(
         ROUTES_FILE: [routes],
         LISTENERS_FILE: listeners,
     }
-    if queued:
-        contents[QUEUE_FILE] = [queue_resource(app, endpoints)]
+    if queue is not None and queued:
+        contents[QUEUE_FILE] = [queue_resource(app, endpoints, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
