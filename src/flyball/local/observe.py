@@ -112,6 +112,8 @@ class Observer:
 
     def _queues(self, use: Use) -> tuple[QueueSample, ...]:
         before, self._turned_away = self._turned_away, use.turned_away
+        if not self._began:
+            return tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
         samples = (
             QueueSample(
                 service=service,

@@ -49,7 +49,10 @@ def bound() -> socket.socket:
 
 
 class Instance:
-    """An instance of a service: answers with what it was asked, /slow after a while, /status/N with N, /ws echoes, /events never ends."""
+    """An instance of a service: answers with what it was asked, /slow after a while, /status/N with N.
+
+    /ws echoes, /events never ends.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

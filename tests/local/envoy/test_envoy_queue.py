@@ -1,6 +1,7 @@
 """One queue for each service, through a real Envoy: who waits, who goes on, and who is turned away."""
 
 import asyncio
+import io
 import json
 from dataclasses import replace
 
@@ -99,6 +100,8 @@ async def test_what_waits_is_served_by_the_instance_that_comes_to_help_at_once(e
     await envoy.start(app, web=web[:1])
     requests = sent(client, 4)
     await waiting(envoy, 3)
+    envoy.push(app, web=[web[0], replace(web[1].endpoint(), healthy=False)])
+    await envoy.until_target("web-2", lambda target: target is not None and target.health == "healthy")
     envoy.push(app, web=web)  # with nothing else arriving
     await at_work(held, 2)
     await waiting(envoy, 2)
@@ -222,6 +225,7 @@ async def test_services_wait_apart(envoy, instances, client):
 
 async def test_services_that_share_a_route_wait_each_for_their_own(envoy, instances, client):
     web, new = await instances("web-1", "new-1")
+    new.slow_s = 0.0
     held = Held(web)
     shared = [
         service(name, concurrency=1, routes=(Route(condition=Condition(path="/"), weight=weight),))
@@ -391,7 +395,7 @@ async def test_a_large_body_that_waited_arrives_whole(envoy, instances, client):
     (first,) = sent(client, 1)
     await at_work(held, 1)
     body = b"x" * 5_000_000
-    upload = asyncio.ensure_future(client.get("/", method="POST", data=body))
+    upload = asyncio.ensure_future(client.get("/", method="POST", data=io.BytesIO(body)))
     await waiting(envoy, 1)
     held.gate.set()
     await first
@@ -409,7 +413,9 @@ async def test_a_restarted_balancer_keeps_the_limits(envoy, instances, client):
     envoy.stop()
     found = await asyncio.gather(*lost, return_exceptions=True)
     assert all(isinstance(each, aiohttp.ClientError) for each in found)
-    await soon(lambda: held.total == 0)
+    held.gate.set()
+    await at_work(held, 0)
+    held = Held(web)
     await envoy.run({})
     await soon(envoy.admin.ready)
     requests = sent(client, 3)

@@ -31,7 +31,8 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
     staged = _staged(directory, files) if complete else dict(files)
     if QUEUE_FILE in staged:
         before = next(iter(_resources(directory / QUEUE_FILE)), None)
-        staged[QUEUE_FILE] = discovery([renewed(resource, before) for resource in staged[QUEUE_FILE]["resources"]])
+        (queue,) = staged[QUEUE_FILE]["resources"]
+        staged[QUEUE_FILE] = discovery([renewed(queue, before, now=time.time())])
     changed = [name for name in sorted(staged, key=_order) if _replace(directory / name, staged[name])]
     if complete:
         used = {endpoints_file(cluster["name"]) for cluster in staged[CLUSTERS_FILE]["resources"]}

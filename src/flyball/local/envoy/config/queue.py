@@ -63,15 +63,16 @@ def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]]
     return typed("envoy.config.core.v3.TypedExtensionConfig", **named)
 
 
-def renewed(new: Json, before: Json | None) -> Json:
-    """What to write over the resource `before`: that itself when nothing changed, else `new` with the next number.
+def renewed(new: Json, before: Json | None, *, now: float) -> Json:
+    """What to write over the resource `before`: that itself when nothing changed, else `new` with a new number.
 
-    Envoy keeps every configuration that it has seen, and would not tell the filter of one that comes back.
+    Envoy keeps every configuration that it has seen, and would not tell the filter of one that comes back. The number
+    is the time, or one more than the last: so it is new even if the file was lost.
     """
     number, lines = (0, "") if before is None else _parted(before)
     if before is not None and _with_lines(before, lines) == new:
         return before
-    return _with_lines(new, f"# {number + 1}\n{_lines(new)}")
+    return _with_lines(new, f"# {max(number + 1, int(now))}\n{_lines(new)}")
 
 
 def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int | None:
