@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,6 +16,7 @@ from local.envoy.envoy_rig import application, service
 from waiting import soon
 
 pytestmark = pytest.mark.live
+ROOT = Path(__file__).parents[3]
 
 
 def limited(concurrency=1, **fields):
@@ -370,6 +373,32 @@ async def test_a_filter_that_cannot_be_used_holds_nobody_back(envoy, instances, 
     held.gate.set()
     assert set(statuses(await asyncio.gather(*requests))) == {200}
     assert await envoy.refused()
+
+
+CRASHES = """
+#include <stdint.h>
+#define EXPORT(name) __attribute__((export_name(#name)))
+static char scratch[4096];
+EXPORT(proxy_on_memory_allocate) void *allocate(uint32_t size) { return scratch; }
+EXPORT(proxy_on_request_headers) uint32_t headers(uint32_t context, uint32_t count, uint32_t end) { __builtin_trap(); }
+EXPORT(proxy_on_configure) uint32_t configure(uint32_t context, uint32_t size) { return 1; }
+EXPORT(proxy_on_vm_start) uint32_t start(uint32_t context, uint32_t size) { return 1; }
+EXPORT(proxy_on_context_create) void create(uint32_t context, uint32_t parent) {}
+EXPORT(proxy_abi_version_0_2_1) void version(void) {}
+EXPORT(_initialize) void initialize(void) {}
+"""
+
+
+async def test_a_filter_that_crashes_costs_one_request(envoy, instances, client, tmp_path):
+    if find_spec("ziglang") is None:
+        pytest.skip("needs the compiler: sh bin/setup all")
+    web = await instances("web-1")
+    (tmp_path / "queue.c").write_text(CRASHES)
+    build = ["sh", ROOT / "bin/build-filter", tmp_path / "queue.wasm", tmp_path / "queue.c"]
+    assert await (await asyncio.create_subprocess_exec(*build)).wait() == 0
+    envoy.queue = str(tmp_path / "queue.wasm")
+    await envoy.start(limited(1), web=[web])
+    assert statuses([await client.get("/") for _ in range(4)]) == [503, 200, 200, 200]
 
 
 async def test_visitors_over_http_2_wait_in_one_connection(envoy, instances, tmp_path):

@@ -265,17 +265,17 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
     return CONTINUE;
 }
 
+static int begins(const char *name, size_t name_size, const char *with, size_t with_size) {
+    char *value;
+    size_t size;
+    return host_header(RESPONSE_HEADERS, name, name_size, &value, &size) == OK && size >= with_size &&
+           same(value, with, with_size);
+}
+
 EXPORT(proxy_on_response_headers) uint32_t on_response_headers(uint32_t context, uint32_t count, uint32_t ended) {
     uint32_t at = find_request(context);
     if (at == NONE) return CONTINUE;
-    char *value;
-    size_t size;
-    int upgraded = host_header(RESPONSE_HEADERS, TEXT(":status"), &value, &size) == OK && size == 3 &&
-                   same(value, TEXT("101"));
-    static const char events[] = "text/event-stream";
-    if (upgraded || (host_header(RESPONSE_HEADERS, TEXT("content-type"), &value, &size) == OK &&
-                     size >= sizeof events - 1 && same(value, TEXT(events))))
-        give_back(at);
+    if (begins(TEXT("content-type"), TEXT("text/event-stream")) || begins(TEXT(":status"), TEXT("101"))) give_back(at);
     return CONTINUE;
 }
 
