@@ -14,6 +14,7 @@ from flyball.core.control.observation import Replace, Scale
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus
 from flyball.core.model import Store, StoreKind
+from flyball.core.view.rows import Moment
 from flyball.local.pipeline.records import Stage, Status
 from flyball.local.stores.client import client
 
@@ -237,7 +238,7 @@ async def test_it_comes_back_by_itself_and_has_missed_nothing(browser, runtime):
         runtime.closing = asyncio.Event()
         runtime.listeners.clear()
         runtime.say(ReasonKind.SCALE_OUT, "while nobody looked", before=3, after=4)
-        runtime.journal.record_history(runtime.clock.now(), [("web", {"rps": 777.0})])
+        runtime.journal.record_history([Moment(runtime.clock.now(), "web", {"rps": 777.0})])
 
         again = await start(runtime)
 
@@ -325,7 +326,7 @@ async def test_charts_say_in_words_and_tables_what_they_show(browser, runtime):
 
 async def test_a_week_has_its_days_below_it_on_a_phone(browser, runtime):
     calm(runtime)
-    runtime.journal.record_history(runtime.clock.now() - 600_000, [("web", {"rps": 1.0})], resolution=60)
+    runtime.journal.record_history([Moment(runtime.clock.now() - 600_000, "web", {"rps": 1.0})], resolution=60)
     async with served(runtime) as panel, browsing(browser, viewport={"width": 360, "height": 800}) as page:
         await page.add_init_script(WRITTEN)
         await opened(page, panel.url)

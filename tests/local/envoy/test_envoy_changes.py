@@ -296,8 +296,8 @@ async def test_tls_and_http_2(envoy, instances, client, tmp_path):
         assert (response.status, (await response.json())["headers"]["x-forwarded-proto"]) == (200, "http")
 
 
-async def latencies(envoy):
-    return (await envoy.admin.use()).latencies
+async def latencies(envoy) -> dict:
+    return dict((await envoy.admin.use()).latencies)
 
 
 async def test_latencies_are_of_the_time_since_the_last_call(envoy, instances, client):
@@ -308,7 +308,7 @@ async def test_latencies_are_of_the_time_since_the_last_call(envoy, instances, c
     first = await soon(lambda: latencies(envoy))
     assert set(first) == {"web"}
     assert 0 <= first["web"]["p50"] <= first["web"]["p95"] <= first["web"]["p99"]
-    assert (await envoy.admin.use()).latencies == {}
+    assert await latencies(envoy) == {}
     web.slow_s = 0.4
     await asyncio.gather(*(client.get("/slow") for _ in range(10)))
     again = await soon(lambda: latencies(envoy))
