@@ -165,7 +165,7 @@ def test_a_text_without_places_is_reported_by_path_alone():
         ("env = []", "must be a table, found a list"),
         ("env = { A = 1 }", "must be text in quotes, found 1"),
         ("env = { 'A B' = '1' }", "must be a variable name such as LOG_LEVEL: letters, digits and _, found 'A B'"),
-        ("concurrency = 'many'", 'must be "auto", or a number from 0 to 10000, found "many"'),
+        ("concurrency = 'many'", 'must be "auto", or a number from 0 to 10000, found \'many\''),
         ("concurrency = true", 'must be "auto", or a number from 0 to 10000, found true'),
         ("concurrency = -1", 'must be "auto", or a number from 0 to 10000, found -1'),
         ("queue = 'long'", "must be a whole number or a table"),
