@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 PLACES = 4
 MOST = 2 * PLACES
-"""Until it is known that the balancer leaves an instance out, the others may get what was meant for it."""
+"""All together are limited exactly; one may get what was meant for another that the balancer cannot reach at once."""
 LOAD = ("--rate", "150", "--for", "5s", "--timeout", "90s")
 """Three times what an instance can do: 5 ms of CPU a request, at a quarter of a core."""
 

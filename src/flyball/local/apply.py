@@ -72,7 +72,7 @@ class Applier:
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:
         running = self._machine.instances.running
-        known = {one.id: one for one in state.instances}
+        states = {one.id: one for one in state.instances}
         return [
             Endpoint(
                 instance=target.instance,
@@ -80,8 +80,9 @@ class Applier:
                 weight=target.weight,
                 draining=target.draining,
                 zone=target.zone,
-                healthy=known[target.instance].health is TargetHealth.HEALTHY,
-                in_flight=known[target.instance].in_flight,
+                known=states[target.instance].health is not TargetHealth.UNUSED,
+                healthy=states[target.instance].health is TargetHealth.HEALTHY,
+                in_flight=states[target.instance].in_flight,
             )
             for target in targets(state, service)
             if target.instance in running

@@ -29,7 +29,7 @@ class Held:
     def __init__(self, *instances):
         self.gate = asyncio.Event()
         self.now = dict.fromkeys((one.name for one in instances), 0)
-        self.most = dict(self.now)
+        self.most_of_all = 0
         self.order: list[str] = []
         for one in instances:
             one.slow = self._handler(one.name)
@@ -37,7 +37,7 @@ class Held:
     def _handler(self, name):
         async def handle(request):
             self.now[name] += 1
-            self.most[name] = max(self.most[name], self.now[name])
+            self.most_of_all = max(self.most_of_all, self.total)
             self.order.append(request.query.get("n", ""))
             try:
                 await self.gate.wait()
@@ -49,6 +49,20 @@ class Held:
     @property
     def total(self):
         return sum(self.now.values())
+
+
+async def start(envoy, app, **instances):
+    """Start it, and wait until it sends requests to every instance."""
+    await envoy.start(app, **instances)
+    if instances:
+        await healthy(envoy, sum(len(members) for members in instances.values()))
+
+
+async def healthy(envoy, count):
+    async def holds():
+        return [target.health for target in await envoy.admin.targets()] == ["healthy"] * count
+
+    await soon(holds, what=f"{count} healthy instances")
 
 
 def sent(client, count, path="/slow", **options):
@@ -70,23 +84,23 @@ def statuses(answers):
     return [status for status, _, _ in answers]
 
 
-async def test_no_instance_gets_more_than_its_places_and_all_are_served(envoy, instances, client):
+async def test_no_more_are_at_work_than_there_are_places_and_all_are_served(envoy, instances, client):
     web = await instances("web-1", "web-2")
     held = Held(*web)
-    await envoy.start(limited(2), web=web)
+    await start(envoy, limited(2), web=web)
     requests = sent(client, 20)
     await at_work(held, 4)
     await waiting(envoy, 16)
     held.gate.set()
     assert set(statuses(await asyncio.gather(*requests))) == {200}
-    assert held.most == {"web-1": 2, "web-2": 2}
+    assert held.most_of_all == 4
     await waiting(envoy, 0)
 
 
 async def test_who_came_first_is_served_first(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     requests = []
     for number in range(8):
         requests += [asyncio.ensure_future(client.get(f"/slow?n={number}"))]
@@ -100,42 +114,42 @@ async def test_what_waits_is_served_by_the_instance_that_comes_to_help_at_once(e
     web = await instances("web-1", "web-2")
     held = Held(*web)
     app = limited(1)
-    await envoy.start(app, web=web[:1])
+    await start(envoy, app, web=web[:1])
     requests = sent(client, 4)
     await waiting(envoy, 3)
     envoy.push(app, web=[web[0], replace(web[1].endpoint(), healthy=False)])
-    await envoy.until_target("web-2", lambda target: target is not None and target.health == "healthy")
+    await healthy(envoy, 2)
     envoy.push(app, web=web)  # with nothing else arriving
     await at_work(held, 2)
     await waiting(envoy, 2)
     envoy.push(app, web=web[:1])  # and back: a configuration that Envoy has seen before
     held.gate.set()
     assert set(statuses(await asyncio.gather(*requests))) == {200}
-    assert held.most == {"web-1": 1, "web-2": 1}
+    assert held.most_of_all == 2
 
 
 async def test_a_place_that_is_taken_away_is_not_given_again(envoy, instances, client):
     web = await instances("web-1", "web-2")
     held = Held(*web)
     app = limited(1)
-    await envoy.start(app, web=web)
+    await start(envoy, app, web=web)
     first = sent(client, 2)
     await at_work(held, 2)
-    draining = [web[0], replace(web[1].endpoint(draining=True), in_flight=1)]
+    draining = [web[0], replace(web[1].endpoint(draining=True), in_flight=held.now["web-2"])]
     envoy.push(app, web=draining)
     await envoy.until_target("web-2", lambda target: target.draining)
     second = sent(client, 3)
     await waiting(envoy, 3)
-    assert held.most == {"web-1": 1, "web-2": 1}
+    taken = web[1].requests
     held.gate.set()
     assert set(statuses(await asyncio.gather(*first, *second))) == {200}
-    assert (held.most, web[1].requests) == ({"web-1": 1, "web-2": 1}, 1)
+    assert (held.most_of_all, web[1].requests) == (2, taken)
 
 
 async def test_a_client_that_gives_up_leaves_the_queue(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     first, *others = sent(client, 6)
     await waiting(envoy, 5)
     for request in others[:4]:
@@ -149,7 +163,7 @@ async def test_a_client_that_gives_up_leaves_the_queue(envoy, instances, client)
 async def test_a_client_that_gives_up_at_work_gives_its_place_back(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     first, second = sent(client, 2)
     await waiting(envoy, 1)
     first.cancel()
@@ -161,7 +175,7 @@ async def test_a_client_that_gives_up_at_work_gives_its_place_back(envoy, instan
 async def test_a_full_queue_says_when_to_come_again(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1, queue=Queue(most=2)), web=[web])
+    await start(envoy, limited(1, queue=Queue(most=2)), web=[web])
     requests = sent(client, 3)
     await waiting(envoy, 2)
     status, headers, body = await client.get("/")
@@ -175,7 +189,7 @@ async def test_a_full_queue_says_when_to_come_again(envoy, instances, client):
 async def test_a_queue_of_none_refuses_at_once(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1, queue=Queue(most=0)), web=[web])
+    await start(envoy, limited(1, queue=Queue(most=0)), web=[web])
     (request,) = sent(client, 1)
     await at_work(held, 1)
     assert (await client.get("/"))[0] == 503
@@ -187,7 +201,7 @@ async def test_a_queue_of_none_refuses_at_once(envoy, instances, client):
 async def test_who_has_waited_too_long_is_turned_away(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1, queue=Queue(longest_s=0.3)), web=[web])
+    await start(envoy, limited(1, queue=Queue(longest_s=0.3)), web=[web])
     first, second = sent(client, 2)
     status, headers, _ = await second
     assert (status, headers["retry-after"]) == (503, "5")
@@ -205,7 +219,7 @@ async def test_who_has_waited_too_long_is_turned_away(envoy, instances, client):
 async def test_the_time_in_the_queue_is_told_and_counts_as_latency(envoy, instances, client):
     web = await instances("web-1")
     web.slow_s = 0.2
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     await envoy.admin.use()
     await asyncio.gather(*sent(client, 4))
     use = await envoy.admin.use()
@@ -217,7 +231,7 @@ async def test_services_wait_apart(envoy, instances, client):
     web, api = await instances("web-1", "api-1")
     held = Held(web)
     app = application(service("web", concurrency=1), service("api", "/api", concurrency=1), service("free", "/free"))
-    await envoy.start(app, web=[web], api=[api], free=[api])
+    await start(envoy, app, web=[web], api=[api], free=[api])
     requests = sent(client, 3)
     await waiting(envoy, 2)
     assert (await client.get("/api"))[0] == 200
@@ -234,7 +248,7 @@ async def test_services_that_share_a_route_wait_each_for_their_own(envoy, instan
         service(name, concurrency=1, routes=(Route(condition=Condition(path="/"), weight=weight),))
         for name, weight in (("web", 1), ("new", 1))
     ]
-    await envoy.start(application(*shared), web=[web], new=[new])
+    await start(envoy, application(*shared), web=[web], new=[new])
     requests = sent(client, 40)
     await at_work(held, 1)
     await soon(lambda: sum(request.done() for request in requests) == new.requests > 0)
@@ -246,7 +260,7 @@ async def test_services_that_share_a_route_wait_each_for_their_own(envoy, instan
 async def test_a_smaller_weight_gets_fewer_places(envoy, instances, client):
     web = await instances("web-1", "web-2")
     held = Held(*web)
-    await envoy.start(limited(3), web=[web[0].endpoint(weight=3), web[1].endpoint(weight=1)])
+    await start(envoy, limited(3), web=[web[0].endpoint(weight=3), web[1].endpoint(weight=1)])
     requests = sent(client, 12)
     await at_work(held, 4)
     await waiting(envoy, 8)
@@ -257,7 +271,7 @@ async def test_a_smaller_weight_gets_fewer_places(envoy, instances, client):
 async def test_a_sticky_visitor_waits_and_gets_his_own_instance(envoy, instances, client):
     web = await instances("web-1", "web-2")
     held = Held(*web)
-    await envoy.start(limited(1, balancing=Balancing(stickiness=Stickiness())), web=web)
+    await start(envoy, limited(1, balancing=Balancing(stickiness=Stickiness())), web=web)
     _, headers, _ = await client.get("/")
     mine, cookie = headers["x-flyball-instance"], headers["set-cookie"].partition(";")[0]
     requests = sent(client, 2)
@@ -272,7 +286,7 @@ async def test_a_sticky_visitor_waits_and_gets_his_own_instance(envoy, instances
 async def test_a_websocket_waits_its_turn_and_then_holds_no_place(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     (request,) = sent(client, 1)
     await at_work(held, 1)
     opening = asyncio.ensure_future(client.session.ws_connect(envoy.url + "/ws"))
@@ -288,7 +302,7 @@ async def test_a_websocket_waits_its_turn_and_then_holds_no_place(envoy, instanc
 
 async def test_a_stream_of_events_holds_no_place(envoy, instances, client):
     web = await instances("web-1")
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     async with client.session.get(envoy.url + "/events") as stream:
         assert await stream.content.readline() == b"data: web-1\n"
         assert await client.who("/") == "web-1"
@@ -298,15 +312,16 @@ async def test_a_killed_instance_loses_nothing_that_waits_and_no_post_is_sent_tw
     web = await instances("web-1", "web-2")
     held = Held(*web)
     app = limited(1)
-    await envoy.start(app, web=web)
+    await start(envoy, app, web=web)
     requests = sent(client, 12, method="POST", data=b"once")
     await at_work(held, 2)
     await waiting(envoy, 10)
+    lost = held.now["web-1"]
     await web[0].kill()
     envoy.push(app, web=web[1:])
     held.gate.set()
     found = statuses(await asyncio.gather(*requests))
-    assert sorted(found) == [200] * 11 + [502]
+    assert sorted(found) == [200] * (12 - lost) + [502] * lost
     assert web[0].requests + web[1].requests == 12
 
 
@@ -314,20 +329,62 @@ async def test_an_instance_that_fails_its_checks_gives_its_places_to_nobody(envo
     web = await instances("web-1", "web-2")
     held = Held(*web)
     app = limited(2)
-    await envoy.start(app, web=web)
+    await start(envoy, app, web=web)
     web[1].healthy = False
     await envoy.until_target("web-2", lambda target: target.health == "unhealthy")
     envoy.push(app, web=[web[0], replace(web[1].endpoint(), healthy=False)])
     requests = sent(client, 6)
     await at_work(held, 2)
     await waiting(envoy, 4)
-    assert held.most == {"web-1": 2, "web-2": 0}
+    assert held.now == {"web-1": 2, "web-2": 0}
     held.gate.set()
     assert set(statuses(await asyncio.gather(*requests))) == {200}
 
 
+async def test_what_waits_when_the_last_instance_dies_is_served_by_the_next(envoy, instances, client):
+    web = await instances("web-1")
+    held = Held(web)
+    app = limited(1)
+    await start(envoy, app, web=[web])
+    requests = sent(client, 5)
+    await waiting(envoy, 4)
+    envoy.push(app, web=[])
+    await soon(lambda: refused(client))
+    held.gate.set()
+    assert (await requests[0])[0] == 200
+    await web.kill()
+    assert (await envoy.admin.use()).waiting == {"web": 4}
+    following = await instances("web-2")
+    following.slow_s = 0.0
+    envoy.push(app, web=[replace(following.endpoint(), known=False, healthy=False)])
+    await healthy(envoy, 1)
+    envoy.push(app, web=[following])
+    assert statuses(await asyncio.gather(*requests[1:])) == [200] * 4
+
+
+async def refused(client):
+    """Whether there is no instance, and so nothing to wait for."""
+    try:
+        return await client.who("/", timeout=aiohttp.ClientTimeout(total=1)) == "503"
+    except TimeoutError:
+        return False
+
+
+async def test_what_waits_when_the_last_instance_drains_is_answered_at_once(envoy, instances, client):
+    web = await instances("web-1")
+    held = Held(web)
+    app = limited(1)
+    await start(envoy, app, web=[web])
+    first, *others = sent(client, 5)
+    await waiting(envoy, 4)
+    envoy.push(app, web=[web.endpoint(draining=True)])
+    assert statuses(await asyncio.gather(*others)) == [503] * 4
+    held.gate.set()
+    assert (await first)[0] == 200
+
+
 async def test_without_instances_nothing_is_held_back(envoy, client):
-    await envoy.start(limited(1), web=[])
+    await start(envoy, limited(1), web=[])
     assert set(await asyncio.gather(*(client.who("/") for _ in range(3)))) == {"503"}
 
 
@@ -336,7 +393,7 @@ async def test_what_waits_goes_on_when_the_limit_is_taken_from_the_file(envoy, i
     other = await instances("api-1")
     held = Held(web)
     api = service("api", "/api", concurrency=1)
-    await envoy.start(application(service(concurrency=1), api), web=[web], api=[other])
+    await start(envoy, application(service(concurrency=1), api), web=[web], api=[other])
     requests = sent(client, 5)
     await waiting(envoy, 4)
     envoy.push(application(service(), api), web=[web], api=[other])
@@ -350,7 +407,7 @@ async def test_limits_that_change_all_the_time_lose_nobody(envoy, instances, cli
     for one in web:
         one.slow_s = 0.02
     app = limited(2)
-    await envoy.start(app, web=web[:1])
+    await start(envoy, app, web=web[:1])
 
     requests = sent(client, 300)
     for turn in range(30):
@@ -367,7 +424,7 @@ async def test_a_filter_that_cannot_be_used_holds_nobody_back(envoy, instances, 
     (tmp_path / "queue.wasm").write_bytes(content)
     envoy.queue = str(tmp_path / "queue.wasm")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     requests = sent(client, 3)
     await at_work(held, 3)
     held.gate.set()
@@ -397,7 +454,7 @@ async def test_a_filter_that_crashes_costs_one_request(envoy, instances, client,
     build = ["sh", ROOT / "bin/build-filter", tmp_path / "queue.wasm", tmp_path / "queue.c"]
     assert await (await asyncio.create_subprocess_exec(*build)).wait() == 0
     envoy.queue = str(tmp_path / "queue.wasm")
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     assert statuses([await client.get("/") for _ in range(4)]) == [503, 200, 200, 200]
 
 
@@ -405,7 +462,7 @@ async def test_visitors_over_http_2_wait_in_one_connection(envoy, instances, tmp
     web = await instances("web-1")
     held = Held(web)
     envoy.certificate = certificate.paths(Tls(), home=tmp_path, own=tmp_path / "tls")
-    await envoy.start(application(service(concurrency=1), tls=Tls()), web=[web])
+    await start(envoy, application(service(concurrency=1), tls=Tls()), web=[web])
     command = ["curl", "--silent", "--http2", "--insecure", "--parallel", "--parallel-immediate"]
     slow = envoy.url.replace("http:", "https:") + "/slow"
     for number in range(5):
@@ -420,7 +477,7 @@ async def test_visitors_over_http_2_wait_in_one_connection(envoy, instances, tmp
 async def test_a_large_body_that_waited_arrives_whole(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
-    await envoy.start(limited(1), web=[web])
+    await start(envoy, limited(1), web=[web])
     (first,) = sent(client, 1)
     await at_work(held, 1)
     body = b"x" * 5_000_000
@@ -436,7 +493,7 @@ async def test_a_restarted_balancer_keeps_the_limits(envoy, instances, client):
     web = await instances("web-1")
     held = Held(web)
     app = limited(1)
-    await envoy.start(app, web=[web])
+    await start(envoy, app, web=[web])
     lost = sent(client, 3)
     await waiting(envoy, 2)
     envoy.stop()

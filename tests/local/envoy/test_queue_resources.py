@@ -74,11 +74,18 @@ def test_by_default_nobody_waits_as_long_as_the_listener_allows():
     assert app.listener == Listener(idle_timeout_s=10.0)
 
 
+def test_who_waits_when_the_last_instances_leave_is_not_kept_waiting():
+    app = application(service(concurrency=1))
+    assert lines(built(app, [endpoint(draining=True)])) == "web 0 10000 0\n"
+    assert lines(built(app, [])) == "web 0 10000 50000\n"
+
+
 @pytest.mark.parametrize(
     ("endpoints", "places"),
     [
-        ([], None),
-        ([endpoint(draining=True, in_flight=3)], None),
+        ([], 0),
+        ([endpoint(draining=True, in_flight=3)], 0),
+        ([endpoint(known=False, healthy=False)], 0),
         ([endpoint(1), endpoint(2)], 8),
         ([endpoint(1), endpoint(2, draining=True, in_flight=3)], 7),
         ([endpoint(1), endpoint(2, draining=True, in_flight=30)], 8),

@@ -56,8 +56,7 @@ class Use:
     `latencies`: service -> {"p50", "p95", "p99"} in ms since the last time, waiting included; services without requests
     are absent. `waiting`: service -> requests that wait for an instance now. `waited`: as `latencies`, how long those
     waited in the queue that had to. `turned_away`: service -> requests that the queue had no room or no time for, since
-    Envoy's start. `wrong`: service -> health checks that got a wrong
-    answer, since Envoy's start.
+    Envoy's start. `wrong`: service -> health checks that got a wrong answer, since Envoy's start.
     """
 
     latencies: Mapping[str, Mapping[str, float]]
@@ -123,11 +122,6 @@ class Admin:
             turned_away=dict(sorted((full + late).items())),
             wrong={service: count - silent[service] for service, count in failures.items()},
         )
-
-    async def queues(self) -> bool:
-        """Whether the filter that holds the queues works."""
-        found = await self._json("/stats?format=json&filter=^wasm.envoy.wasm.runtime.v8.active$")
-        return any(int(stat.get("value", 0)) > 0 for stat in found.get("stats", []))
 
     async def rejected(self) -> int:
         """How many times Envoy refused a file it was given, and kept what it had."""

@@ -75,16 +75,16 @@ def renewed(new: Json, before: Json | None, *, now: float) -> Json:
     return _with_lines(new, f"# {max(number + 1, int(now))}\n{_lines(new)}")
 
 
-def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int | None:
-    """How many requests of a service may be at work; None while no instance takes any, which Envoy then answers.
+def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int:
+    """How many requests of a service may be at work: 0 without instances, and then Envoy answers 503.
 
     Instances with a smaller weight get less than they could take, so that none gets more. What an instance that gets
     no new ones still works on is counted, or it would take places from the others.
     """
-    taking = [endpoint for endpoint in endpoints if not endpoint.draining]
-    if not taking:
-        return None
-    chosen = [endpoint for endpoint in taking if endpoint.healthy] or taking  # Envoy's own rule when none is
+    known = [endpoint for endpoint in endpoints if endpoint.known and not endpoint.draining]
+    chosen = [endpoint for endpoint in known if endpoint.healthy] or known  # Envoy's own rule when none is
+    if not chosen:
+        return 0
     shares = sum(endpoint.weight for endpoint in chosen) / max(endpoint.weight for endpoint in chosen)
     ending = sum(min(endpoint.in_flight, concurrency) for endpoint in endpoints if endpoint not in chosen)
     return int(concurrency * shares) + ending
@@ -92,12 +92,13 @@ def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int | None:
 
 def _line(app: Application, service: Service, endpoints: Sequence[Endpoint]) -> str:
     concurrency = places(service)
-    most = None if concurrency is None else at_once(concurrency, endpoints)
-    if most is None:
+    if concurrency is None:
         return ""
     longest_s, idle_s = service.queue.longest_s, app.listener.idle_timeout_s
     longest_s = longest_s if longest_s < idle_s else SHARE_OF_IDLE_TIMEOUT * idle_s
-    return f"{service.name} {most} {service.queue.most} {round(1000 * longest_s)}\n"
+    if endpoints and all(endpoint.draining for endpoint in endpoints):
+        longest_s = 0.0  # whoever waits for an instance that died waits for the next one; after these, none comes
+    return f"{service.name} {at_once(concurrency, endpoints)} {service.queue.most} {round(1000 * longest_s)}\n"
 
 
 def _lines(resource: Json) -> str:

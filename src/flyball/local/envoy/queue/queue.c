@@ -7,8 +7,8 @@
 //
 // The configuration is text, one line for each service that has a limit:
 //     SERVICE PLACES MOST_WAITING LONGEST_WAIT_MS
-// A line that begins with # is skipped. A request of another service is not looked at. Whatever goes wrong in here, a
-// request goes on.
+// A line that begins with # is skipped. With 0 places, what waits goes on waiting, and what comes is for Envoy to answer:
+// there is no instance. A request of another service is not looked at. Whatever goes wrong in here, a request goes on.
 //
 // Envoy runs this in one thread. The interface is proxy-wasm 0.2.1:
 // https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
@@ -243,7 +243,7 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
     for (uint32_t i = 0; i < service_count; i++) {
         Service *service = &services[i];
         if (service->name_size != size || !same(service->name, name, size)) continue;
-        if (!service->limited) return CONTINUE;
+        if (!service->limited || service->places == 0) return CONTINUE;
         int room = service->at_work < service->places && service->first == NONE;
         if (!room && service->waiting >= service->most_waiting) {
             host_increment(service->refused_full, 1);
