@@ -61,9 +61,10 @@ def test_only_what_is_new(home: Path, capsys: pytest.CaptureFixture[str]):
 def test_the_time_of_a_line(home: Path, capsys: pytest.CaptureFixture[str]):
     first, *_ = said(capsys, home, "--times")
     assert first.endswith(".000  web-1    | turn 0")
-    assert json.loads(said(capsys, home, "--json")[1]) == {
-        "instance": "api-2", "line": "turn 1", "at": BEGAN + 1, "fields": None
-    }  # fmt: skip
+    plain = {"instance": "api-2", "line": "turn 1"}
+    assert json.loads(said(capsys, home, "--json")[1]) == plain
+    assert json.loads(said(capsys, home, "--json", "-t")[1]) == {**plain, "at": BEGAN + 1}
+    assert read("web-1", '{"a": 1}', 2.0).as_json(timed=False)["fields"] == {"a": 1}
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,10 @@ class Line:
         told = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in rest.items()]
         return " ".join([*(str(part) for part in (level and str(level).upper(), message) if part), *told])
 
-    def as_json(self) -> dict[str, object]:
-        """What `--json` prints."""
-        return {"instance": self.instance, "line": self.text, "at": self.at, "fields": self.fields}
+    def as_json(self, *, timed: bool) -> dict[str, object]:
+        """What `--json` prints, with the time if asked for."""
+        fields = {} if self.fields is None else {"fields": self.fields}
+        return {"instance": self.instance, "line": self.text, **({"at": self.at} if timed else {}), **fields}
 
 
 def read(instance: str, text: str, appeared: float) -> Line:

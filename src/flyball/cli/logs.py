@@ -49,7 +49,7 @@ class Form:
     def tell(self, line: lines.Line) -> None:
         """Print one line."""
         if self.json:
-            talk.emit(line.as_json())
+            talk.emit(line.as_json(timed=self.times))
         else:
             at = line.at if self.times else None
             talk.console(sys.stdout).print(talk.log_line(line.instance, line.shown(), at))

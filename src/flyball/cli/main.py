@@ -115,14 +115,14 @@ def logs(
     since: Since = None,
     grep: Annotated[str | None, Parameter(help="Only lines that match this regular expression.")] = None,
     lines: Annotated[int | None, Parameter(name=["--lines", "-n"], help="The newest lines of each instance.")] = None,
-    times: Annotated[bool, Parameter(name=["--times", "-t"], negative="", help="Also when piped: the times.")] = False,
+    times: Annotated[bool, Parameter(name=["--times", "-t"], negative="", help="When each line was written.")] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
     """Show the output of all instances, of one service, or of one instance, by time."""
     from flyball.cli.logs import Form, asked, run
 
-    form = Form(json=json, times=times or sys.stdout.isatty())
+    form = Form(json=json, times=times or (sys.stdout.isatty() and not json))
     return run(file, asked(service, lines, _seconds(since), grep), form, follow=follow)
 
 
