@@ -13,4 +13,5 @@ File = Annotated[
 Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
 Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
+Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]

@@ -81,13 +81,7 @@ def metrics(windows: Windows) -> Metrics:
     return Metrics(
         requests_per_s=None if rates is None else rates.requests_per_s,
         errors_per_s=None if rates is None else rates.errors_per_s,
-        cpu_percent=windows.last(Metric.CPU),
-        memory_percent=windows.last(Metric.MEMORY),
-        requests=windows.last(Metric.REQUESTS),
-        errors_percent=windows.last(Metric.ERRORS),
-        p50_ms=windows.last(Metric.P50),
-        p95_ms=windows.last(Metric.P95),
-        p99_ms=windows.last(Metric.P99),
+        points={metric: windows.last(metric) for metric in Metric},
     )
 
 

@@ -6,6 +6,7 @@ show these values; None is what is not known (yet).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flyball.core.control.alarms import AlarmState, Threshold
@@ -17,31 +18,18 @@ from flyball.core.model import Metric, Service
 class Metrics:
     """A service's last closed datapoint: what its policies saw, also of metrics that none of them watches.
 
-    `requests` is per measured instance and minute, `errors_percent` of all requests; the two rates are of all instances
-    together. All are None before the first datapoint, after a capacity was set by hand, and when it is missing.
+    `points` are its values, requests per measured instance and minute, errors in percent of all requests; the two rates
+    are of all instances together. All are None before the first datapoint, after a capacity was set by hand, and when
+    it is missing.
     """
 
     requests_per_s: float | None
     errors_per_s: float | None
-    cpu_percent: float | None
-    memory_percent: float | None
-    requests: float | None
-    errors_percent: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
+    points: Mapping[Metric, float | None]
 
     def of(self, metric: Metric) -> float | None:
         """The value that a policy of this metric saw."""
-        return {
-            Metric.CPU: self.cpu_percent,
-            Metric.MEMORY: self.memory_percent,
-            Metric.REQUESTS: self.requests,
-            Metric.ERRORS: self.errors_percent,
-            Metric.P50: self.p50_ms,
-            Metric.P95: self.p95_ms,
-            Metric.P99: self.p99_ms,
-        }[metric]
+        return self.points[metric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
