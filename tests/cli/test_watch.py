@@ -31,6 +31,7 @@ def described(count: int, rps: float = 120.5) -> dict[str, Any]:
         "capacity": {"min": 2, "desired": count, "max": 200, "in_service": count},
         "metrics": {
             "requests_per_second": 1234.5,
+            "waiting": 0,
             "cpu_percent": 81.2,
             "latency_ms": {"p50": 100.4, "p95": 200.5, "p99": 300.6},
         },

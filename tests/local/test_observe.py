@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flyball.core.control.observation import TargetHealth
+from flyball.core.control.observation import QueueSample, TargetHealth
 from flyball.core.model import Size
 from flyball.local.envoy.admin import TargetStats, Use
 from flyball.local.instances.instances import Running
@@ -27,13 +27,22 @@ class FakeBalancer:
         self.stats: tuple[TargetStats, ...] | None = (TARGET,)
         self.admin = self
         self.wrong = 0
+        self.waiting = {"web": 7}
+        self.waited: dict[str, dict[str, float]] = {}
+        self.turned_away = 0
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         return self.stats
 
     async def use(self) -> Use:
         latencies = {"web": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}
-        return Use(latencies=latencies, waiting={"web": 7}, wrong={"web": self.wrong})
+        return Use(
+            latencies=latencies,
+            waiting=self.waiting,
+            waited=self.waited,
+            turned_away={"web": self.turned_away},
+            wrong={"web": self.wrong},
+        )
 
 
 class FakeLimits:
@@ -115,6 +124,22 @@ async def test_answered_are_those_that_are_no_longer_in_flight(observer: Observe
     assert (seen.samples[0].requests, seen.samples[0].answered) == (40, 30)
     assert [(queue.service, queue.waiting) for queue in seen.queues] == [("web", 7)]
     assert seen.busy_percent is not None
+
+
+async def test_the_queue_tells_what_became_of_those_that_waited_since_the_last_sample(observer: Observer) -> None:
+    observer.balancer.turned_away, observer.balancer.waited = 500, {"web": {"p50": 1.0, "p99": 1.0}}
+    first = await look(observer, 10.0)
+    observer.balancer.turned_away, observer.balancer.waited = 503, {"web": {"p50": 20.0, "p95": 30.0, "p99": 40.0}}
+    second = await look(observer, 11.0)
+    observer.balancer.turned_away, observer.balancer.waited, observer.balancer.waiting = 2, {}, {}
+    restarted = await look(observer, 12.0)
+    nothing = await look(observer, 13.0)
+
+    assert first.queues == (QueueSample(service="web", waiting=7),)
+    expected = QueueSample(service="web", waiting=7, waited_p50_ms=20.0, waited_p99_ms=40.0, turned_away=3)
+    assert second.queues == (expected,)
+    assert restarted.queues == (QueueSample(service="web", waiting=0, turned_away=2),)
+    assert nothing.queues == ()
 
 
 async def test_a_wrong_answer_is_told_from_none(observer: Observer) -> None:

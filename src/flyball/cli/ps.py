@@ -14,7 +14,10 @@ from .files import find_running
 if TYPE_CHECKING:
     from flyball.core.view.shapes import InstanceJson, ServiceJson
 
-SERVICE_HEADERS = ("service", "release", "min", "desired", "max", "in service", "rps", "cpu %", "p50", "p95", "p99")
+SERVICE_HEADERS = (
+    *("service", "release", "min", "desired", "max", "in service"),
+    *("rps", "waiting", "cpu %", "p50", "p95", "p99"),
+)
 INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "port", "cpu %", "memory", "rps", "up")
 
 
@@ -49,6 +52,7 @@ def service_row(service: ServiceJson) -> list[object]:
         capacity["max"],
         capacity["in_service"],
         metrics["requests_per_second"],
+        metrics["waiting"],
         metrics["cpu_percent"],
         latency["p50"],
         latency["p95"],

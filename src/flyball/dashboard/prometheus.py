@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -63,6 +63,8 @@ _OF_SERVICES: tuple[tuple[str, str, Callable[[ServiceView], float | None]], ...]
     ("flyball_capacity_in_service", "Instances in service.", lambda of: of.capacity.in_service),
     ("flyball_requests_per_second", "Requests in the last datapoint.", lambda of: of.metrics.requests_per_s),
     ("flyball_errors_per_second", "Requests answered 5xx or not at all.", lambda of: of.metrics.errors_per_s),
+    ("flyball_waiting", "Requests that wait in the balancer for an instance.", lambda of: of.metrics.waiting),
+    ("flyball_turned_away", "Requests that the queue answered 503 lately.", lambda of: of.metrics.turned_away),
     ("flyball_cpu_ratio", "Use of the reserved CPU; 1 is all of it.", lambda of: _ratio(of, Metric.CPU)),
     ("flyball_memory_ratio", "Use of the reserved memory.", lambda of: _ratio(of, Metric.MEMORY)),
 )
@@ -84,6 +86,9 @@ def _service_families(services: Sequence[ServiceView]) -> Iterator[Family]:
     latency = GaugeMetricFamily(
         "flyball_latency_seconds", "Latency of the last datapoint's requests.", labels=["service", "quantile"]
     )
+    waited = GaugeMetricFamily(
+        "flyball_waited_seconds", "How long those requests waited that had to.", labels=["service", "quantile"]
+    )
     release = GaugeMetricFamily("flyball_release", "The release that serves.", labels=["service"])
     rollout = GaugeMetricFamily(
         "flyball_rollout", "1 while a rollout is in this phase.", labels=["service", "phase", "to_release"]
@@ -91,15 +96,21 @@ def _service_families(services: Sequence[ServiceView]) -> Iterator[Family]:
     alarms = GaugeMetricFamily("flyball_alarm", "1 while the alarm is in ALARM.", labels=["service", "alarm"])
     for service in services:
         name, metrics = service.of.name, service.metrics
-        for quantile, metric in (("0.50", Metric.P50), ("0.95", Metric.P95), ("0.99", Metric.P99)):
-            if (value := metrics.of(metric)) is not None:
-                latency.add_metric([name, quantile], value / 1000.0)
+        quantiles = {"0.50": Metric.P50, "0.95": Metric.P95, "0.99": Metric.P99}
+        _add_quantiles(latency, name, {quantile: metrics.of(metric) for quantile, metric in quantiles.items()})
+        _add_quantiles(waited, name, {"0.50": metrics.waited_p50_ms, "0.99": metrics.waited_p99_ms})
         release.add_metric([name], service.release or 0)
         if service.rollout is not None:
             rollout.add_metric([name, service.rollout.of.phase, str(service.rollout.of.to_release)], 1)
         for alarm in service.alarms:
             alarms.add_metric([name, alarm.rule.name], float(alarm.state is AlarmState.ALARM))
-    yield from (latency, release, rollout, alarms)
+    yield from (latency, waited, release, rollout, alarms)
+
+
+def _add_quantiles(family: GaugeMetricFamily, service: str, ms: Mapping[str, float | None]) -> None:
+    for quantile, value in ms.items():
+        if value is not None:
+            family.add_metric([service, quantile], value / 1000.0)
 
 
 def _instance_families(services: Sequence[ServiceView]) -> Iterator[Family]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
-from flyball.core.control.observation import BuildSeen
+from flyball.core.control.observation import BuildSeen, TargetHealth
 from flyball.core.control.routing import targets
 from flyball.core.control.state import State
 from flyball.core.control.step import Step
@@ -80,6 +80,7 @@ class Applier:
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:
         running = self._machine.instances.running
+        states = {one.id: one for one in state.instances}
         return [
             Endpoint(
                 instance=target.instance,
@@ -87,6 +88,9 @@ class Applier:
                 weight=target.weight,
                 draining=target.draining,
                 zone=target.zone,
+                known=states[target.instance].health is not TargetHealth.UNUSED,
+                healthy=states[target.instance].health is TargetHealth.HEALTHY,
+                in_flight=states[target.instance].in_flight,
             )
             for target in targets(state, service)
             if target.instance in running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psutil
@@ -15,7 +16,7 @@ from flyball.core.control.observation import (
     TargetHealth,
 )
 
-from .envoy.admin import TargetStats
+from .envoy.admin import TargetStats, Use
 from .envoy.balancer import Balancer
 from .instances.instances import Instances, Running
 from .instances.limits import Limits
@@ -35,6 +36,7 @@ class Observer:
     limits: Limits
     _counters: dict[str, _Counted] = field(default_factory=dict)
     _wrong: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _turned_away: Mapping[str, int] = field(default_factory=dict)
     _began: bool = False
 
     async def observe(self, *, sampled: bool, now: float) -> Observation:
@@ -106,7 +108,25 @@ class Observer:
             LatencySample(service=service, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"])
             for service, of in use.latencies.items()
         )
-        return latencies, tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
+        return latencies, self._queues(use)
+
+    def _queues(self, use: Use) -> tuple[QueueSample, ...]:
+        before, self._turned_away = self._turned_away, use.turned_away
+        if not self._began:
+            return tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
+        samples = (
+            QueueSample(
+                service=service,
+                waiting=use.waiting.get(service, 0),
+                waited_p50_ms=waited.get("p50"),
+                waited_p99_ms=waited.get("p99"),
+                # A balancer that was started again counts from zero.
+                turned_away=away - before.get(service, 0) if away >= before.get(service, 0) else away,
+            )
+            for service in sorted({*use.waiting, *use.waited, *use.turned_away})
+            for waited, away in [(use.waited.get(service, {}), use.turned_away.get(service, 0))]
+        )
+        return tuple(one for one in samples if one != QueueSample(service=one.service, waiting=0))
 
     def _seen(self, running: Running, target: TargetStats | None, now: float) -> InstanceSeen:
         timed_out = target is not None and target.timed_out

@@ -13,6 +13,8 @@ WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
 
+NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"
+
 ROWS = (
     on_aws("Service.name", yes("ids such as web-7"), yes("part of every resource's name")),
     on_aws("Service.run", yes("the instance's process"), yes("start script")),
@@ -35,6 +37,14 @@ ROWS = (
     on_aws("Service.scaling", PARTS, PARTS),
     on_aws("Service.deployment", PARTS, PARTS),
     on_aws("Service.balancing", PARTS, PARTS),
+    on_aws(
+        "Service.concurrency",
+        yes("the balancer's queue, or Envoy's limit of connections"),
+        no(NO_QUEUE, accepted=("auto", 0)),
+    ),
+    on_aws("Service.queue", PARTS, PARTS),
+    on_aws("Queue.most", yes("the balancer's queue"), no(NO_QUEUE)),
+    on_aws("Queue.longest_s", yes("the balancer's queue"), no(NO_QUEUE)),
     by_compute("Size.cpu", yes("CPU quota of the cgroup"), MACHINE_IS_THE_SIZE, yes("Cpu of the task")),
     by_compute("Size.memory_bytes", yes("memory limit of the cgroup"), MACHINE_IS_THE_SIZE, yes("Memory of the task")),
     by_compute(

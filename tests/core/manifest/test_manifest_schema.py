@@ -84,7 +84,7 @@ RESOLVED = {
     "Application": {"name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws"},
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
-        "balancing",
+        "balancing", "queue",
     },
     "Capacity": {"max"},
     "HealthCheck": {"status_min", "status_max"},

@@ -8,7 +8,7 @@ import pytest
 
 from builders import application, deployment, instance, launching, release, rollout, seen, service, state, tracking
 from flyball.core.control.alarms import AlarmState, show
-from flyball.core.control.observation import InstanceSample, InstanceSeen, LatencySample, Observation
+from flyball.core.control.observation import InstanceSample, InstanceSeen, LatencySample, Observation, QueueSample
 from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.control.state import Instance, Lifecycle, ReleaseStatus, RolloutPhase, ServiceState, State
 from flyball.core.control.step import step
@@ -19,6 +19,7 @@ from flyball.core.view.rows import row_of
 from flyball.core.view.views import ApplicationView, ServiceView
 
 LATENCY = LatencySample(service="web", p50_ms=3.14159, p95_ms=9.0, p99_ms=14.2)
+QUEUE = QueueSample(service="web", waiting=7, waited_p50_ms=120.5, waited_p99_ms=900.0, turned_away=2)
 WARM_UP = application(service(scaling=tracking(shape=ScalingShape.ASG, warmup_s=100.0)))
 PLAIN = application(service(scaling=tracking()))
 REQUESTS = application(service(scaling=tracking(Metric.REQUESTS, 600.0)))
@@ -122,6 +123,7 @@ def test_before_the_first_datapoint_nothing_is_known():
     told = as_json.service(found, {})
     assert told["metrics"]["requests_per_second"] is None
     assert told["metrics"]["latency_ms"] == {"p50": None, "p95": None, "p99": None}
+    assert (told["metrics"]["waiting"], told["metrics"]["waited_ms"]) == (0, {"p50": None, "p99": None})
     assert (told["instances"][0]["cpu_percent"], told["instances"][0]["requests_per_second"]) == (None, None)
     assert {alarm.state for alarm in found.alarms} == {AlarmState.INSUFFICIENT_DATA}
 
@@ -134,9 +136,10 @@ def test_a_sample_without_length_has_no_rate():
 
 def test_between_two_ticks_the_newest_samples_are_shown():
     one = instance()
-    sampled = seen(one, sampled=True, samples=(used(one, 40.0, 5),), latencies=(LATENCY,))
+    sampled = seen(one, sampled=True, samples=(used(one, 40.0, 5),), latencies=(LATENCY,), queues=(QUEUE,))
     now = with_samples_of(Observation(instances=(InstanceSeen(id="web-1", detail="boom"),)), sampled)
-    assert (now.samples, now.latencies, now.instances[0].detail) == (sampled.samples, (LATENCY,), "boom")
+    assert (now.samples, now.latencies, now.queues) == (sampled.samples, (LATENCY,), (QUEUE,))
+    assert now.instances[0].detail == "boom"
     assert with_samples_of(sampled, now) is sampled
 
 
@@ -146,7 +149,7 @@ def test_a_service_is_told_with_all_keys_that_were_promised():
     before = state(
         one, starting, rollout=under_way, releases=(release(), release(2, ReleaseStatus.BUILDING, note="push"))
     )
-    look_now = seen(one, sampled=True, samples=(used(one, 63.123, 40),), latencies=(LATENCY,))
+    look_now = seen(one, sampled=True, samples=(used(one, 63.123, 40),), latencies=(LATENCY,), queues=(QUEUE,))
     after = step(PLAIN, before, look_now, now=1.0).state
     web = look.application(PLAIN, after, look_now).service("web")
     told = as_json.service(web, {"web-1": as_json.Place(pid=4242, port=20000)})
@@ -172,6 +175,9 @@ def test_a_service_is_told_with_all_keys_that_were_promised():
             "requests": 2400.0,
             "errors_percent": 2.5,
             "latency_ms": {"p50": 3.14, "p95": 9.0, "p99": 14.2},
+            "waiting": 7,
+            "waited_ms": {"p50": 120.5, "p99": 900.0},
+            "turned_away": 2,
         },
         "instances": [
             {

@@ -5,7 +5,7 @@ import secrets
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +16,7 @@ from flyball.local.envoy import files, process
 from flyball.local.envoy.admin import Admin, TargetStats
 from flyball.local.envoy.config import bootstrap, resources
 from flyball.local.envoy.config.endpoints import Endpoint
+from flyball.local.envoy.config.queue import PROGRAM
 from flyball.local.process.ports import free_port
 from waiting import soon
 
@@ -48,7 +49,10 @@ def bound() -> socket.socket:
 
 
 class Instance:
-    """An instance of a service: answers with what it was asked, /slow after a while, /status/N with N, /ws echoes."""
+    """An instance of a service: answers with what it was asked, /slow after a while, /status/N with N.
+
+    /ws echoes, /events never ends.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,6 +61,7 @@ class Instance:
         self.requests = 0
         self.bodies: list[str] = []
         self.slow_s = 1.0
+        self.slow: Callable[[web.Request], Awaitable[None]] | None = None  # instead of `slow_s`
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -64,6 +69,7 @@ class Instance:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ws", self._echo)
+        app.router.add_get("/events", self._events)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, **settings)
         await self._runner.setup()
@@ -98,13 +104,21 @@ class Instance:
             await channel.send_str(f"{self.name} {message.data}")
         return channel
 
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """One event, and then none for as long as the visitor stays."""
+        stream = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await stream.prepare(request)
+        await stream.write(f"data: {self.name}\n\n".encode())
+        await asyncio.get_running_loop().create_future()
+        return stream
+
     async def _answer(self, request: web.Request) -> web.Response:
         self.requests += 1
         body = await request.text()
         if request.method == "POST":
             self.bodies.append(body)
         if request.path == "/slow":
-            await asyncio.sleep(self.slow_s)
+            await (asyncio.sleep(self.slow_s) if self.slow is None else self.slow(request))
         status = int(request.path.rpartition("/")[2]) if request.path.startswith("/status/") else 200
         seen = {
             "instance": self.name,
@@ -122,6 +136,7 @@ class Envoy:
         self.admin = Admin(str(directory / "admin.sock"))
         self.port = 0
         self.inside_port = free_port()
+        self.queue = PROGRAM
         self.certificate: tuple[str, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,6 +169,7 @@ class Envoy:
             inside_port=self.inside_port,
             access_log=str(self.access_log),
             certificate=self.certificate,
+            queue=self.queue,
         )
 
     async def start(self, app: Application, **instances) -> "Envoy":

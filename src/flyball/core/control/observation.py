@@ -66,10 +66,17 @@ class InstanceSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSample:
-    """Requests of a service that wait in the balancer for an instance now. Absent when none waits."""
+    """Requests of a service that wait in the balancer for an instance now, and what became of others that had to.
+
+    `waited_p50_ms` and `waited_p99_ms` are of those that went on since the last sampled step, None when none did;
+    `turned_away` got a 503 in that time. Absent when there is nothing to tell.
+    """
 
     service: str
     waiting: int
+    waited_p50_ms: float | None = None
+    waited_p99_ms: float | None = None
+    turned_away: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

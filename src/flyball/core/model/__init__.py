@@ -1,6 +1,7 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
 from .application import Application, Observe, Pipeline, Service, Size
+from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .network import Aws, Compute, Network, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
@@ -32,6 +33,7 @@ from .scaling import (
 from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
+    "AUTO",
     "AdjustmentType",
     "Application",
     "Aws",
@@ -41,6 +43,7 @@ __all__ = [
     "CircuitBreaker",
     "Comparison",
     "Compute",
+    "Concurrency",
     "Condition",
     "Deployment",
     "FixedResponse",
@@ -53,6 +56,7 @@ __all__ = [
     "Observe",
     "Pipeline",
     "PredictiveScaling",
+    "Queue",
     "RateLimit",
     "Redirect",
     "RegionRouting",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .network import Aws
 from .rollout import Deployment
@@ -29,7 +30,8 @@ class Service:
     """A named group of identical instances.
 
     `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
-    variables, sorted by name; PORT and the stores' URLs are added at launch.
+    variables, sorted by name; PORT and the stores' URLs are added at launch. `concurrency` is how many requests an
+    instance works on at a time, `queue` where the others wait.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Service:
     scaling: Scaling = Scaling()
     deployment: Deployment = Deployment()
     balancing: Balancing = Balancing()
+    concurrency: Concurrency = AUTO
+    queue: Queue = Queue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

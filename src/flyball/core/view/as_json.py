@@ -56,6 +56,9 @@ def metrics(of: Metrics) -> MetricsJson:
         "requests": points[Metric.REQUESTS],
         "errors_percent": points[Metric.ERRORS],
         "latency_ms": {"p50": points[Metric.P50], "p95": points[Metric.P95], "p99": points[Metric.P99]},
+        "waiting": of.waiting,
+        "waited_ms": {"p50": short(of.waited_p50_ms), "p99": short(of.waited_p99_ms)},
+        "turned_away": of.turned_away,
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from flyball.core.control import breaker
 from flyball.core.control.alarms import AlarmState
-from flyball.core.control.observation import InstanceSample, InstanceSeen, Observation
+from flyball.core.control.observation import InstanceSample, InstanceSeen, Observation, QueueSample
 from flyball.core.control.scaling import policy_alarms
 from flyball.core.control.state import Instance, Lifecycle, ReleaseStatus, Rollout, ServiceState, State
 from flyball.core.control.windows import Windows
@@ -30,18 +30,21 @@ from .views import (
 
 def with_samples_of(seen: Observation, before: Observation) -> Observation:
     """What was seen last, with the newest samples: its own, or else those of what was seen before."""
-    return seen if seen.sampled else replace(seen, samples=before.samples, latencies=before.latencies)
+    if seen.sampled:
+        return seen
+    return replace(seen, samples=before.samples, latencies=before.latencies, queues=before.queues)
 
 
 def application(app: Application, state: State, seen: Observation) -> ApplicationView:
     """The application after a step; `seen` is what was seen last, with the newest samples."""
     found = {one.id: one for one in seen.instances}
     samples = {one.id: one for one in seen.samples}
+    queues = {one.service: one for one in seen.queues}
     services = {one.name: one for one in app.services}
     return ApplicationView(
         name=app.name,
         services=tuple(
-            _service(services[one.name], one, state.instances, found, samples)
+            _service(services[one.name], one, state.instances, found, samples, queue=queues.get(one.name))
             for one in state.services
             if one.name in services
         ),
@@ -54,6 +57,8 @@ def _service(
     instances: tuple[Instance, ...],
     found: Mapping[str, InstanceSeen],
     samples: Mapping[str, InstanceSample],
+    *,
+    queue: QueueSample | None,
 ) -> ServiceView:
     mine = [one for one in instances if one.service == of.name]
     return ServiceView(
@@ -68,20 +73,25 @@ def _service(
             max=of.capacity.max,
             in_service=sum(1 for one in mine if one.lifecycle is Lifecycle.IN_SERVICE),
         ),
-        metrics=metrics(state.windows),
+        metrics=metrics(state.windows, queue),
         alarms=_alarms(of, state),
         held_until=state.held_until,
         instances=tuple(_instance(one, found.get(one.id), samples.get(one.id), state.windows.sample_s) for one in mine),
     )
 
 
-def metrics(windows: Windows) -> Metrics:
-    """The last closed datapoint."""
+def metrics(windows: Windows, queue: QueueSample | None) -> Metrics:
+    """The last closed datapoint, and the queue of the last sample; None when nothing waited."""
     rates = windows.rates
+    queue = queue or QueueSample(service="", waiting=0)
     return Metrics(
         requests_per_s=None if rates is None else rates.requests_per_s,
         errors_per_s=None if rates is None else rates.errors_per_s,
         points={metric: windows.last(metric) for metric in Metric},
+        waiting=queue.waiting,
+        waited_p50_ms=queue.waited_p50_ms,
+        waited_p99_ms=queue.waited_p99_ms,
+        turned_away=queue.turned_away,
     )
 
 

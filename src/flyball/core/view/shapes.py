@@ -16,8 +16,19 @@ class LatencyJson(TypedDict):
     p99: float | None
 
 
+class WaitedJson(TypedDict):
+    """In ms, of the requests that had to wait."""
+
+    p50: float | None
+    p99: float | None
+
+
 class MetricsJson(TypedDict):
-    """A service's last datapoint; `requests` are per measured instance and minute."""
+    """A service's last datapoint; `requests` are per measured instance and minute.
+
+    `waiting` requests wait in the balancer; since the sample before, those of `waited_ms` went on and `turned_away` got
+    a 503.
+    """
 
     requests_per_second: float | None
     errors_per_second: float | None
@@ -26,6 +37,9 @@ class MetricsJson(TypedDict):
     requests: float | None
     errors_percent: float | None
     latency_ms: LatencyJson
+    waiting: int
+    waited_ms: WaitedJson
+    turned_away: int
 
 
 class CapacityJson(TypedDict):

@@ -55,7 +55,8 @@ export class RouteMap {
       const element = document.getElementById(`node-group-${service.name}`);
       if (!element) continue;
       const ill = service.instances.filter((one) => mark(one) === "unhealthy").length;
-      say(element.querySelector(".live"), `${plural(service.capacity.in_service, "instance")} in service${ill ? `, ${ill} unhealthy` : ""}, ${number(service.metrics.requests_per_second)} req/s`);
+      const waiting = service.metrics.waiting;
+      say(element.querySelector(".live"), `${plural(service.capacity.in_service, "instance")} in service${ill ? `, ${ill} unhealthy` : ""}, ${number(service.metrics.requests_per_second)} req/s${waiting ? `, ${number(waiting)} waiting` : ""}`);
       element.dataset.health = ill ? "unhealthy" : service.capacity.in_service ? "healthy" : "none";
       keyed(element.querySelector(".dots"), service.instances.slice(0, MANY), (one) => one.id, () => h("li"), (dot, one) => {
         dot.dataset.mark = mark(one);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -14,8 +15,15 @@ from flyball.core.latency import percentiles
 from .config.types import Json
 
 TIMEOUT_S = 2.0
-USE = r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
-REFUSALS = r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
+USE = (
+    r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
+    r"|^wasmcustom\.queue\."
+)
+QUEUE_STATS = "wasmcustom.queue."
+REFUSALS = (
+    r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
+    r"|^extension_config_discovery\..*\.(config_fail|update_rejected|update_failure)$"
+)
 """Endpoint files count under their cluster, routes under the listener's name."""
 
 HEALTHY, UNHEALTHY, INITIAL = "healthy", "unhealthy", "initial"
@@ -46,13 +54,16 @@ class TargetStats:
 class Use:
     """What the requests of each service came to.
 
-    `latencies`: service -> {"p50", "p95", "p99"} in ms since the last time; services without requests are absent.
-    `waiting`: service -> requests that wait for an instance now. `wrong`: service -> health checks that got a wrong
-    answer, since Envoy's start.
+    `latencies`: service -> {"p50", "p95", "p99"} in ms since the last time, waiting included; services without requests
+    are absent. `waiting`: service -> requests that wait for an instance now. `waited`: as `latencies`, how long those
+    waited in the queue that had to. `turned_away`: service -> requests that the queue had no room or no time for, since
+    Envoy's start. `wrong`: service -> health checks that got a wrong answer, since Envoy's start.
     """
 
     latencies: Mapping[str, Mapping[str, float]]
     waiting: Mapping[str, int]
+    waited: Mapping[str, Mapping[str, float]]
+    turned_away: Mapping[str, int]
     wrong: Mapping[str, int]
 
 
@@ -66,7 +77,7 @@ class Admin:
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._session: aiohttp.ClientSession | None = None
-        self._histograms: dict[str, dict[float, int]] = {}
+        self._histograms: dict[tuple[str, str], dict[float, int]] = {}
 
     async def ready(self) -> bool:
         """Whether Envoy has its configuration and listens; when its port is taken it still calls itself live."""
@@ -85,15 +96,32 @@ class Admin:
         """What the requests of each service came to since this object's last call, or since Envoy started."""
         await self._ask("/stats?filter=^$")  # makes Envoy sum up its threads' histograms for the next question
         found = await self._json(f"/stats?format=json&histogram_buckets=cumulative&filter={quote(USE)}")
-        histograms = dict(_histograms(found))
-        before, self._histograms = self._histograms, histograms
-        took = {name: percentiles(_earlier(before.get(name, {}), after), after) for name, after in histograms.items()}
-        failures = _numbers(found, "health_check.failure")
-        silent = _numbers(found, "health_check.network_failure")
+        before, self._histograms = self._histograms, _histograms(found)
+        passed = {
+            key: percentiles(_earlier(before.get(key, {}), after), after)
+            for key, after in sorted(self._histograms.items())
+        }
+        took, queued, waited = (
+            {service: values for (service, stat), values in passed.items() if stat == what and values is not None}
+            for what in ("upstream_rq_time", "queue.took_ms", "queue.waited_ms")
+        )
+        pending, waiting, full, late, failures, silent = (
+            Counter(_numbers(found, what))
+            for what in (
+                "upstream_rq_pending_active",
+                "queue.waiting",
+                "queue.full",
+                "queue.late",
+                "health_check.failure",
+                "health_check.network_failure",
+            )
+        )
         return Use(
-            latencies={name: values for name, values in sorted(took.items()) if values is not None},
-            waiting={name: count for name, count in _numbers(found, "upstream_rq_pending_active").items() if count},
-            wrong={name: count - silent.get(name, 0) for name, count in failures.items()},
+            latencies={**took, **queued},
+            waiting=dict(sorted((pending + waiting).items())),
+            waited=waited,
+            turned_away=dict(sorted((full + late).items())),
+            wrong={service: count - silent[service] for service, count in failures.items()},
         )
 
     async def rejected(self) -> int:
@@ -149,18 +177,28 @@ def _health(status: Json) -> str:
     return UNHEALTHY if status.get("failed_active_health_check") else HEALTHY
 
 
-def _numbers(found: Json, stat: str) -> dict[str, int]:
-    """Service -> this counter or gauge of its cluster."""
-    named = [(one["name"].split(".", 2), one["value"]) for one in found.get("stats", []) if "value" in one]
-    return {parts[1]: int(value) for parts, value in sorted(named) if parts[2] == stat}
+def _stat(name: str) -> tuple[str, str]:
+    """The service that a statistic is of, and what it tells: of its cluster, or of its queue."""
+    if name.startswith(QUEUE_STATS):
+        service, what = name.removeprefix(QUEUE_STATS).split(".")
+        return service, f"queue.{what}"
+    _, service, what = name.split(".", 2)
+    return service, what
 
 
-def _histograms(found: Json) -> Iterator[tuple[str, dict[float, int]]]:
-    """Service -> (upper edge in ms -> samples at or below it)."""
-    for stat in found.get("stats", []):
-        for histogram in stat.get("histograms", ()):
-            _, service, _ = histogram["name"].split(".")
-            yield service, {float(bucket["upper_bound"]): int(bucket["cumulative"]) for bucket in histogram["buckets"]}
+def _numbers(found: Json, what: str) -> dict[str, int]:
+    """Service -> this counter or gauge, those that are 0 too."""
+    named = [(*_stat(one["name"]), one["value"]) for one in found.get("stats", []) if "value" in one]
+    return {service: int(value) for service, stat, value in sorted(named) if stat == what}
+
+
+def _histograms(found: Json) -> dict[tuple[str, str], dict[float, int]]:
+    """Service and statistic -> (upper edge in ms -> samples at or below it)."""
+    return {
+        _stat(histogram["name"]): {float(one["upper_bound"]): int(one["cumulative"]) for one in histogram["buckets"]}
+        for stat in found.get("stats", [])
+        for histogram in stat.get("histograms", ())
+    }
 
 
 def _earlier(before: Mapping[float, int], after: Mapping[float, int]) -> Mapping[float, int]:

@@ -27,6 +27,7 @@ from .config import bootstrap as envoy_bootstrap
 from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
+from .config.queue import PROGRAM, has_queue
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
@@ -46,6 +47,7 @@ class Balancer:
         self._guard: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._pause_s = 0.0
+        self._told = False
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.process: processes.Process | None = None
@@ -76,6 +78,10 @@ class Balancer:
         certificate: tuple[str, str] | None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
+        queue = envoy_process.has_v8()
+        if not queue and has_queue(app) and not self._told:
+            self._told = True
+            log.warning("this Envoy runs no WebAssembly: requests wait at the instance they are for, not in one queue")
         files = resources.files(
             app,
             endpoints,
@@ -85,6 +91,7 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            queue=PROGRAM if queue else None,
         )
         return bool(envoy_files.write(self._paths.xds, files))
 

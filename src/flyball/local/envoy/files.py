@@ -11,6 +11,8 @@ from pathlib import Path
 from .config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .config.clusters import endpoints_file
 from .config.listener import ROUTES_FILE
+from .config.queue import QUEUE_FILE, renewed
+from .config.resources import discovery
 from .config.types import Json
 
 ENDPOINTS = "eds-*.json"
@@ -26,7 +28,11 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
     Raises OSError when the disk refuses; what was written until then is whole.
     """
     complete = CLUSTERS_FILE in files and ROUTES_FILE in files
-    staged = _staged(directory, files) if complete else files
+    staged = _staged(directory, files) if complete else dict(files)
+    if QUEUE_FILE in staged:
+        before = next(iter(_resources(directory / QUEUE_FILE)), None)
+        (queue,) = staged[QUEUE_FILE]["resources"]
+        staged[QUEUE_FILE] = discovery([renewed(queue, before, now=time.time())])
     changed = [name for name in sorted(staged, key=_order) if _replace(directory / name, staged[name])]
     if complete:
         used = {endpoints_file(cluster["name"]) for cluster in staged[CLUSTERS_FILE]["resources"]}

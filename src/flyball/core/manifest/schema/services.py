@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
 from flyball.core.model import (
+    AUTO,
     Balancing,
     BalancingAlgorithm,
     Capacity,
+    Concurrency,
     HealthCheck,
+    Queue,
     ScalingShape,
     Service,
     Size,
@@ -38,6 +41,7 @@ from .routing import PATH_PATTERN, RouteTable, UrlPath
 from .scaling import ScaleTable
 
 Count = Annotated[int, Field(ge=0, le=5000)]
+MOST_AT_ONCE = 10_000
 Threshold = Annotated[int, Field(ge=1, le=10)]
 Variable = Annotated[
     str, Text(r"^[A-Za-z_][A-Za-z0-9_]{0,200}$", "be a variable name such as LOG_LEVEL: letters, digits and _")
@@ -151,6 +155,39 @@ class StickyTable(Table):
         return None if self.enabled is False else Stickiness(**self.given())
 
 
+class QueueTable(Table):
+    """Where requests wait that an instance has no place for."""
+
+    max: Annotated[int, Field(ge=0, le=60_000)] | None = key("how many may wait; 0 refuses at once", to="most")
+    wait: Annotated[Duration, span("100ms", "1h")] | None = key("how long one may wait", to="longest_s")
+    model: ClassVar[type | None] = Queue
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(int,),
+        says="a whole number",
+        expand=lambda value: {"max": value},
+        schema={"type": "integer", "minimum": 0, "maximum": 60_000},
+    )
+
+    def resolve(self) -> Queue:
+        """The queue."""
+        return Queue(**self.given())
+
+
+def _concurrency(value: Any) -> Any:
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_AT_ONCE):
+        return value
+    raise units.NotAUnit(f'must be "auto", or a number from 0 to {MOST_AT_ONCE}, found {units.value_text(value)}')
+
+
+ConcurrencyValue = Annotated[
+    Concurrency,
+    BeforeValidator(_concurrency),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_AT_ONCE}, {"type": "string", "enum": [AUTO]}]}
+    ),
+]
+
+
 class SharedTable(Table):
     """The keys that services may share."""
 
@@ -171,6 +208,11 @@ class SharedTable(Table):
     balancing: Annotated[BalancingAlgorithm, Lax] | None = key(
         "how the next instance is chosen; by default round_robin"
     )
+    concurrency: ConcurrencyValue | None = key(
+        'requests that an instance works on at a time; 0 is no limit; by default "auto", what `run` says',
+        to="concurrency",
+    )
+    queue: QueueTable | None = key("how many of the others may wait, and how long: a number, or { max, wait }")
 
 
 class DefaultsTable(SharedTable):
@@ -219,6 +261,7 @@ class ServiceTable(SharedTable):
             capacity=(self.instances or InstancesTable()).resolve(),
             scaling=scaling,
             deployment=(self.deploy or DeployTable()).resolve(scaling.period_s),
+            queue=(self.queue or QueueTable()).resolve(),
             balancing=Balancing(
                 algorithm=self.balancing or balancing.algorithm,
                 slow_start_s=balancing.slow_start_s if self.slow_start is None else self.slow_start,

@@ -1,8 +1,9 @@
 """One line of JSON for each request: docs/how-to/read-the-journal.md tells users of it.
 
 `at` is seconds since the epoch, when the request came. `duration_ms` is the whole request, `instance_ms` the time until
-the instance's first byte. When the balancer answered by itself, `instance` and `instance_ms` are null and `flags` is
-Envoy's reason, such as UH (no healthy instance); else `flags` is "-".
+the instance's first byte, `waited_ms` (a text) the time in the queue of its service, null when it did not wait. When
+the balancer answered by itself, `instance` and `instance_ms` are null and `flags` is Envoy's reason, such as UH (no
+healthy instance); else `flags` is "-". A 503 of the queue has "-" and `waited_ms`, which is 0 when the queue was full.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FORMAT = {
     "instance": "%UPSTREAM_HOST_NAME%",
     "duration_ms": "%DURATION%",
     "instance_ms": "%RESPONSE_DURATION%",
+    "waited_ms": "%FILTER_STATE(wasm.waited_ms:PLAIN)%",
     "received_bytes": "%BYTES_RECEIVED%",
     "sent_bytes": "%BYTES_SENT%",
     "agent": "%REQ(USER-AGENT)%",

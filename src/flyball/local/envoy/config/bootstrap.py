@@ -28,7 +28,8 @@ def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connectio
         "stats_flush_on_admin": True,
         "stats_config": {
             "histogram_bucket_settings": [
-                {"match": {"suffix": "upstream_rq_time"}, "buckets": list(BUCKET_EDGES_MS)},
+                {"match": {"suffix": suffix}, "buckets": list(BUCKET_EDGES_MS)}
+                for suffix in ("upstream_rq_time", "took_ms", "waited_ms")
             ]
         },
         "overload_manager": {

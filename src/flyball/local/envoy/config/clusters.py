@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flyball.core.model import Balancing, BalancingAlgorithm, HealthCheck, Service
+from flyball.core.model import BalancingAlgorithm, HealthCheck, Service
+from flyball.core.model.concurrency import places
 
 from .connections import Connections
 from .endpoints import TAKING
@@ -20,8 +21,13 @@ UNLIMITED = 1_000_000
 """Envoy's own limits (3 retries at a time, 1,024 requests) would turn a lost instance into failed requests."""
 
 
-def cluster(service: Service, directory: str, limits: Connections) -> Json:
-    """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`."""
+def cluster(service: Service, directory: str, limits: Connections, *, queued: bool) -> Json:
+    """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`.
+
+    Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance.
+    """
+    limit = None if queued else places(service)
+    most = limits.per_instance if limit is None else min(limit, limits.per_instance)
     return typed(
         "envoy.config.cluster.v3.Cluster",
         name=service.name,
@@ -38,11 +44,11 @@ def cluster(service: Service, directory: str, limits: Connections) -> Json:
         common_lb_config=_shared_rules(),
         circuit_breakers={
             "thresholds": [_no_limits()],
-            "per_host_thresholds": [{"max_connections": limits.per_instance}],
+            "per_host_thresholds": [{"max_connections": most}],
         },
         outlier_detection=_ejection(),
         health_checks=[_health_check(service.health)],
-        load_balancing_policy=_policy(service.balancing),
+        load_balancing_policy=_policy(service),
         typed_extension_protocol_options=_connections(),
     )
 
@@ -122,7 +128,7 @@ def _health_check(health: HealthCheck) -> Json:
     }
 
 
-def _policy(balancing: Balancing) -> Json:
+def _policy(service: Service) -> Json:
     """The algorithm, applied to those endpoints only that take new requests."""
     name = "envoy.load_balancing_policies.subset"
     subset = extension(
@@ -130,31 +136,37 @@ def _policy(balancing: Balancing) -> Json:
         "load_balancing_policies.subset.v3.Subset",
         fallback_policy="NO_FALLBACK",
         subset_selectors=[{"keys": [TAKING]}],
-        subset_lb_policy={"policies": [{"typed_extension_config": _algorithm(balancing)}]},
+        subset_lb_policy={"policies": [{"typed_extension_config": _algorithm(service)}]},
     )
     return {"policies": [{"typed_extension_config": subset}]}
 
 
-def _algorithm(balancing: Balancing) -> Json:
+def _algorithm(service: Service) -> Json:
     """Slow start rises in a straight line and is left out with least outstanding requests, as on AWS.
 
+    With a limit, the free place that a request waited for is at the instance with the fewest requests: round robin
+    would send it to the next one, full or not.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
     """
-    if balancing.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS:
-        return extension(
-            "envoy.load_balancing_policies.least_request",
-            "load_balancing_policies.least_request.v3.LeastRequest",
-            selection_method="FULL_SCAN",
-        )
+    balancing = service.balancing
+    least = balancing.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS
     slow_start = {
         "slow_start_window": seconds(balancing.slow_start_s),
         "aggression": {"default_value": 1.0, "runtime_key": "slow_start.aggression"},
         "min_weight_percent": {"value": 1.0},
     }
+    slowly = {"slow_start_config": slow_start} if balancing.slow_start_s > 0 and not least else {}
+    if least or places(service) is not None:
+        return extension(
+            "envoy.load_balancing_policies.least_request",
+            "load_balancing_policies.least_request.v3.LeastRequest",
+            selection_method="FULL_SCAN",
+            **slowly,
+        )
     return extension(
         "envoy.load_balancing_policies.round_robin",
         "load_balancing_policies.round_robin.v3.RoundRobin",
-        **({"slow_start_config": slow_start} if balancing.slow_start_s > 0 else {}),
+        **slowly,
     )
 
 

@@ -17,6 +17,7 @@ class Endpoint:
 
     A draining one gets no new requests, not even of visitors that stick to it; what it has in flight is answered.
     `zone` is only told, never used for balancing: cross-zone balancing is on, as on an Application Load Balancer.
+    `known`, `healthy` and `in_flight` are what the balancer itself said last: they count for the queue.
     """
 
     instance: str
@@ -24,6 +25,9 @@ class Endpoint:
     weight: int
     draining: bool
     zone: str
+    known: bool = True
+    healthy: bool = True
+    in_flight: int = 0
 
 
 def load_assignment(service: str, endpoints: Sequence[Endpoint]) -> Json:

@@ -12,14 +12,15 @@ SHORTEST_REFILL_S = 0.05
 """Envoy takes none shorter."""
 
 
-def http_filters(app: Application) -> list[Json]:
-    """The filters in order; the router is the last."""
+def http_filters(app: Application, queue: list[Json]) -> list[Json]:
+    """The filters in order, `queue` among them; the router is the last."""
     limit = app.listener.rate_limit
     largest = app.listener.max_body_bytes
     return [
         *([] if limit is None else [_rate_limit(limit)]),
         *([] if largest is None else [_body_limit(largest)]),
         *stickiness.session_filter(app),
+        *queue,
         extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
     ]
 

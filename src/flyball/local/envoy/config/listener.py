@@ -6,6 +6,7 @@ from flyball.core.model import Application
 
 from .access_log import file_log
 from .filters import http_filters
+from .queue import queue_filter
 from .replies import local_replies
 from .routes import ROUTES, everything_to_https
 from .tracing import tracing
@@ -24,9 +25,14 @@ def listener(
     port: int,
     access_log: str,
     certificate: tuple[str, str] | None,
+    queued: bool = False,
 ) -> Json:
-    """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP."""
-    chain = {"filters": [_connection_manager(app, directory, access_log)]}
+    """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP.
+
+    `queued`: what services have no place for waits in it.
+    """
+    filters = http_filters(app, [queue_filter(directory)] if queued else [])
+    chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",
         name=name,
@@ -61,13 +67,13 @@ def _with_tls(chain: Json, certificate: tuple[str, str], access_log: str) -> Jso
     }
 
 
-def _connection_manager(app: Application, directory: str, access_log: str) -> Json:
+def _connection_manager(app: Application, directory: str, access_log: str, filters: list[Json]) -> Json:
     routes = {"route_config_name": ROUTES, "config_source": file_source(directory, ROUTES_FILE)}
     idle = seconds(app.listener.idle_timeout_s)
     return _manager(
         access_log,
         rds=routes,
-        http_filters=http_filters(app),
+        http_filters=filters,
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout=idle,
         common_http_protocol_options=_protocol(idle),

@@ -1,6 +1,6 @@
 """What the balancer itself answers when no instance does: the status and the page of an Application Load Balancer.
 
-No instances: 503. Connection refused or cut: 502. No connection or no answer in time: 504.
+No instances, or no place in the queue: 503. Connection refused or cut: 502. No connection or no answer in time: 504.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 """
 
@@ -28,6 +28,8 @@ def local_replies() -> Json:
     return {
         "mappers": [
             _mapper(_details("connection_timeout"), 504),
+            _mapper(_details("queue_full"), 503),
+            _mapper(_details("waited_too_long"), 503),
             _mapper(_flags(CONNECTION_FAILED), 502),
             _mapper(_flags(NO_INSTANCE), 503),
             _mapper(_details("stream_idle_timeout"), 504),

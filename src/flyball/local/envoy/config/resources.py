@@ -15,6 +15,7 @@ from .clusters import cluster, endpoints_file
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
+from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .routes import route_configuration
 from .types import Json
 
@@ -29,29 +30,37 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
+    queue: str | None = PROGRAM,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
+    Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
-    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None)
+    queued = queue is not None and has_queue(app)
+    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued)
     listeners = [plain(port=port)]
     if certificate is not None:
         listeners = [plain(port=port, certificate=certificate), plain(name="inside", port=inside_port)]
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
-        CLUSTERS_FILE: [*(cluster(service, directory, limits) for service in services), *tracing.clusters(app)],
+        CLUSTERS_FILE: [
+            *(cluster(service, directory, limits, queued=queued) for service in services),
+            *tracing.clusters(app),
+        ],
         ROUTES_FILE: [routes],
         LISTENERS_FILE: listeners,
     }
-    return {name: _discovery(resources) for name, resources in sorted(contents.items())}
+    if queue is not None and queued:
+        contents[QUEUE_FILE] = [queue_resource(app, endpoints, queue)]
+    return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
-def _discovery(resources: list[Json]) -> Json:
+def discovery(resources: list[Json]) -> Json:
     """A discovery response; its version is a hash of what it holds, so that it tells which file Envoy has taken."""
     digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()
     return {"version_info": digest[:16], "resources": resources}
