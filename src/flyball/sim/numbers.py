@@ -56,8 +56,8 @@ class Numbers:
             "start_s": _shown(self.start),
             "health_s": _shown(self.health),
             "stop_s": _shown(self.stop),
-            "build_s": self.build_s,
-            "memory_percent": self.memory_percent,
+            "build_s": round(self.build_s, 4),
+            "memory_percent": round(self.memory_percent, 4),
             "peak_cores": self.peak,
             "workers": None if self.workers >= UNLIMITED else self.workers,
         }
