@@ -50,12 +50,12 @@ class Stack:
             text(resource)
             for statement in self.statements(role)
             if action in listed(statement["Action"])
-            for resource in listed(statement["Resource"])
+            for resource in listed(statement.get("Resource", ()))
         ]
 
 
 def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def text(value: Any) -> str:
@@ -70,6 +70,8 @@ def text(value: Any) -> str:
         if "Fn::Join" in value:
             separator, parts = value["Fn::Join"]
             return separator.join(text(part) for part in parts)
+        if "Fn::Select" in value:
+            return f"<zone{value['Fn::Select'][0]}>"
         if "Fn::Base64" in value:
             return text(value["Fn::Base64"])
     return json.dumps(value)

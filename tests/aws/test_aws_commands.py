@@ -17,7 +17,22 @@ from flyball.aws.commands import PLACEHOLDER, VARIABLE, shell_words, start_scrip
 from flyball.aws.cron import aws_cron
 
 ENVIRONMENT = {"PORT": "80", "NAME": 'a "b" $c'}
-WORDS = ("serve", "--port", "$PORT", "${NAME}", "*", ";", "&& rm", "`id`", "$(id)", "\\", "'", '"$PORT"', "a=$PORT/x")
+WORDS = (
+    "serve",
+    "--port",
+    "$PORT",
+    "${NAME}",
+    "*",
+    ";",
+    "&& rm",
+    "`id`",
+    "$(id)",
+    "\\",
+    "'",
+    "$$",
+    '"$PORT"',
+    "a=$PORT/x",
+)
 
 
 def read_by_sh(line: str) -> list[str]:
@@ -32,7 +47,9 @@ def read_by_flyball(run: str) -> list[str]:
     """The words that `flyball up` hands to the program: split, variables filled in, nothing else."""
 
     def fill(word: str) -> str:
-        return VARIABLE.sub(lambda found: ENVIRONMENT.get(found.group().strip("${}"), ""), word)
+        return VARIABLE.sub(
+            lambda found: "$" if found.group() == "$$" else ENVIRONMENT.get(found.group().strip("${}"), ""), word
+        )
 
     return [fill(word) for word in shlex.split(run)]
 
@@ -47,6 +64,7 @@ def read_by_flyball(run: str) -> list[str]:
         "serve \"$(id)\" `id` '$(id)'",
         "serve \\$PORT",
         "serve ''",
+        "serve $$ '$$PORT' a$$b $$$PORT $$(id)",
     ],
 )
 def test_sh_hands_on_the_same_words(run: str):

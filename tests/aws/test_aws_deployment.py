@@ -14,8 +14,9 @@ import pytest
 from aws import applications
 from aws.conftest import Synth
 from flyball import aws
-from flyball.aws import deployment
-from flyball.aws.deployment.account import boto3_clients
+from flyball.aws import deployment, refresh
+from flyball.aws.deployment import changes
+from flyball.aws.deployment.account import Account, boto3_clients
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
@@ -108,12 +109,34 @@ def test_the_stack_is_complete_with_every_resource(cloud: Cloud):
             assert len(found) == len(json.loads(each.template)["Resources"])
 
 
-def test_a_large_template_goes_through_a_bucket_that_is_empty_after(cloud: Cloud):
-    assert any(len(each.template.encode()) > 51_200 for each in cloud.plans["forum"])
-    bucket = "flyball-templates-123456789012-us-east-1"
-    assert cloud.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 0
-    blocked = cloud.client("s3").get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-    assert set(blocked.values()) == {True}
+class Watched:
+    """The account's clients; every call to S3 is noted before it is made."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def clients(self, service: str, region: str) -> Any:
+        client = boto3_clients(service, region)
+        if service == "s3":
+            client.meta.events.register("provide-client-params.s3", self._note)
+        return client
+
+    def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.calls.append((model.name, dict(params)))
+
+
+def test_a_large_template_goes_through_a_bucket_that_nobody_can_foresee(cloud: Cloud):
+    wanted = next(each for each in cloud.plans["forum"] if len(each.template.encode()) > 51_200)
+    watched = [Watched(), Watched()]
+    for each in watched:
+        deployment.diff(applications.forum(), (wanted,), clients=each.clients)
+        first, *others = each.calls
+        assert first[0] == "CreateBucket"
+        assert [name for name, _ in others] == ["PutPublicAccessBlock", "PutObject", "DeleteObject", "DeleteBucket"]
+        assert {call["ExpectedBucketOwner"] for _, call in others} == {"123456789012"}
+        assert set(others[0][1]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert watched[0].calls[0][1]["Bucket"] != watched[1].calls[0][1]["Bucket"]
+    assert not any(each["Name"].startswith("flyball-") for each in cloud.client("s3").list_buckets()["Buckets"])
 
 
 def test_the_other_regions_come_before_the_first(cloud: Cloud):
@@ -219,13 +242,111 @@ def test_destroy_with_stores_deletes_their_data(empty_account: Cloud, tmp_path: 
         source.get_repository(repositoryName="forgotten")
 
 
+def asked_with(app: Application, wanted: tuple[deployment.StackPlan, ...]) -> list[dict[str, str]]:
+    """The parameters of every change set that a look at the changes makes."""
+    found: list[dict[str, str]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        found.append({each["ParameterKey"]: each["ParameterValue"] for each in params["Parameters"]})
+
+    def clients(service: str, region: str) -> Any:
+        client = boto3_clients(service, region)
+        client.meta.events.register("provide-client-params.cloudformation.CreateChangeSet", note)
+        return client
+
+    deployment.diff(app, wanted, clients=clients)
+    return found
+
+
+def test_a_release_of_machines_makes_no_deployment_replace_them(empty_account: Cloud, tmp_path: Path):
+    app = replace(applications.visitor_board(), name="released")
+    wanted = plan(app, tmp_path)
+    deployment.deploy(app, wanted, Operator().desk(), clients=boto3_clients)
+    scaling, machines = (empty_account.client(name, "eu-north-1") for name in ("autoscaling", "ec2"))
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["released-web"])["AutoScalingGroups"]
+    version = refresh.new_version(machines, refresh.template_of(group), "0123456789ab")
+    scaling.update_auto_scaling_group(
+        AutoScalingGroupName="released-web", DesiredCapacity=8, **refresh.with_version(group, version)
+    )
+    quiet = asked_with(app, wanted)[0]
+    assert {key: quiet[key] for key in ("WebRelease", "WebRunning", "WebInService")} == {
+        "WebRelease": "none", "WebRunning": "2", "WebInService": "1"
+    }  # fmt: skip
+    larger = replace(app, aws=replace(app.aws, machine="t3.large"))
+    assert asked_with(larger, plan(larger, tmp_path))[-1].items() >= {
+        "WebRelease": "0123456789ab", "WebRunning": "none", "WebInService": "8"
+    }.items()  # fmt: skip
+
+
+def test_a_release_of_tasks_makes_no_deployment_replace_them(cloud: Cloud, tmp_path: Path):
+    app, ecs = applications.forum(), cloud.client("ecs")
+    before = ecs.describe_services(cluster="forum", services=["posts"])["services"][0]["taskDefinition"]
+    known = ecs.describe_task_definition(taskDefinition=before)["taskDefinition"]
+    container = {**known["containerDefinitions"][0], "image": "host/forum/posts:0123456789ab"}
+    size = {name: known[name] for name in ("cpu", "memory", "networkMode", "requiresCompatibilities")}
+    new = ecs.register_task_definition(family=known["family"], containerDefinitions=[container], **size)[
+        "taskDefinition"
+    ]
+    ecs.update_service(cluster="forum", service="posts", taskDefinition=new["taskDefinitionArn"])
+    first = asked_with(app, cloud.plans["forum"])[0]
+    assert first["PostsRunning"] == new["taskDefinitionArn"]
+    assert first["PostsImage"] == known["containerDefinitions"][0]["image"]
+    assert first["ThreadsRunning"] == "none"
+    posts = replace(app.services[0], environment=(("MODE", "new"),))
+    changed = replace(app, services=(posts, *app.services[1:]))
+    last = asked_with(changed, plan(changed, tmp_path))[-1]
+    assert (last["PostsImage"], last["PostsRunning"]) == ("host/forum/posts:0123456789ab", "none")
+    ecs.update_service(cluster="forum", service="posts", taskDefinition=before)
+
+
+class Midway:
+    """CloudFormation in the middle of a change that somebody else began; it ends as `end` says."""
+
+    def __init__(self, end: str) -> None:
+        self.states = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", end, end]
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        return {"Stacks": [{"StackName": StackName, "StackStatus": self.states.pop(0)}]}
+
+    def describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        status = "UPDATE_FAILED" if "ROLLBACK" in self.states[-1] else "UPDATE_COMPLETE"
+        event = {"EventId": "1", "LogicalResourceId": "Web", "ResourceType": "AWS::ECS::Service"}
+        return {"StackEvents": [{**event, "ResourceStatus": status, "ResourceStatusReason": "because"}]}
+
+
+@pytest.mark.parametrize(
+    ("end", "last"),
+    [
+        ("UPDATE_COMPLETE", "shop is UPDATE_COMPLETE"),
+        ("UPDATE_ROLLBACK_COMPLETE", "shop is UPDATE_ROLLBACK_COMPLETE: Web (AWS::ECS::Service): because"),
+    ],
+)
+def test_an_interrupted_deployment_is_followed_to_its_end(end: str, last: str):
+    midway, lines = Midway(end), []
+    account = Account(number="1", principal="me", clients=lambda service, region: midway)
+    wanted = deployment.StackPlan(name="shop", region="eu-north-1", template="{}")
+    changes.join(account, wanted, say=lines.append, pause=lambda seconds: None)
+    assert lines[0] == "shop is UPDATE_IN_PROGRESS: following the deployment that has begun"
+    assert lines[-1] == last
+    assert any("Web (AWS::ECS::Service)" in line for line in lines[1:-1])
+    changes.join(account, wanted, say=lines.append, pause=lambda seconds: None)
+    assert lines[-1] == last
+
+
 # Read back
+
+
+def test_ecs_has_its_role_before_its_first_service(cloud: Cloud):
+    found = cloud.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/", MaxItems=1000)["Roles"]
+    assert len(found) == 1
 
 
 def test_balancer_listeners_and_rules(cloud: Cloud):
     elb = cloud.client("elbv2")
     balancer = next(
-        each for each in elb.describe_load_balancers()["LoadBalancers"] if each["LoadBalancerName"].startswith("forum")
+        each
+        for each in elb.describe_load_balancers()["LoadBalancers"]
+        if each["LoadBalancerName"].startswith("forum") and each["Scheme"] == "internet-facing"
     )
     assert (balancer["Scheme"], len(balancer["AvailabilityZones"])) == ("internet-facing", 2)
     attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
@@ -260,7 +381,7 @@ def test_target_groups(cloud: Cloud):
     groups = [
         each for each in elb.describe_target_groups()["TargetGroups"] if each["TargetGroupName"].startswith("forum")
     ]
-    assert len(groups) == 3
+    assert len(groups) == 6
     for group in groups:
         assert (group["TargetType"], group["Port"], group["HealthCheckPath"]) == ("ip", 3000, "/health")
         assert (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]) == (30, 5)
@@ -272,7 +393,8 @@ def test_ecs_services_and_tasks(cloud: Cloud):
     ecs = cloud.client("ecs")
     names = ["posts", "threads", "users"]
     for service in ecs.describe_services(cluster="forum", services=names)["services"]:
-        assert (service["launchType"], service["desiredCount"]) == ("FARGATE", 2)
+        assert service["desiredCount"] == 2
+        assert service["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE", "base": 2, "weight": 100}]
         assert service["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "DISABLED"
         assert service["loadBalancers"][0]["containerPort"] == 3000
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
@@ -370,7 +492,7 @@ def test_roles(cloud: Cloud):
 
 def test_dashboard(cloud: Cloud):
     body = cloud.client("cloudwatch").get_dashboard(DashboardName="forum-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 6
+    assert len(json.loads(body)["widgets"]) == 7
 
 
 def test_pipeline(cloud: Cloud):
@@ -432,7 +554,11 @@ def test_security_groups(cloud: Cloud):
     balancer = groups["forum: the balancer, open to the world"]
     posts = groups["forum: instances of posts, reachable from the balancer only"]
     assert [rule["IpRanges"][0]["CidrIp"] for rule in balancer["IpPermissions"]] == ["0.0.0.0/0"]
-    assert [pair["GroupId"] for pair in posts["IpPermissions"][0]["UserIdGroupPairs"]] == [balancer["GroupId"]]
+    inside = groups["forum: the balancer inside, reachable from instances only"]
+    assert {pair["GroupId"] for pair in posts["IpPermissions"][0]["UserIdGroupPairs"]} == {
+        balancer["GroupId"],
+        inside["GroupId"],
+    }
 
 
 def test_budget(cloud: Cloud):

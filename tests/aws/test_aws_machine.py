@@ -33,6 +33,7 @@ CURL = """
 case "$*" in
   *api/token*) echo token ;;
   *meta-data/instance-id*) echo i-0abc ;;
+  *meta-data/placement/availability-zone*) echo zone1 ;;
   *meta-data/tags/instance/flyball-release*) echo {release} ;;
   *) exec {curl} "$@" ;;
 esac
@@ -102,11 +103,14 @@ class Machine:
         script = machine.user_data(
             service,
             region="eu-north-1",
+            zones={"zone0": "a", "zone1": "b"},
             releases="releases",
             group="shop-web",
             environment=environment,
             secrets={"SESSIONS_URL": "arn:secret"},
             log_group="/flyball/shop/web",
+            stack="shop-eu-north-1",
+            target_group="arn:group",
         )
         script = PLACES.sub(rf"{self.root}/\1/", script).replace("0.0.0.0", "127.0.0.1")
         path = {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
@@ -155,11 +159,16 @@ READY = (
     "autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE --lifecycle-hook-name ready "
     "--auto-scaling-group-name shop-web --instance-id i-0abc"
 )
+WAITS = "elbv2 wait target-in-service --target-group-arn arn:group --targets Id=i-0abc"
+SIGNALS = (
+    "cloudformation signal-resource --stack-name shop-eu-north-1 --logical-resource-id WebScalingGroup "
+    "--unique-id i-0abc --status SUCCESS"
+)
 
 
 def test_without_a_release_a_placeholder_joins_the_balancer(there: Machine):
     there.start(applications.visitor_board().services[0], "none")
-    assert there.calls[-1] == READY
+    assert there.calls[-3:] == [READY, WAITS, SIGNALS]
     assert there.get("/health")[0] == 200
     assert there.get("/") == (503, "no release yet: push the source\n")
 
@@ -171,7 +180,7 @@ def test_a_release_is_fetched_built_started_and_joins_the_balancer(there: Machin
         archive.add(source, "server.py")
     service = replace(applications.visitor_board().services[0], build="touch built", run="python3.11 server.py")
     there.start(service, "0123456789ab")
-    assert there.calls[-1] == READY
+    assert there.calls[-3:] == [READY, WAITS, SIGNALS]
     assert "s3 cp --only-show-errors s3://releases/web/0123456789ab.tar.gz" in there.calls[1]
     assert (there.root / "opt/application/built").exists()
     assert there.get("/") == (200, "0123456789ab rediss://:secret@cache:6379/0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -12,26 +11,11 @@ import pytest
 from aws import applications
 from aws.conftest import Synth
 from aws.programs import HADOLINT, SHELLCHECK, program
-from aws.template import Stack, text
+from aws.shell import scripts
+from aws.template import text
 from flyball.aws import image
 
 pytestmark = pytest.mark.synth
-REFERENCE = re.compile(r"<([A-Za-z][A-Za-z0-9:.]*)>")
-
-
-def scripts(stack: Stack) -> dict[str, str]:
-    """Every shell script of a template: user data and the scripts of build specifications."""
-    found = {
-        name: text(template["LaunchTemplateData"]["UserData"])
-        for name, template in stack.all("EC2::LaunchTemplate").items()
-    }
-    for name, project in stack.all("CodeBuild::Project").items():
-        specification = text(project["Source"]["BuildSpec"])
-        found[name] = "#!/bin/bash\n" + "\n".join(
-            line.removeprefix("        ")
-            for line in specification.split("      - |\n", 1)[1].split("artifacts:\n")[0].splitlines()
-        )
-    return found
 
 
 @pytest.mark.parametrize(
@@ -49,7 +33,7 @@ def test_shellcheck_is_content(pytestconfig: pytest.Config, synth: Synth, tmp_pa
     for stack in synth(app).values():
         for name, script in scripts(stack).items():
             path = tmp_path / name
-            path.write_text(REFERENCE.sub(r"\1", script), encoding="utf-8")
+            path.write_text(script, encoding="utf-8")
             done = subprocess.run(
                 [shellcheck, "--shell=bash", "--severity=warning", str(path)],
                 capture_output=True,

@@ -16,7 +16,8 @@ SERVICES = ("posts", "threads", "users")
 
 
 def test_alb_in_public_subnets_multi_az(forum: Stack):
-    balancer = forum.one("ElasticLoadBalancingV2::LoadBalancer")
+    balancer = forum.named("Balancer")
+    assert balancer["Scheme"] == "internet-facing"
     assert balancer["Subnets"] == [{"Ref": "PublicASubnet"}, {"Ref": "PublicBSubnet"}]
     attributes = forum.attributes("Balancer", "LoadBalancerAttributes")
     assert attributes["access_logs.s3.enabled"] == "true"
@@ -34,6 +35,7 @@ def test_path_based_routing(forum: Stack, service: str, priority: int):
     rules = {
         tuple(rule["Conditions"][0]["PathPatternConfig"]["Values"]): rule
         for rule in forum.all("ElasticLoadBalancingV2::ListenerRule").values()
+        if rule["ListenerArn"] == {"Ref": "HttpListener"}
     }
     rule = rules[f"/api/{service}", f"/api/{service}/*"]
     group = rule["Actions"][0]["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"]["Ref"]
@@ -49,8 +51,30 @@ def test_tasks_start_when_all_ways_out_are_open(forum: Stack, service: str):
     assert routes | endpoints | {"PublicDefaultRoute", "CapacityProviders"} <= waits
 
 
+def test_services_call_each_other_inside_the_network(forum: Stack, forum_https: Stack):
+    for stack in (forum, forum_https):
+        balancer = stack.named("InsideBalancer")
+        assert balancer["Scheme"] == "internal"
+        assert balancer["Subnets"] == [{"Ref": "PrivateASubnet"}, {"Ref": "PrivateBSubnet"}]
+        variables = stack.named("PostsTask")["ContainerDefinitions"][0]["Environment"]
+        (url,) = (text(each["Value"]) for each in variables if each["Name"] == "FLYBALL_URL")
+        assert url == "http://<InsideBalancer.DNSName>"
+        assert stack.named("InsideHttpListener")["DefaultActions"][0]["Type"] == "fixed-response"
+        inside = [
+            (rule["Priority"], rule["Conditions"])
+            for rule in stack.all("ElasticLoadBalancingV2::ListenerRule").values()
+            if rule["ListenerArn"] == {"Ref": "InsideHttpListener"}
+        ]
+        every = stack.all("ElasticLoadBalancingV2::ListenerRule").values()
+        assert len(inside) * 2 == len(every)
+        assert all((rule["Priority"], rule["Conditions"]) in inside for rule in every)
+        out = {(rule["FromPort"], rule["CidrIp"]) for rule in stack.named("PostsGroup")["SecurityGroupEgress"]}
+        assert out == {(443, "0.0.0.0/0"), (80, "10.0.100.0/24"), (80, "10.0.101.0/24")}
+        assert len(stack.all("WAFv2::WebACLAssociation")) == 1
+
+
 def test_unknown_path_is_404(forum: Stack):
-    answer = forum.one("ElasticLoadBalancingV2::Listener")["DefaultActions"][0]["FixedResponseConfig"]
+    answer = forum.named("HttpListener")["DefaultActions"][0]["FixedResponseConfig"]
     assert answer["StatusCode"] == "404"
 
 
@@ -66,7 +90,8 @@ def test_ecs_service_2_to_10_tasks(forum: Stack, service: str):
     target = forum.named(f"{service.capitalize()}ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 10)
     made = forum.named(f"{service.capitalize()}Service")
-    assert made["LaunchType"] == "FARGATE"
+    assert "LaunchType" not in made  # so that `spot` can be turned off again without a new service
+    assert made["CapacityProviderStrategy"] == [{"Base": 2, "CapacityProvider": "FARGATE", "Weight": 100}]
     assert made["DesiredCount"] == {"Fn::If": ["IsFirstDeploy", 2, {"Ref": "AWS::NoValue"}]}
 
 
@@ -80,8 +105,9 @@ def test_tasks_in_private_subnets_behind_their_group(forum: Stack, service: str)
         {
             "ContainerName": service,
             "ContainerPort": 3000,
-            "TargetGroupArn": {"Ref": f"{service.capitalize()}TargetGroup"},
+            "TargetGroupArn": {"Ref": f"{service.capitalize()}{where}TargetGroup"},
         }
+        for where in ("", "Inside")
     ]
 
 
@@ -222,7 +248,8 @@ def test_tasks_group_3000_from_the_alb_only(forum: Stack):
     for service in SERVICES:
         rules = forum.named(f"{service.capitalize()}Group")["SecurityGroupIngress"]
         assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"], rule["ToPort"]) for rule in rules] == [
-            ("<BalancerGroup.GroupId>", 3000, 3000)
+            ("<BalancerGroup.GroupId>", 3000, 3000),
+            ("<InsideBalancerGroup.GroupId>", 3000, 3000),
         ]
 
 
@@ -334,7 +361,7 @@ def test_same_environment_as_here(forum: Stack):
         "FLYBALL_APPLICATION": "forum",
         "FLYBALL_HEALTH": "/health",
         "FLYBALL_SERVICE": "posts",
-        "FLYBALL_URL": "http://<Balancer.DNSName>",
+        "FLYBALL_URL": "http://<InsideBalancer.DNSName>",
         "FORUM_URL": "dynamodb://forum-forum?region=us-east-1&key=pk:string,sk:string",
         "GRANIAN_HOST": "0.0.0.0",
         "HOST": "0.0.0.0",

@@ -97,7 +97,15 @@ def test_new_instance_runs_user_data_then_waits_for_health(session_app: Stack):
     hook = session_app.one("AutoScaling::AutoScalingGroup")["LifecycleHookSpecificationList"][0]
     assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
     script = text(session_app.named("AppLaunchTemplate")["LaunchTemplateData"]["UserData"])
-    assert script.index("/health") < script.index("complete-lifecycle-action")
+    *_, wait = script.split("for _ in ")
+    assert wait.index("/health") < wait.index("join CONTINUE") < wait.index("signal SUCCESS")
+    resource = session_app.resources["AppScalingGroup"]
+    assert resource["CreationPolicy"]["ResourceSignal"] == {"Count": 2, "Timeout": "PT30M"}
+    rolling = resource["UpdatePolicy"]["AutoScalingRollingUpdate"]
+    assert rolling["WaitOnResourceSignals"] is True
+    assert rolling["MinInstancesInService"] == {"Ref": "AppInService"}
+    assert "/var/log/cloud-init-output.log" in script
+    assert session_app.allowed("AppInstanceRole", "ssmmessages:OpenDataChannel") == ["*"]
 
 
 def test_scale_in_drains_before_it_terminates(session_app: Stack):
@@ -177,6 +185,7 @@ def test_any_instance_streams_uploads_to_s3(session_app: Stack):
         "Request latency (s)",
         "Health check status",
         "Scaling activity",
+        "Memory and network",
     ],
 )
 def test_dashboard_tile(session_app: Stack, tile: str):
@@ -185,6 +194,12 @@ def test_dashboard_tile(session_app: Stack, tile: str):
     assert found[tile]["metrics"]
     if tile == "Request latency (s)":
         assert [line[-1]["stat"] for line in found[tile]["metrics"]] == ["p50", "p95", "p99"]
+    if tile == "Scaling activity":
+        assert [line[:2] for line in found[tile]["metrics"]] == [
+            ["AWS/AutoScaling", name] for name in ("GroupDesiredCapacity", "GroupInServiceInstances")
+        ]
+    if tile == "Memory and network":
+        assert [line[:2] for line in found[tile]["metrics"]] == [["AWS/EC2", "NetworkIn"], ["AWS/EC2", "NetworkOut"]]
 
 
 # Cost
@@ -232,7 +247,10 @@ def test_waf_managed_rules_and_rate_limit(two_regions: dict[str, Stack]):
 
 def test_waf_lets_uploads_through(session_app: Stack):
     common = session_app.one("WAFv2::WebACL")["Rules"][-1]["Statement"]["ManagedRuleGroupStatement"]
-    assert common["RuleActionOverrides"] == [{"ActionToUse": {"Count": {}}, "Name": "SizeRestrictions_BODY"}]
+    names = [f"{name}_BODY" for name in ("CrossSiteScripting", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI")]
+    assert common["RuleActionOverrides"] == [
+        {"ActionToUse": {"Count": {}}, "Name": name} for name in (*names, "SizeRestrictions_BODY")
+    ]
 
 
 def test_alb_security_group_80_and_443_from_the_world(two_regions: dict[str, Stack]):

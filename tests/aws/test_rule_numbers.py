@@ -84,6 +84,9 @@ def test_one_more_service_leaves_the_rules_of_the_others_alone(synth: Synth):
     before = synth(app)["forum-us-east-1"].template
     after = priorities.settle(synth(with_tags(app))["forum-us-east-1"].template, before)
     assert rules(before).items() < rules(after).items()
-    (new,) = rules(after).keys() - rules(before).keys()
-    assert new.startswith("RuleApiTags")
-    assert sorted(rules(after).values()) == [100, 200, 300, 350, 400]
+    new = rules(after).keys() - rules(before).keys()
+    assert len(new) == 2
+    assert all(name.startswith(("RuleApiTags", "InsideRuleApiTags")) for name in new)
+    for where in ("Rule", "InsideRule"):
+        numbered = [number for name, number in rules(after).items() if name.startswith(where)]
+        assert sorted(numbered) == [100, 200, 300, 350, 400]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ class Starting:
     def __init__(self, directory: Path, known: State | None = None) -> None:
         self.app = application(service())
         self.paths = StateDirectory(directory)
+        self.instances = SimpleNamespace(running={})
         self.state = known or State(origin=0.0, services=())
 
 
@@ -56,3 +58,18 @@ def test_what_has_served_goes_on_although_nothing_is_in_service_at_the_moment(
     screen = _Screen(Starting(tmp_path, known))
     screen.on_event(Event(id=1, at=0.0, reason=Reason(kind=kind, service="web", text="why", release=2)))
     assert not screen._failed.is_set()
+
+
+async def test_a_build_is_heard_while_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    screen = _Screen(Starting(tmp_path))
+    screen._runtime.paths.logs.mkdir(parents=True)
+    (screen._runtime.paths.logs / "build-web-1.log").write_text("added 312 packages\n")
+    created = Reason(kind=ReasonKind.RELEASE_CREATED, service="web", text="", release=1)
+    screen.on_event(Event(id=1, at=0.0, reason=created))
+    told = ""
+    while "added 312 packages" not in told:
+        await asyncio.sleep(0)
+        told += capsys.readouterr().out
+    assert "build-web-1 | added 312 packages" in told
+    screen._unfollow("build-web-1")
+    assert screen._followed["build-web-1"].cancelling()

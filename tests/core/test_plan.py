@@ -24,7 +24,7 @@ FILE = 'name = "shop"\n[services.web]\nrun = "python3 server.py"\nroutes = ["/"]
     ],
 )
 def test_every_difference_is_told_with_what_it_takes(more: str, text: str, effect: plan.Effect) -> None:
-    found = {one.text: one.effect for one in plan.differences(parse(FILE), parse(FILE + more))}
+    found = {one.text: one.effect for one in plan.changes(parse(FILE), parse(FILE + more))}
     assert found[text] is effect
 
 
@@ -34,21 +34,21 @@ def test_a_port_cannot_change_while_it_is_listened_on() -> None:
 
 
 def test_equal_files_have_no_differences() -> None:
-    assert plan.differences(parse(FILE), parse(FILE)) == ()
+    assert plan.changes(parse(FILE), parse(FILE)) == ()
 
 
 def test_what_is_gone_or_had_no_such_field_is_told_too() -> None:
     more = parse(FILE + "[services.more]\nrun = 'x'\n[services.more.scale]\ntarget = { cpu = 50 }\n")
-    assert [one.text for one in plan.differences(more, parse(FILE))] == ["services.more: there -> none"]
+    assert [one.text for one in plan.changes(more, parse(FILE))] == ["services.more: there -> none"]
     scaled = parse(FILE + "[services.web.scale]\ntarget = { cpu = 50 }\n")
-    [one] = [one for one in plan.differences(parse(FILE), scaled) if one.path.endswith("target_tracking")]
+    [one] = [one for one in plan.changes(parse(FILE), scaled) if one.path.endswith("target_tracking")]
     assert one.after == [{"metric": "cpu", "target_value": 50.0}]
     assert one.text.startswith("services.web.scale.target_tracking: none -> ")
 
 
 def test_a_changed_variable_is_told_alone() -> None:
     before, after = (parse(FILE + f'env = {{ A = "{value}", B = "same" }}\n') for value in "12")
-    assert [one.text for one in plan.differences(before, after)] == ["services.web.env.A: 1 -> 2"]
+    assert [one.text for one in plan.changes(before, after)] == ["services.web.env.A: 1 -> 2"]
 
 
 def test_what_can_change_while_it_runs_may() -> None:

@@ -70,6 +70,7 @@ class PretendRuntime:
         self.pipeline = SimpleNamespace(records=Records(self.paths.journal))
         self.submitted = []
         self.remote = None
+        self.deploys = self
 
     def view(self):
         return look.application(self.app, self.state, self.loop.seen)

@@ -343,6 +343,18 @@ def test_a_single_late_request_among_few_does_not_make_the_numbers_invalid():
     assert not meter.result(duration_s=1, seed=0, stopped=False).valid
 
 
+def test_milliseconds_of_lateness_say_nothing_about_seconds_of_latency():
+    meter = Meter(expect=None)
+    for _ in range(100):
+        meter.sent += 1
+        meter.lag(0.013)
+        meter.answered(200, "web-1", latency_s=2.0, service_s=2.0)
+    assert meter.result(duration_s=1, seed=0, stopped=False).valid
+    for _ in range(10):
+        meter.lag(0.5)
+    assert not meter.result(duration_s=1, seed=0, stopped=False).valid
+
+
 def test_a_generator_without_files_or_ports_does_not_blame_the_server():
     meter = Meter(expect=None)
     meter.failed_at_transport(STARVED, "Too many open files")

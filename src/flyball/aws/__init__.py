@@ -28,6 +28,8 @@ def synth(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     try:
         module = importlib.import_module("flyball.aws.synthesis")
     except ModuleNotFoundError as missing:
-        raise Failed(f"AWS needs the extra (no module {missing.name}): uv pip install 'flyball[aws]'") from missing
+        raise Failed(
+            f"AWS needs the extra (no module {missing.name}): pip install 'flyball[aws]', or the same with uv pip"
+        ) from missing
     write = cast("Callable[..., tuple[Path, ...]]", module.write)
     return write(app, out, source=source)

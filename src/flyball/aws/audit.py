@@ -185,7 +185,9 @@ def _waited_for(resources: Resources, name: str) -> set[str]:
 
 
 def _referred(value: Any) -> str | None:
-    """The logical id in a Ref, or None."""
+    """The logical id in a Ref, also as what else applies; or None."""
+    if isinstance(value, Mapping) and "Fn::If" in value:
+        return _referred(value["Fn::If"][2])
     return value.get("Ref") if isinstance(value, Mapping) else None
 
 

@@ -1,13 +1,14 @@
 """The single entry point: an Application Load Balancer, its listeners, rules and target groups.
 
 With TLS, port 80 only redirects to 443. Rules apply in the same order as locally; unmatched requests get a 404.
+Services reach each other through a second balancer inside the network, with the same rules: no call between them leaves
+by a NAT gateway, needs the certificate's name, or counts in the firewall. A target group belongs to one balancer only.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -15,20 +16,23 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
-from flyball.core.model import BalancingAlgorithm, Condition, FixedResponse, Redirect, Service, Tls
-from flyball.core.model.rules import Forward, Rule, rules_in_order
+from flyball.core.model import Application, Aws, BalancingAlgorithm, Service, Tls
+from flyball.core.model.rules import Forward, rules_in_order
 
+from . import listener_rules
 from .names import rule_name
 from .network import Network
 from .site import Site, logical
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 ACCESS_LOG_PREFIX = "balancer"
+INSIDE = "Inside"
+"""What the logical ids of the balancer inside the network begin with; the public one's begin with nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balancer:
-    """What other resources refer to. `rules` are the ARNs of each service's listener rules."""
+    """What other resources refer to. `rules` are the listener rules of each service."""
 
     arn: str
     full_name: str
@@ -38,15 +42,29 @@ class Balancer:
     target_groups: dict[str, elb.CfnTargetGroup]
     standby_groups: dict[str, elb.CfnTargetGroup]
     rules: dict[str, tuple[elb.CfnListenerRule, ...]]
-    listener: elb.CfnListener
+    inside: Balancer | None = None
+
+    @property
+    def every(self) -> tuple[Balancer, ...]:
+        """This balancer and the one inside."""
+        return (self,) if self.inside is None else (self, self.inside)
+
+    @property
+    def url_for_services(self) -> str:
+        """Where services reach each other."""
+        return self.every[-1].url
 
 
 def logs_bucket(site: Site) -> s3.Bucket:
-    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention."""
+    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention.
+
+    Its name is fixed, so that the next deployment takes over what a failed one or `destroy` leaves.
+    """
     days = cdk.Duration.days(site.app.observe.log_retention_days)
     bucket = s3.Bucket(
         site.stack,
         "LogsBucket",
+        bucket_name=site.bucket_name("logs"),
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
@@ -78,37 +96,71 @@ def logs_bucket(site: Site) -> s3.Bucket:
     return bucket
 
 
-def build(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> Balancer:
-    """The balancer, its listeners, rules and a target group per service (two where a rollout shifts traffic)."""
-    balancer = _load_balancer(site, network, group=group, logs=logs)
+def needs_inside(app: Application, aws: Aws) -> bool:
+    """Whether services call each other, or cannot use the public address because the certificate has another name."""
+    return len(app.services) > 1 or (app.listener.tls is not None and aws.domain is None)
+
+
+def build(site: Site, network: Network, *, group: str, logs: s3.Bucket, inside: Balancer | None) -> Balancer:
+    """The balancer that is open to the world."""
+    balancer = _load_balancer(site, network, "", group=group, logs=logs)
     listener = _listeners(site, balancer)
-    target_groups = {each.name: _target_group(site, network, each, "TargetGroup") for each in site.app.services}
+    scheme = "https" if site.app.listener.tls else "http"
+    url = f"{scheme}://{site.aws.domain or balancer.attr_dns_name}"
+    return _with_rules(site, network, "", balancer, listener, url=url, inside=inside)
+
+
+def build_inside(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> Balancer:
+    """The balancer inside the network, without TLS."""
+    balancer = _load_balancer(site, network, INSIDE, group=group, logs=logs)
+    listener = _http_listener(site, balancer, INSIDE, _nothing())
+    return _with_rules(site, network, INSIDE, balancer, listener, url=f"http://{balancer.attr_dns_name}", inside=None)
+
+
+def _with_rules(
+    site: Site,
+    network: Network,
+    where: str,
+    balancer: elb.CfnLoadBalancer,
+    listener: elb.CfnListener,
+    *,
+    url: str,
+    inside: Balancer | None,
+) -> Balancer:
+    """The listener's rules and a target group per service (two where a rollout shifts traffic)."""
+    target_groups = {each.name: _target_group(site, network, each, f"{where}TargetGroup") for each in site.app.services}
     standby = {
-        each.name: _target_group(site, network, each, "StandbyTargetGroup")
+        each.name: _target_group(site, network, each, f"{where}StandbyTargetGroup")
         for each in site.app.services
         if site.on_fargate and each.deployment.strategy != "rolling"
     }
     rules: dict[str, list[elb.CfnListenerRule]] = {}
     for rule in rules_in_order(site.app):
-        made = _rule(site, listener, rule, target_groups, standby)
+        made = listener_rules.build(
+            site.stack,
+            where + rule_name(rule.condition),
+            rule,
+            listener=listener,
+            groups=target_groups,
+            standby=standby,
+        )
         if isinstance(rule.action, Forward):
             for name, _ in rule.action.services:
                 rules.setdefault(name, []).append(made)
-    host = site.aws.domain or balancer.attr_dns_name
     return Balancer(
         arn=balancer.ref,
         full_name=balancer.attr_load_balancer_full_name,
         dns_name=balancer.attr_dns_name,
         zone=balancer.attr_canonical_hosted_zone_id,
-        url=f"{'https' if site.app.listener.tls else 'http'}://{host}",
+        url=url,
         target_groups=target_groups,
         standby_groups=standby,
         rules={name: tuple(made) for name, made in rules.items()},
-        listener=listener,
+        inside=inside,
     )
 
 
-def _load_balancer(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> elb.CfnLoadBalancer:
+def _load_balancer(site: Site, network: Network, where: str, *, group: str, logs: s3.Bucket) -> elb.CfnLoadBalancer:
     attributes = {
         "access_logs.s3.bucket": logs.bucket_name,
         "access_logs.s3.enabled": "true",
@@ -124,11 +176,11 @@ def _load_balancer(site: Site, network: Network, *, group: str, logs: s3.Bucket)
     }
     balancer = elb.CfnLoadBalancer(
         site.stack,
-        "Balancer",
+        f"{where}Balancer",
         type="application",
-        scheme="internet-facing",
+        scheme="internal" if where else "internet-facing",
         ip_address_type="ipv4",
-        subnets=list(network.public),
+        subnets=list(network.private if where else network.public),
         security_groups=[group],
         load_balancer_attributes=[
             elb.CfnLoadBalancer.LoadBalancerAttributeProperty(key=key, value=value) for key, value in attributes.items()
@@ -142,36 +194,16 @@ def _load_balancer(site: Site, network: Network, *, group: str, logs: s3.Bucket)
 def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
     """The listener with the rules: on 443 with TLS, else on 80."""
     made = elb.CfnListener
-    nothing = made.ActionProperty(
-        type="fixed-response",
-        fixed_response_config=made.FixedResponseConfigProperty(
-            status_code="404", content_type="text/plain", message_body="no route"
-        ),
-    )
     tls = site.app.listener.tls
     if tls is None:
-        return made(
-            site.stack,
-            "HttpListener",
-            load_balancer_arn=balancer.ref,
-            port=80,
-            protocol="HTTP",
-            default_actions=[nothing],
-        )
+        return _http_listener(site, balancer, "", _nothing())
     to_https = made.ActionProperty(
         type="redirect",
         redirect_config=made.RedirectConfigProperty(
             protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}", status_code="HTTP_301"
         ),
     )
-    made(
-        site.stack,
-        "HttpListener",
-        load_balancer_arn=balancer.ref,
-        port=80,
-        protocol="HTTP",
-        default_actions=[to_https],
-    )
+    _http_listener(site, balancer, "", to_https)
     return made(
         site.stack,
         "HttpsListener",
@@ -180,7 +212,30 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
         protocol="HTTPS",
         ssl_policy=TLS_POLICY,
         certificates=[made.CertificateProperty(certificate_arn=_certificate(site, tls))],
-        default_actions=[nothing],
+        default_actions=[_nothing()],
+    )
+
+
+def _nothing() -> elb.CfnListener.ActionProperty:
+    made = elb.CfnListener
+    return made.ActionProperty(
+        type="fixed-response",
+        fixed_response_config=made.FixedResponseConfigProperty(
+            status_code="404", content_type="text/plain", message_body="no route"
+        ),
+    )
+
+
+def _http_listener(
+    site: Site, balancer: elb.CfnLoadBalancer, where: str, action: elb.CfnListener.ActionProperty
+) -> elb.CfnListener:
+    return elb.CfnListener(
+        site.stack,
+        f"{where}HttpListener",
+        load_balancer_arn=balancer.ref,
+        port=80,
+        protocol="HTTP",
+        default_actions=[action],
     )
 
 
@@ -264,115 +319,3 @@ def target_group_attributes(service: Service) -> dict[str, str]:
     if balancing.algorithm is BalancingAlgorithm.ROUND_ROBIN:
         attributes["slow_start.duration_seconds"] = str(round(balancing.slow_start_s))
     return attributes
-
-
-def _rule(
-    site: Site,
-    listener: elb.CfnListener,
-    rule: Rule,
-    groups: dict[str, elb.CfnTargetGroup],
-    standby: dict[str, elb.CfnTargetGroup],
-) -> elb.CfnListenerRule:
-    match rule.action:
-        case Forward(services=services):
-            action = _forward(services, groups, standby)
-        case Redirect():
-            action = _redirect(rule.action)
-        case FixedResponse():
-            action = _answer(rule.action)
-    name = rule_name(rule.condition)
-    while site.stack.node.try_find_child(name) is not None:
-        name += "Again"  # the same condition at another priority never matches
-    return elb.CfnListenerRule(
-        site.stack,
-        name,
-        listener_arn=listener.ref,
-        priority=rule.priority,
-        conditions=_conditions(rule.condition),
-        actions=[action],
-    )
-
-
-def _conditions(condition: Condition) -> list[elb.CfnListenerRule.RuleConditionProperty]:
-    made = elb.CfnListenerRule
-    conditions = [
-        made.RuleConditionProperty(
-            field="path-pattern",
-            path_pattern_config=made.PathPatternConfigProperty(values=list(path_patterns(condition.path))),
-        )
-    ]
-    if condition.host is not None:
-        conditions.append(
-            made.RuleConditionProperty(
-                field="host-header", host_header_config=made.HostHeaderConfigProperty(values=[condition.host])
-            )
-        )
-    conditions += [
-        made.RuleConditionProperty(
-            field="http-header",
-            http_header_config=made.HttpHeaderConfigProperty(http_header_name=name, values=[pattern]),
-        )
-        for name, pattern in condition.headers
-    ]
-    return conditions
-
-
-def path_patterns(path: str) -> tuple[str, ...]:
-    """The file's path as AWS patterns: "/" -> "/*", "/api" -> "/api" and "/api/*"; a pattern is unchanged."""
-    if "*" in path or "?" in path:
-        return (path,)
-    if path == "/":
-        return ("/*",)
-    plain = path.rstrip("/")
-    return (plain, f"{plain}/*")
-
-
-def _forward(
-    services: tuple[tuple[str, int], ...],
-    groups: dict[str, elb.CfnTargetGroup],
-    standby: dict[str, elb.CfnTargetGroup],
-) -> elb.CfnListenerRule.ActionProperty:
-    made = elb.CfnListenerRule
-    shares = [(groups[name], weight) for name, weight in services]
-    shares += [(standby[name], 0) for name, _ in services if name in standby]
-    return made.ActionProperty(
-        type="forward",
-        forward_config=made.ForwardConfigProperty(
-            target_groups=[
-                made.TargetGroupTupleProperty(target_group_arn=group.ref, weight=weight) for group, weight in shares
-            ],
-            target_group_stickiness_config=made.TargetGroupStickinessConfigProperty(enabled=False),
-        ),
-    )
-
-
-def _redirect(redirect: Redirect) -> elb.CfnListenerRule.ActionProperty:
-    where = urlsplit(redirect.location)
-    made = elb.CfnListenerRule
-    return made.ActionProperty(
-        type="redirect",
-        redirect_config=made.RedirectConfigProperty(
-            protocol=where.scheme.upper() or "#{protocol}",
-            host=where.hostname or "#{host}",
-            port=_port_of(where.scheme, where.port),
-            path=where.path or "/",
-            query=where.query or "#{query}",
-            status_code=f"HTTP_{redirect.status}",
-        ),
-    )
-
-
-def _port_of(scheme: str, port: int | None) -> str:
-    if port is not None:
-        return str(port)
-    return {"http": "80", "https": "443"}.get(scheme, "#{port}")
-
-
-def _answer(answer: FixedResponse) -> elb.CfnListenerRule.ActionProperty:
-    made = elb.CfnListenerRule
-    return made.ActionProperty(
-        type="fixed-response",
-        fixed_response_config=made.FixedResponseConfigProperty(
-            status_code=str(answer.status), content_type=answer.content_type, message_body=answer.body
-        ),
-    )

@@ -82,8 +82,11 @@ def _push(service: Service, where: Sequence[tuple[str, str]]) -> list[str]:
     known = f'aws ecr describe-images --region {region} --repository-name {name} --image-ids "imageTag=$RELEASE"'
     commands = [
         _login(region, first),
-        f'if {known} > /dev/null 2>&1; then docker pull "{first}:$RELEASE"',
-        f'else {build} && docker push "{first}:$RELEASE"; fi',
+        f"if {known} > /dev/null 2>&1; then",
+        f'  docker pull "{first}:$RELEASE"',
+        # One command a line: `set -e` overlooks what fails before the last `&&`.
+        f"else\n  {build}",
+        f'  docker push "{first}:$RELEASE"\nfi',
         _definition(service, region, first),
     ]
     for there, uri in others:

@@ -1,17 +1,18 @@
 """The file's command lines, quoted so that a POSIX shell runs them exactly as `flyball up` does.
 
-Locally no shell reads `run`: it is split into words, and only `$NAME` and `${NAME}` are expanded. On AWS a start script
-runs it, so every word is quoted except for those two forms.
+Locally no shell reads `run`: it is split into words, and only `$NAME`, `${NAME}` and `$$` are expanded. On AWS a start
+script runs it, so every word is quoted except for those forms.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 
 from flyball.core.model import Service
 
-VARIABLE = re.compile(r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)")
+VARIABLE = re.compile(r"\$(?:\$|\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)")
 
 PLACEHOLDER = """\
 import http.server, os, sys
@@ -46,13 +47,45 @@ def _quoted(word: str) -> str:
     parts: list[str] = []
     end = 0
     for variable in VARIABLE.finditer(word):
-        parts += [_escaped(word[end : variable.start()]), variable.group()]
+        filled = variable.group()
+        parts += [_escaped(word[end : variable.start()]), r"\$" if filled == "$$" else filled]
         end = variable.end()
     return '"' + "".join([*parts, _escaped(word[end:])]) + '"'
 
 
 def _escaped(text: str) -> str:
     return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def zone_cases(zones: Mapping[str, str], place: str) -> str:
+    """Sets FLYBALL_ZONE to the name in the file of the zone `place`. `zones`: names on AWS, or CDK tokens, to those."""
+    cases = "".join(f"  {there}) FLYBALL_ZONE={shlex.quote(name)} ;;\n" for there, name in zones.items())
+    return f'case "{place}" in\n{cases}esac\n'
+
+
+def entry_script(zones: Mapping[str, str]) -> str:
+    """What a task runs: the image's start script, told by ECS which instance it is, or the placeholder in $0.
+
+    $1 is the program that asks ECS.
+    """
+    return f"""\
+set -eu
+if [ ! -x /start ]; then exec python3 -c "$0"; fi
+task=$(python3 -c "$1")
+FLYBALL_INSTANCE=${{task% *}}
+{zone_cases(zones, "${task#* }")}export FLYBALL_INSTANCE FLYBALL_ZONE
+exec /start
+"""
+
+
+TASK = """\
+import json, os, urllib.request
+
+with urllib.request.urlopen(os.environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task", timeout=10) as answer:
+    task = json.load(answer)
+print(task["TaskARN"].rsplit("/", 1)[-1], task["AvailabilityZone"])
+"""
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html"""
 
 
 def start_script(service: Service) -> str:

@@ -20,17 +20,29 @@ from flyball.core.model import Service
 
 from . import machine
 from .balancer import Balancer
-from .names import release_parameter
+from .names import NOTHING, capacity_parameter, in_service, release_parameter
 from .network import Network
 from .observe import log_group
 from .scaling.group import warmup_s
-from .site import APPLICATION_TAG, Site, instance_service, logical
+from .site import APPLICATION_TAG, Site, instance_service, logical, running
 from .stores import StoreThere
 
 ARM = re.compile(r"^[a-z]+\d+g[a-z]*(-[a-z0-9]+)?\.")
 BURSTABLE = re.compile(r"^t\d")
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 DISK_GIB = 20
+SIGNAL_WITHIN = "PT30M"
+"""More than a machine has for its own health check (machine.READY_WITHIN_S) and then for the balancer's."""
+SESSION_ACTIONS = (
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+"""What a shell on a machine needs, without a port or a key.
+https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +75,20 @@ def build(
         **instance_service(site, service),
         "AWS_REGION": site.region,
         "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url,
+        "FLYBALL_URL": balancer.url_for_services,
         **{store.variable: store.url for store in used if store.url is not None},
     }
     script = machine.user_data(
         service,
         region=site.region,
+        zones=site.zones,
         releases=releases,
         group=group_name,
         environment=environment,
         secrets={store.variable: store.secret for store in used if store.secret is not None},
         log_group=f"/flyball/{site.app.name}/{service.name}",
+        stack=cdk.Aws.STACK_NAME,
+        target_group=balancer.target_groups[service.name].ref,
     )
     template = _launch_template(site, service, role, group=group, script=script)
     made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
@@ -108,6 +123,10 @@ def _role(
         (("logs:CreateLogStream", "logs:PutLogEvents"), log_group.attr_arn),
         (("s3:GetObject",), f"arn:aws:s3:::{releases}/{service.name}/*"),
         (("autoscaling:CompleteLifecycleAction",), group_arn),
+        (("cloudformation:SignalResource",), cdk.Aws.STACK_ID),
+        # These take no resource: a look at the target's health, and what Session Manager's agent asks for.
+        (("elasticloadbalancing:DescribeTargetHealth",), "*"),
+        (SESSION_ACTIONS, "*"),
     ):
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
     if machine.needs_memory_metric(service):
@@ -136,7 +155,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
         site.stack,
         release_parameter(service.name),
         type="String",
-        default=machine.NO_RELEASE,
+        default=NOTHING,
         description=f"release of {service.name}; until the first one a placeholder answers the health check",
     )
     tags = {
@@ -218,7 +237,8 @@ def _scaling_group(
 ) -> autoscaling.CfnAutoScalingGroup:
     made, capacity, deployment = autoscaling.CfnAutoScalingGroup, service.capacity, service.deployment
     which = made.LaunchTemplateSpecificationProperty(
-        launch_template_id=template.ref, version=template.attr_latest_version_number
+        launch_template_id=template.ref,
+        version=running(site, service, template.attr_latest_version_number),
     )
     mixed = _mixed(site, service, which)
     group = made(
@@ -231,7 +251,7 @@ def _scaling_group(
             cdk.Fn.condition_if(site.first_deploy.logical_id, str(capacity.first), cdk.Aws.NO_VALUE)
         ),
         vpc_zone_identifier=list(network.private),
-        target_group_arns=[balancer.target_groups[service.name].ref],
+        target_group_arns=[each.target_groups[service.name].ref for each in balancer.every],
         launch_template=None if mixed else which,
         mixed_instances_policy=mixed,
         capacity_rebalance=bool(site.aws.spot_percent),
@@ -257,8 +277,9 @@ def _scaling_group(
             made.TagPropertyProperty(key="flyball:service", value=service.name, propagate_at_launch=True),
         ],
     )
-    group.cfn_options.update_policy = _update_policy(service)
-    for rule in balancer.rules.get(service.name, ()):
+    group.cfn_options.creation_policy = _creation_policy(capacity.first)
+    group.cfn_options.update_policy = _update_policy(site, service)
+    for rule in (rule for each in balancer.every for rule in each.rules.get(service.name, ())):
         group.node.add_dependency(rule)
     return group
 
@@ -284,17 +305,36 @@ def _mixed(
     )
 
 
-def _update_policy(service: Service) -> cdk.CfnUpdatePolicy:
-    """How CloudFormation replaces machines when their template changes: in batches, never below the minimum."""
-    capacity = service.capacity
-    floor = service.deployment.fewest(capacity.min)
+def _creation_policy(start: int) -> cdk.CfnCreationPolicy | None:
+    """The stack is complete when every machine has said that the balancer finds it healthy."""
+    if start == 0:
+        return None
+    return cdk.CfnCreationPolicy(
+        resource_signal=cdk.CfnResourceSignal(count=start, timeout=SIGNAL_WITHIN),
+        auto_scaling_creation_policy=cdk.CfnResourceAutoScalingCreationPolicy(min_successful_instances_percent=100),
+    )
+
+
+def _update_policy(site: Site, service: Service) -> cdk.CfnUpdatePolicy:
+    """How CloudFormation replaces machines when their template changes: one by one, each waited for.
+
+    As many stay in service as run when the deployment begins: the file's minimum may be far below that.
+    """
+    stay = cdk.CfnParameter(
+        site.stack,
+        capacity_parameter(service.name),
+        type="Number",
+        default=in_service(service, service.capacity.first),
+        description=f"machines of {service.name} that stay in service while their template changes",
+    )
     return cdk.CfnUpdatePolicy(
         auto_scaling_rolling_update=cdk.CfnAutoScalingRollingUpdate(
             max_batch_size=1,
-            min_instances_in_service=max(0, min(floor, capacity.max - 1)),
-            pause_time="PT0S",
+            min_instances_in_service=stay.value_as_number,
+            min_successful_instances_percent=100,
+            pause_time=SIGNAL_WITHIN,
             suspend_processes=["AlarmNotification", "AZRebalance", "ReplaceUnhealthy", "ScheduledActions"],
-            wait_on_resource_signals=False,
+            wait_on_resource_signals=True,
         ),
         auto_scaling_scheduled_action=cdk.CfnAutoScalingScheduledAction(ignore_unmodified_group_size_properties=True),
     )

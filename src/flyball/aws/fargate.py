@@ -20,13 +20,13 @@ from flyball.core.model import Service
 
 from . import rollout
 from .balancer import Balancer
-from .commands import PLACEHOLDER
+from .commands import PLACEHOLDER, TASK, entry_script
 from .image import BASE, USER
 from .metrics import resolution_s
 from .names import image_parameter
 from .network import Network
 from .observe import log_group
-from .site import Site, instance_service, logical
+from .site import Site, instance_service, logical, running
 from .stores import StoreThere
 
 PLATFORM = "1.4.0"
@@ -107,11 +107,11 @@ def build(
         container_definitions=[_container(site, service, used, group_of_logs, balancer)],
     )
     traffic = rollout.traffic_role(site, service, balancer)
-    joined = [rollout.load_balancer(site, service, balancer, traffic)] if service.routes else []
+    joined = [rollout.load_balancer(site, service, each, traffic) for each in balancer.every if service.routes]
     made = _service(site, network, service, inside=inside, task=task, group=group, joined=joined, alarms=alarm_names)
     rights = [each.node.try_find_child("DefaultPolicy") for each in (execution, role, traffic) if each is not None]
     unnamed = 0 if traffic is None else 1  # a service with two groups names its rule and so depends on it
-    rules = balancer.rules.get(service.name, ())[unnamed:]
+    rules = [rule for each in balancer.every for rule in each.rules.get(service.name, ())[unnamed:]]
     made.node.add_dependency(
         *(each for each in rights if each is not None), *rules, *network.ways_out, site.stack.node.find_child(PROVIDERS)
     )
@@ -148,7 +148,8 @@ def _repository(site: Site, service: Service) -> ecr.CfnRepository:
         encryption_configuration=made.EncryptionConfigurationProperty(encryption_type="KMS"),
         lifecycle_policy=made.LifecyclePolicyProperty(lifecycle_policy_text=site.stack.to_json_string(policy)),
     )
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    # Else the repository of a creation that failed would be in the way of the next one.
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     return repository
 
 
@@ -190,7 +191,7 @@ def _container(
     environment = {
         **instance_service(site, service),
         "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url,
+        "FLYBALL_URL": balancer.url_for_services,
         **{store.variable: store.url for store in used if store.url is not None},
     }
     secrets = {store.variable: store.secret for store in used if store.secret is not None}
@@ -199,7 +200,7 @@ def _container(
         image=image.value_as_string,
         essential=True,
         entry_point=["/bin/sh", "-c"],
-        command=['if [ -x /start ]; then exec /start; fi; exec python3 -c "$0"', PLACEHOLDER],
+        command=[entry_script(site.zones), PLACEHOLDER, TASK],
         environment=[made.KeyValuePairProperty(name=name, value=value) for name, value in sorted(environment.items())],
         secrets=[made.SecretProperty(name=name, value_from=arn) for name, arn in sorted(secrets.items())],
         port_mappings=[
@@ -241,17 +242,15 @@ def _service(
 ) -> ecs.CfnService:
     made = ecs.CfnService
     start = service.capacity.first
-    spot = _spot_strategy(site, service)
     return made(
         site.stack,
         logical(service.name, "Service"),
         cluster=inside.ref,
         service_name=service.name,
-        task_definition=task.ref,
+        task_definition=running(site, service, task.ref),
         scheduling_strategy="REPLICA",
         desired_count=cdk.Token.as_number(cdk.Fn.condition_if(site.first_deploy.logical_id, start, cdk.Aws.NO_VALUE)),
-        launch_type=None if spot else "FARGATE",
-        capacity_provider_strategy=spot or None,
+        capacity_provider_strategy=_strategy(site, service),
         platform_version=PLATFORM,
         deployment_controller=made.DeploymentControllerProperty(type="ECS"),
         deployment_configuration=rollout.ecs_configuration(service, alarms),
@@ -270,13 +269,16 @@ def _service(
     )
 
 
-def _spot_strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
-    """The minimum on demand; above it, the file's share on spot."""
+def _strategy(site: Site, service: Service) -> list[ecs.CfnService.CapacityProviderStrategyItemProperty]:
+    """The minimum on demand; above it, the file's share on spot.
+
+    Without spot it is a strategy too: from one back to a launch type, CloudFormation would replace the service.
+    """
     share = site.aws.spot_percent
-    if share == 0:
-        return []
     made = ecs.CfnService.CapacityProviderStrategyItemProperty
     steady = made(capacity_provider="FARGATE", base=service.capacity.min, weight=100 - share)
+    if share == 0:
+        return [steady]
     return [steady, made(capacity_provider="FARGATE_SPOT", base=0, weight=share)]
 
 

@@ -43,7 +43,7 @@ RUN printf '%s\\n' \\
 FROM {BASE}
 ARG RELEASE=0
 ENV FLYBALL_RELEASE=${{RELEASE}} \\
-    PATH=/application/.venv/bin:$PATH \\
+    PATH=/application/.venv/bin:/application/node_modules/.bin:$PATH \\
     PYTHONDONTWRITEBYTECODE=1 \\
     PYTHONUNBUFFERED=1
 RUN useradd --uid {USER} --no-create-home --shell /usr/sbin/nologin instance

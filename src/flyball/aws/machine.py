@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 from flyball.core.model import Metric, Service
 
-from .commands import PLACEHOLDER, start_script
+from .commands import PLACEHOLDER, start_script, zone_cases
 from .image import UV, VERSION
+from .names import NOTHING, logical
 
 RELEASE_TAG = "flyball-release"
-NO_RELEASE = "none"
 HOOK = "ready"
 MEMORY_NAMESPACE = "Flyball/Machines"
 READY_WITHIN_S = 900
@@ -28,27 +28,31 @@ def user_data(
     service: Service,
     *,
     region: str,
+    zones: Mapping[str, str],
     releases: str,
     group: str,
     environment: Mapping[str, str],
     secrets: Mapping[str, str],
     log_group: str,
+    stack: str,
+    target_group: str,
 ) -> str:
     """The bash script. Values may be CDK tokens.
 
-    `releases` is the bucket of release archives, `secrets` maps variables to secret ARNs, `group` is the name of the
-    Auto Scaling group.
+    `zones` is as in `zone_cases`, `releases` is the bucket of release archives, `secrets` maps variables to secret
+    ARNs, `group` is the name of the Auto Scaling group.
     """
     parts = (
+        _facts(region=region, zones=zones, group=group),
+        _reports(service, stack),
         _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
-        _facts(region=region, group=group),
+        _agent(service, log_group),
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
-        _agent(service, log_group),
         _LOG_ROTATION,
         _release(service, releases),
         _unit(service),
-        _ready(service, environment["PORT"]),
+        _ready(service, environment["PORT"], target_group),
     )
     return "\n".join(parts)
 
@@ -61,9 +65,6 @@ def needs_memory_metric(service: Service) -> bool:
 
 
 _HEADER = """\
-#!/bin/bash
-set -euo pipefail
-umask 022
 dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent logrotate
 {python} -m venv /opt/uv
 /opt/uv/bin/pip install --quiet uv=={uv}
@@ -73,14 +74,45 @@ install --directory --owner instance --group instance /opt/application
 """
 
 
-def _facts(*, region: str, group: str) -> str:
+def _facts(*, region: str, zones: Mapping[str, str], group: str) -> str:
     return f"""\
+#!/bin/bash
+set -euo pipefail
+umask 022
 export AWS_DEFAULT_REGION={region}
 GROUP={group}
 TOKEN=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
 metadata() {{ curl -sSf -H "X-aws-ec2-metadata-token: $TOKEN" "http://169.254.169.254/latest/meta-data/$1"; }}
 INSTANCE=$(metadata instance-id)
 RELEASE=$(metadata tags/instance/{RELEASE_TAG})
+PLACE=$(metadata placement/availability-zone)
+{zone_cases(zones, "$PLACE")}"""
+
+
+def _reports(service: Service, stack: str) -> str:
+    """To the group, which takes the machine in or replaces it, and to CloudFormation, where it waits for the group.
+
+    Before a machine is given up, the agent has time to ship the log that says why.
+    """
+    return f"""\
+join() {{
+  aws autoscaling complete-lifecycle-action --lifecycle-action-result "$1" \\
+    --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
+}}
+signal() {{
+  aws cloudformation signal-resource --stack-name {stack} \\
+    --logical-resource-id {logical(service.name, "ScalingGroup")} --unique-id "$INSTANCE" --status "$1" || true
+}}
+finish() {{
+  code=$?
+  if [ "$code" != 0 ]; then
+    sleep 30
+    signal FAILURE
+    join ABANDON
+  fi
+  exit "$code"
+}}
+trap finish EXIT
 """
 
 
@@ -90,7 +122,8 @@ def _environment_file(environment: Mapping[str, str]) -> str:
 install --mode 0640 --group instance /dev/null /etc/instance.env
 cat > /etc/instance.env <<'END_OF_ENVIRONMENT'
 {lines}END_OF_ENVIRONMENT
-printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\n' "$INSTANCE" "$RELEASE" >> /etc/instance.env
+printf 'FLYBALL_INSTANCE=%s\\nFLYBALL_RELEASE=%s\\nFLYBALL_ZONE=%s\\n' \\
+  "$INSTANCE" "$RELEASE" "$FLYBALL_ZONE" >> /etc/instance.env
 """
 
 
@@ -101,8 +134,8 @@ def _systemd(value: str) -> str:
 
 def _secret(name: str, arn: str) -> str:
     return f"""\
-printf '{name}=%s\\n' "$(aws secretsmanager get-secret-value --secret-id {arn} \\
-    --query SecretString --output text)" >> /etc/instance.env
+SECRET=$(aws secretsmanager get-secret-value --secret-id {arn} --query SecretString --output text)
+printf '{name}=%s\\n' "$SECRET" >> /etc/instance.env
 """
 
 
@@ -117,7 +150,9 @@ cat > /etc/agent.json <<'END_OF_AGENT'
 {{"agent": {{"metrics_collection_interval": 60}},{metrics if needs_memory_metric(service) else ""}
  "logs": {{"logs_collected": {{"files": {{"collect_list": [
   {{"file_path": "/var/log/instance.log", "log_group_name": "{log_group}",
-   "log_stream_name": "{{instance_id}}"}}]}}}}}}}}
+   "log_stream_name": "{{instance_id}}"}},
+  {{"file_path": "/var/log/cloud-init-output.log", "log_group_name": "{log_group}",
+   "log_stream_name": "{{instance_id}}-start"}}]}}}}}}}}
 END_OF_AGENT
 /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/etc/agent.json
 """
@@ -151,7 +186,7 @@ cat > /opt/start <<'END_OF_START'
 cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
 {PLACEHOLDER}END_OF_PLACEHOLDER
 cd /opt/application
-if [ "$RELEASE" = {NO_RELEASE} ]; then
+if [ "$RELEASE" = {NOTHING} ]; then
   printf '#!/bin/sh\\nexec {PYTHON_PACKAGE} /opt/placeholder.py\\n' > /opt/start
 else
   aws s3 cp --only-show-errors "s3://{releases}/{service.name}/$RELEASE.tar.gz" /tmp/release.tar.gz
@@ -174,7 +209,7 @@ StartLimitIntervalSec=0
 [Service]
 User=instance
 WorkingDirectory=/opt/application
-Environment=PATH=/opt/application/.venv/bin:/usr/local/bin:/usr/bin:/bin
+Environment=PATH=/opt/application/.venv/bin:/opt/application/node_modules/.bin:/usr/local/bin:/usr/bin:/bin
 EnvironmentFile=/etc/instance.env
 ExecStart=/opt/start
 AmbientCapabilities=CAP_NET_BIND_SERVICE
@@ -197,14 +232,16 @@ systemctl enable --now instance.service
 """
 
 
-def _ready(service: Service, port: str) -> str:
-    """Joins the balancer once the health check passes; otherwise the hook abandons the machine for another."""
+def _ready(service: Service, port: str, target_group: str) -> str:
+    """Joins the balancer once the health check passes; CloudFormation hears of it when the balancer agrees."""
     url = shlex.quote(f"http://127.0.0.1:{port}{service.health.path}")
+    wait = f"    aws elbv2 wait target-in-service --target-group-arn {target_group} --targets Id=$INSTANCE\n"
+    wait = wait if service.routes else ""
     return f"""\
 for _ in $(seq {READY_WITHIN_S // 5}); do
   if curl --silent --fail --max-time {round(service.health.timeout_s)} --output /dev/null {url}; then
-    aws autoscaling complete-lifecycle-action --lifecycle-action-result CONTINUE \\
-      --lifecycle-hook-name {HOOK} --auto-scaling-group-name "$GROUP" --instance-id "$INSTANCE"
+    join CONTINUE
+{wait}    signal SUCCESS
     exit 0
   fi
   sleep 5

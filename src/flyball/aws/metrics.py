@@ -119,6 +119,18 @@ def of_balancer(watched: Watched, name: str, statistic: str) -> Source:
     return Source(namespace="AWS/ApplicationELB", name=name, statistic=statistic, dimensions=watched.traffic_dimensions)
 
 
+def own(watched: Watched, *, tasks: str, machines: str) -> Source:
+    """A metric of a service's tasks, from Container Insights, or of its machines and their group."""
+    of_machines = "AWS/AutoScaling" if machines.startswith("Group") else "AWS/EC2"
+    on_machines = watched.group is not None
+    return Source(
+        namespace=of_machines if on_machines else "ECS/ContainerInsights",
+        name=machines if on_machines else tasks,
+        statistic="Average",
+        dimensions=watched.machine_dimensions,
+    )
+
+
 def resolution_s(service: Service) -> int:
     """The datapoint length on AWS: 20 s on ECS where the file asks for exactly that, else 60 s."""
     return ECS_FAST_PERIOD_S if service.scaling.period_s == ECS_FAST_PERIOD_S else AWS_PERIOD_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from flyball.core.model import Condition
+from flyball.core.model import Condition, Service
 
 
 def logical(*names: str) -> str:
@@ -26,6 +26,25 @@ def image_parameter(service: str) -> str:
     return logical(service, "Image")
 
 
+NOTHING = "none"
+"""The value of a parameter that names nothing: no release yet, or no rollout since the stack's own change."""
+
+
+def running_parameter(service: str) -> str:
+    """The stack parameter that names what the pipeline has rolled out: a template's version, or a task definition."""
+    return logical(service, "Running")
+
+
+def capacity_parameter(service: str) -> str:
+    """The stack parameter that holds how many machines a replacement of machines must leave in service."""
+    return logical(service, "InService")
+
+
 def release_parameter(service: str) -> str:
     """The stack parameter that holds the release of a service on EC2."""
     return logical(service, "Release")
+
+
+def in_service(service: Service, desired: int) -> int:
+    """How many of `desired` machines a replacement must leave in service; AWS wants it below the maximum."""
+    return max(0, min(service.deployment.fewest(desired), service.capacity.max - 1))

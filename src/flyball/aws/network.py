@@ -51,9 +51,9 @@ def build(site: Site) -> Network:
     private: list[str] = []
     private_routes: list[str] = []
     ways_out: list[cdk.CfnResource] = [gateway]
-    for index, zone in enumerate(site.app.zones):
-        outside = _subnet(site, vpc, "Public", zone, index=index, cidr=plan.public_subnets[index])
-        inside = _subnet(site, vpc, "Private", zone, index=index, cidr=plan.private_subnets[index])
+    for index, (place, zone) in enumerate(site.zones.items()):
+        outside = _subnet(site, vpc, "Public", zone, place=place, cidr=plan.public_subnets[index])
+        inside = _subnet(site, vpc, "Private", zone, place=place, cidr=plan.private_subnets[index])
         associated = ec2.CfnSubnetRouteTableAssociation(
             stack, logical("Public", zone, "Association"), route_table_id=public_routes, subnet_id=outside.ref
         )
@@ -85,6 +85,7 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             vpc_id=network.vpc,
             service_name=f"com.amazonaws.{site.region}.{service}",
             vpc_endpoint_type="Gateway",
+            policy_document=_endpoint_policy(site, service),
             route_table_ids=list(network.private_routes),
         )
         for service in ("s3", "dynamodb")
@@ -96,6 +97,7 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             vpc_id=network.vpc,
             service_name=f"com.amazonaws.{site.region}.{service}",
             vpc_endpoint_type="Interface",
+            policy_document=_endpoint_policy(site, service),
             private_dns_enabled=True,
             subnet_ids=list(network.private),
             security_group_ids=[group],
@@ -105,17 +107,45 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
     return replace(network, ways_out=(*network.ways_out, *gateways, *interfaces))
 
 
+def _endpoint_policy(site: Site, service: str) -> iam.PolicyDocument:
+    """Only callers of this account; at S3 also anybody who reads what AWS itself keeps there.
+
+    Packages of Amazon Linux are read without a name, and layers of images by ECR's.
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+    """
+    document = iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=[f"{service.split('.', maxsplit=1)[0]}:*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:PrincipalAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        ]
+    )
+    if service == "s3":
+        theirs = (f"al2023-repos-{site.region}-*", f"prod-{site.region}-starport-layer-bucket")
+        document.add_statements(
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:GetObject"],
+                resources=[f"arn:aws:s3:::{bucket}/*" for bucket in theirs],
+            )
+        )
+    return document
+
+
 def _named(name: str) -> list[cdk.CfnTag]:
     return [cdk.CfnTag(key="Name", value=name)]
 
 
-def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, index: int, cidr: str) -> ec2.CfnSubnet:
+def _subnet(site: Site, vpc: ec2.CfnVPC, kind: str, zone: str, *, place: str, cidr: str) -> ec2.CfnSubnet:
     return ec2.CfnSubnet(
         site.stack,
         logical(kind, zone, "Subnet"),
         vpc_id=vpc.ref,
         cidr_block=cidr,
-        availability_zone=cdk.Fn.select(index, cdk.Fn.get_azs()),
+        availability_zone=place,
         map_public_ip_on_launch=False,
         tags=_named(site.name(kind.lower(), zone)),
     )

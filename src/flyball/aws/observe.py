@@ -1,7 +1,7 @@
 """What an operator sees: alarms, and a dashboard with the seed's tiles.
 
 In the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
-check status, scaling activity.
+check status, scaling activity; then memory and network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from aws_cdk import aws_sns as sns
 
 from flyball.core.model import Comparison, Metric, Service
 
-from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, source
+from .machine import needs_memory_metric
+from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, own, source
 from .site import Site, logical
 
 
@@ -118,7 +119,8 @@ def dashboard(site: Site, services: list[Watched]) -> None:
         _graph("CPU utilization (%)", site, _cpu(services), y=3),
         _graph("Request latency (s)", site, _latencies(services), y=9),
         _graph("Health check status", site, _health(services), y=15),
-        _graph("Scaling activity", site, _counted(services, "HealthyHostCount", "Maximum"), y=21),
+        _graph("Scaling activity", site, _capacity(services), y=21),
+        _graph("Memory and network", site, _memory_and_network(services), y=27),
     ]
     cloudwatch.CfnDashboard(
         site.stack,
@@ -130,6 +132,33 @@ def dashboard(site: Site, services: list[Watched]) -> None:
 
 def _counted(services: list[Watched], name: str, statistic: str) -> list[list[Any]]:
     return [line for each in services for line in _lines(each, of_balancer(each, name, statistic), each.service.name)]
+
+
+def _capacity(services: list[Watched]) -> list[list[Any]]:
+    """What scaling wants, and what serves."""
+    return [
+        _line(own(each, tasks=tasks, machines=machines), f"{each.service.name} {word}")
+        for each in services
+        for word, tasks, machines in (
+            ("desired", "DesiredTaskCount", "GroupDesiredCapacity"),
+            ("in service", "RunningTaskCount", "GroupInServiceInstances"),
+        )
+    ]
+
+
+def _memory_and_network(services: list[Watched]) -> list[list[Any]]:
+    """Memory where it is measured: of tasks always, of machines if a policy or alarm uses it."""
+    memory = [
+        _line(source(each, Metric.MEMORY), f"{each.service.name} memory (%)")
+        for each in services
+        if each.group is None or needs_memory_metric(each.service)
+    ]
+    network = [
+        _line(own(each, tasks=tasks, machines=machines), f"{each.service.name} {word} (bytes)")
+        for each in services
+        for word, tasks, machines in (("in", "NetworkRxBytes", "NetworkIn"), ("out", "NetworkTxBytes", "NetworkOut"))
+    ]
+    return [*memory, *network]
 
 
 def _cpu(services: list[Watched]) -> list[list[Any]]:

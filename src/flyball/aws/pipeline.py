@@ -122,7 +122,9 @@ def _source(site: Site) -> Source:
             gives="source",
         )
         statement = iam.PolicyStatement(
-            actions=["codestar-connections:UseConnection"], resources=[wanted.connection_arn]
+            # The service has two names; the connection's ARN says by which it was made.
+            actions=[f"{wanted.connection_arn.split(':')[2]}:UseConnection"],
+            resources=[wanted.connection_arn],
         )
         return Source(action=action, repository=None, statements=(statement,))
     repository = codecommit.CfnRepository(
@@ -131,7 +133,8 @@ def _source(site: Site) -> Source:
         repository_name=wanted.repository or site.name(),
         repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
     )
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    # Else the repository of a creation that failed would be in the way of the next one.
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     action = _action(
         "push",
         category="Source",
@@ -230,10 +233,13 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
         families += [f"{ecs}:task-definition/{site.name(service.name)}:*" for service in site.app.services]
     statements += [
         iam.PolicyStatement(actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=services),
-        iam.PolicyStatement(actions=["ecs:RegisterTaskDefinition", "ecs:TagResource"], resources=families),
+        iam.PolicyStatement(actions=["ecs:TagResource"], resources=families),
         iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=tasks),
-        # These two take no resource; AWS allows them only on "*".
-        iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks"], resources=["*"]),
+        # AWS's page of this action allows these only on "*"; a task definition is of use only with a role to pass.
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html
+        iam.PolicyStatement(
+            actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:RegisterTaskDefinition"], resources=["*"]
+        ),
         iam.PolicyStatement(
             actions=["iam:PassRole"],
             resources=[site.roles],

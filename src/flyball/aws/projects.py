@@ -86,10 +86,12 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
             ],
             resources=["*"],
         ),
-        # A refresh to a new template version checks that its caller may start such a machine.
+        # A refresh to a new template version checks that its caller may start such a machine: by a template, and only
+        # by one of this application. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+        iam.PolicyStatement(actions=["ec2:RunInstances"], resources=templates, conditions=ours),
         iam.PolicyStatement(
             actions=["ec2:RunInstances"],
-            resources=["*"],
+            not_resources=[template.replace(account, "*") for template in templates],
             conditions={"ArnLike": {"ec2:LaunchTemplate": templates}},
         ),
         iam.PolicyStatement(

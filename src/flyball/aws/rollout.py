@@ -86,7 +86,7 @@ def load_balancer(
 
 
 def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role | None:
-    """Lets ECS change the weights of this service's rule and the targets of its two groups, nothing else.
+    """Lets ECS change the weights of this service's rules and the targets of their two groups, nothing else.
 
     None for a rolling deployment, which has one group.
     """
@@ -98,12 +98,10 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
         assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
         description=f"ECS shifts traffic of {service.name}",
     )
-    groups = [balancer.target_groups[service.name].ref, balancer.standby_groups[service.name].ref]
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["elasticloadbalancing:ModifyRule"], resources=[balancer.rules[service.name][0].ref]
-        )
-    )
+    both = [groups for each in balancer.every for groups in (each.target_groups, each.standby_groups)]
+    groups = [each[service.name].ref for each in both]
+    rules = [each.rules[service.name][0].ref for each in balancer.every]
+    role.add_to_policy(iam.PolicyStatement(actions=["elasticloadbalancing:ModifyRule"], resources=rules))
     role.add_to_policy(
         iam.PolicyStatement(
             actions=["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],

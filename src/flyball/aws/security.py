@@ -1,8 +1,8 @@
 """Who may reach what: a chain of security groups, the web application firewall, the audit trail.
 
-world -> balancer (80, with TLS also 443) -> instances (their port) -> Redis (6379). DynamoDB and S3 have no address in
-the network; roles guard them. Every group has outgoing rules with ports, because CloudFormation opens everything for a
-group without any.
+world -> balancer (80, with TLS also 443) -> instances (their port) -> Redis (6379); instances -> the balancer inside
+(80) -> instances. DynamoDB and S3 have no address in the network; roles guard them. Every group has outgoing rules with
+ports, because CloudFormation opens everything for a group without any.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-update-security-groups.html
 """
 
@@ -21,6 +21,7 @@ from aws_cdk import aws_wafv2 as wafv2
 
 from flyball.core.model import RateLimit, Service, StoreKind
 
+from .balancer import needs_inside
 from .network import Network
 from .site import Site, logical, trail_arn
 
@@ -28,13 +29,22 @@ REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
 WAF_WINDOWS_S = (60, 120, 300, 600)
 """The windows in which AWS WAF counts requests."""
+COUNTED = (
+    "CrossSiteScripting_BODY",
+    "EC2MetaDataSSRF_BODY",
+    "GenericLFI_BODY",
+    "GenericRFI_BODY",
+    "SizeRestrictions_BODY",
+)
+"""The common rules that look into bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """Security group ids. `services` by service name; `redis` is None without a Redis store."""
+    """Security group ids. `services` by service name; `inside` and `redis` are None where there is nothing to guard."""
 
     balancer: str
+    inside: str | None
     services: dict[str, str]
     redis: str | None
     endpoints: str
@@ -43,12 +53,14 @@ class Groups:
 def groups(site: Site, network: Network) -> Groups:
     """The chain of security groups."""
     balancer = _balancer_group(site, network)
+    inside = _inside_group(site, network) if needs_inside(site.app, site.aws) else None
     services = {
-        service.name: _service_group(site, network, service, balancer=balancer) for service in site.app.services
+        service.name: _service_group(site, network, service, balancer=balancer, inside=inside)
+        for service in site.app.services
     }
     using = [services[service.name] for service in site.app.services if _uses_redis(site, service)]
     redis = _redis_group(site, network, using) if using else None
-    inside = _group(
+    endpoints = _group(
         site,
         network,
         "EndpointGroup",
@@ -56,35 +68,49 @@ def groups(site: Site, network: Network) -> Groups:
         ingress=[_open(443, site.aws.network.cidr, "HTTPS from the network")],
         egress=[_open(443, site.aws.network.cidr, "answers stay in the network")],
     )
-    return Groups(balancer=balancer, services=services, redis=redis, endpoints=inside)
+    return Groups(balancer=balancer, inside=inside, services=services, redis=redis, endpoints=endpoints)
 
 
 def _balancer_group(site: Site, network: Network) -> str:
     ingress = [_open(80, WORLD, "HTTP from the world")]
     if site.app.listener.tls is not None:
         ingress.append(_open(443, WORLD, "HTTPS from the world"))
-    egress = [
-        _open(site.port, cidr, "to instances") for cidr in site.aws.network.private_subnets[: len(site.app.zones)]
-    ]
+    egress = _to_private(site, site.port, "to instances")
     return _group(
         site, network, "BalancerGroup", description="the balancer, open to the world", ingress=ingress, egress=egress
     )
 
 
-def _service_group(site: Site, network: Network, service: Service, *, balancer: str) -> str:
-    egress = [
-        _open(443, WORLD, "AWS services and packages"),
-        _open(80, WORLD, "the balancer at its public address"),
-    ]
+def _inside_group(site: Site, network: Network) -> str:
+    return _group(
+        site,
+        network,
+        "InsideBalancerGroup",
+        description="the balancer inside, reachable from instances only",
+        ingress=_to_private(site, 80, "from instances"),
+        egress=_to_private(site, site.port, "to instances"),
+    )
+
+
+def _to_private(site: Site, port: int, why: str) -> list[ec2.CfnSecurityGroup.IngressProperty]:
+    return [_open(port, cidr, why) for cidr in site.aws.network.private_subnets[: len(site.app.zones)]]
+
+
+def _service_group(site: Site, network: Network, service: Service, *, balancer: str, inside: str | None) -> str:
+    egress = [_open(443, WORLD, "AWS services and packages")]
+    if inside is None:
+        egress.append(_open(80, WORLD, "the balancer at its public address"))
+    else:
+        egress += _to_private(site, 80, "the balancer inside")
     if _uses_redis(site, service):
-        cidrs = site.aws.network.private_subnets[: len(site.app.zones)]
-        egress += [_open(REDIS_PORT, cidr, "Redis") for cidr in cidrs]
+        egress += _to_private(site, REDIS_PORT, "Redis")
+    balancers = [balancer] if inside is None else [balancer, inside]
     return _group(
         site,
         network,
         logical(service.name, "Group"),
         description=f"instances of {service.name}, reachable from the balancer only",
-        ingress=[_from_group(site.port, balancer, "from the balancer only")],
+        ingress=[_from_group(site.port, each, "from the balancer only") for each in balancers],
         egress=egress,
     )
 
@@ -204,15 +230,18 @@ def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
 
 
 def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
-    """AWS's managed rule groups. Bodies over 8 KB are counted, not blocked: uploads to buckets are legitimate."""
+    """AWS's managed rule groups. What the common rules find in a body is counted, not blocked.
+
+    A body may be an image or a post that quotes code, on any path; addresses, headers and cookies are still judged.
+    https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+    """
     names = (
         "AWSManagedRulesAmazonIpReputationList",
         "AWSManagedRulesKnownBadInputsRuleSet",
         "AWSManagedRulesCommonRuleSet",
     )
-    count_large_bodies = wafv2.CfnWebACL.RuleActionOverrideProperty(
-        name="SizeRestrictions_BODY", action_to_use=wafv2.CfnWebACL.RuleActionProperty(count={})
-    )
+    count = wafv2.CfnWebACL.RuleActionProperty(count={})
+    counted = [wafv2.CfnWebACL.RuleActionOverrideProperty(name=name, action_to_use=count) for name in COUNTED]
     return [
         wafv2.CfnWebACL.RuleProperty(
             name=name,
@@ -222,7 +251,7 @@ def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
                 managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
                     vendor_name="AWS",
                     name=name,
-                    rule_action_overrides=[count_large_bodies] if name.endswith("CommonRuleSet") else [],
+                    rule_action_overrides=counted if name.endswith("CommonRuleSet") else [],
                 )
             ),
             visibility_config=_visible(name),

@@ -10,9 +10,9 @@ from aws_cdk import aws_kms as kms
 
 from flyball.core.model import Application, Aws, Compute, Service
 
-from .names import logical
+from .names import NOTHING, logical, running_parameter
 
-__all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "trail_arn"]
+__all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "running", "trail_arn"]
 
 APPLICATION_TAG = "flyball:application"
 """The tag of everything the application owns; rights and the budget depend on it."""
@@ -50,6 +50,11 @@ class Site:
     def port(self) -> int:
         """The port on which instances listen: $PORT."""
         return FARGATE_PORT if self.on_fargate else EC2_PORT
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """The region's zones, as CDK tokens, to the file's names: sorted, so that their order in the file is free."""
+        return {cdk.Fn.select(index, cdk.Fn.get_azs()): name for index, name in enumerate(sorted(self.app.zones))}
 
     @property
     def role_path(self) -> str:
@@ -130,6 +135,7 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
     )
     trail = iam.PolicyStatement(
         sid="TrailMayEncrypt",
@@ -147,6 +153,27 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         pending_window_in_days=30,
         key_policy=document,
     )
+
+
+def running(site: Site, service: Service, made: str) -> str:
+    """What the pipeline has rolled out, as long as deployments leave it alone; else what the stack has `made`.
+
+    Without it, every release would make the next deployment replace all instances by ones that run the same.
+    """
+    parameter = cdk.CfnParameter(
+        site.stack,
+        running_parameter(service.name),
+        type="String",
+        default=NOTHING,
+        description=f"what the pipeline has rolled out of {service.name} since the stack changed it",
+    )
+    kept = cdk.CfnCondition(
+        site.stack,
+        logical(service.name, "Keeps"),
+        expression=cdk.Fn.condition_not(cdk.Fn.condition_equals(parameter.value_as_string, NOTHING)),
+    )
+    chosen: str = cdk.Token.as_string(cdk.Fn.condition_if(kept.logical_id, parameter.value_as_string, made))
+    return chosen
 
 
 def instance_service(site: Site, service: Service) -> dict[str, str]:

@@ -54,10 +54,12 @@ class Grant:
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
+    via: str | None = None
 
     def statement(self) -> iam.PolicyStatement:
-        """The policy statement."""
-        return iam.PolicyStatement(actions=list(self.actions), resources=list(self.resources))
+        """The policy statement; with `via`, only for calls that this service makes."""
+        conditions = {} if self.via is None else {"StringEquals": {"kms:ViaService": self.via}}
+        return iam.PolicyStatement(actions=list(self.actions), resources=list(self.resources), conditions=conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +341,10 @@ def _redis(site: Site, network: Network, store: Store, group: str) -> StoreThere
         secret=address.ref,
         grants=(
             Grant(actions=("secretsmanager:GetSecretValue",), resources=(address.ref,)),
-            Grant(actions=("kms:Decrypt",), resources=(site.key.attr_arn,)),
+            Grant(
+                actions=("kms:Decrypt",),
+                resources=(site.key.attr_arn,),
+                via=f"secretsmanager.{site.region}.amazonaws.com",
+            ),
         ),
     )

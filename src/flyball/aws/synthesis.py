@@ -90,7 +90,8 @@ def fill(site: Site) -> None:
     groups = security.groups(site, net)
     net = network.with_endpoints(site, net, group=groups.endpoints)
     logs = balancer.logs_bucket(site)
-    entry = balancer.build(site, net, group=groups.balancer, logs=logs)
+    inside = None if groups.inside is None else balancer.build_inside(site, net, group=groups.inside, logs=logs)
+    entry = balancer.build(site, net, group=groups.balancer, logs=logs, inside=inside)
     there = stores.build(site, net, redis_group=groups.redis, logs_bucket=logs)
     pipeline.artifact_bucket(site, "artifacts", logs)
     if site.on_fargate:

@@ -1,30 +1,30 @@
-"""`flyball check`: every error in the file (exit 2), and a warning about what AWS does differently (exit 0)."""
+"""`flyball check`: every error in the file (exit 2), and warnings about what may surprise, here or on AWS (exit 0)."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
 
-from flyball import parity
+from flyball import beside, parity
 from flyball.aws import lint, rules
 from flyball.core.manifest import LintWarning, ManifestError, warnings
 from flyball.core.model import Application
 
 from . import talk
-from .files import find_file, load
+from .files import find_file, load, read_text
 
 
 def run(path: Path | None, *, json: bool = False) -> int:
     """Check the file. Raises ManifestError and FileError; with `json` the errors are data on stdout instead."""
     file = find_file(path)
     try:
-        app = load(file)
+        app = _startable(file)
     except ManifestError as wrong:
         if not json:
             raise
         talk.emit(_answer(file, errors=[asdict(complaint) for complaint in wrong.complaints]))
         return wrong.exit_code
-    doubts = (*warnings(app), *lint.warnings(app))
+    doubts = (*warnings(app), *beside.warnings(app, file.parent), *lint.warnings(app))
     found = (*doubts, *_elsewhere(app, told={warning.path for warning in doubts}))
     if json:
         talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
@@ -38,6 +38,14 @@ def run(path: Path | None, *, json: bool = False) -> int:
         f"{stores} store{'s' * (stores != 1)}{count}"
     )
     return 0
+
+
+def _startable(file: Path) -> Application:
+    app, text = load(file), read_text(file)
+    refused = beside.errors(app, file.parent, text)
+    if refused:
+        raise ManifestError(refused, text, file.name)
+    return app
 
 
 def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:

@@ -106,7 +106,7 @@ class Control:
             raise NotRunning(self._absent()) from error
 
     def _absent(self) -> str:
-        if (self.paths.processes / "balancer.json").exists():
+        if self.paths.balancer_file.exists():
             return "the control plane is not running, but what it started still is; `flyball up` takes it over"
         return f"no application is running in {self.paths.root.parent}; start it with `flyball up`"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flyball.core.errors import NotRunning
 from flyball.core.model import Application
-from flyball.local import leftovers
+from flyball.local import face
 from flyball.local.face import free_port, processes
 from flyball.local.paths import StateDirectory
 from flyball.local.start import start
@@ -28,7 +28,7 @@ def run(path: Path | None) -> int:
     try:
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not leftovers.any_alive(control.paths):
+        if not face.any_alive(control.paths):
             raise
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
@@ -38,9 +38,9 @@ def run(path: Path | None) -> int:
 
 
 def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
-    app = leftovers.application(paths) or load(file)
+    app = face.application(paths) or load(file)
     # A dead balancer is started again to drain; another program may have taken its old port.
-    port = None if leftovers.balancer_alive(paths) else free_port()
+    port = None if face.balancer_alive(paths) else free_port()
     return asyncio.run(_taken_over_and_stopped(app, file, port))
 
 

@@ -1,4 +1,4 @@
-"""`flyball init`: write a commented file, or copy an example application. Nothing is ever overwritten."""
+"""`flyball init`: write a file that fits what is there, or copy an example application. Nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 import flyball
+from flyball.beside import detect, written
 from flyball.core.errors import Failed
 
 from . import talk
@@ -52,9 +53,15 @@ def name_for(directory: Path) -> str:
 def _write_file(target: Path) -> None:
     if (target / NAME).exists():
         raise Failed(f"{target / NAME} already exists; nothing was changed")
+    found = detect(target) if target.is_dir() else ()
     template = resources.files("flyball.cli").joinpath("templates", NAME).read_text(encoding="utf-8")
     target.mkdir(parents=True, exist_ok=True)
-    (target / NAME).write_text(template.replace("NAME", name_for(target), 1), encoding="utf-8")
+    text = written(name_for(target), found) if found else template.replace("NAME", name_for(target), 1)
+    (target / NAME).write_text(text, encoding="utf-8")
+    for draft in found:
+        talk.say(f"found {draft.what}: {draft.run}")
+        for note in draft.notes:
+            talk.say(f"  {note}", "yellow")
 
 
 def _copy_example(example: str, target: Path) -> None:

@@ -1,53 +1,111 @@
-"""`flyball logs`: the output of instances, each line with the instance's name."""
+"""`flyball logs`: the output of all instances as one, by time, each line with the instance's name."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
 from pathlib import Path
 
 from flyball.core.errors import FileError, NotRunning
-from flyball.local import leftovers
-from flyball.local.face import logs
+from flyball.local import face
+from flyball.local.face import logs, times
 from flyball.local.paths import StateDirectory
 
-from . import talk
+from . import lines, talk
 from .files import find_running
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
 INSTANCE = re.compile(r"(?!(build|pipeline)-.+-\d+$).+-\d+")
 LOOK_FOR_NEW_S = 0.5
+MOST_LINES = 200_000
 
 
-def run(path: Path | None, *, service: str | None, follow: bool, lines: int, json: bool) -> int:
-    """Print the last lines of every instance's log; with `follow`, keep printing, also for instances that start later.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines: of one service or instance or of all, at most `newest` of each instance, since then, that match."""
+
+    service: str | None
+    newest: int | None
+    since: float
+    grep: re.Pattern[str] | None
+
+    def matches(self, line: lines.Line) -> bool:
+        """Whether it is one of them."""
+        return line.at >= self.since and (self.grep is None or self.grep.search(line.text) is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How lines are printed."""
+
+    json: bool
+    times: bool
+
+    def tell(self, line: lines.Line) -> None:
+        """Print one line."""
+        if self.json:
+            talk.emit(line.as_json())
+        else:
+            at = line.at if self.times else None
+            talk.console(sys.stdout).print(talk.log_line(line.instance, line.shown(), at))
+
+
+def run(path: Path | None, wanted: Wanted, form: Form, *, follow: bool) -> int:
+    """Print the lines of every instance's log; with `follow`, keep printing, also for instances that start later.
 
     Past output can be read when nothing is running; following ends when nothing is running any more.
     """
     paths = StateDirectory(find_running(path).parent / ".flyball")
     if not paths.logs.exists():
         raise NotRunning
-    found = of_instances(paths.logs, service)
-    if service is not None and not found:
-        raise FileError(f"there is no log of a service or instance {service!r}")
-    asyncio.run(_tell(paths, found, service, follow=follow, lines=lines, json=json))
+    found = of_instances(paths.logs, wanted.service)
+    if wanted.service is not None and not found:
+        raise FileError(f"there is no log of a service or instance {wanted.service!r}")
+    asyncio.run(_tell(paths, found, wanted, form, follow=follow))
     return 0
 
 
-async def _tell(
-    paths: StateDirectory, found: list[Path], service: str | None, *, follow: bool, lines: int, json: bool
-) -> None:
-    offsets = {}
-    for log in found:
-        offsets[log] = log.stat().st_size
-        for line in logs.tail(log, lines):
-            _print(log.stem, line, json=json)
+def asked(service: str | None, newest: int | None, since_s: float | None, grep: str | None) -> Wanted:
+    """What the command line asks for. Without a number, 100 lines, or all where something else limits them."""
+    try:
+        pattern = None if grep is None else re.compile(grep)
+    except re.error as wrong:
+        raise FileError(f"--grep {grep!r} is not a regular expression: {wrong}") from None
+    limited = newest if newest is not None or since_s is not None or grep is not None else 100
+    since = 0.0 if since_s is None else time.time() - since_s
+    return Wanted(service=service, newest=limited, since=since, grep=pattern)
+
+
+async def _tell(paths: StateDirectory, found: list[Path], wanted: Wanted, form: Form, *, follow: bool) -> None:
+    offsets = {log: log.stat().st_size for log in found}
+    for line in merge(*(past(log, wanted) for log in found), key=lambda line: line.at):
+        form.tell(line)
     if not follow:
         return
-    if not leftovers.any_alive(paths):
+    if not face.any_alive(paths):
         raise NotRunning
-    await _follow_all(paths, service, offsets, json=json)
+    await _follow_all(paths, wanted, form, offsets)
+
+
+def past(log: Path, wanted: Wanted) -> list[lines.Line]:
+    """The wanted lines of one log, in their order; no line is older than the one before it."""
+    plain = wanted.newest is not None and wanted.grep is None
+    ended = logs.tail_with_ends(log, (wanted.newest or 0) if plain else MOST_LINES)
+    found = [line for line in _dated(log, ended) if wanted.matches(line)]
+    return found if wanted.newest is None else found[max(len(found) - wanted.newest, 0) :]
+
+
+def _dated(log: Path, ended: list[tuple[int, str]]) -> Iterator[lines.Line]:
+    known, latest = times.Times(log), 0.0
+    for end, text in ended:
+        line = lines.read(log.stem, text, known.at(end))
+        latest = max(latest, line.at)
+        yield replace(line, at=latest)
 
 
 def of_instances(directory: Path, service: str | None) -> list[Path]:
@@ -57,27 +115,22 @@ def of_instances(directory: Path, service: str | None) -> list[Path]:
     return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
 
 
-async def _follow_all(paths: StateDirectory, service: str | None, offsets: dict[Path, int], *, json: bool) -> None:
+async def _follow_all(paths: StateDirectory, wanted: Wanted, form: Form, offsets: dict[Path, int]) -> None:
     followed: dict[Path, asyncio.Task[None]] = {}
     alive = True
     while alive:
-        alive = leftovers.any_alive(paths)
-        for log in of_instances(paths.logs, service):
+        alive = face.any_alive(paths)
+        for log in of_instances(paths.logs, wanted.service):
             if log not in followed:
-                followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), json=json))
+                followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), wanted, form))
         await asyncio.sleep(LOOK_FOR_NEW_S)
         for task in followed.values():
             if task.done():
                 task.result()  # following never ends by itself: the reader of stdout is gone
 
 
-async def _follow(log: Path, offset: int, *, json: bool) -> None:
-    async for _, line in logs.follow(log, offset):
-        _print(log.stem, line, json=json)
-
-
-def _print(instance: str, line: str, *, json: bool) -> None:
-    if json:
-        talk.emit({"instance": instance, "line": line})
-    else:
-        talk.console(sys.stdout).print(talk.log_line(instance, line))
+async def _follow(log: Path, offset: int, wanted: Wanted, form: Form) -> None:
+    async for _, text in logs.follow(log, offset):
+        line = lines.read(log.stem, text, time.time())
+        if wanted.matches(line):
+            form.tell(line)

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
+from flyball.cli import tasks
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -30,6 +31,7 @@ File = Annotated[
 Place = Annotated[Path | None, Parameter(help="The flyball.toml or its directory; by default the nearest one upwards.")]
 Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
+Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
 Example = Annotated[
     Literal["visitor-board", "session-app", "forum"] | None, Parameter(help="The reference application to copy.")
@@ -42,7 +44,7 @@ def init(
     *,
     example: Example = None,
 ) -> int:
-    """Write a commented flyball.toml, or copy an example application."""
+    """Write a flyball.toml that fits what is there, or copy an example application."""
     from flyball.cli.init import run
 
     return run(directory, example) or 0
@@ -116,16 +118,18 @@ def logs(
     service: Annotated[str | None, Parameter(help="Only this service, or this instance.")] = None,
     *,
     follow: Follow = False,
-    lines: Annotated[
-        int, Parameter(name=["--lines", "-n"], help="How many of the newest lines of each instance.")
-    ] = 100,
+    since: Since = None,
+    grep: Annotated[str | None, Parameter(help="Only lines that match this regular expression.")] = None,
+    lines: Annotated[int | None, Parameter(name=["--lines", "-n"], help="The newest lines of each instance.")] = None,
+    times: Annotated[bool, Parameter(name=["--times", "-t"], negative="", help="Also when piped: the times.")] = False,
     file: File = None,
     json: Json = False,
 ) -> int:
-    """Show the output of all instances, of one service, or of one instance."""
-    from flyball.cli.logs import run
+    """Show the output of all instances, of one service, or of one instance, by time."""
+    from flyball.cli.logs import Form, asked, run
 
-    return run(file, service=service, follow=follow, lines=lines, json=json)
+    form = Form(json=json, times=times or sys.stdout.isatty())
+    return run(file, asked(service, lines, _seconds(since), grep), form, follow=follow)
 
 
 @app.command
@@ -133,7 +137,7 @@ def events(
     service: Only = None,
     *,
     follow: Follow = False,
-    since: Annotated[str | None, Parameter(help="How far back to look, such as 10m.")] = None,
+    since: Since = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -305,6 +309,15 @@ def replay(*, file: File = None, json: Json = False) -> int:
     return run(file, json=json)
 
 
+@app.command
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"] | None, Parameter(help="By default the one you use.")] = None,
+) -> int:
+    """Print the script that lets a shell complete verbs and options."""
+    sys.stdout.write(tasks.completion(app, shell or Path(os.environ.get("SHELL", "bash")).name))
+    return 0
+
+
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask for confirmation.")]
 
 
@@ -347,6 +360,9 @@ def aws_destroy(
     return destroy(path, yes=yes, with_stores=with_stores)
 
 
+tasks.arrange(app)
+
+
 def _seconds(text: str | None) -> float | None:
     from flyball.core.arrivals import parse_duration
 
@@ -367,7 +383,7 @@ def outcome(arguments: list[str]) -> int:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"{_sentence(error)}\n")
+        sys.stderr.write(f"{tasks.sentence(error, app)}\n")
         return FileError.exit_code
     except FlyballError as error:
         sys.stderr.write(f"{error}\n")
@@ -381,13 +397,3 @@ def outcome(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")
         return FlyballError.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _sentence(error: CycloptsError) -> str:
-    """What is wrong with the command line, in one sentence instead of a box, and where to read more."""
-    verb = " ".join(error.command_chain or ())
-    if isinstance(error, UnusedCliTokensError):
-        what = f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
-    else:
-        what = str(error).strip()
-    return f"{what}\nsee: flyball {verb} --help" if verb else f"{what}\nsee: flyball --help"

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flyball.core.errors import FileError, FlyballError
+from flyball.local.face import RUN, Run
 
 from . import talk
 from .client import Control
 from .files import find_running
-
-if TYPE_CHECKING:
-    from flyball.local.face import RunJson
 
 LOOK_EVERY_S = 0.2
 TAKEN_UP_S = 15.0
@@ -25,11 +23,11 @@ KEPT = "the push is kept and runs when `flyball up` comes back"
 def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> int:
     """Show all pushes, or the output of one; with `follow`, that one (by default the newest) until it ends."""
     control = Control(find_running(path))
-    runs = control.get("pipeline")
+    runs = _runs(control)
     if number is not None or follow:
         return _one(control, runs, number, follow=follow, json=json)
     if json:
-        talk.emit(runs)
+        talk.emit([asdict(one) for one in runs])
         return 0
     talk.table(("push", "status", "commit", "author", "began", "took", "stages", "subject"), map(_row, runs))
     return 0
@@ -49,54 +47,57 @@ def receive(file: Path, job: str) -> int:
     return 0
 
 
-def _one(control: Control, runs: list[RunJson], number: int | None, *, follow: bool, json: bool) -> int:
-    run = next((one for one in runs if number in {None, one["number"]}), None)
+def _one(control: Control, runs: list[Run], number: int | None, *, follow: bool, json: bool) -> int:
+    run = next((one for one in runs if number in {None, one.number}), None)
     if run is None:
         raise FileError("there has been no push yet" if number is None else f"there is no push {number}")
     if follow and not json:
-        return 1 if _stream(lambda: _of_job(control, run["job"]), _print) == "failed" else 0
+        return 1 if _stream(lambda: _of_job(control, run.job), _print) == "failed" else 0
     for latest in _until_over(control, run) if follow else iter([run]):
         if json:
-            talk.emit(latest)
+            talk.emit(asdict(latest))
         else:
-            for line in latest["lines"]:
+            for line in latest.lines:
                 _print(line)
     return 0
 
 
-def _until_over(control: Control, run: RunJson) -> Iterator[RunJson]:
+def _until_over(control: Control, run: Run) -> Iterator[Run]:
     """The run after each change, until it ends."""
-    last: RunJson | None = None
-    while last is None or last["status"] == "running":
-        now = _of_job(control, run["job"]) or run
+    last: Run | None = None
+    while last is None or last.status == "running":
+        now = _of_job(control, run.job) or run
         if now != last:
             last = now
             yield now
         time.sleep(LOOK_EVERY_S)
 
 
-def _stream(look: Callable[[], RunJson | None], say: Callable[[str], None]) -> str:
+def _stream(look: Callable[[], Run | None], say: Callable[[str], None]) -> str:
     """Print each line of a run as it comes; return its final status."""
     said, waited_for = 0, False
     deadline = time.monotonic() + TAKEN_UP_S
     while True:
         run = look()
         if run is not None:
-            said = min(said, len(run["lines"]))  # fewer than before: it started again
-            for line in run["lines"][said:]:
+            said = min(said, len(run.lines))  # fewer than before: it started again
+            for line in run.lines[said:]:
                 say(line)
-            said = len(run["lines"])
-            if run["status"] != "running":
-                return str(run["status"])
+            said = len(run.lines)
+            if run.status != "running":
+                return str(run.status)
         elif time.monotonic() > deadline and not waited_for:
             say("another push is still running; this one waits for it")
             waited_for = True
         time.sleep(LOOK_EVERY_S)
 
 
-def _of_job(control: Control, job: str) -> RunJson | None:
-    found = control.get("pipeline", job=job)
-    return found[0] if found else None
+def _of_job(control: Control, job: str) -> Run | None:
+    return next(iter(_runs(control, job=job)), None)
+
+
+def _runs(control: Control, *, job: str | None = None) -> list[Run]:
+    return [RUN.validate_python(one) for one in control.get("pipeline", job=job)]
 
 
 def _tell(line: str) -> None:
@@ -108,8 +109,8 @@ def _print(line: str) -> None:
     talk.console(sys.stdout).print(line, markup=False)
 
 
-def _row(run: RunJson) -> list[object]:
-    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started_at"]))
-    took = None if run["ended_at"] is None else f"{run['ended_at'] - run['started_at']:.1f} s"
-    stages = " ".join(f"{one['name']}:{one['status']}" for one in run["stages"])
-    return [run["number"], run["status"], run["commit"][:7], run["author"], began, took, stages, run["subject"]]
+def _row(run: Run) -> list[object]:
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_at))
+    took = None if run.ended_at is None else f"{run.ended_at - run.started_at:.1f} s"
+    stages = " ".join(f"{one.name}:{one.status}" for one in run.stages)
+    return [run.number, run.status, run.commit[:7], run.author, began, took, stages, run.subject]

@@ -10,7 +10,7 @@ from .client import Control
 from .files import find_file, load
 
 if TYPE_CHECKING:
-    from flyball.local.changes import PlanJson
+    from flyball.local.deploys import PlanJson
 
 CHANGES = 2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.errors import Failed, FileError
 from flyball.core.view.shapes import EventJson, ReleaseJson
-from flyball.local.control_api import FileJson
+from flyball.local.deploys import FileJson
 from flyball.local.face import git
 
 from . import talk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from flyball.core.control.records import actions_text
+from flyball.core.control import records
 from flyball.core.control.replay import replayed
 from flyball.core.errors import Failed, NotRunning
 from flyball.local.face import Journal
@@ -24,7 +24,7 @@ def run(path: Path | None, *, json: bool) -> int:
     with closing(Journal(paths.journal)) as journal:
         for again in replayed(journal.steps()):
             if not again.identical:
-                then, now = actions_text(again.recorded.actions), actions_text(again.step.actions)
+                then, now = records.ACTIONS.written(again.recorded.actions), records.ACTIONS.written(again.step.actions)
                 raise Failed(f"step {again.recorded.id} differs: recorded {then}, now {now}")
             steps, decisions = steps + 1, decisions + len(again.step.reasons)
     if json:

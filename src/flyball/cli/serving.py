@@ -114,7 +114,7 @@ async def serve(
 async def _converged(runtime: Runtime, work: asyncio.Future[None]) -> None:
     """Release what the source calls for. If the source is unusable, stop what was just started."""
     try:
-        await runtime.converge()
+        await runtime.deploys.converge()
     except (FlyballError, OSError):
         if not runtime.taken_over:
             await runtime.stop()

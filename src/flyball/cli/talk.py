@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TextIO
+from zlib import crc32
 
 from rich.console import Console
 from rich.text import Text
@@ -95,11 +96,13 @@ def decision(event: EventJson) -> Text:
 
 
 def colour_of(name: str) -> str:
-    """The colour of an instance's lines: the same number always has the same colour."""
-    digits = "".join(letter for letter in name if letter.isdecimal())
-    return COLOURS[int(digits or 0) % len(COLOURS)]
+    """The colour of an instance's lines: always the same, and another one for its neighbours."""
+    service, _, number = name.rpartition("-")
+    place = int(number) if number.isdecimal() else 0
+    return COLOURS[(place + 3 * crc32(service.encode())) % len(COLOURS)]
 
 
-def log_line(name: str, line: str) -> Text:
-    """A line of an instance's output, with its name in front."""
-    return Text(f"{name:<8} | ", style=colour_of(name)).append(Text(line, style="default"))
+def log_line(name: str, line: str, at: float | None = None) -> Text:
+    """A line of an instance's output, with its name in front, and its time if asked for."""
+    when = "" if at is None else time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}  "
+    return Text.assemble((when, "dim"), (f"{name:<8} | ", colour_of(name)), (line, "default"))

@@ -16,7 +16,7 @@ from flyball.core.control.verdicts import Awaited, heard
 from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.core.view import as_json
-from flyball.local import leftovers
+from flyball.local import face
 from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
 from flyball.local.paths import StateDirectory
@@ -40,7 +40,7 @@ def run(path: Path | None, *, detach: bool, port: int | None) -> int:
         raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
-    leftovers.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
+    face.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
     for line in not_here(app):
         talk.say(f"not honoured here: {line}", "yellow")
     if not detach:
@@ -102,7 +102,7 @@ class _Screen:
         talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
         talk.say(f"  {'dashboard':<14} {control['dashboard']}")
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
-        if (push := runtime.remote) is not None:
+        if (push := runtime.deploys.remote) is not None:
             talk.say(f"  {'deploy by':<14} {pushing(push.name or push.url, push.branch, push.note)}")
         if runtime.taken_over:
             talk.say(f"  {'taken over':<14} {', '.join(runtime.taken_over)}")
@@ -116,6 +116,11 @@ class _Screen:
         self._console.print(talk.decision(as_json.event(event)))
         if why.kind is ReasonKind.LAUNCHED and why.instance is not None:
             self._follow(why.instance, from_end=False)
+        build = f"build-{why.service}-{why.release}"
+        if why.kind is ReasonKind.RELEASE_CREATED:
+            self._follow(build, from_end=False)
+        if why.kind in {ReasonKind.BUILD_COMPLETED, ReasonKind.BUILD_FAILED} and build in self._followed:
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, build)
         if why.kind in {ReasonKind.FAILED, ReasonKind.TERMINATED} and why.instance is not None:
             # Its last lines are read by then; following it would never end.
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._unfollow, why.instance)
@@ -148,6 +153,7 @@ class _Screen:
         return 1
 
     def _follow(self, instance: str, *, from_end: bool) -> None:
+        """Print what an instance says, or a build such as "build-web-1"; both are names of logs."""
         if instance not in self._followed:
             self._followed[instance] = asyncio.ensure_future(self._print(instance, from_end=from_end))
 
@@ -182,10 +188,10 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
         )
     paths = StateDirectory(file.parent / ".flyball")
     paths.create()
-    fresh = not leftovers.instances_alive(paths)
+    fresh = not face.instances_alive(paths)
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
-    last = leftovers.last_event(paths)
+    last = face.last_event(paths)
     process = asyncio.run(_spawn(file, port, log))
     _until_answering(control_plane, process, log, beginning)
     ended = until_settled(

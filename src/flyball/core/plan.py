@@ -22,7 +22,7 @@ _WORDS = {"deployment": "deploy", "scaling": "scale", "capacity": "instances", "
 
 
 class Effect(StrEnum):
-    """What carrying out a difference takes."""
+    """What carrying out a change takes."""
 
     RELEASE = "new release"
     AT_ONCE = "at once"
@@ -32,7 +32,7 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Change:
     """One field: its path, its value here and in the file (None: absent)."""
 
     path: str
@@ -46,9 +46,9 @@ class Difference:
         return f"{self.path}: {_shown(self.before)} -> {_shown(self.after)}"
 
 
-def differences(running: Application, wanted: Application) -> tuple[Difference, ...]:
+def changes(running: Application, wanted: Application) -> tuple[Change, ...]:
     """Every field that differs, in the order of the file."""
-    found: list[Difference] = []
+    found: list[Change] = []
     for field in dataclasses.fields(Application):
         before, after = getattr(running, field.name), getattr(wanted, field.name)
         if field.name in {"services", "stores"}:
@@ -63,18 +63,18 @@ def differences(running: Application, wanted: Application) -> tuple[Difference, 
 
 def must_be_possible(running: Application, wanted: Application) -> None:
     """Raise FileError when a running application cannot become the wanted one."""
-    for one in differences(running, wanted):
+    for one in changes(running, wanted):
         if one.effect is Effect.RESTART:
             raise FileError(f"{one.text}: this cannot change while it runs; `flyball down` first, then `flyball up`")
 
 
-def _named(kind: str, running: tuple[Any, ...], wanted: tuple[Any, ...]) -> Iterator[Difference]:
+def _named(kind: str, running: tuple[Any, ...], wanted: tuple[Any, ...]) -> Iterator[Change]:
     before, after = ({one.name: one for one in found} for found in (running, wanted))
     for name in [*before, *(name for name in after if name not in before)]:
         path, old, new = f"{kind}.{name}", before.get(name), after.get(name)
         if old is None or new is None:
             added = Effect.RELEASE if kind == "services" and old is None else Effect.AT_ONCE
-            yield Difference(
+            yield Change(
                 path=path, before=None if old is None else "there", after=None if new is None else "there", effect=added
             )
             continue
@@ -89,7 +89,7 @@ def _effect(kind: str, field: str) -> Effect:
     return Effect.NEXT_PUSH if kind == "services" and field == "test" else Effect.AT_ONCE
 
 
-def _walk(path: str, before: Any, after: Any, effect: Effect) -> Iterator[Difference]:
+def _walk(path: str, before: Any, after: Any, effect: Effect) -> Iterator[Change]:
     if before == after:
         return
     if dataclasses.is_dataclass(before) and type(before) is type(after):
@@ -101,13 +101,13 @@ def _walk(path: str, before: Any, after: Any, effect: Effect) -> Iterator[Differ
     elif path.endswith(".env"):
         yield from _pairs(path, dict(before), dict(after), effect)
     else:
-        yield Difference(path=path, before=_plain(before), after=_plain(after), effect=effect)
+        yield Change(path=path, before=_plain(before), after=_plain(after), effect=effect)
 
 
-def _pairs(path: str, before: Mapping[str, str], after: Mapping[str, str], effect: Effect) -> Iterator[Difference]:
+def _pairs(path: str, before: Mapping[str, str], after: Mapping[str, str], effect: Effect) -> Iterator[Change]:
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
-            yield Difference(path=f"{path}.{name}", before=before.get(name), after=after.get(name), effect=effect)
+            yield Change(path=f"{path}.{name}", before=before.get(name), after=after.get(name), effect=effect)
 
 
 def _word(field: str) -> str:

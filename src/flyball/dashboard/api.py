@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,7 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
 
     @routes.get("/pipeline/runs")
     async def runs(limit: Annotated[int, Query(ge=1, le=50)] = 8) -> Json:
-        found = [run.as_json() for run in runtime.pipeline.records.runs(limit=limit)]
+        found = [asdict(run) for run in runtime.pipeline.records.runs(limit=limit)]
         return Json([{name: value for name, value in run.items() if name != "lines"} for run in found])
 
     @routes.get("/logs")

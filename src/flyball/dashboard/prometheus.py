@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric as Family
 
 from flyball.core.control.alarms import AlarmState
 from flyball.core.control.reasons import Event
+from flyball.core.model import Metric
 from flyball.core.view.views import ServiceView
 from flyball.local.runtime import Runtime
 
@@ -31,11 +33,11 @@ class Metrics:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def describe(self) -> list[Metric]:
+    def describe(self) -> list[Family]:
         """Nothing, so that the registry does not collect at once."""
         return []
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """All families."""
         seen = self._runtime.view()
         yield InfoMetricFamily(
@@ -63,16 +65,17 @@ _OF_SERVICES: tuple[tuple[str, str, Callable[[ServiceView], float | None]], ...]
     ("flyball_errors_per_second", "Requests answered 5xx or not at all.", lambda of: of.metrics.errors_per_s),
     ("flyball_waiting", "Requests that wait in the balancer for an instance.", lambda of: of.metrics.waiting),
     ("flyball_turned_away", "Requests that the queue answered 503 lately.", lambda of: of.metrics.turned_away),
-    ("flyball_cpu_ratio", "Use of the reserved CPU; 1 is all of it.", lambda of: _ratio(of.metrics.cpu_percent)),
-    ("flyball_memory_ratio", "Use of the reserved memory.", lambda of: _ratio(of.metrics.memory_percent)),
+    ("flyball_cpu_ratio", "Use of the reserved CPU; 1 is all of it.", lambda of: _ratio(of, Metric.CPU)),
+    ("flyball_memory_ratio", "Use of the reserved memory.", lambda of: _ratio(of, Metric.MEMORY)),
 )
 
 
-def _ratio(percent: float | None) -> float | None:
+def _ratio(of: ServiceView, metric: Metric) -> float | None:
+    percent = of.metrics.of(metric)
     return None if percent is None else percent / 100.0
 
 
-def _service_families(services: Sequence[ServiceView]) -> Iterator[Metric]:
+def _service_families(services: Sequence[ServiceView]) -> Iterator[Family]:
     for name, text, value_of in _OF_SERVICES:
         gauge = GaugeMetricFamily(name, text, labels=["service"])
         for service in services:
@@ -93,8 +96,8 @@ def _service_families(services: Sequence[ServiceView]) -> Iterator[Metric]:
     alarms = GaugeMetricFamily("flyball_alarm", "1 while the alarm is in ALARM.", labels=["service", "alarm"])
     for service in services:
         name, metrics = service.of.name, service.metrics
-        quantiles = {"0.50": metrics.p50_ms, "0.95": metrics.p95_ms, "0.99": metrics.p99_ms}
-        _add_quantiles(latency, name, quantiles)
+        quantiles = {"0.50": Metric.P50, "0.95": Metric.P95, "0.99": Metric.P99}
+        _add_quantiles(latency, name, {quantile: metrics.of(metric) for quantile, metric in quantiles.items()})
         _add_quantiles(waited, name, {"0.50": metrics.waited_p50_ms, "0.99": metrics.waited_p99_ms})
         release.add_metric([name], service.release or 0)
         if service.rollout is not None:
@@ -110,7 +113,7 @@ def _add_quantiles(family: GaugeMetricFamily, service: str, ms: Mapping[str, flo
             family.add_metric([service, quantile], value / 1000.0)
 
 
-def _instance_families(services: Sequence[ServiceView]) -> Iterator[Metric]:
+def _instance_families(services: Sequence[ServiceView]) -> Iterator[Family]:
     counts: Counter[tuple[str, str, str, str]] = Counter()
     labels = ["service", "instance"]
     cpu = GaugeMetricFamily("flyball_instance_cpu_ratio", "Use of the instance's reserved CPU.", labels=labels)

@@ -16,6 +16,7 @@ STARVED = "generator out of files or ports"
 NOT_SENT = "not sent"
 TIMED_OUT = "timed out"
 MOST_LAG_MS = 10.0
+LAG_SHARE = 0.02  # of the median latency: less than that changes no figure that is shown
 
 
 class Meter:
@@ -113,8 +114,10 @@ class Meter:
     def _invalid(self, lag: Latency) -> str | None:
         if STARVED in self._failures:
             return f"{STARVED}, numbers not valid: {self._failures[STARVED].example}"
-        # That is, the p99 is above it; but one late request among a few says nothing about the others.
-        if self._late > max(1, (self.sent + self._not_sent) / 100):
+        # That is, the p99 is above it; but one late request among a few says nothing about the others. Neither does a
+        # lateness of milliseconds, which the latency includes, about a server that takes seconds.
+        weighs = lag.p99 is not None and lag.p99 > LAG_SHARE * (_latency(self._latency).p50 or 0.0)
+        if weighs and self._late > max(1, (self.sent + self._not_sent) / 100):
             return f"generator could not keep up, numbers not valid: it sent {lag.p99:.0f} ms late (p99)"
         return None
 

@@ -59,6 +59,14 @@ class Applier:
                     self._machine.instances.terminate(action.instance, force=action.force)
         self._machine.instances.forget({one.id for one in step.state.instances})
 
+    def must_be_usable(self, app: Application) -> None:
+        """Raise FileError when the certificate that the file names is of no use."""
+        certificate.must_be_usable(app.listener, home=self._home)
+
+    async def prepare(self, app: Application) -> None:
+        """Make the stores of the file ready."""
+        await self._machine.stores.ensure(app, self._machine.paths)
+
     def push(self, app: Application, state: State) -> None:
         """Give the balancer the routes of the file and the targets of the state, where they changed."""
         endpoints = {service.name: self._endpoints(state, service.name) for service in app.services}

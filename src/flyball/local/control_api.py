@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -21,11 +22,9 @@ from pydantic import BaseModel, Field
 from flyball.core.control.observation import Replace, Scale
 from flyball.core.control.reasons import Event
 from flyball.core.errors import FlyballError
-from flyball.core.plan import differences
 from flyball.core.view import as_json
 from flyball.core.view.shapes import ApplicationJson, EventJson
 
-from . import changes
 from .process import logs
 from .runtime import Runtime
 
@@ -45,13 +44,6 @@ class Control(TypedDict):
     url: str
     socket: str
     dashboard: str | None
-
-
-class FileJson(TypedDict):
-    """What applying the file did: releases made, by service, and what else has changed, one line each."""
-
-    changed: dict[str, int | None]
-    applied: list[str]
 
 
 class ScaleRequest(BaseModel):
@@ -122,11 +114,11 @@ def router(runtime: Runtime, control: Control) -> APIRouter:
 
     @routes.get("/pipeline")
     async def pipeline(job: str | None = None) -> Json:
-        return Json([run.as_json() for run in runtime.pipeline.records.runs(job=job)])
+        return Json([asdict(run) for run in runtime.pipeline.records.runs(job=job)])
 
     @routes.get("/plan")
     async def planned() -> Json:
-        return Json(await changes.plan_of(runtime))
+        return Json(await runtime.deploys.plan())
 
     _add_actions(routes, runtime)
     return routes
@@ -140,11 +132,11 @@ def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
     @routes.post("/services/{service}/deploy")
     async def deploy(service: str, wish: DeployRequest) -> Json:
         source = None if wish.source is None else Path(wish.source)
-        return Json(told(await runtime.deploy(service, source=source, note=wish.note)))
+        return Json(told(await runtime.deploys.deploy(service, source=source, note=wish.note)))
 
     @routes.post("/services/{service}/rollback")
     async def rollback(service: str, wish: RollbackRequest) -> Json:
-        return Json(told(await runtime.rollback(service, wish.release)))
+        return Json(told(await runtime.deploys.rollback(service, wish.release)))
 
     @routes.post("/instances/{instance}/drain")
     async def drain(instance: str) -> Json:
@@ -155,13 +147,7 @@ def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
     @routes.post("/file")
     async def file(wish: FileRequest | None = None) -> Json:
         """Apply the file as it lies: the services that get a new release for it, and what else has changed."""
-        wanted, before = changes.read(runtime), runtime.app
-        service = None if wish is None else wish.service
-        app = wanted if service is None else changes.only(before, wanted, service)
-        await runtime.change(app)
-        changed = await runtime.converge(note="deploy", anew=True) if service is None else {}
-        done: FileJson = {"changed": changed, "applied": [one.text for one in differences(before, app)]}
-        return Json(done)
+        return Json(await runtime.deploys.apply_file(None if wish is None else wish.service))
 
     @routes.post("/pipeline")
     async def notice() -> Json:
@@ -181,7 +167,7 @@ def told(events: list[Event]) -> list[EventJson]:
 
 def described(runtime: Runtime, control: Control) -> ApplicationJson:
     """The shape that `flyball ps --json` promises."""
-    balancer, push, places = runtime.balancer.process, runtime.remote, runtime.places()
+    balancer, push, places = runtime.balancer.process, runtime.deploys.remote, runtime.places()
     return {
         "application": runtime.app.name,
         "url": runtime.url,

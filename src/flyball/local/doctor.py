@@ -1,4 +1,4 @@
-"""What this machine offers and what it lacks: everything that `flyball up` relies on, looked at and tried out."""
+"""What this machine offers and what it lacks: everything that `flyball up` relies on, tried out."""
 
 from __future__ import annotations
 

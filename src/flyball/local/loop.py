@@ -100,7 +100,7 @@ class Inbox:
 
 
 class Loop:
-    """Owns the application as it is now, its state, and what was `seen` last, with the newest samples.
+    """Owns the application as it is now, its state, its inbox, and what was `seen` last, with the newest samples.
 
     `apply` carries out a step's actions; `publish` hears every event.
     """
@@ -123,7 +123,7 @@ class Loop:
         self.journal_error: str | None = None
         self._journal = journal
         self._observer = observer
-        self._inbox = inbox
+        self.inbox = inbox
         self._apply = apply
         self._publish = publish
         self._clock = clock
@@ -135,7 +135,7 @@ class Loop:
             while not until(self.state):
                 await self._step(sampled=await self._wait())
         finally:
-            self._inbox.close()
+            self.inbox.close()
 
     async def _step(self, *, sampled: bool) -> None:
         try:
@@ -148,7 +148,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
         now = self._clock.now()
-        await self._inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
+        await self.inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
         now = self._clock.now()
         if now < self._next_tick:
             return False
@@ -156,7 +156,7 @@ class Loop:
         return True
 
     async def _once(self, *, sampled: bool) -> None:
-        news, intents = self._inbox.take()
+        news, intents = self.inbox.take()
         now = self._clock.now()
         before = self.state
         try:
@@ -172,7 +172,7 @@ class Loop:
             events = [] if quiet and done.state == before else self._write(before, seen, done, now)
             self.state, self.seen = done.state, with_samples_of(seen, self.seen)
         except BaseException as error:
-            self._inbox.news[:0] = news  # it happens once, so nobody else would tell
+            self.inbox.news[:0] = news  # it happens once, so nobody else would tell
             for _, answer in intents:
                 if not answer.done():
                     answer.set_exception(error)

@@ -1,4 +1,4 @@
-"""What one application has on this machine and what outlives its control plane: instances, balancer, stores, limits."""
+"""What one application has on this machine that outlives its control plane: instances, balancer, stores, limits."""
 
 from __future__ import annotations
 

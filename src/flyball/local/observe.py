@@ -138,6 +138,7 @@ class Observer:
             target_health=_health(target),
             in_flight=0 if target is None else target.in_flight,
             unanswered=timed_out or (target is not None and not self._answers_wrongly(target.service, now)),
+            astray=bool(running.astray) and not running.exited,
             detail="no answer in time" if timed_out and not running.exited else running.detail,
         )
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from flyball.core.errors import Failed, FileError
@@ -18,66 +17,24 @@ VERSION = 1
 SOCKETS_BYTES = 70
 
 
-@dataclass(frozen=True, slots=True)
 class StateDirectory:
     """The state of one application. `root` is the `.flyball` directory itself; nothing exists before `create()`."""
 
-    root: Path
-
-    @property
-    def journal(self) -> Path:
-        """SQLite file of observations, states and reasons."""
-        return self.root / "journal.db"
-
-    @property
-    def xds(self) -> Path:
-        """Directory of the balancer's configuration files."""
-        return self.root / "xds"
-
-    @property
-    def logs(self) -> Path:
-        """Directory of one log file per instance, build, store and of the balancer."""
-        return self.root / "logs"
-
-    @property
-    def releases(self) -> Path:
-        """Directory of sources and builds, named by their content."""
-        return self.root / "releases"
-
-    @property
-    def stores(self) -> Path:
-        """Directory of the data that applications keep. Nothing but the user deletes it."""
-        return self.root / "stores"
-
-    @property
-    def processes(self) -> Path:
-        """Directory of one JSON file per process that outlives the control plane."""
-        return self.root / "processes"
-
-    @property
-    def git(self) -> Path:
-        """Bare git repository that takes pushes."""
-        return self.root / "git"
-
-    @property
-    def spool(self) -> Path:
-        """Directory of pushes that wait for the pipeline, one file each."""
-        return self.root / "spool"
-
-    @property
-    def lock(self) -> Path:
-        """File locked by the one control plane of this application."""
-        return self.root / "lock"
-
-    @property
-    def control_file(self) -> Path:
-        """JSON file that tells the command line how to reach the control plane."""
-        return self.root / "control.json"
-
-    @property
-    def limits_file(self) -> Path:
-        """File that remembers where this application's cgroups are."""
-        return self.root / "cgroup"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.journal = root / "journal.db"  # SQLite file of observations, states and reasons
+        self.xds = root / "xds"  # the balancer's configuration files
+        self.logs = root / "logs"  # one file per instance, build, store and of the balancer
+        self.releases = root / "releases"  # sources and builds, named by their content
+        self.stores = root / "stores"  # the data that applications keep; nothing but the user deletes it
+        self.processes = root / "processes"  # one JSON file per process that outlives the control plane
+        self.balancer_file = self.processes / "balancer.json"
+        self.git = root / "git"  # bare repository that takes pushes
+        self.spool = root / "spool"  # pushes that wait for the pipeline, one file each
+        self.lock = root / "lock"  # held by the one control plane of this application
+        self.control_file = root / "control.json"  # how the command line reaches the control plane
+        self.limits_file = root / "cgroup"  # where this application's cgroups are
+        self._sockets_outside = root / "sockets"  # where the sockets are when that is outside
 
     @property
     def sockets(self) -> Path:
@@ -86,11 +43,6 @@ class StateDirectory:
             return Path(self._sockets_outside.read_text(encoding="utf-8"))
         inside = self.root.absolute() / "run"
         return inside if len(os.fsencode(inside)) <= SOCKETS_BYTES else _short_directory(self.root)
-
-    @property
-    def _sockets_outside(self) -> Path:
-        """File that remembers where the sockets are when that is outside."""
-        return self.root / "sockets"
 
     def remove_sockets(self) -> None:
         """Take the directory of the sockets away where it lies outside. Nothing listens there any more."""

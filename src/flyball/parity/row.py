@@ -52,12 +52,12 @@ def no(reason: str, *, accepted: tuple[object, ...] = ()) -> Refused:
     return Refused(reason=reason, accepted=accepted)
 
 
-def on_aws(name: str, *, local: Verdict, aws: Verdict) -> Row:
+def on_aws(name: str, local: Verdict, aws: Verdict) -> Row:
     """A row where EC2 and Fargate agree; `name` is "Class.field"."""
-    return by_compute(name, local=local, ec2=aws, fargate=aws)
+    return by_compute(name, local, aws, aws)
 
 
-def by_compute(name: str, *, local: Verdict, ec2: Verdict, fargate: Verdict) -> Row:
+def by_compute(name: str, local: Verdict, ec2: Verdict, fargate: Verdict) -> Row:
     """A row where EC2 and Fargate differ; `name` is "Class.field"."""
     model, field = name.split(".")
     return Row(model=model, field=field, verdicts={World.LOCAL: local, World.EC2: ec2, World.FARGATE: fargate})

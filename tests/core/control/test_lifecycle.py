@@ -74,6 +74,16 @@ def test_the_failing_check_is_part_of_the_sentence():
     assert made.reasons[0].text == "web-1 fails its health check: timeout"
 
 
+def test_a_wrong_port_is_said_at_once_and_once():
+    new = launching(1, seen=True)
+    shown = seen_of(new, astray=True, detail="it listens on 8000, not on $PORT (4711)")
+    made = step(APP, state(new), seen(shown), now=1.0)
+    assert [reason.text for reason in made.reasons if reason.kind is ReasonKind.UNHEALTHY] == [
+        "web-1 does not come up: it listens on 8000, not on $PORT (4711)"
+    ]
+    assert not step(APP, made.state, seen(shown), now=2.0).reasons
+
+
 def test_one_that_recovers_is_not_replaced():
     sick = replace(instance(1), unhealthy_since=10.0, health=TargetHealth.UNHEALTHY)
     made = step(APP, state(sick), seen(seen_of(sick, target_health=TargetHealth.HEALTHY)), now=40.0)

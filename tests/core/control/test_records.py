@@ -18,10 +18,10 @@ def test_values_are_read_as_they_were_written():
         Launch(instance="web-1", service="web", release=1, zone="a", spec=spec),
         Terminate(instance="web-2", force=True),
     )
-    assert records.application_of(records.application_text(app)) == app
-    assert records.state_of(records.state_bytes(now)) == now
-    assert records.observation_of(records.observation_bytes(look)) == look
-    assert records.actions_of(records.actions_text(actions)) == actions
+    assert records.APPLICATION.read(records.APPLICATION.written(app)) == app
+    assert records.STATE.read(records.STATE.written(now)) == now
+    assert records.OBSERVATION.read(records.OBSERVATION.written(look)) == look
+    assert records.ACTIONS.read(records.ACTIONS.written(actions)) == actions
 
 
 def test_an_event_is_a_row():
@@ -32,7 +32,7 @@ def test_an_event_is_a_row():
     assert (event.id, event.at, event.reason) == (7, 3.5, reason)
 
 
-@pytest.mark.parametrize("read", [records.state_of, records.observation_of])
+@pytest.mark.parametrize("read", [records.STATE.read, records.OBSERVATION.read])
 def test_what_is_broken_cannot_be_read(read):
     with pytest.raises(ValueError, match="incorrect header"):
         read(b"no")

@@ -16,6 +16,10 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("env = { PORT = '1' }", "services.web.env.PORT", "Flyball sets PORT"),
         ("stores = ['a-b']\nenv = { A_B_URL = '1' }\n[stores.a-b]\nkind = 'redis'", "services.web.env.A_B_URL",
          "Flyball sets A_B_URL for store `a-b`"),
+        ("env = { A = '$PORT' }", "services.web.env.A", "$PORT is not filled in here, only in `run`"),
+        ("env = { A = 'x', B = '${A}/b' }", "services.web.env.B", "$A is not filled in here, only in `run`"),
+        ("stores = ['a']\nenv = { B = '$A_URL' }\n[stores.a]\nkind = 'redis'", "services.web.env.B",
+         "$A_URL is not filled in here"),
         ("instances = { min = 5, max = 2 }", "services.web.instances.max", "2 is below min 5"),
         ("instances = { min = 1, max = 2, start = 3 }", "services.web.instances.start",
          "3 is not within min 1 and max 2"),
@@ -184,3 +188,41 @@ def test_services_may_share_a_route_by_weight():
 
 def test_equal_paths_under_other_hosts_are_other_routes():
     assert complaints(BASE + "routes = ['/', { host = 'a.org' }, { header = { A = 'b' } }]") == ()
+
+
+def test_a_dollar_that_names_nothing_is_a_dollar():
+    assert complaints(one_service("env = { PASSWORD = 'pa$word', PRICE = '$5' }")) == ()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "path", "words"),
+    [
+        ("{ cron = '0 8 * * *', min = 5 }", "services.web.scale.schedule.min", "5 is above max 3 of `instances`"),
+        ("{ cron = '0 8 * * *', max = 1 }", "services.web.scale.schedule.max", "1 is below min 2 of `instances`"),
+    ],
+)
+def test_a_scheduled_bound_beyond_the_other_one(schedule: str, path: str, words: str):
+    [found] = complaints(one_service(f"instances = {{ min = 2, max = 3 }}\nscale.schedule = {schedule}"))
+    assert found.path == path
+    assert words in found.message
+
+
+def test_a_scheduled_minimum_below_a_scheduled_maximum():
+    raised = "[{ cron = '0 7 * * *', max = 9 }, { cron = '0 8 * * *', min = 5 }]"
+    assert complaints(one_service(f"instances = {{ min = 2, max = 3 }}\nscale.schedule = {raised}")) == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("image = 'nginx'", "`image` is not used: an instance is a process; write what the image starts as `run`"),
+        ("port = 8000", "`port` is not chosen: every instance gets its own as $PORT"),
+        ("env_file = '.env'", '`env_file` is not read: write env = { NAME = "value" }'),
+        ("volumes = ['data:/data']", "`volumes` do not exist: keep files in a store"),
+        ("secrets = ['KEY']", "`secrets` do not exist yet: let the program read a file outside the source"),
+        ("[jobs.nightly]\nrun = 'x'", "`jobs` do not exist yet: start a timed job with cron"),
+    ],
+)
+def test_what_other_tools_have_says_what_to_write_instead(lines: str, words: str):
+    [found] = complaints(one_service(lines))
+    assert found.message.startswith(words)

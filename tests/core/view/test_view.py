@@ -71,7 +71,7 @@ def test_in_a_rollout_readers_show_what_decided_and_not_what_is_parked():
     reason, after, found = decided(BLUE_GREEN, before, {old: (1.0, 0), new: (83.0, 40)})
     assert reason.text.startswith("cpu 83 % > 50 % for 3 of 3 points")
     assert shown_everywhere(found.service("web"), after, Metric.CPU) == {83.0}
-    assert found.service("web").metrics.requests == 2400.0
+    assert found.service("web").metrics.of(Metric.REQUESTS) == 2400.0
 
 
 def test_in_a_half_sampled_second_readers_show_what_decided_and_not_who_has_just_come():
@@ -84,7 +84,7 @@ def test_in_a_half_sampled_second_readers_show_what_decided_and_not_who_has_just
         look_now = seen(*before.instances, sampled=True, samples=samples)
         done = step(PLAIN, before, look_now, now=now)
         before = done.state
-        shown.append(look.application(PLAIN, before, look_now).service("web").metrics.cpu_percent)
+        shown.append(look.application(PLAIN, before, look_now).service("web").metrics.of(Metric.CPU))
     # The first three seconds began before it was in service, the fourth in the middle of it.
     assert shown == [60.0] * 4
     assert before.service("web").windows.instances == 1.0
@@ -95,9 +95,9 @@ def test_requests_are_what_their_policy_saw_and_rates_are_of_all():
     reason, after, found = decided(REQUESTS, state(first, second), {first: (5.0, 30), second: (5.0, 10)})
     web = found.service("web")
     assert reason.text.startswith("requests 1200 per minute > 600 per minute for 3 of 3 points")
-    assert show(Metric.REQUESTS, web.metrics.requests) in reason.text
+    assert show(Metric.REQUESTS, web.metrics.of(Metric.REQUESTS)) in reason.text
     assert shown_everywhere(web, after, Metric.REQUESTS) == {1200.0}
-    assert (web.metrics.requests_per_s, web.metrics.errors_per_s, web.metrics.errors_percent) == (40.0, 2.0, 5.0)
+    assert (web.metrics.requests_per_s, web.metrics.errors_per_s, web.metrics.of(Metric.ERRORS)) == (40.0, 2.0, 5.0)
     assert [one.requests_per_s for one in web.instances[:2]] == [30.0, 10.0]
 
 

@@ -13,7 +13,7 @@ import pytest
 from flyball.core.model import Size
 from flyball.local.instances.cgroups import Files, Version1, Version2, count
 from flyball.local.instances.detect import detect
-from flyball.local.instances.limits import CgroupLimits, Limits, MeasuredOnly
+from flyball.local.instances.limits import Limits
 from waiting import until
 
 MB = 1024 * 1024
@@ -139,7 +139,7 @@ def test_close_leaves_what_runs_and_nothing_else(limits: Limits, run) -> None:
 
 @pytest.mark.live
 def test_without_cgroups_the_session_is_measured() -> None:
-    limits = MeasuredOnly("no reason")
+    limits = Limits(None, "no reason")
     program = f"import os\nx = b'1' * (20 << 20)\nos.fork()\n{BURN}"
     child = subprocess.Popen([sys.executable, "-I", "-S", "-c", program], start_new_session=True)
     try:
@@ -351,7 +351,7 @@ def test_v1_without_unified_uses_cpuacct_and_kills_one_by_one(tmp_path: Path) ->
     )
     fill(tmp_path / "cpuacct" / "web-1", {"cpuacct.usage": "1500000000"})
     hierarchy = Version1(cpu=tmp_path / "cpu", memory=tmp_path / "memory", cpuacct=tmp_path / "cpuacct")
-    limits = CgroupLimits(hierarchy, "cgroup v1")
+    limits = Limits(hierarchy)
     limits.apply("web-1", SMALL)
     assert texts(tmp_path / "cpu" / "web-1", "cpu.cfs_quota_us", "cpu.cfs_burst_us") == ["25000", "25000"]
     assert (

@@ -17,7 +17,7 @@ from flyball.core.control.state import Release, ReleaseStatus, ServiceState, Sta
 from flyball.core.errors import Failed
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.local import changes
+from flyball.local import deploys
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import git, git_remote, spool
 from flyball.local.pipeline.pipeline import Pipeline
@@ -73,6 +73,18 @@ def test_the_work_tree_gets_a_remote_and_the_repository_knows_where_the_file_lie
     assert (again.name, again.note) == ("flyball", "")
     assert git.run("remote", "get-url", "flyball", directory=work) == str(paths.git)
     assert git_remote.prefix(paths.git) == "shop/"
+
+
+@pytest.mark.parametrize(
+    ("lines", "remotes"), [("", ""), ("test = 'true'", "flyball"), ("[pipeline]\nbranch = 'live'", "flyball")]
+)
+async def test_a_remote_is_added_only_if_the_file_speaks_of_pushes(
+    work: Path, file: Path, paths: StateDirectory, lines: str, remotes: str
+) -> None:
+    found = await git_remote.offer(paths, file, parse(one_service(lines)))
+    assert found is not None
+    assert (found.name or "") == git.run("remote", directory=work) == remotes
+    assert found.note.startswith("git remote add flyball " if not remotes else "remote flyball added")
 
 
 def test_a_remote_of_that_name_that_leads_elsewhere_stays(work: Path, file: Path, paths: StateDirectory) -> None:
@@ -167,6 +179,7 @@ class Plane:
         self.intents: list[Intent] = []
         self.events: list[Event] = []
         self._now = 0.0
+        self.deploys = self
 
     def now(self) -> float:
         self._now += 1.0
@@ -343,23 +356,23 @@ def test_a_pushed_file_outlives_the_control_plane_until_the_one_beside_changes(t
     file, journal = tmp_path / "flyball.toml", Journal(tmp_path / "journal.db")
     file.write_text(FILE)
     beside, pushed = parse(FILE), parse(FILE + "instances = 3\n")
-    assert changes.restored(journal, file, beside) == beside
-    changes.remember(journal, file, pushed)
-    assert changes.restored(journal, file, beside) == pushed
+    assert deploys.restored(journal, file, beside) == beside
+    deploys.remember(journal, file, pushed)
+    assert deploys.restored(journal, file, beside) == pushed
     file.write_text(FILE + "# changed\n")
-    assert changes.restored(journal, file, beside) == beside
+    assert deploys.restored(journal, file, beside) == beside
     file.write_text(FILE)
-    changes.remember(journal, file, None)
-    assert changes.restored(journal, file, beside) == beside
+    deploys.remember(journal, file, None)
+    assert deploys.restored(journal, file, beside) == beside
     journal.close()
 
 
 def test_one_service_of_a_changed_file_is_applied_alone() -> None:
     more = "[services.more]\nrun = 'x'\n"
     running, wanted = parse(FILE + more), parse(FILE + "instances = 3\n" + more.replace("'x'", "'y'"))
-    found = changes.only(running, wanted, "more")
+    found = deploys.only(running, wanted, "more")
     assert found.service("web") == running.service("web")
     assert found.service("more").run == "y"
-    assert [one.name for one in changes.only(parse(FILE), wanted, "more").services] == ["web", "more"]
+    assert [one.name for one in deploys.only(parse(FILE), wanted, "more").services] == ["web", "more"]
     with pytest.raises(Failed, match="has no service 'more' any more"):
-        changes.only(running, parse(FILE), "more")
+        deploys.only(running, parse(FILE), "more")

@@ -55,6 +55,22 @@ def test_last_line_is_not_blank(tmp_path: Path) -> None:
     assert logs.last_line(path) == "ValueError: no"
 
 
+@pytest.mark.parametrize(
+    ("farewell", "said"),
+    [
+        ("Error: boom\n    at Object.<anonymous> (/app/server.js:1:7)\n\nNode.js v20.1.0\n", "Error: boom"),
+        ("TypeError [ERR_X]: no\n    at main\n}\n\nNode.js v20.1.0\n", "TypeError [ERR_X]: no"),
+        ("Traceback\n  F\nModuleNotFoundError: No module named 'x'\nERROR:    Application startup failed. Exiting.\n",
+         "ModuleNotFoundError: No module named 'x'"),
+        ("app.errors.NoDisk: full\nKeyError: 1\nserved one request\nfatal: disk full\n", "fatal: disk full"),
+        ("INFO:     Shutting down\n", "INFO:     Shutting down"),
+    ],
+)  # fmt: skip
+def test_the_last_words_of_a_crash_are_the_crashs(tmp_path: Path, farewell: str, said: str) -> None:
+    (tmp_path / "log").write_text(farewell)
+    assert logs.last_line(tmp_path / "log") == said
+
+
 def test_text_that_is_no_utf8_is_shown_as_far_as_possible(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"caf\xe9\n")

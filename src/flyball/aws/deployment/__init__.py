@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
 from . import changes, parameters, priorities, stacks
-from .account import Account, Clients, answering, identify
+from .account import Account, Clients, answering, identify, make_service_role
 from .changes import Change
-from .stacks import StackPlan, plans
+from .stacks import PAUSE, StackPlan, plans
 
 __all__ = ["Change", "Clients", "Desk", "StackPlan", "deploy", "destroy", "diff", "plans"]
 
@@ -57,7 +57,7 @@ def diff(app: Application, wanted: Sequence[StackPlan], *, clients: Clients) -> 
         stacks.check_changeable(account, asked)
         new = stacks.is_new(account, asked)
         plan = _settled(account, asked, new=new)
-        proposal = changes.propose(account, plan, parameters.values(app, plan, account, new=new), new=new)
+        proposal = _proposed(app, plan, account, new=new, pause=time.sleep)
         found[plan.name] = proposal.changes
         changes.withdraw(account, plan, proposal, new=new)
     return found
@@ -92,14 +92,25 @@ def _settled(account: Account, plan: StackPlan, *, new: bool) -> StackPlan:
     return replace(plan, template=json.dumps(template, separators=(",", ":")))
 
 
+def _proposed(app: Application, plan: StackPlan, account: Account, *, new: bool, pause: PAUSE) -> changes.Proposal:
+    """What the plan would change; asked again with the values of now where it changes anything."""
+    given = parameters.values(app, plan, account, new=new)
+    proposal = changes.propose(account, plan, given, new=new, pause=pause)
+    now = parameters.values(app, plan, account, new=new, changed={change.name for change in proposal.changes})
+    if now == given:
+        return proposal
+    changes.withdraw(account, plan, proposal, new=new)
+    return changes.propose(account, plan, now, new=new, pause=pause)
+
+
 def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
     """Bring one stack up to its plan; True when this created it."""
+    changes.join(account, plan, say=desk.say, pause=desk.pause)
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     stacks.check_changeable(account, plan)
     new = stacks.is_new(account, plan)
     plan = _settled(account, plan, new=new)
-    given: Mapping[str, str] = parameters.values(app, plan, account, new=new)
-    proposal = changes.propose(account, plan, given, new=new, pause=desk.pause)
+    proposal = _proposed(app, plan, account, new=new, pause=desk.pause)
     if not proposal.changes:
         changes.withdraw(account, plan, proposal, new=new)
         desk.say(f"{plan.name}: nothing to change")
@@ -117,5 +128,7 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if not agreed and not desk.agree(f"{'create' if new else 'update'} {plan.name}?"):
         changes.withdraw(account, plan, proposal, new=new)
         raise Failed(f"{plan.name}: not confirmed; nothing was changed")
+    if new and '"AWS::ECS::Service"' in plan.template:
+        make_service_role(account, plan.region)
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
     return new

@@ -32,7 +32,7 @@ def boto3_clients(service: str, region: str) -> Any:
     try:
         boto3 = importlib.import_module("boto3")
     except ModuleNotFoundError as missing:
-        raise Failed("AWS needs the extra: uv pip install 'flyball[aws]'") from missing
+        raise Failed("AWS needs the extra: pip install 'flyball[aws]', or the same with uv pip") from missing
     return boto3.client(service, region_name=region)
 
 
@@ -46,6 +46,18 @@ def answering() -> Iterator[None]:
         raise Failed(f"AWS refuses {refused.operation_name}: {refused.response['Error']['Message']}") from refused
     except exceptions.BotoCoreError as unreachable:
         raise Failed(f"AWS cannot be reached: {unreachable}") from unreachable
+
+
+def make_service_role(account: Account, region: str) -> None:
+    """The role by which ECS works in an account that never had it: its first service may come before the role does.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles-for-clusters.html
+    """
+    iam = account.clients("iam", region)
+    try:
+        iam.get_role(RoleName="AWSServiceRoleForECS")
+    except iam.exceptions.NoSuchEntityException:
+        iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
 
 
 def identify(clients: Clients) -> Account:

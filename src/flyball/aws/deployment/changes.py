@@ -68,15 +68,20 @@ def propose(
     """Create a change set and wait for AWS to compute it. Raises Failed when AWS cannot."""
     cloudformation = account.clients("cloudformation", plan.region)
     name = f"flyball-{uuid4().hex[:12]}"
-    cloudformation.create_change_set(
-        StackName=plan.name,
-        ChangeSetName=name,
-        ChangeSetType="CREATE" if new else "UPDATE",
-        Capabilities=["CAPABILITY_IAM"],
-        ImportExistingResources=True,
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(values.items())],
-        **templates.argument(account, plan),
-    )
+    with templates.sent(account, plan) as template:
+        cloudformation.create_change_set(
+            StackName=plan.name,
+            ChangeSetName=name,
+            ChangeSetType="CREATE" if new else "UPDATE",
+            Capabilities=["CAPABILITY_IAM"],
+            ImportExistingResources=True,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(values.items())],
+            **template,
+        )
+        return _computed(cloudformation, plan, name, pause)
+
+
+def _computed(cloudformation: Any, plan: StackPlan, name: str, pause: PAUSE) -> Proposal:
     while True:
         found = cloudformation.describe_change_set(StackName=plan.name, ChangeSetName=name)
         if found["Status"] == "CREATE_COMPLETE":
@@ -105,10 +110,9 @@ def _changes(cloudformation: Any, plan: StackPlan, name: str) -> tuple[Change, .
 
 
 def withdraw(account: Account, plan: StackPlan, proposal: Proposal, *, new: bool) -> None:
-    """Delete a proposal, its uploaded template, and the empty stack that a proposal for a new stack leaves."""
+    """Delete a proposal, and the empty stack that a proposal for a new stack leaves."""
     cloudformation = account.clients("cloudformation", plan.region)
     cloudformation.delete_change_set(StackName=plan.name, ChangeSetName=proposal.name)
-    templates.tidy(account, plan)
     if new and stacks.status(account, plan) == "REVIEW_IN_PROGRESS":
         cloudformation.delete_stack(StackName=plan.name)
 
@@ -118,6 +122,24 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
     cloudformation = account.clients("cloudformation", plan.region)
     seen = {event["EventId"] for event in _events(cloudformation, plan)}
     cloudformation.execute_change_set(StackName=plan.name, ChangeSetName=proposal.name)
+    now, failures = _follow(account, plan, seen, say=say, pause=pause)
+    if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
+        raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
+
+
+def join(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
+    """Follow what an interrupted `deploy` has begun to its end; how it ended is the stack's status."""
+    now = stacks.status(account, plan)
+    if now is None or not now.endswith("_IN_PROGRESS") or now in {"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
+        return
+    say(f"{plan.name} is {now}: following the deployment that has begun")
+    now, failures = _follow(account, plan, set(), say=say, pause=pause)
+    say(f"{plan.name} is {now}{''.join(f': {reason}' for reason in failures[:1])}")
+
+
+def _follow(account: Account, plan: StackPlan, seen: set[str], *, say: SAY, pause: PAUSE) -> tuple[str, list[str]]:
+    """Report events until the stack rests; its status then, and every failure on the way."""
+    cloudformation = account.clients("cloudformation", plan.region)
     failures: list[str] = []
     while True:
         # The status is read before the events, so the last event is never missed.
@@ -130,10 +152,7 @@ def execute(account: Account, plan: StackPlan, proposal: Proposal, *, say: SAY, 
         if now.endswith("_IN_PROGRESS") and now != "REVIEW_IN_PROGRESS":
             pause(POLL_S)
             continue
-        templates.tidy(account, plan)
-        if now not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
-            raise Failed(f"{plan.name} is {now}: {failures[0] if failures else 'AWS gives no reason'}")
-        return
+        return now, failures
 
 
 def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:

@@ -1,24 +1,51 @@
 """Values for a template's parameters: whether this is the first deployment, the domain's zone, what runs now.
 
-The pipeline decides which release runs; deploying the infrastructure keeps the current one.
+The pipeline decides which release runs; deploying the infrastructure keeps the current one, and replaces no instance
+only because a release was made since.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from flyball.aws.names import image_parameter, release_parameter
+from flyball.aws.names import (
+    NOTHING,
+    capacity_parameter,
+    image_parameter,
+    in_service,
+    logical,
+    release_parameter,
+    running_parameter,
+)
 from flyball.aws.refresh import TAG, template_of
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Compute, Service
 
+from . import stacks
 from .account import Account
 from .stacks import StackPlan
 
 
-def values(app: Application, plan: StackPlan, account: Account, *, new: bool) -> dict[str, str]:
-    """A value for every template parameter that must not keep its default."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a service runs: its release, the version that has it, and the number of machines (None for tasks)."""
+
+    release: str
+    version: str
+    desired: int | None
+
+
+def values(
+    app: Application, plan: StackPlan, account: Account, *, new: bool, changed: Collection[str] = ()
+) -> dict[str, str]:
+    """A value for every template parameter that must not keep its default.
+
+    `changed`: what else is about to change. A service whose template or task changes gets a new one with the release
+    that runs; any other keeps the version that the pipeline has rolled out.
+    """
     asked = json.loads(plan.template).get("Parameters", {})
     given: dict[str, str] = {}
     if "FirstDeploy" in asked:
@@ -26,8 +53,27 @@ def values(app: Application, plan: StackPlan, account: Account, *, new: bool) ->
     if "HostedZone" in asked:
         given["HostedZone"] = hosted_zone(app, account)
     if not new:
-        given |= _running(app, plan, account, asked)
-    return given
+        deployed = stacks.parameters(account, plan)
+        for service in app.services:
+            found = _running(app, service, plan.region, account)
+            if found is not None:
+                given |= _kept(service, found, deployed, changed)
+    return {name: value for name, value in given.items() if name in asked}
+
+
+def _kept(service: Service, running: Running, deployed: Mapping[str, str], changed: Collection[str]) -> dict[str, str]:
+    name = image_parameter if running.desired is None else release_parameter
+    before = deployed.get(name(service.name))
+    same = before is None or before == running.release
+    made_anew = {logical(service.name, "LaunchTemplate"), logical(service.name, "Task")} & set(changed)
+    if same or made_anew:
+        given = {name(service.name): running.release, running_parameter(service.name): NOTHING}
+    else:
+        given = {name(service.name): str(before), running_parameter(service.name): running.version}
+    stay = capacity_parameter(service.name)
+    if changed and running.desired is not None:
+        return {**given, stay: str(in_service(service, running.desired))}
+    return {**given, stay: deployed[stay]} if stay in deployed else given
 
 
 def hosted_zone(app: Application, account: Account) -> str:
@@ -46,22 +92,15 @@ def hosted_zone(app: Application, account: Account) -> str:
     return str(longest["Id"]).rsplit("/", 1)[-1]
 
 
-def _running(app: Application, plan: StackPlan, account: Account, asked: dict[str, Any]) -> dict[str, str]:
+def _running(app: Application, service: Service, region: str, account: Account) -> Running | None:
+    """What the service runs, or None when it does not exist yet."""
     assert app.aws is not None
-    found: dict[str, str] = {}
-    for service in app.services:
-        if app.aws.compute is Compute.FARGATE:
-            name, running = image_parameter(service.name), _image(app, service, plan.region, account)
-        else:
-            name, running = release_parameter(service.name), _release(app, service, plan.region, account)
-        if name in asked and running is not None:
-            found[name] = running
-    return found
+    if app.aws.compute is Compute.FARGATE:
+        return _task(app, service, account.clients("ecs", region))
+    return _machines(app, service, region, account)
 
 
-def _image(app: Application, service: Service, region: str, account: Account) -> str | None:
-    """The image the service's tasks run now, or None when the service does not exist yet."""
-    ecs = account.clients("ecs", region)
+def _task(app: Application, service: Service, ecs: Any) -> Running | None:
     try:
         services = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
     except ecs.exceptions.ClusterNotFoundException:
@@ -69,11 +108,11 @@ def _image(app: Application, service: Service, region: str, account: Account) ->
     if not services:
         return None
     task = ecs.describe_task_definition(taskDefinition=services[0]["taskDefinition"])["taskDefinition"]
-    return str(task["containerDefinitions"][0]["image"])
+    image = str(task["containerDefinitions"][0]["image"])
+    return Running(release=image, version=str(task["taskDefinitionArn"]), desired=None)
 
 
-def _release(app: Application, service: Service, region: str, account: Account) -> str | None:
-    """The release in the group's current launch template, or None when the group does not exist yet."""
+def _machines(app: Application, service: Service, region: str, account: Account) -> Running | None:
     groups = account.clients("autoscaling", region).describe_auto_scaling_groups(
         AutoScalingGroupNames=[f"{app.name}-{service.name}"]
     )["AutoScalingGroups"]
@@ -83,8 +122,8 @@ def _release(app: Application, service: Service, region: str, account: Account) 
     version = account.clients("ec2", region).describe_launch_template_versions(
         LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
     )["LaunchTemplateVersions"][0]
-    for each in version["LaunchTemplateData"].get("TagSpecifications", ()):
-        for tag in each["Tags"]:
-            if tag["Key"] == TAG:
-                return str(tag["Value"])
-    return None
+    tags = [tag for each in version["LaunchTemplateData"].get("TagSpecifications", ()) for tag in each["Tags"]]
+    release = next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), None)
+    if release is None:
+        return None
+    return Running(release=release, version=str(version["VersionNumber"]), desired=groups[0]["DesiredCapacity"])

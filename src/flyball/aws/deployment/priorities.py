@@ -22,17 +22,17 @@ def settle(template: dict[str, Any], deployed: Mapping[str, Any]) -> dict[str, A
 
     Raises Failed when no priority is left between two rules.
     """
-    rules = _rules(template)
-    wish = {name: int(rule["Priority"]) for name, rule in rules.items()}
-    listeners = [rule["ListenerArn"] for rule in rules.values()]
-    have = {name: int(rule["Priority"]) for name, rule in _rules(deployed).items() if rule["ListenerArn"] in listeners}
-    for name, number in numbers(wish, have).items():
-        rules[name]["Priority"] = number
+    rules = [each["Properties"] for each in template["Resources"].values() if each["Type"] == RULE]
+    for listener in {str(rule["ListenerArn"]): rule["ListenerArn"] for rule in rules}.values():
+        wish, have = _priorities(template, listener), _priorities(deployed, listener)
+        for name, number in numbers(wish, have).items():
+            template["Resources"][name]["Properties"]["Priority"] = number
     return template
 
 
-def _rules(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == RULE}
+def _priorities(template: Mapping[str, Any], listener: Any) -> dict[str, int]:
+    rules = {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == RULE}
+    return {name: int(rule["Priority"]) for name, rule in rules.items() if rule["ListenerArn"] == listener}
 
 
 def numbers(wish: Mapping[str, int], have: Mapping[str, int]) -> dict[str, int]:

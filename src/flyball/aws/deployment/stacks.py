@@ -103,6 +103,12 @@ def outputs(account: Account, plan: StackPlan) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
 
+def parameters(account: Account, plan: StackPlan) -> dict[str, str]:
+    """The deployed stack's parameters by name."""
+    found = _described(account, plan) or {}
+    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
+
+
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
     """Delete a stack whose creation failed: AWS allows nothing else."""
     if status(account, plan) in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
@@ -152,7 +158,11 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
     """The resources that outlive the stack."""
     cloudformation = account.clients("cloudformation", plan.region)
     resources = template_of(account, plan)["Resources"]
-    staying = {name: resource for name, resource in resources.items() if resource.get("DeletionPolicy") == "Retain"}
+    staying = {
+        name: resource
+        for name, resource in resources.items()
+        if str(resource.get("DeletionPolicy")).startswith("Retain")
+    }
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
     found = [each for page in pages for each in page["StackResourceSummaries"] if each["LogicalResourceId"] in staying]
     return tuple(

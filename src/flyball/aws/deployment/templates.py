@@ -1,48 +1,39 @@
-"""How a template is sent: in the call itself, or through a bucket when it is over 51,200 bytes."""
+"""How a template is sent: in the call itself, or through a bucket when it is over 51,200 bytes.
+
+Nobody can foresee the bucket's name, so nobody can hold it before us and exchange the template, which makes roles. It
+lasts until CloudFormation has its own copy; every call names the account that must own it.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+"""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
 
 from .account import Account
 from .stacks import StackPlan
 
 LARGEST_BODY = 51_200
+KEY = "template.json"
 
 
-def argument(account: Account, plan: StackPlan) -> dict[str, str]:
-    """TemplateBody, or TemplateURL after an upload."""
+@contextmanager
+def sent(account: Account, plan: StackPlan) -> Iterator[dict[str, str]]:
+    """TemplateBody, or TemplateURL while the template is in a bucket of its own."""
     body = plan.template.encode()
     if len(body) <= LARGEST_BODY:
-        return {"TemplateBody": plan.template}
-    bucket, key = _bucket(account, plan), _key(plan)
-    s3 = account.clients("s3", plan.region)
-    _make_bucket(account, plan, bucket)
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", ServerSideEncryption="AES256")
-    return {"TemplateURL": f"https://{bucket}.s3.{plan.region}.amazonaws.com/{key}"}
-
-
-def tidy(account: Account, plan: StackPlan) -> None:
-    """Remove the uploaded template; CloudFormation keeps its own copy."""
-    if len(plan.template.encode()) > LARGEST_BODY:
-        account.clients("s3", plan.region).delete_object(Bucket=_bucket(account, plan), Key=_key(plan))
-
-
-def _bucket(account: Account, plan: StackPlan) -> str:
-    return f"flyball-templates-{account.number}-{plan.region}"
-
-
-def _key(plan: StackPlan) -> str:
-    return f"{plan.name}/{hashlib.sha256(plan.template.encode()).hexdigest()[:16]}.json"
-
-
-def _make_bucket(account: Account, plan: StackPlan, bucket: str) -> None:
-    """One private bucket per account and region, empty between deployments."""
-    s3 = account.clients("s3", plan.region)
+        yield {"TemplateBody": plan.template}
+        return
+    s3, bucket = account.clients("s3", plan.region), f"flyball-{uuid4().hex}"
+    ours = {"Bucket": bucket, "ExpectedBucketOwner": account.number}
+    where = {} if plan.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": plan.region}}
+    s3.create_bucket(Bucket=bucket, **where)
     try:
-        s3.head_bucket(Bucket=bucket)
-    except s3.exceptions.ClientError:
-        where = {} if plan.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": plan.region}}
-        s3.create_bucket(Bucket=bucket, **where)
         blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+        s3.put_public_access_block(PublicAccessBlockConfiguration=dict.fromkeys(blocked, True), **ours)
+        s3.put_object(Key=KEY, Body=body, ContentType="application/json", ServerSideEncryption="AES256", **ours)
+        yield {"TemplateURL": f"https://{bucket}.s3.{plan.region}.amazonaws.com/{KEY}"}
+    finally:
+        s3.delete_object(Key=KEY, **ours)
+        s3.delete_bucket(**ours)

@@ -61,14 +61,15 @@ class Threshold:
     points: int
     to_alarm: int
 
-    def breached(self, value: float) -> bool:
-        """Whether one datapoint breaches."""
-        return _COMPARE[self.comparison](value, self.value)
+    def breaching(self, values: Sequence[float]) -> int:
+        """How many of these datapoints breach."""
+        compare, limit = _COMPARE[self.comparison], self.value
+        return sum(1 for value in values if compare(value, limit))
 
     def text(self, value: float, values: Sequence[float | None]) -> str:
         """The alarm on these datapoints as a sentence: "cpu 83 % > 50 % for 3 of 3 points"."""
         shown, limit = show(self.metric, value), show(self.metric, self.value)
-        breaching = sum(1 for one in self.newest(values) if self.breached(one))
+        breaching = self.breaching(self.newest(values))
         return f"{self.metric} {shown} {self.comparison} {limit} for {breaching} of {self.points} points"
 
     def newest(self, values: Sequence[float | None]) -> list[float]:
@@ -103,7 +104,7 @@ def evaluate(threshold: Threshold, values: Sequence[float | None], before: Alarm
     newest = threshold.newest(values)
     if not newest:
         return AlarmState.INSUFFICIENT_DATA
-    breaching = sum(1 for value in newest if threshold.breached(value))
+    breaching = threshold.breaching(newest)
     if breaching >= threshold.to_alarm:
         return AlarmState.ALARM
     if len(newest) == threshold.points or breaching < len(newest):

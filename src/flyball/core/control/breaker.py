@@ -19,6 +19,7 @@ ECS's restart delay grows to 15 minutes and only for tasks that never ran.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from flyball.core.model import CircuitBreaker, ThresholdType
@@ -61,7 +62,7 @@ def count(turn: Turn, instance: Instance, failure: str) -> None:
 
 def came_into_service(turn: Turn, instance: Instance) -> None:
     """Start the rollout's count anew where the file says so."""
-    rollout, rule = turn.state.rollout, turn.service.deployment.circuit_breaker
+    rollout, rule = turn.state.rollout, turn.deployment.circuit_breaker
     if rollout is not None and rollout.to_release == instance.release and rule is not None and rule.reset_on_healthy:
         turn.set_rollout(replace(rollout, failures=0))
 
@@ -94,7 +95,7 @@ def launchable(backoff: Backoff, count: int, *, release: int, now: float) -> int
     return max(count - sum(1 for at in backoff.retry_at if at > now), 0)
 
 
-def recovered(backoff: Backoff, instances: list[Instance], *, now: float) -> Backoff:
+def recovered(backoff: Backoff, instances: Iterable[Instance], *, now: float) -> Backoff:
     """The back-off, started anew when an instance that came after the last failure has lasted."""
     if backoff.failed_at is None:
         return backoff

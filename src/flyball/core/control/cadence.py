@@ -28,8 +28,8 @@ def next_tick(app: Application, state: State, *, now: float) -> float:
 
 def next_look(state: State, *, tick: float, now: float) -> float:
     """The time of the next look when nothing happens before; `tick` is the time of the next tick."""
-    return min(tick, now + POLL_S) if any(_is_awaited(one.lifecycle, one.ready_at) for one in state.instances) else tick
-
-
-def _is_awaited(lifecycle: Lifecycle, ready_at: float | None) -> bool:
-    return lifecycle is Lifecycle.DRAINING or (lifecycle is Lifecycle.LAUNCHING and ready_at is not None)
+    awaited = any(
+        one.lifecycle is Lifecycle.DRAINING or (one.lifecycle is Lifecycle.LAUNCHING and one.ready_at is not None)
+        for one in state.instances
+    )
+    return min(tick, now + POLL_S) if awaited else tick

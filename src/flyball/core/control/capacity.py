@@ -152,7 +152,7 @@ def _serving(turn: Turn) -> list[Instance]:
 
 def _is_measured(instance: Instance, since: float, warmup: float, now: float) -> bool:
     assert instance.in_service_at is not None
-    return instance.in_service_at <= since and not cooldown.is_warming(instance, warmup, now=now)
+    return instance.in_service_at <= since and not (warmup > 0 and cooldown.is_warming(instance, warmup, now=now))
 
 
 def _decide(turn: Turn) -> None:
@@ -174,7 +174,8 @@ def _decide(turn: Turn) -> None:
         now=turn.now,
     )
     decision = decide.decide(situation)
-    turn.state = replace(state, cooldown=decision.cooldown)
+    if decision.cooldown != state.cooldown:
+        turn.state = replace(state, cooldown=decision.cooldown)
     turn.hold((*decision.holds, *_blind(turn)))
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)
@@ -193,6 +194,7 @@ def _blind(turn: Turn) -> list[Hold]:
 
 def _counts(turn: Turn) -> Counts:
     warmup = cooldown.warmup_s(turn.service.scaling)
-    warming = [one for one in turn.instances.values() if cooldown.is_warming(one, warmup, now=turn.now)]
+    everyone = turn.instances.values() if warmup > 0 else ()
+    warming = [one for one in everyone if cooldown.is_warming(one, warmup, now=turn.now)]
     still = sum(1 for one in warming if one.lifecycle is Lifecycle.IN_SERVICE)
     return Counts(desired=turn.state.desired, running=len(_serving(turn)) - still, warming=bool(warming))

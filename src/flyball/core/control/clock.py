@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def caught_up(state: State, *, now: float) -> tuple[State, tuple[Reason, ...]]:
-    """The state as of `now`, and what there is to say about the clock."""
+    """The state with its times as of `now`, and what there is to say about the clock."""
     since = state.stepped_at
     told: tuple[Reason, ...] = ()
     if since is not None and now < since:
@@ -32,7 +32,7 @@ def caught_up(state: State, *, now: float) -> tuple[State, tuple[Reason, ...]]:
         services = tuple(_anew(service, now) for service in state.services)
         state = replace(state, awake_since=now, services=services)
         told = (_told(f"nothing was decided for {now - since:.0f} s: grace periods and timeouts start anew"),)
-    return replace(state, stepped_at=now), told
+    return state, told
 
 
 def _told(text: str) -> Reason:

@@ -70,6 +70,8 @@ def plan(wanted: Wanted, new: Sequence[Instance], old: Sequence[Instance], *, al
 
 
 def _replaced(wanted: Wanted, new: Sequence[Instance], old: Sequence[Instance]) -> list[Instance]:
+    if not old:
+        return []
     counted = [one for one in new if one.healthy or (one.lifecycle is Lifecycle.IN_SERVICE and not wanted.strict)]
     surplus = min(len(counted) + len(old) - wanted.desired, len(old) - wanted.old_count)
     return _first_to_go(old, surplus, spare=_spare(wanted, new, old))

@@ -21,6 +21,7 @@ from . import breaker
 from .observation import InstanceSeen, TargetHealth
 from .reasons import ReasonKind
 from .state import Instance, Lifecycle
+from .transitions import moved
 from .turn import Turn
 
 STARVED_PATIENCE = 3
@@ -63,7 +64,7 @@ def _after(turn: Turn, instance: Instance) -> str:
     """When and why an instance that was to leave did so."""
     cause = f": {instance.cause}" if instance.cause else ""
     if instance.terminate_started_at is not None and must_be_killed(turn, instance):
-        timeout_s = turn.service.deployment.stop_timeout_s
+        timeout_s = turn.deployment.stop_timeout_s
         return f"; SIGKILL was sent because it had not ended {timeout_s:g} s after SIGTERM{cause}"
     if instance.drain_started_at is not None:
         return f", {turn.now - instance.drain_started_at:.1f} s after its drain began{cause}"
@@ -113,11 +114,15 @@ def _launching(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
         instance = replace(instance, ready_at=turn.now)
         turn.put(instance)
     if instance.ready_at is not None and instance.health is TargetHealth.HEALTHY and turn.seen.balancer:
-        turn.put(replace(instance, lifecycle=Lifecycle.IN_SERVICE, in_service_at=turn.now, unhealthy_since=None))
+        turn.put(moved(instance, Lifecycle.IN_SERVICE, now=turn.now, unhealthy_since=None))
         text = f"{instance.id} is in service {turn.now - instance.launched_at:.1f} s after its launch"
         turn.say(ReasonKind.IN_SERVICE, text, instance=instance)
         breaker.came_into_service(turn, instance)
         return
+    if seen.astray and not instance.astray:
+        instance = replace(instance, astray=True)
+        turn.put(instance)
+        turn.say(ReasonKind.UNHEALTHY, f"{instance.id} does not come up: {seen.detail}", instance=instance)
     _judge_launching(turn, instance, seen)
 
 
@@ -126,7 +131,7 @@ def past_grace(turn: Turn, instance: Instance, *, patience: int = 1) -> bool:
     if turn.balancer_since is None:
         return False
     since = max(instance.launched_at, turn.balancer_since)
-    return turn.elapsed_s(since) >= patience * turn.service.health.grace_s
+    return turn.elapsed_s(since) >= patience * turn.health.grace_s
 
 
 def _judge_launching(turn: Turn, instance: Instance, seen: InstanceSeen | None) -> None:
@@ -137,8 +142,8 @@ def _judge_launching(turn: Turn, instance: Instance, seen: InstanceSeen | None) 
         or (instance.shadow and instance.ready_at is not None)
     ):
         return
-    what = f"did not answer {turn.service.health.path}" if instance.ready_at is None else "was not healthy"
-    text = f"{instance.id} {what} within {turn.service.health.grace_s:g} s"
+    what = f"did not answer {turn.health.path}" if instance.ready_at is None else "was not healthy"
+    text = f"{instance.id} {what} within {turn.health.grace_s:g} s"
     if seen is not None and seen.detail:
         text += f": {seen.detail}"
     fail(turn, instance, text)
@@ -163,10 +168,10 @@ def _draining(turn: Turn, instance: Instance) -> None:
     assert instance.drain_started_at is not None
     confirmed = instance.health in (TargetHealth.DRAINING, TargetHealth.UNUSED)
     idle = confirmed and instance.in_flight == 0 if turn.seen.balancer else turn.leaving
-    delay_s = turn.service.deployment.deregistration_delay_s
+    delay_s = turn.deployment.deregistration_delay_s
     late = turn.elapsed_s(instance.drain_started_at) >= delay_s
     if idle or late:
-        turn.put(replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now))
+        turn.put(moved(instance, Lifecycle.TERMINATING, now=turn.now))
     if late and not idle:
         what = f"{instance.in_flight} requests in flight" if turn.seen.balancer else "no balancer to ask"
         text = f"the drain of {instance.id} is cut off at its {delay_s:g} s, with {what}"
@@ -176,17 +181,14 @@ def _draining(turn: Turn, instance: Instance) -> None:
 def leave(turn: Turn, instance: Instance, cause: str) -> None:
     """Let an instance go: through draining when it is registered with the balancer, else at once."""
     registered = instance.ready_at is not None and not instance.shadow
-    if registered:
-        going = replace(instance, lifecycle=Lifecycle.DRAINING, drain_started_at=turn.now, cause=cause)
-        text = f"draining {instance.id}: {cause}"
-    else:
-        going = replace(instance, lifecycle=Lifecycle.TERMINATING, terminate_started_at=turn.now, cause=cause)
-        text = f"stopping {instance.id}: {cause}"
-    turn.put(going)
-    turn.say(ReasonKind.DRAINING, text, instance=instance)
+    to = Lifecycle.DRAINING if registered else Lifecycle.TERMINATING
+    turn.put(moved(instance, to, now=turn.now, cause=cause))
+    turn.say(
+        ReasonKind.DRAINING, f"{'draining' if registered else 'stopping'} {instance.id}: {cause}", instance=instance
+    )
 
 
 def must_be_killed(turn: Turn, instance: Instance) -> bool:
     """Whether a terminating instance has used up its stop timeout."""
     assert instance.terminate_started_at is not None
-    return turn.elapsed_s(instance.terminate_started_at) >= turn.service.deployment.stop_timeout_s
+    return turn.elapsed_s(instance.terminate_started_at) >= turn.deployment.stop_timeout_s

@@ -33,7 +33,8 @@ class InstanceSeen:
     `ready`: it answered its health path at least once. `exit_code`: negative is a signal, None unknown.
     `detail` is the world's one-line explanation of a failure (last log line, "out of memory", a failing check).
     `in_flight`: requests the balancer has given it and that are not answered. `unanswered`: if it fails
-    its health check, then because no answer comes (in time), as opposed to a wrong one.
+    its health check, then because no answer comes (in time), as opposed to a wrong one. `astray`: it runs, but on
+    another port or without the health path, as `detail` says; waiting will hardly help.
     """
 
     id: str
@@ -43,6 +44,7 @@ class InstanceSeen:
     target_health: TargetHealth = TargetHealth.UNUSED
     in_flight: int = 0
     unanswered: bool = False
+    astray: bool = False
     detail: str = ""
 
 

@@ -39,10 +39,8 @@ def observe(turn: Turn) -> None:
     """Remember which failing instances still answer; say when an overload of the service begins and ends."""
     if not turn.seen.balancer:
         return
-    since, failing = (
-        turn.state.overloaded_since,
-        any(one.unhealthy_since is not None for one in turn.instances.values()),
-    )
+    since = turn.state.overloaded_since
+    failing = any(one.unhealthy_since is not None for one in turn.instances.values())
     if since is None and not failing:
         return
     for sample in turn.samples:

@@ -35,9 +35,9 @@ AT_ONCE = 0.1
 
 def reconcile(turn: Turn) -> None:
     """Launch and let go for one service."""
-    turn.state = replace(
-        turn.state, backoff=breaker.recovered(turn.state.backoff, list(turn.instances.values()), now=turn.now)
-    )
+    backoff = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
+    if backoff != turn.state.backoff:
+        turn.state = replace(turn.state, backoff=backoff)
     wanted = _wanted(turn)
     if wanted is None:
         return
@@ -59,7 +59,7 @@ def reconcile(turn: Turn) -> None:
 
 def _wanted(turn: Turn) -> Wanted | None:
     rollout, desired = turn.state.rollout, turn.state.desired
-    rules = turn.service.deployment
+    rules = turn.deployment
     lower, upper = rules.fewest(desired), rules.most(desired)
     if rollout is not None and not (rollout.given_up and rollout.from_release is not None):
         return Wanted(
@@ -163,7 +163,7 @@ def _fill_old(turn: Turn, wanted: Wanted) -> None:
 
 
 def _stuck(turn: Turn, wanted: Wanted) -> Hold:
-    rules = turn.service.deployment
+    rules = turn.deployment
     what = f"rollout of release {wanted.release}" if wanted.strict else "replacement"
     percents = f"minimum healthy {rules.minimum_healthy_percent} % and maximum {rules.maximum_percent} %"
     text = f"{what} is stuck: {percents} of {wanted.desired} leave no room to start or stop an instance"

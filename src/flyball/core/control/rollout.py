@@ -38,7 +38,7 @@ def start(turn: Turn, number: int) -> None:
     before = turn.state.rollout
     if before is not None:
         releases.fail(turn, before.to_release, f"superseded by release {number}")
-    rules, from_release = turn.service.deployment, turn.state.release
+    rules, from_release = turn.deployment, turn.state.release
     split = from_release is not None and any(one.healthy for one in turn.instances.values())
     strategy = rules.strategy if split else Strategy.ROLLING
     rollout = Rollout(
@@ -95,7 +95,7 @@ def advance(turn: Turn) -> None:
 
 
 def _failure(turn: Turn, rollout: Rollout) -> str:
-    tripped = breaker.tripped(turn.service.deployment.circuit_breaker, rollout, turn.state.desired)
+    tripped = breaker.tripped(turn.deployment.circuit_breaker, rollout, turn.state.desired)
     if tripped or rollout.phase not in _ALARMED:
         return tripped
     return next((text for position, text in _in_alarm(turn).items() if position not in rollout.ignored_alarms), "")
@@ -113,7 +113,7 @@ def _take_back(turn: Turn, rollout: Rollout, why: str) -> None:
     target = releases.home(turn, rollout)
     if back and not rollout.by_hand:
         cause = f"there is nothing better, release {rollout.from_release} failed before"
-    elif not turn.service.deployment.rollback:
+    elif not turn.deployment.rollback:
         cause = "rollback is off"
     elif target is None:
         cause = "no completed release to go back to"
@@ -134,7 +134,7 @@ def _shift_traffic(turn: Turn, rollout: Rollout) -> Rollout:
             turn.put(replace(instance, shadow=False))
         after = replace(rollout, percent=traffic.ALL, phase_started_at=turn.now)
     else:
-        up, rules = sum(1 for one in new if one.healthy), turn.service.deployment
+        up, rules = sum(1 for one in new if one.healthy), turn.deployment
         after = traffic.next_step(rollout, rules, healthy=up, desired=desired, now=turn.now)
     if after.percent != rollout.percent or (after.step_reached and not rollout.step_reached):
         text = f"release {rollout.to_release} gets {after.percent:g} % of the requests"
@@ -161,7 +161,7 @@ def _exchanged(turn: Turn, rollout: Rollout) -> bool:
 
 
 def _bake_or_finish(turn: Turn, rollout: Rollout) -> None:
-    bake_s = turn.service.deployment.bake_s if rollout.from_release is not None else 0.0
+    bake_s = turn.deployment.bake_s if rollout.from_release is not None else 0.0
     if rollout.phase is RolloutPhase.RUNNING and bake_s > 0:
         turn.set_rollout(replace(rollout, phase=RolloutPhase.BAKING, phase_started_at=turn.now))
         text = f"release {rollout.to_release} bakes for {bake_s:g} s"
@@ -190,7 +190,7 @@ def _finish(turn: Turn, rollout: Rollout) -> None:
 
 
 def _watch_finished(turn: Turn) -> None:
-    finished, rules = turn.state.finished, turn.service.deployment
+    finished, rules = turn.state.finished, turn.deployment
     if finished is None:
         return
     if turn.now - finished.phase_started_at > breaker.YOUNG_S:

@@ -32,7 +32,7 @@ class Instance:
     `ready_at`: first answered its health path; from then it is registered with the balancer (unless `shadow`, which
     is a blue/green instance waiting for the switch). `cause` is why it leaves, shown to the user. `seen`: the world has
     shown it, so its absence means that it is gone. `replace`: asked by hand to make room for another. `answered_at`:
-    when it last answered a request while it failed its health check.
+    when it last answered a request while it failed its health check. `astray`: it was said that it does not come up.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Instance:
     cause: str = ""
     seen: bool = False
     replace: bool = False
+    astray: bool = False
 
     @property
     def staying(self) -> bool:

@@ -45,12 +45,12 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
     since = state.balancer_since
     balancer_since = (now if since is None else since) if seen.balancer else None
     starved = overload.starved(seen.busy_percent) if seen.sampled else state.starved
-    state = replace(state, shutting_down=shutting_down, balancer_since=balancer_since, starved=starved)
+    state = replace(state, stepped_at=now, shutting_down=shutting_down, balancer_since=balancer_since, starved=starved)
     turns = _turns(app, state, seen, now=now)
     unknown = [reason for intent in seen.intents if (reason := intents.apply(intent, turns))]
     for turn in turns.values():
         _run(turn)
-    kept = [turn for turn in turns.values() if turn.instances or not _is_removed(app, turn)]
+    kept = [turn for turn in turns.values() if turn.instances or turn.of is not None]
     after = replace(
         state,
         services=tuple(turn.state for turn in kept),
@@ -96,7 +96,7 @@ def _turns(app: Application, state: State, seen: Observation, *, now: float) -> 
     samples = _samples(state, seen)
     return {
         name: Turn(
-            service=services.get(name) or Service(name=name, run=""),
+            of=services.get(name),
             zones=app.zones,
             state=known.get(name) or _new_service(services[name], now),
             instances=instances[name],
@@ -126,10 +126,6 @@ def _samples(state: State, seen: Observation) -> dict[str, list[InstanceSample]]
 def _new_service(service: Service, now: float) -> ServiceState:
     windows = Windows(sampled_at=now)
     return ServiceState(name=service.name, desired=service.capacity.first, windows=windows, schedule_at=now)
-
-
-def _is_removed(app: Application, turn: Turn) -> bool:
-    return all(service.name != turn.state.name for service in app.services)
 
 
 def _told(store: StoreSeen) -> Reason:

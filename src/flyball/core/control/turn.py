@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flyball.core.model import Service
+from flyball.core.model import Deployment, HealthCheck, Service
 
 from .observation import InstanceSample, InstanceSeen, Observation
 from .pacing import Held
@@ -21,15 +21,17 @@ from .state import Instance, Release, Rollout, ServiceState
 QUIET_S = 60.0
 """A hold that comes back within this time (or three datapoints) is the same hold."""
 
+_DEPLOYMENT, _HEALTH = Deployment(), HealthCheck()
+
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """One service while it is stepped. `leaving`: the file no longer has it, or the application shuts down.
-
+    """One service while it is stepped. `of`: as the file has it, None when the file no longer does. `leaving`: all its
+    instances go, for that or because the application shuts down.
     `instances` keeps the order of their numbers. `balancer_since`, `awake_since` and `starved` are as in `State`.
     """
 
-    service: Service
+    of: Service | None
     zones: tuple[str, ...]
     state: ServiceState
     instances: dict[str, Instance]
@@ -43,6 +45,22 @@ class Turn:
     leaving: bool
     now: float
     reasons: list[Reason] = field(default_factory=list)
+
+    @property
+    def service(self) -> Service:
+        """The service as the file has it. Not for one that it no longer has: nothing of that is decided any more."""
+        assert self.of is not None
+        return self.of
+
+    @property
+    def deployment(self) -> Deployment:
+        """How instances come and go; as by default when the file no longer says."""
+        return _DEPLOYMENT if self.of is None else self.of.deployment
+
+    @property
+    def health(self) -> HealthCheck:
+        """How instances are checked; as by default when the file no longer says."""
+        return _HEALTH if self.of is None else self.of.health
 
     def say(
         self,
@@ -109,7 +127,8 @@ class Turn:
                 self.say(ReasonKind.HELD, hold.text)
             if hold.key not in said or self.now - said[hold.key].last_at >= 1.0:
                 said[hold.key] = Held(key=hold.key, last_at=self.now)
-        self.state = replace(self.state, holds=tuple(said.values()))
+        if (now := tuple(said.values())) != self.state.holds:
+            self.state = replace(self.state, holds=now)
 
     def refuse_once(self, text: str) -> None:
         """Refuse something that stays in the file, once."""

@@ -4,6 +4,10 @@ Rule: datapoint i covers [origin + i x period, origin + (i + 1) x period). A sam
 since the one before; its middle says which datapoint it belongs to, so a tick that comes a little late changes nothing.
 A datapoint is closed by the first tick at or after its end. One without samples is missing (None), never zero.
 
+With origin 100 and period 10, datapoint 2 covers [120, 130). The tick at 130.4 after one at 121.0 brings a sample with
+its middle at 125.7: it belongs to datapoint 2, and that tick closes it. cpu of 40 % on two instances in one tick and of
+60 % on one in the next is (2 x 40 + 60) / 3 = 46.7 %: every measured instance counts once in every tick.
+
 What a sample adds to a metric is said in `samples.py`. Every metric is recorded, also one that no policy watches:
 people are shown the datapoints that decide. Beside them, `rates` count what all instances together answered.
 
@@ -147,7 +151,9 @@ def _closed(
     gap = index - windows.open
     if gap <= 0:
         return windows
-    missing = min(gap - 1, keep)
+    missing, sampled_s, rates = min(gap - 1, keep), windows.sampled_s, None
+    if sampled_s > 0 and not missing:
+        rates = Rates(requests_per_s=windows.requests / sampled_s, errors_per_s=windows.errors / sampled_s)
     return replace(
         windows,
         open=index,
@@ -157,7 +163,7 @@ def _closed(
         ),
         instances=windows.measured / windows.ticks if windows.ticks else windows.instances,
         in_service=(*windows.in_service, windows.most, *(0,) * missing)[-keep:],
-        rates=None if missing else _rates(windows),
+        rates=rates,
         ticks=0,
         measured=0,
         most=0,
@@ -171,12 +177,6 @@ def _shut(series: Series, total: float, weight: float, missing: int, keep: int) 
     total, weight = series.total + total, series.weight + weight
     value = total / weight if weight > 0 else None
     return Series(metric=series.metric, values=(*series.values, value, *(None,) * missing)[-keep:])
-
-
-def _rates(windows: Windows) -> Rates | None:
-    if windows.sampled_s <= 0:
-        return None
-    return Rates(requests_per_s=windows.requests / windows.sampled_s, errors_per_s=windows.errors / windows.sampled_s)
 
 
 def _counted(windows: Windows, sample: Sample, sample_s: float, now: float) -> Windows:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flyball.core.control.reasons import Event, Reason, ReasonKind
+from flyball.core.model import Metric
 
 from .shapes import CapacityJson, EventJson, InstanceJson, MetricsJson, ReleaseJson, RolloutJson, ServiceJson
 from .views import CapacityView, InstanceView, Metrics, RolloutView, ServiceView, short
@@ -46,14 +47,15 @@ def capacity(of: CapacityView) -> CapacityJson:
 
 def metrics(of: Metrics) -> MetricsJson:
     """The last datapoint."""
+    points = {metric: short(value) for metric, value in of.points.items()}
     return {
         "requests_per_second": short(of.requests_per_s),
         "errors_per_second": short(of.errors_per_s),
-        "cpu_percent": short(of.cpu_percent),
-        "memory_percent": short(of.memory_percent),
-        "requests": short(of.requests),
-        "errors_percent": short(of.errors_percent),
-        "latency_ms": {"p50": short(of.p50_ms), "p95": short(of.p95_ms), "p99": short(of.p99_ms)},
+        "cpu_percent": points[Metric.CPU],
+        "memory_percent": points[Metric.MEMORY],
+        "requests": points[Metric.REQUESTS],
+        "errors_percent": points[Metric.ERRORS],
+        "latency_ms": {"p50": points[Metric.P50], "p95": points[Metric.P95], "p99": points[Metric.P99]},
         "waiting": of.waiting,
         "waited_ms": {"p50": short(of.waited_p50_ms), "p99": short(of.waited_p99_ms)},
         "turned_away": of.turned_away,

@@ -33,13 +33,7 @@ def row_of(service: ServiceView) -> Row:
     return {
         "rps": short(seen.requests_per_s),
         "eps": short(seen.errors_per_s),
-        "cpu": short(seen.cpu_percent),
-        "memory": short(seen.memory_percent),
-        "requests": short(seen.requests),
-        "errors": short(seen.errors_percent),
-        "p50": short(seen.p50_ms),
-        "p95": short(seen.p95_ms),
-        "p99": short(seen.p99_ms),
+        **{metric.value: short(value) for metric, value in seen.points.items()},
         "desired": capacity.desired,
         "in_service": capacity.in_service,
     }

@@ -6,6 +6,7 @@ show these values; None is what is not known (yet).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flyball.core.control.alarms import AlarmState, Threshold
@@ -17,21 +18,16 @@ from flyball.core.model import Metric, Service
 class Metrics:
     """A service's last closed datapoint: what its policies saw, also of metrics that none of them watches.
 
-    `requests` is per measured instance and minute, `errors_percent` of all requests; the two rates are of all instances
-    together. All these are None before the first datapoint, after a capacity was set by hand, and when it is missing.
+    `points` are its values, requests per measured instance and minute, errors in percent of all requests; the two rates
+    are of all instances together. All are None before the first datapoint, after a capacity was set by hand, and when
+    it is missing.
     The others are of the last sample: `waiting` requests wait in the balancer; since the sample before, some went on
     after `waited_p50_ms` and `waited_p99_ms`, and `turned_away` got a 503.
     """
 
     requests_per_s: float | None
     errors_per_s: float | None
-    cpu_percent: float | None
-    memory_percent: float | None
-    requests: float | None
-    errors_percent: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
+    points: Mapping[Metric, float | None]
     waiting: int = 0
     waited_p50_ms: float | None = None
     waited_p99_ms: float | None = None
@@ -39,15 +35,7 @@ class Metrics:
 
     def of(self, metric: Metric) -> float | None:
         """The value that a policy of this metric saw."""
-        return {
-            Metric.CPU: self.cpu_percent,
-            Metric.MEMORY: self.memory_percent,
-            Metric.REQUESTS: self.requests,
-            Metric.ERRORS: self.errors_percent,
-            Metric.P50: self.p50_ms,
-            Metric.P95: self.p95_ms,
-            Metric.P99: self.p99_ms,
-        }[metric]
+        return self.points[metric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

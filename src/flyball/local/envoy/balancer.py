@@ -30,7 +30,6 @@ from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
 
 START_TIMEOUT_S = 20.0
-RECORD = "balancer.json"
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
 LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
 LONGEST_PAUSE_S = 5.0
@@ -58,10 +57,6 @@ class Balancer:
     @property
     def _admin_socket(self) -> Path:
         return self._paths.sockets / "envoy.sock"
-
-    @property
-    def _record(self) -> Path:
-        return self._paths.processes / RECORD
 
     @property
     def access_log(self) -> Path:
@@ -102,7 +97,7 @@ class Balancer:
 
     def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
-        loaded = processes.load(self._record)
+        loaded = processes.load(self._paths.balancer_file)
         if loaded is not None and processes.alive(loaded[0]):
             self._guarded(loaded[0])
             return True
@@ -141,7 +136,7 @@ class Balancer:
 
     def _save(self, process: processes.Process) -> None:
         try:
-            processes.save(self._record, process)
+            processes.save(self._paths.balancer_file, process)
         except OSError as error:  # it serves all the same, and is known by its mark
             log.warning("the balancer cannot be recorded", error=str(error))
 
@@ -202,7 +197,7 @@ class Balancer:
             watch.signal(signal.SIGKILL)
             await watch.wait()
             watch.close()
-        self._record.unlink(missing_ok=True)
+        self._paths.balancer_file.unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stop watching; Envoy keeps running."""

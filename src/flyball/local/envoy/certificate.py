@@ -1,4 +1,4 @@
-"""Certificates for https on this machine: one that the file names, or a self-made one, of which browsers warn.
+"""Certificates for HTTPS on this machine: the one that the file names, or a self-signed one, of which browsers warn.
 
 Made with `cryptography`, because the `openssl` program is not on every machine.
 """

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 # The CPU share is given out in slices of 100 ms. Shorter periods stretch every request (p99 691 ms instead of 415 at
 # 60 % of a quarter of a core, period 10 ms); saving up unused slices ("burst") helps: p99 23 ms.
@@ -55,44 +55,6 @@ class Files:
             os.close(self._open.popitem()[1])
 
 
-class Hierarchy(Protocol):
-    """Where the instances' directories are, and what their files are called."""
-
-    @property
-    def files(self) -> Files:
-        """The open files."""
-        ...
-
-    @property
-    def applications(self) -> tuple[Path, ...]:
-        """The application's directory in each mounted hierarchy."""
-        ...
-
-    def prepare(self, instance: str) -> None:
-        """Settings that a new directory needs before anything runs in it."""
-        ...
-
-    def limit(self, instance: str, *, quota_us: int, burst_us: int, memory_bytes: int | None) -> None:
-        """Set the CPU share per 100 ms and the memory limit (None: leave it)."""
-        ...
-
-    def cpu_s(self, instance: str) -> float:
-        """CPU seconds used since the directory was made."""
-        ...
-
-    def memory_bytes(self, instance: str) -> int:
-        """Memory that counts: without file pages that the kernel can drop at once."""
-        ...
-
-    def out_of_memory(self, instance: str) -> bool:
-        """Whether the kernel has killed a process of it at the memory limit."""
-        ...
-
-    def kill(self, instance: str) -> None:
-        """SIGKILL everything in its directory."""
-        ...
-
-
 def count(text: bytes, name: bytes) -> int:
     """The number after a name at the start of a line; 0 when there is no such line."""
     key = name + b" "
@@ -116,6 +78,7 @@ def kill_listed(procs: Path) -> None:
 class Version2:
     """The unified hierarchy. `application` is the application's own directory."""
 
+    name: ClassVar[str] = "cgroup v2"
     application: Path
     files: Files = field(default_factory=Files)
 
@@ -162,6 +125,7 @@ class Version2:
 class Version1:
     """The old hierarchies: the application's directory in cpu, memory and, where they exist, cpuacct and unified."""
 
+    name: ClassVar[str] = "cgroup v1"
     cpu: Path
     memory: Path
     cpuacct: Path | None = None
@@ -208,6 +172,10 @@ class Version1:
     def kill(self, instance: str) -> None:
         """cgroup.kill of unified, else one by one."""
         _kill((self.unified or self.memory) / instance)
+
+
+Hierarchy = Version1 | Version2
+"""Where the directories of instances are, and what the files in them are called."""
 
 
 def remove(directory: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Which limits does this machine offer to this user? Tried out: nothing is promised that does not work.
+"""Which limits does this machine offer to this user? They are tried out: nothing is promised that does not work.
 
 Version 2's cgroups are made below the highest one that we may write, of version 1 below the root.
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from .cgroups import PERIOD_US, Hierarchy, Version1, Version2, remove
-from .limits import CgroupLimits, Limits, MeasuredOnly
+from .limits import Limits
 
 
 def detect(
@@ -33,8 +33,8 @@ def detect(
     if (root / "cpu" / "cpu.cfs_quota_us").exists() and (root / "memory" / "memory.limit_in_bytes").exists():
         return _try_version_1(root, f"flyball-{application}")
     if sys.platform != "linux":
-        return MeasuredOnly(f"{sys.platform} has no cgroups")
-    return MeasuredOnly(f"no cgroups with cpu and memory are mounted in {root}")
+        return Limits(None, f"{sys.platform} has no cgroups")
+    return Limits(None, f"no cgroups with cpu and memory are mounted in {root}")
 
 
 def _try_version_1(root: Path, name: str) -> Limits:
@@ -46,9 +46,9 @@ def _try_version_1(root: Path, name: str) -> Limits:
         unified=unified / name if (unified / "cgroup.controllers").exists() else None,
     )
     if hierarchy.unified is None and hierarchy.cpuacct is None:
-        return MeasuredOnly(f"{root} has no cpuacct")
+        return Limits(None, f"{root} has no cpuacct")
     problem = _try_out(hierarchy)
-    return MeasuredOnly(problem) if problem else CgroupLimits(hierarchy, "cgroup v1")
+    return Limits(None, problem) if problem else Limits(hierarchy)
 
 
 def _try_version_2(root: Path, name: str, membership: Path, record: Path | None) -> Limits:
@@ -71,8 +71,8 @@ def _try_version_2(root: Path, name: str, membership: Path, record: Path | None)
         if not problem:
             if record is not None:
                 record.write_text(str(base), encoding="utf-8")
-            return CgroupLimits(hierarchy, "cgroup v2")
-    return MeasuredOnly(problem)
+            return Limits(hierarchy)
+    return Limits(None, problem)
 
 
 def _try_out(hierarchy: Hierarchy) -> str:

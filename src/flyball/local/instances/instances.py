@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,12 +23,14 @@ from flyball.local.process import environments, logs, processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.watch import Watch
 
+from .astray import LOOK_EVERY_S, Doubt
 from .limits import Limits
 from .probe import probe
 
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
 OUT_OF_MEMORY = "out of memory"
+_RECORDED = ("service", "release", "zone", "port", "health_path", "started_at", "directory", "ready")
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class Running:
     exited: bool = False
     exit_code: int | None = None
     detail: str = ""
+    astray: str = ""
     ending: bool = False
     cpu_s: float | None = None
     sampled_at: float | None = None
@@ -114,17 +118,22 @@ class Instances:
         await self._until_ready(running, service)
 
     async def _until_ready(self, running: Running, service: Service) -> None:
-        health = service.health
+        health, doubt = service.health, Doubt()
         while not running.exited and not running.ending:
             answer = await probe(running.port, running.health_path, timeout_s=health.timeout_s)
             if isinstance(answer, int) and health.status_min <= answer <= health.status_max:
                 self._limits.apply(running.id, running.size)
-                running.ready, running.detail = True, ""
+                running.ready, running.detail, running.astray = True, "", ""
                 self._save(running)
                 self._wake()
                 return
-            running.detail = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
-            await asyncio.sleep(PROBE_EVERY_S)
+            if running.process is not None and not running.astray:
+                running.astray = await doubt.sure(running.process.pid, running.port, running.health_path, answer)
+                if running.astray:
+                    self._wake()
+            plain = answer if isinstance(answer, str) else f"{running.health_path} answered {answer}"
+            running.detail = running.astray or plain
+            await asyncio.sleep(LOOK_EVERY_S if running.astray else PROBE_EVERY_S)
 
     def _task(self, running: Running, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -208,22 +217,8 @@ class Instances:
 
     def _write(self, running: Running) -> None:
         assert running.process is not None
-        processes.save(
-            self._record(running.id),
-            running.process,
-            instance=running.id,
-            service=running.service,
-            release=running.release,
-            zone=running.zone,
-            port=running.port,
-            cpu=running.size.cpu,
-            memory_bytes=running.size.memory_bytes,
-            burst=running.size.burst,
-            health_path=running.health_path,
-            started_at=running.started_at,
-            directory=running.directory,
-            ready=running.ready,
-        )
+        facts = {name: getattr(running, name) for name in _RECORDED}
+        processes.save(self._record(running.id), running.process, instance=running.id, **facts, **asdict(running.size))
 
     def _record(self, instance: str) -> Path:
         return self._paths.processes / f"{instance}.json"
@@ -243,18 +238,6 @@ class Instances:
                 one.watch.close()
 
 
-def _restored(process: processes.Process, facts: Mapping[str, object]) -> Running:
-    size = Size(cpu=float(str(facts["cpu"])), memory_bytes=int(str(facts["memory_bytes"])), burst=bool(facts["burst"]))
-    return Running(
-        id=str(facts["instance"]),
-        service=str(facts["service"]),
-        release=int(str(facts["release"])),
-        zone=str(facts["zone"]),
-        port=int(str(facts["port"])),
-        size=size,
-        health_path=str(facts["health_path"]),
-        started_at=float(str(facts["started_at"])),
-        directory=str(facts["directory"]),
-        process=process,
-        ready=bool(facts["ready"]),
-    )
+def _restored(process: processes.Process, facts: Mapping[str, Any]) -> Running:
+    size = Size(**{field.name: facts[field.name] for field in fields(Size)})
+    return Running(id=facts["instance"], size=size, process=process, **{name: facts[name] for name in _RECORDED})

@@ -6,12 +6,12 @@ says so once. docs/explanation/limits.md tells what that means for a user.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 import structlog
@@ -33,86 +33,17 @@ class Usage:
     memory_bytes: int
 
 
-class Limits(Protocol):
-    """Limits and measures of the instances of one application. No method raises when the system refuses."""
+class Sessions:
+    """Usage without cgroups: summed over the processes in an instance's sessions."""
 
-    @property
-    def enforced(self) -> bool:
-        """Whether CPU share and memory limit hold, or are only measured."""
-        ...
-
-    def describe(self) -> str:
-        """One plain sentence for people."""
-        ...
-
-    def create(self, instance: str) -> tuple[Path, ...]:
-        """Make room for an instance. Its process must write itself into these files before it runs."""
-        ...
-
-    def apply(self, instance: str, size: Size) -> None:
-        """Hold the instance to its size."""
-        ...
-
-    def boost(self, instance: str, size: Size) -> None:
-        """As `apply`, with at least one core of CPU: for the time until the instance is ready."""
-        ...
-
-    def usage(self, instance: str, pids: Sequence[int]) -> Usage:
-        """What the instance has used; `pids` are the leaders of its sessions."""
-        ...
-
-    def oom_killed(self, instance: str) -> bool:
-        """Whether the kernel has killed a process of it at the memory limit."""
-        ...
-
-    def kill(self, instance: str) -> None:
-        """SIGKILL all of it, where that is possible without its pids."""
-        ...
-
-    def remove(self, instance: str) -> None:
-        """Forget an instance that has ended. Harmless while it still runs, and when it is not known."""
-        ...
-
-    def cleanup(self, keep: Container[str] = ()) -> None:
-        """Kill and remove what is left of instances other than these; it may take a second."""
-        ...
-
-    def close(self) -> None:
-        """Close what is open and remove empty cgroups; the limits of what runs stay."""
-        ...
-
-
-class MeasuredOnly:
-    """No limits: usage is summed over the processes in the instance's session."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        self._sessions: dict[int, list[int]] = {}
+    def __init__(self) -> None:
+        self._pids: dict[int, list[int]] = {}
         self._seen_at = float("-inf")
 
-    @property
-    def enforced(self) -> bool:
-        """Never."""
-        return False
-
-    def describe(self) -> str:
-        """Why nothing is enforced."""
-        return f"CPU and memory limits are measured only, not enforced: {self.reason}"
-
-    def create(self, instance: str) -> tuple[Path, ...]:  # noqa: ARG002 - part of Limits
-        """Nothing to join."""
-        return ()
-
-    def apply(self, instance: str, size: Size) -> None:
-        """Nothing to set."""
-
-    def boost(self, instance: str, size: Size) -> None:
-        """Nothing to set."""
-
-    def usage(self, instance: str, pids: Sequence[int]) -> Usage:  # noqa: ARG002 - part of Limits
+    def usage(self, leaders: Sequence[int]) -> Usage:
         """CPU of the processes and of their ended children; resident memory (shared pages count once per process)."""
         cpu_s, memory_bytes = 0.0, 0
-        for member in self._members(pids):
+        for member in self._members(leaders):
             try:
                 process = psutil.Process(member)
                 with process.oneshot():
@@ -123,59 +54,48 @@ class MeasuredOnly:
                 continue
         return Usage(cpu_s=cpu_s, memory_bytes=memory_bytes)
 
-    def oom_killed(self, instance: str) -> bool:  # noqa: ARG002 - part of Limits
-        """Nobody kills at the limit."""
-        return False
-
-    def kill(self, instance: str) -> None:
-        """Without a cgroup only its process group can be killed, which is its Watch's part."""
-
-    def remove(self, instance: str) -> None:
-        """Nothing is kept."""
-
-    def cleanup(self, keep: Container[str] = ()) -> None:
-        """Nothing is kept."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _members(self, pids: Sequence[int]) -> list[int]:
+    def _members(self, leaders: Sequence[int]) -> list[int]:
         if time.monotonic() - self._seen_at > SESSIONS_FRESH_S:
-            self._sessions = {}
+            self._pids = {}
             for pid in psutil.pids():
                 try:
-                    self._sessions.setdefault(os.getsid(pid), []).append(pid)
+                    self._pids.setdefault(os.getsid(pid), []).append(pid)
                 except OSError:
                     continue
             self._seen_at = time.monotonic()
-        return [member for pid in pids for member in self._sessions.get(pid, [pid])]
+        return [member for leader in leaders for member in self._pids.get(leader, [leader])]
 
 
-class CgroupLimits:
-    """Limits through cgroups. When the system refuses at run time it says so once and goes on measuring."""
+class Limits:
+    """Limits and measures of the instances of one application. No method raises when the system refuses.
 
-    def __init__(self, hierarchy: Hierarchy, name: str) -> None:
+    Without a `hierarchy`, for the `reason` given, usage is only measured. When the system refuses at run time, this
+    says so once and goes on measuring.
+    """
+
+    def __init__(self, hierarchy: Hierarchy | None, reason: str = "") -> None:
         self._hierarchy = hierarchy
-        self._name = name
-        self._fallback = MeasuredOnly("")
+        self._applications = () if hierarchy is None else hierarchy.applications
+        self._sessions = Sessions()
+        self.reason = reason
 
     @property
     def enforced(self) -> bool:
-        """Until the system has refused."""
-        return not self._fallback.reason
+        """Whether CPU share and memory limit hold, or are only measured."""
+        return not self.reason
 
     def describe(self) -> str:
-        """Which cgroups, or why no longer."""
-        if not self.enforced:
-            return self._fallback.describe()
-        where = self._hierarchy.applications[0]
-        return f"CPU shares and memory limits are enforced by {self._name} in {where}"
+        """One plain sentence for people."""
+        if self._hierarchy is None or self.reason:
+            return f"CPU and memory limits are measured only, not enforced: {self.reason}"
+        where = self._applications[0]
+        return f"CPU shares and memory limits are enforced by {self._hierarchy.name} in {where}"
 
     def create(self, instance: str) -> tuple[Path, ...]:
-        """Make the instance's cgroups."""
-        if not self.enforced:
+        """Make room for an instance. Its process must write itself into these files before it runs."""
+        if self._hierarchy is None or self.reason:
             return ()
-        made = [application / instance for application in self._hierarchy.applications]
+        made = [application / instance for application in self._applications]
         try:
             for directory in made:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -186,49 +106,51 @@ class CgroupLimits:
         return tuple(directory / "cgroup.procs" for directory in made)
 
     def apply(self, instance: str, size: Size) -> None:
-        """Set quota, burst (as much as the quota, so that unused share is saved for one period) and memory."""
+        """Hold the instance to its size; burst is as much as the quota, so unused share is saved for one period."""
         quota_us = max(SMALLEST_QUOTA_US, round(size.cpu * PERIOD_US))
         self._limit(instance, quota_us, quota_us if size.burst else 0, size.memory_bytes)
 
     def boost(self, instance: str, size: Size) -> None:
-        """Set a quota of at least one core; the memory limit holds from the start."""
+        """As `apply`, with at least one core of CPU: for the time until the instance is ready."""
         self._limit(instance, round(max(START_CPU, size.cpu) * PERIOD_US), 0, size.memory_bytes)
 
     def usage(self, instance: str, pids: Sequence[int]) -> Usage:
-        """From the cgroup, which never misses a child; by session for an instance that was started without one."""
-        try:
-            return Usage(cpu_s=self._hierarchy.cpu_s(instance), memory_bytes=self._hierarchy.memory_bytes(instance))
-        except (OSError, ValueError):
-            return self._fallback.usage(instance, pids)
+        """What the instance has used: of its cgroup, which never misses a child, else of the sessions led by `pids`."""
+        if self._hierarchy is not None:
+            with contextlib.suppress(OSError, ValueError):  # it was started without a cgroup
+                cpu_s, memory_bytes = self._hierarchy.cpu_s(instance), self._hierarchy.memory_bytes(instance)
+                return Usage(cpu_s=cpu_s, memory_bytes=memory_bytes)
+        return self._sessions.usage(pids)
 
     def oom_killed(self, instance: str) -> bool:
-        """As the kernel counts it."""
+        """Whether the kernel has killed a process of it at the memory limit."""
         try:
-            return self._hierarchy.out_of_memory(instance)
+            return self._hierarchy is not None and self._hierarchy.out_of_memory(instance)
         except OSError:
             return False
 
     def kill(self, instance: str) -> None:
-        """Everything in the cgroup, also what has left the process group."""
+        """SIGKILL everything in its cgroup, also what has left the process group. Without one that is its Watch's."""
         try:
-            self._hierarchy.kill(instance)
+            if self._hierarchy is not None:
+                self._hierarchy.kill(instance)
         except FileNotFoundError:
             return
         except OSError as error:
             log.warning("cgroup cannot be killed", instance=instance, error=str(error))
 
     def remove(self, instance: str) -> None:
-        """Remove the cgroups unless something still runs in them; `cleanup` finds those later."""
-        for application in self._hierarchy.applications:
+        """Forget an instance that has ended. Harmless while it still runs (see `cleanup`), and when it is not known."""
+        for application in self._applications:
             self._forget(application / instance)
             remove(application / instance)
 
     def cleanup(self, keep: Container[str] = ()) -> None:
-        """Kill and remove every cgroup of this application but these, and the application's own when it is empty."""
-        left = {leaf.name for application in self._hierarchy.applications for leaf in leaves(application)}
+        """Kill and remove what is left of instances other than these; it may take a second."""
+        left = {leaf.name for application in self._applications for leaf in leaves(application)}
         for instance in sorted(name for name in left if name not in keep):
             self.kill(instance)
-        for application in self._hierarchy.applications:
+        for application in self._applications:
             for leaf in leaves(application):
                 if leaf.name not in keep:
                     self._forget(leaf)
@@ -236,15 +158,15 @@ class CgroupLimits:
             remove(application)
 
     def close(self) -> None:
-        """Close the files kept open, and remove cgroups in which nothing runs (the system refuses the others)."""
-        self._hierarchy.files.close()
-        for application in self._hierarchy.applications:
-            for leaf in leaves(application):
-                remove(leaf)
-            remove(application)
+        """Close what is open and remove empty cgroups; the limits of what runs stay."""
+        if self._hierarchy is not None:
+            self._hierarchy.files.close()
+        for application in self._applications:
+            for directory in (*leaves(application), application):
+                remove(directory)
 
     def _limit(self, instance: str, quota_us: int, burst_us: int, memory_bytes: int) -> None:
-        if not self.enforced:
+        if self._hierarchy is None or self.reason:
             return
         try:
             self._hierarchy.limit(instance, quota_us=quota_us, burst_us=burst_us, memory_bytes=memory_bytes)
@@ -254,8 +176,9 @@ class CgroupLimits:
             self._refused(error)
 
     def _forget(self, directory: Path) -> None:
-        self._hierarchy.files.forget(directory)
+        if self._hierarchy is not None:
+            self._hierarchy.files.forget(directory)
 
     def _refused(self, error: OSError) -> None:
-        self._fallback.reason = f"the system refuses ({error})"
+        self.reason = f"the system refuses ({error})"
         log.warning(self.describe())

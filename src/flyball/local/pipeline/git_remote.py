@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from flyball.core.errors import Failed
+from flyball.core.model import Application, Pipeline
 from flyball.local.paths import StateDirectory
 
 from . import git
@@ -55,10 +56,11 @@ class Remote:
     note: str = ""
 
 
-def prepare(paths: StateDirectory, file: Path, *, branch: str) -> Remote:
+def prepare(paths: StateDirectory, file: Path, *, branch: str, asked: bool = True) -> Remote:
     """Make or mend the repository and its hook, and the work tree's remote `flyball` where there is a work tree.
 
-    Another remote of that name is left alone. Raises Failed when git is missing or refuses.
+    A remote is added only if `asked`; another one of that name is left alone. Raises Failed when git is missing or
+    refuses.
     """
     try:
         paths.spool.mkdir(mode=0o700, exist_ok=True)
@@ -66,14 +68,18 @@ def prepare(paths: StateDirectory, file: Path, *, branch: str) -> Remote:
         _write_hook(paths, file, branch)
     except OSError as error:
         raise Failed(f"the repository {paths.git} cannot be made: {error.strerror}") from error
-    name, note = _add_remote(paths, file.parent)
+    name, note = _add_remote(paths, file.parent, asked=asked)
     return Remote(url=str(paths.git.absolute()), name=name, branch=branch, note=note)
 
 
-async def offer(paths: StateDirectory, file: Path, *, branch: str) -> Remote | None:
-    """Make the repository ready; None, with a warning, where that fails: an application runs without git, too."""
+async def offer(paths: StateDirectory, file: Path, app: Application) -> Remote | None:
+    """Make the repository ready; None, with a warning, where that fails: an application runs without git, too.
+
+    A `test`, which only pushes run, or a `[pipeline]` of its own asks for the remote.
+    """
+    asked = app.pipeline != Pipeline() or any(service.test for service in app.services)
     try:
-        return await asyncio.to_thread(prepare, paths, file, branch=branch)
+        return await asyncio.to_thread(prepare, paths, file, branch=app.pipeline.branch, asked=asked)
     except Failed as error:
         log.warning("no git push", error=str(error))
         return None
@@ -116,7 +122,7 @@ def _write_hook(paths: StateDirectory, file: Path, branch: str) -> None:
     temporary.replace(hook)
 
 
-def _add_remote(paths: StateDirectory, directory: Path) -> tuple[str | None, str]:
+def _add_remote(paths: StateDirectory, directory: Path, *, asked: bool) -> tuple[str | None, str]:
     """The remote's name (None without) and what there is to say about it."""
     inside = git.ask("rev-parse", "--show-prefix", directory=directory)
     if inside is None:
@@ -126,6 +132,8 @@ def _add_remote(paths: StateDirectory, directory: Path) -> tuple[str | None, str
     known = git.ask("config", f"remote.{REMOTE}.url", directory=directory)
     if known == wanted:
         return REMOTE, ""
+    if known is None and not asked:
+        return None, f"git remote add {REMOTE} {shlex.quote(wanted)} names it"
     if known is None:
         git.run("remote", "add", REMOTE, wanted, directory=directory)
         return REMOTE, f"remote {REMOTE} added to the git work tree"

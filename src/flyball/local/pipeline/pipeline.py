@@ -14,8 +14,8 @@ import structlog
 from flyball.core.errors import FlyballError
 
 from . import spool
-from .execution import Execution, Plane
 from .records import Records, Status
+from .stages import Plane, Stages
 
 LOOK_EVERY_S = 1.0
 
@@ -59,7 +59,7 @@ class Pipeline:
             spool.done(directory, job.name)
         run = self.records.begin(newest.name, newest.commit, now=self._plane.now())
         if run.status is Status.RUNNING:
-            await Execution(self._plane, self.records, run).go()
+            await Stages(self._plane, self.records, run).go()
         spool.done(directory, newest.name)
         return True
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypedDict, cast
 
 from pydantic import TypeAdapter
 
@@ -54,38 +53,6 @@ class Run:
     stages: list[Stage] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     releases: dict[str, int] = field(default_factory=dict)
-
-    def as_json(self) -> RunJson:
-        """What `flyball pipeline --json` prints of it."""
-        return cast("RunJson", asdict(self))
-
-
-class StageJson(TypedDict):
-    """A `Stage`."""
-
-    name: str
-    started_at: float
-    ended_at: float | None
-    status: Status
-    message: str
-    log: str | None
-
-
-class RunJson(TypedDict):
-    """A `Run`."""
-
-    number: int
-    job: str
-    commit: str
-    started_at: float
-    author: str
-    subject: str
-    ended_at: float | None
-    status: Status
-    message: str
-    stages: list[StageJson]
-    lines: list[str]
-    releases: dict[str, int]
 
 
 RUN: TypeAdapter[Run] = TypeAdapter(Run)

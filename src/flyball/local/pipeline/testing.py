@@ -1,4 +1,4 @@
-"""The `test` of a service: in a copy of its built release, with an instance's environment and stores of its own.
+"""The `test` of a service: in a copy of its built release, with an instance's environment and its own empty stores.
 
 The stores are empty and are thrown away afterwards: a test never touches the data of the running application.
 """

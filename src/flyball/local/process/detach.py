@@ -1,4 +1,4 @@
-"""The one launcher: starts a program that outlives whoever asked for it. A script without imports of Flyball's.
+"""The one launcher: starts a program that outlives its starter. A script that imports nothing of Flyball.
 
     python -I -S detach.py LOG [CGROUP_PROCS ...] -- PROGRAM [ARGUMENT ...]
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote
 
@@ -152,7 +153,9 @@ def _fill(word: str, run: str, environment: Mapping[str, str]) -> str:
             return "$"
         name = found["braced"] or found["plain"]
         if name not in environment:
-            raise Failed(f"run = {run!r} uses ${name}, but there is no such variable: set it under `env`")
+            close = get_close_matches(name, environment, n=1)
+            hint = f"did you mean ${close[0]}?" if close else "set it under `env`, or write $$ for a dollar"
+            raise Failed(f"run = {run!r} uses ${name}, but there is no such variable: {hint}")
         return environment[name]
 
     return _VARIABLE.sub(value, word)

@@ -1,4 +1,4 @@
-"""Log files that a program writes by itself and that stay within bounds.
+"""Log files that programs write themselves and that stay within bounds.
 
 The start of a file is given back to the disk by punching a hole, never by truncating: of 600,000 lines written
 meanwhile none was lost, where copy-and-truncate lost 10,632. Offsets stay what they were, so that a reader can go on
@@ -12,17 +12,22 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Container
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import times
+
 CAP_BYTES = 10_000_000
 KEPT = 100  # logs of what has ended: an instance that crashes every minute must not fill the disk
 LONGEST_LINE = 1 << 20
 _BLOCK = 1 << 16
 _LOOK_EVERY_S = 0.1
+_EXCEPTION = re.compile(r"(Uncaught )?[\w.]*(Error|Exception|Exit|Interrupt)( \[\w+\])?(:|$)")
+_FAREWELL = re.compile(r"^\s|^[}^]|^Node\.js v|^npm (ERR!|error)|\b(INFO|WARNING|ERROR|CRITICAL)\b[]:]")
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 
 
@@ -54,6 +59,7 @@ def collect(directory: Path, keep: Container[str], newest: int = KEPT) -> list[s
     gone = [path for _, path in sorted(ended)[: max(len(ended) - newest, 0)]]
     for path in gone:
         path.unlink(missing_ok=True)
+        times.beside(path).unlink(missing_ok=True)
     return [path.stem for path in gone]
 
 
@@ -66,19 +72,31 @@ def keep_within_bounds(directory: Path, *, keep: Container[str]) -> None:
 
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines, at most `lines` of them; none when there is no such file."""
+    return [text for _, text in tail_with_ends(path, lines)]
+
+
+def tail_with_ends(path: Path, lines: int) -> list[tuple[int, str]]:
+    """The same, each line with the offset behind it."""
     if lines <= 0:
         return []
     try:
         with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
             data = _last_bytes(file, lines)
     except FileNotFoundError:
         return []
-    return [_text(line) for line in data.splitlines()[-lines:]]
+    found = []
+    for line in reversed(data.splitlines(keepends=True)[-lines:]):
+        found.append((end, _text(line.rstrip(b"\r\n"))))
+        end -= len(line)
+    return found[::-1]
 
 
 def last_line(path: Path) -> str:
-    """The last line that is not blank, or ""."""
-    return next((line.strip() for line in reversed(tail(path, 50)) if line.strip()), "")
+    """What a program said last, or "": of a crash its exception, which stack frames and farewells may follow."""
+    lines = [line for line in reversed(tail(path, 50)) if line.strip()]
+    crash = next((line for line in lines if not _FAREWELL.search(line)), "")
+    return (crash if _EXCEPTION.match(crash) else next(iter(lines), "")).strip()
 
 
 async def follow(path: Path, offset: int) -> AsyncIterator[tuple[int, str]]:

@@ -23,7 +23,8 @@ from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import Failed
 from flyball.core.model import Application
-from flyball.core.view.rows import Moment
+from flyball.core.view.rows import Minutes, Moment, row_of
+from flyball.core.view.views import ApplicationView
 
 SNAPSHOT_EVERY = 200
 KEEP_STEPS = 20_000  # five hours at one step a second
@@ -121,6 +122,7 @@ class Journal(Reader):
         self.path = path
         self._application: tuple[Application | None, int] = (None, 0)
         self._last_step = 0
+        self._minutes = Minutes()
         self._since_snapshot = SNAPSHOT_EVERY
         try:
             self._db = sqlite3.connect(path, timeout=10.0)
@@ -153,7 +155,7 @@ class Journal(Reader):
         if row is None:
             return None
         try:
-            return records.state_of(row[0])
+            return records.STATE.read(row[0])
         except ValueError as error:
             raise Failed(
                 f"the journal {self.path} holds a state that this version cannot read; move it away to start afresh"
@@ -168,7 +170,7 @@ class Journal(Reader):
                 " ORDER BY steps.id DESC LIMIT 1"
             ).fetchone()
         try:
-            return None if row is None else records.application_of(row[0])
+            return None if row is None else records.APPLICATION.read(row[0])
         except ValueError as error:
             raise Failed(
                 f"the journal {self.path} holds an application that this version cannot read: {error}"
@@ -178,7 +180,7 @@ class Journal(Reader):
         """Write one step in one transaction; answer its reasons as numbered events."""
         with failing(self.path, "written"), self._db:
             self._record_step(app, before, seen, step, now)
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.state_bytes(step.state)))
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.STATE.written(step.state)))
             events = [self._record_event(reason, now) for reason in step.reasons]
         self.last_event = max([self.last_event, *(event.id for event in events)])
         return events
@@ -186,7 +188,7 @@ class Journal(Reader):
     def _record_step(self, app: Application, before: State, seen: Observation, step: Step, now: float) -> None:
         snapshot = None
         if self._since_snapshot >= SNAPSHOT_EVERY:
-            snapshot = records.state_bytes(before)
+            snapshot = records.STATE.written(before)
             self._since_snapshot = 0
         self._since_snapshot += 1
         self._last_step += 1
@@ -196,9 +198,9 @@ class Journal(Reader):
                 self._last_step,
                 now,
                 self._application_id(app),
-                records.observation_bytes(seen),
+                records.OBSERVATION.written(seen),
                 snapshot,
-                records.actions_text(step.actions),
+                records.ACTIONS.written(step.actions),
             ),
         )
         if self._last_step % 1000 == 0:
@@ -207,7 +209,7 @@ class Journal(Reader):
     def _application_id(self, app: Application) -> int:
         known, number = self._application
         if known is not app:
-            text = records.application_text(app)
+            text = records.APPLICATION.written(app)
             self._db.execute("INSERT OR IGNORE INTO applications (application) VALUES (?)", (text,))
             number = self._db.execute("SELECT id FROM applications WHERE application = ?", (text,)).fetchone()[0]
             self._application = (app, number)
@@ -240,7 +242,7 @@ class Journal(Reader):
     def _steps(self) -> Iterator[Recorded]:
         first = self._db.execute("SELECT min(id) FROM steps WHERE state IS NOT NULL").fetchone()[0]
         applications = {
-            number: records.application_of(text)
+            number: records.APPLICATION.read(text)
             for number, text in self._db.execute("SELECT id, application FROM applications")
         }
         rows = self._db.execute(
@@ -252,10 +254,16 @@ class Journal(Reader):
                 id=number,
                 at=at,
                 app=applications[application],
-                seen=records.observation_of(observation),
-                state=None if state is None else records.state_of(state),
-                actions=records.actions_of(actions),
+                seen=records.OBSERVATION.read(observation),
+                state=None if state is None else records.STATE.read(state),
+                actions=records.ACTIONS.read(actions),
             )
+
+    def record_view(self, seen: ApplicationView, *, now: float) -> None:
+        """Keep what each service did at this tick, and in the minute before when it is over."""
+        rows = {service.of.name: row_of(service) for service in seen.services}
+        self.record_history(self._minutes.add(rows, now=now), resolution=60)
+        self.record_history([Moment(round(now, 2), name, row) for name, row in rows.items()])
 
     def record_history(self, moments: Iterable[Moment], *, resolution: int = 1) -> None:
         """Keep what services did in the `resolution` seconds that ended at each moment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from flyball.core.control.observation import ReleaseSpec
@@ -18,21 +18,26 @@ from . import builds
 class Specs:
     """`home` is the file's directory, `kept` that of immutable copies; the journal remembers what was looked at."""
 
-    def __init__(self, home: Path, kept: Path, journal: Journal) -> None:
+    def __init__(self, home: Path, kept: Path, journal: Journal, *, state: Callable[[], State]) -> None:
         self._home = home
         self._kept = kept
         self._journal = journal
+        self._state = state
         self._keeping = asyncio.Lock()
 
     def source(self, service: Service) -> Path:
         """Where the source of a service lies."""
         return (self._home / service.source).resolve()
 
-    async def make(self, service: Service, source: Path, *, needed: Callable[[], Collection[str]]) -> ReleaseSpec:
-        """Keep a copy of a source and say what a release of it would be; copies that are not `needed` then may go."""
+    async def make(self, service: Service, source: Path | None = None) -> ReleaseSpec:
+        """Keep a copy of a source (by default the file's) and say what a release of it would be.
+
+        Copies that nothing needs any more may go then.
+        """
+        directory = source or self.source(service)
         async with self._keeping:
-            content = await asyncio.to_thread(builds.snapshot, source, self._kept, built=service.build is not None)
-            await asyncio.to_thread(builds.collect, self._kept, {*needed(), content})
+            content = await asyncio.to_thread(builds.snapshot, directory, self._kept, built=service.build is not None)
+            await asyncio.to_thread(builds.collect, self._kept, {*_needed(self._state()), content})
         return ReleaseSpec.of(service, content=content)
 
     def looked_at(self, service: str, spec: ReleaseSpec) -> bool:
@@ -44,7 +49,7 @@ class Specs:
         return known
 
 
-def needed(state: State) -> set[str]:
+def _needed(state: State) -> set[str]:
     """Copies of the last five releases of each service, and of what runs or may be gone back to."""
     running = {(one.service, one.release) for one in state.instances}
     return {

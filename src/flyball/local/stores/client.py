@@ -1,4 +1,4 @@
-"""A client for a Redis server on this machine. It sends nothing but what it is asked to, and nothing twice.
+"""A client for a Redis server on this machine. It sends only what it is asked to send, and nothing twice.
 
 RESP2 without the driver's name needs no greeting. A string in a reply may have 512 MB, so one that is too long is
 refused before it is read.
@@ -15,8 +15,6 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from flyball.core.errors import Failed
 
-from .redis import ANSWER_TIMEOUT_S
-
 LONGEST_PART = 1 << 20
 
 
@@ -27,7 +25,7 @@ class _Bounded(_AsyncRESP2Parser):
         return await super()._read(length)
 
 
-def client(port: int) -> Redis:
+def client(port: int, *, timeout_s: float) -> Redis:
     """A client that connects at its first question; `async with` closes it."""
     pool = ConnectionPool(
         host="127.0.0.1",
@@ -35,16 +33,16 @@ def client(port: int) -> Redis:
         protocol=2,
         driver_info=None,
         parser_class=_Bounded,
-        socket_timeout=ANSWER_TIMEOUT_S,
-        socket_connect_timeout=ANSWER_TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
     )
     return Redis.from_pool(pool)
 
 
-async def problem_of(port: int, pid: int) -> str | None:
+async def problem_of(port: int, pid: int, *, timeout_s: float) -> str | None:
     """Nothing when the server with this process id answers on the port, and has read its data."""
     try:
-        async with client(port) as redis, asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with client(port, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
             about = await redis.info("server")  # answers also while data is read
             if about["process_id"] != pid:
                 return f"another program answers on port {port}"
@@ -52,7 +50,7 @@ async def problem_of(port: int, pid: int) -> str | None:
     except (BusyLoadingError, ResponseError) as error:
         return str(error)
     except (TimeoutError, RedisTimeout):
-        return f"no answer on port {port} within {ANSWER_TIMEOUT_S:g} s"
+        return f"no answer on port {port} within {timeout_s:g} s"
     except RedisError as error:
         return f"no connection to port {port}: {error}"
     return None

@@ -169,7 +169,7 @@ async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
     from .client import problem_of  # noqa: PLC0415 - an application without such a store need not import it
 
-    return await problem_of(server.port, server.process.pid)
+    return await problem_of(server.port, server.process.pid, timeout_s=ANSWER_TIMEOUT_S)
 
 
 async def stop(process: Process) -> None:

@@ -91,6 +91,7 @@ def test_fact_10_already_at_max_and_min():
     """
     assert why(decision(tracking(), {CPU: 90.0}, desired=4, high=4)).startswith("scale-out held: already at max 4")
     assert why(decision(tracking(), {CPU: 5.0}, desired=2, low=2)) == "scale-in held: already at min 2"
+    assert not decision(tracking(), {CPU: 0.0}, desired=1, low=1).holds  # cpu never asks for less than 1
 
 
 def _both(**rest) -> Scaling:

@@ -92,6 +92,8 @@ def _scale_out(at: Situation, votes: list[Vote]) -> Decision:
 def _scale_in(at: Situation, votes: list[Vote]) -> Decision:
     proposals = [vote for vote in votes if isinstance(vote, Proposal)]
     if at.counts.desired <= at.min:
+        if not proposals:  # nobody would go lower: an idle application has nothing to tell
+            return Decision(desired=at.counts.desired, cooldown=at.cooldown)
         return _held(at, Hold(key=f"in:min {at.min}", text=f"scale-in held: already at min {at.min}"))
     if not proposals:
         return _held(at, next(vote for vote in votes if isinstance(vote, Hold)))

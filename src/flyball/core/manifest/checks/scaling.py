@@ -13,6 +13,7 @@ from itertools import pairwise
 from flyball.core.manifest import units
 from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import (
+    InstancesTable,
     RuleTable,
     ScaleTable,
     ScheduleTable,
@@ -43,8 +44,7 @@ def scaling_complaints(name: str, service: ServiceTable, timezones: Collection[s
         if rule.when[0] is Metric.REQUESTS and not routed:
             yield _unrouted((*path, "when"))
     yield from _opposed(at, service.scale)
-    for index, action in enumerate(service.scale.schedule or []):
-        yield from _schedule((*at, "schedule", index), action, timezones)
+    yield from _schedules((*at, "schedule"), service, timezones)
 
 
 def _targets(at: Path, targets: TargetsTable, routed: bool) -> Iterator[Unplaced]:
@@ -131,6 +131,20 @@ def _opposed(at: Path, scale: ScaleTable) -> Iterator[Unplaced]:
                     hint="put the in rule below the out rule",
                 )
                 break
+
+
+def _schedules(at: Path, service: ServiceTable, timezones: Collection[str] | None) -> Iterator[Unplaced]:
+    actions = (service.scale and service.scale.schedule) or []
+    bounds = (service.instances or InstancesTable()).resolve()
+    low = min([bounds.min, *(action.min for action in actions if action.min is not None)])
+    high = max([bounds.max, *(action.max for action in actions if action.max is not None)])
+    for index, action in enumerate(actions):
+        own = list(_schedule((*at, index), action, timezones))
+        yield from own
+        if not own and action.max is None and action.min is not None and action.min > high:
+            yield Unplaced(path=(*at, index, "min"), message=f"{action.min} is above max {high} of `instances`")
+        if not own and action.min is None and action.max is not None and action.max < low:
+            yield Unplaced(path=(*at, index, "max"), message=f"{action.max} is below min {low} of `instances`")
 
 
 def _schedule(path: Path, action: ScheduleTable, timezones: Collection[str] | None) -> Iterator[Unplaced]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -72,12 +73,17 @@ def _stores(at: Path, service: ServiceTable, file: FileTable) -> Iterator[Unplac
 
 def _environment(at: Path, service: ServiceTable) -> Iterator[Unplaced]:
     stores = {variable(store): store for store in service.stores or []}
-    for name in service.env or {}:
+    known = {"PORT", "HOST", "HOME", "PATH", "USER", *stores, *(service.env or {})}
+    for name, value in (service.env or {}).items():
         path = (*at, "env", name)
         if name == "PORT":
             yield Unplaced(path=path, message="Flyball sets PORT: every instance has its own", on_key=True)
         elif name in stores:
             yield Unplaced(path=path, message=f"Flyball sets {name} for store `{stores[name]}`", on_key=True)
+        for used in re.findall(r"\$\{?([A-Za-z_]\w*)", value):
+            if used in known or used.startswith("FLYBALL_"):
+                message = f"${used} is not filled in here, only in `run`"
+                yield Unplaced(path=path, message=message, hint=f'such as run = "env {name}={value} …"')
 
 
 def _instances(at: Path, service: ServiceTable) -> Iterator[Unplaced]:

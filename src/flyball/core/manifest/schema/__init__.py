@@ -5,7 +5,7 @@ from .base import Table
 from .file import FileTable, json_schema
 from .routing import AnswerTable, RouteTable
 from .scaling import RuleTable, ScaleTable, ScheduleTable, StepTable, TargetsTable, adjustment
-from .services import DefaultsTable, ServiceTable
+from .services import DefaultsTable, InstancesTable, ServiceTable
 from .stores import StoreTable
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "AwsTable",
     "DefaultsTable",
     "FileTable",
+    "InstancesTable",
     "NetworkTable",
     "RouteTable",
     "RuleTable",

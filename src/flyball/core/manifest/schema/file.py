@@ -13,7 +13,7 @@ from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingS
 from .aws import ZONES, AwsTable, NetworkTable, Zones
 from .base import Duration, Name, Table, Text, key, laid_over, required, span
 from .routing import AnswerTable, ListenerTable
-from .services import DefaultsTable, ServiceTable
+from .services import ELSEWHERE, DefaultsTable, ServiceTable
 from .stores import StoreTable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -94,6 +94,7 @@ class FileTable(Table):
     network: NetworkTable | None = key("address ranges on AWS")
     aws: AwsTable | None = key("where it runs on AWS")
     model: ClassVar[type | None] = Application
+    unsuited: ClassVar[dict[str, str]] = ELSEWHERE
 
     def merged(self) -> dict[str, ServiceTable]:
         """The services, with the defaults merged in."""

@@ -121,30 +121,26 @@ class StepTable(Table):
     from_: Bound | None = key("lower bound of the metric", alias="from")
     to: Bound | None = key("upper bound of the metric")
     set: Count | None = key("exact number of instances")
+    verb: ClassVar[str]
 
     def change(self) -> int | str | None:
         """What the step adds or removes."""
-        raise NotImplementedError
+        found: int | str | None = getattr(self, self.verb)
+        return found
 
 
 class OutStep(StepTable):
     """A step that scales out."""
 
     add: Change | None = key('instances to add: 2, or "20%" of the current ones')
-
-    def change(self) -> int | str | None:
-        """What the step adds."""
-        return self.add
+    verb: ClassVar[str] = "add"
 
 
 class InStep(StepTable):
     """A step that scales in."""
 
     remove: Change | None = key('instances to remove: 2, or "20%" of the current ones')
-
-    def change(self) -> int | str | None:
-        """What the step removes."""
-        return self.remove
+    verb: ClassVar[str] = "remove"
 
 
 class RuleTable(Table):
@@ -160,9 +156,14 @@ class RuleTable(Table):
     )
     cooldown: Cooldown | None = key("wait after this rule has acted; by default the service's", to="cooldown_s")
 
+    of: ClassVar[type[StepTable]]
+    sign: ClassVar[int]
+
     def parts(self) -> list[tuple[StepTable, int]]:
-        """The steps, each with +1 (scales out) or -1 (scales in)."""
-        raise NotImplementedError
+        """The steps, each with +1 (scales out) or -1 (scales in); a rule without steps is one step."""
+        change = {name: getattr(self, name) for name in (self.of.verb, "set")}
+        steps: list[StepTable] | None = getattr(self, "steps", None)
+        return [(step, self.sign) for step in steps or [self.of.model_construct(**change)]]
 
     def resolve(self, period_s: float) -> StepScaling:
         """The policy, with bounds relative to the threshold, as on AWS."""
@@ -187,11 +188,8 @@ class OutRule(RuleTable):
     steps: Annotated[list[OutStep], Field(min_length=1)] | None = key(
         "different changes for different values of the metric"
     )
-
-    def parts(self) -> list[tuple[StepTable, int]]:
-        """The steps; a rule without steps is one step."""
-        steps = self.steps or [OutStep.model_construct(add=self.add, set=self.set)]
-        return [(step, 1) for step in steps]
+    of: ClassVar[type[StepTable]] = OutStep
+    sign: ClassVar[int] = 1
 
 
 class InRule(RuleTable):
@@ -201,11 +199,8 @@ class InRule(RuleTable):
     steps: Annotated[list[InStep], Field(min_length=1)] | None = key(
         "different changes for different values of the metric"
     )
-
-    def parts(self) -> list[tuple[StepTable, int]]:
-        """The steps; a rule without steps is one step."""
-        steps = self.steps or [InStep.model_construct(remove=self.remove, set=self.set)]
-        return [(step, -1) for step in steps]
+    of: ClassVar[type[StepTable]] = InStep
+    sign: ClassVar[int] = -1
 
 
 def adjustment(step: StepTable) -> AdjustmentType:

@@ -219,10 +219,27 @@ class DefaultsTable(SharedTable):
     """Keys shared by all services. A service's own keys win; its tables are merged with these key by key."""
 
 
+# What other tools call it; the sentence says what to write here instead.
+ELSEWHERE = {
+    "command": "is called `run` here",
+    "depends_on": "is not needed: list stores under `stores`; services reach each other at $FLYBALL_URL",
+    "env_file": 'is not read: write env = { NAME = "value" }',
+    "environment": "is called `env` here",
+    "image": "is not used: an instance is a process; write what the image starts as `run`, what it installs as `build`",
+    "jobs": "do not exist yet: start a timed job with cron, in a service's directory by `flyball exec SERVICE COMMAND`",
+    "port": "is not chosen: every instance gets its own as $PORT; visitors use [listener] port",
+    "ports": "are not chosen: every instance gets its own as $PORT; visitors use [listener] port",
+    "replicas": "is called `instances` here",
+    "secrets": "do not exist yet: let the program read a file outside the source, whose path stands in `env`",
+    "volumes": 'do not exist: keep files in a store, [stores.files] with kind = "bucket", and list it under `stores`',
+}
+
+
 class ServiceTable(SharedTable):
     """A named group of identical instances."""
 
     model: ClassVar[type | None] = Service
+    unsuited: ClassVar[dict[str, str]] = ELSEWHERE
     run: Line = required(
         "command of one instance, which must listen on $PORT; split like in a shell, but run without one"
     )

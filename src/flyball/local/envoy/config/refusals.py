@@ -1,4 +1,4 @@
-"""Requests that no rule ever sees: what could lead past a rule, what HTTP forbids, and what AWS's balancer refuses too.
+"""Requests that no rule ever sees: what could get past a rule, what HTTP forbids, and what AWS's balancer refuses too.
 
 Requests that are malformed as such (two lengths, bad chunks, odd request lines) are refused by Envoy's parser.
 """

@@ -21,7 +21,7 @@ from flyball.core.control.verdicts import Awaited, current, heard
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
-from flyball.core.plan import differences, must_be_possible
+from flyball.core.plan import changes, must_be_possible
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs
 from flyball.local.releases import builds
@@ -43,6 +43,16 @@ _SHOWN = frozenset(
         ReasonKind.ROLLBACK_FAILED,
     }
 )
+
+
+class Deploys(Protocol):
+    """What a push needs to become a release."""
+
+    async def spec(self, service: Service, source: Path) -> ReleaseSpec:
+        """Keep the source and say what a release of it would be."""
+
+    async def change(self, app: Application, *, pushed: bool = False) -> None:
+        """Go on with a changed file."""
 
 
 class Plane(Protocol):
@@ -67,11 +77,9 @@ class Plane(Protocol):
     def now(self) -> float:
         """Seconds since the epoch."""
 
-    async def spec(self, service: Service, source: Path) -> ReleaseSpec:
-        """Keep the source and say what a release of it would be."""
-
-    async def change(self, app: Application, *, pushed: bool = False) -> None:
-        """Go on with a changed file."""
+    @property
+    def deploys(self) -> Deploys:
+        """What changes the file and keeps sources."""
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an intent to the loop."""
@@ -88,8 +96,8 @@ class _Pushed:
     changed: Mapping[str, ReleaseSpec]
 
 
-class Execution:
-    """One run of the pipeline. Nothing else writes to its record."""
+class Stages:
+    """Takes one run through its stages. Nothing else writes to its record."""
 
     def __init__(self, plane: Plane, records: Records, run: Run) -> None:
         self._plane = plane
@@ -139,7 +147,7 @@ class Execution:
             app = self._parse(home / self._plane.file.name, tree)
             changed = {}
             for service in app.services:
-                spec = await self._plane.spec(service, _inside(tree, home / service.source, service.name))
+                spec = await self._plane.deploys.spec(service, _inside(tree, home / service.source, service.name))
                 serving = current(self._plane.state, service.name)
                 if serving is None or serving.spec != spec:
                     changed[service.name] = spec
@@ -190,15 +198,15 @@ class Execution:
             stage.message = ", ".join(tested)
 
     async def _release(self, pushed: _Pushed) -> None:
-        changes = differences(self._plane.app, pushed.app)
-        async with self._stage("release", skip=not (pushed.changed or changes)) as stage:
-            await self._plane.change(pushed.app, pushed=True)
+        changed = changes(self._plane.app, pushed.app)
+        async with self._stage("release", skip=not (pushed.changed or changed)) as stage:
+            await self._plane.deploys.change(pushed.app, pushed=True)
             note = f"push {self._run.commit[:7]} by {self._run.author}"
             for name, spec in pushed.changed.items():
                 events = await self._plane.submit(Deploy(service=name, spec=spec, note=note))
                 self._run.releases[name] = _number(events)
             made = [f"{name} {number}" for name, number in self._run.releases.items()]
-            stage.message = ", ".join([*made, *(one.text for one in changes)])
+            stage.message = ", ".join([*made, *(one.text for one in changed)])
 
     async def _rollout(self) -> None:
         wanted = self._run.releases
