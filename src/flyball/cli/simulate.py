@@ -39,6 +39,7 @@ from flyball.sim import (
     report_lines,
     to_text,
 )
+from flyball.sim.engines import is_slow
 
 from . import talk
 from .files import find_file, find_running, read_text
@@ -118,6 +119,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+    if is_slow(plan.curve.expected_requests):
+        talk.say("this takes long; `pip install 'flyball[simulate]'` makes it many times as fast")
     progress = _progress(plan.curve.duration_s)
     if keep is None:
         return Rehearsal(plan, progress=progress).run()

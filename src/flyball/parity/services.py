@@ -12,7 +12,6 @@ GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
 WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-up; set warm_up")
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
-
 NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"
 
 ROWS = (

@@ -26,6 +26,11 @@ def maker(requests: float) -> Make:
     return fast if requests > WORTH_COMPILING and find_spec("numba") else plain
 
 
+def is_slow(requests: float) -> bool:
+    """Whether so many requests take long because the compiled engine is not installed."""
+    return requests > WORTH_COMPILING and not find_spec("numba")
+
+
 def plain(curve: RateCurve, seed: int | str, draws: str, kinds: list[Kind], rules: Rules) -> Engine:
     """The plain engine."""
     return PlainEngine(Traffic(curve, seed=seed, draws=draws), kinds, rules)

@@ -21,7 +21,6 @@ class Metrics:
     `points` are its values, requests per measured instance and minute, errors in percent of all requests; the two rates
     are of all instances together. All are None before the first datapoint, after a capacity was set by hand, and when
     it is missing.
-
     The others are of the last sample: `waiting` requests wait in the balancer; since the sample before, some went on
     after `waited_p50_ms` and `waited_p99_ms`, and `turned_away` got a 503.
     """
