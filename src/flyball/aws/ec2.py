@@ -278,7 +278,9 @@ def _scaling_group(
         ],
     )
     group.cfn_options.creation_policy = _creation_policy(capacity.first)
-    group.cfn_options.update_policy = _update_policy(site, service)
+    stay = _stay(site, service)
+    group.cfn_options.metadata = {"StaysInService": stay.value_as_number}  # where linters find the parameter used
+    group.cfn_options.update_policy = _update_policy(stay)
     for rule in (rule for each in balancer.every for rule in each.rules.get(service.name, ())):
         group.node.add_dependency(rule)
     return group
@@ -315,18 +317,19 @@ def _creation_policy(start: int) -> cdk.CfnCreationPolicy | None:
     )
 
 
-def _update_policy(site: Site, service: Service) -> cdk.CfnUpdatePolicy:
-    """How CloudFormation replaces machines when their template changes: one by one, each waited for.
-
-    As many stay in service as run when the deployment begins: the file's minimum may be far below that.
-    """
-    stay = cdk.CfnParameter(
+def _stay(site: Site, service: Service) -> cdk.CfnParameter:
+    """How many machines stay in service: of those that run when the deployment begins, not of the file's minimum."""
+    return cdk.CfnParameter(
         site.stack,
         capacity_parameter(service.name),
         type="Number",
         default=in_service(service, service.capacity.first),
         description=f"machines of {service.name} that stay in service while their template changes",
     )
+
+
+def _update_policy(stay: cdk.CfnParameter) -> cdk.CfnUpdatePolicy:
+    """How CloudFormation replaces machines when their template changes: one by one, each waited for."""
     return cdk.CfnUpdatePolicy(
         auto_scaling_rolling_update=cdk.CfnAutoScalingRollingUpdate(
             max_batch_size=1,
