@@ -165,3 +165,15 @@ def test_an_application_without_routes_needs_a_service(tmp_path, capsys):
 
     assert "name one with --service" in refused(capsys, str(path), *STEP)
     assert simulated(capsys, str(path), *STEP, "--service", "web")["requests"] > 0
+
+
+def test_the_queue_of_the_file_is_modelled(file, capsys):
+    burst = ["--stages", "20:10s,200:20s,20:60s"]
+    limited = ["--set", "services.web.concurrency=2", "--set", "services.web.instances.max=1"]
+    waits = simulated(capsys, file, *burst, *limited)
+    refuses = simulated(capsys, file, *burst, *limited, "--set", "services.web.queue=0")
+    there = simulated(capsys, file, *burst, *limited, "--set", "services.web.queue=0", "--as", "aws")
+
+    assert waits["failed"] == 0
+    assert refuses["failed"] > 500
+    assert there["failed"] == 0  # an Application Load Balancer refuses nobody

@@ -44,7 +44,7 @@ def _is_kept(what: str, source: Source) -> bool:
 
 
 def _with_clock(service: Service, shape: ScalingShape, longest_start_s: float) -> Service:
-    """There the grace period begins when the machine or task runs, here at its launch."""
+    """There the grace period begins when the machine or task runs, here at its launch; no queue is before it."""
     scaling = replace(service.scaling, period_s=max(service.scaling.period_s, PERIOD_S), shape=shape)
     health = replace(service.health, grace_s=service.health.grace_s + longest_start_s)
-    return replace(service, scaling=scaling, health=health)
+    return replace(service, scaling=scaling, health=health, concurrency=0)
