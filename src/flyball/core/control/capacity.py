@@ -54,9 +54,11 @@ def _has_cooldown(scaling: Scaling) -> bool:
 
 
 def _sleeps_for_good(turn: Turn) -> bool:
+    if turn.state.desired > 0:
+        return False
     scaling = turn.service.scaling
     policies = [policy.metric for policy in scaling.target_tracking] + [policy.metric for policy in scaling.steps]
-    return turn.state.desired == 0 and bool(policies) and Metric.REQUESTS not in policies
+    return bool(policies) and Metric.REQUESTS not in policies
 
 
 def bounds_of(turn: Turn) -> Bounds:

@@ -17,6 +17,7 @@ second nor instances that are new, dead or unsampled empty a service. Most of th
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from flyball.core.control.alarms import EXACT, AlarmState, Threshold, show
 from flyball.core.control.windows import Windows
@@ -30,6 +31,7 @@ LOW_POINTS = 15
 LOW_FACTOR = {ScalingShape.ECS: 0.9, ScalingShape.ASG: 0.7}
 
 
+@lru_cache(maxsize=256)  # four times a second for every policy, and always the same
 def high(policy: TargetTracking) -> Threshold:
     """The alarm that scales out."""
     name = f"target {policy.metric} high"
@@ -43,6 +45,7 @@ def high(policy: TargetTracking) -> Threshold:
     )
 
 
+@lru_cache(maxsize=256)
 def low(policy: TargetTracking, shape: ScalingShape) -> Threshold:
     """The alarm that scales in."""
     name = f"target {policy.metric} low"
