@@ -38,7 +38,7 @@ class Scaling:
     def __init__(self, states: list[str], *, mixed: bool = False) -> None:
         self.states = states
         self.started: dict[str, Any] = {}
-        self.group: dict[str, Any] = {"LaunchTemplate": SPECIFICATION}
+        self.group: dict[str, Any] = {"LaunchTemplate": SPECIFICATION, "DesiredCapacity": 2}
         if mixed:
             self.group = {"MixedInstancesPolicy": mixed_policy({**SPECIFICATION, "LaunchTemplateName": "web"})}
 
@@ -61,7 +61,7 @@ class Machines:
         self.made: list[dict[str, Any]] = []
 
     def describe_launch_template_versions(self, **_: Any) -> dict[str, Any]:
-        return {"LaunchTemplateVersions": [{"LaunchTemplateData": {"TagSpecifications": TAGS}}]}
+        return {"LaunchTemplateVersions": [{"VersionNumber": 3, "LaunchTemplateData": {"TagSpecifications": TAGS}}]}
 
     def create_launch_template_version(self, **arguments: Any) -> dict[str, Any]:
         self.made.append(arguments)
@@ -94,12 +94,22 @@ def test_a_release_that_was_not_taken_is_told(state: str):
     assert line.startswith(state)
 
 
-class Ecs:
-    """ECS, in which one service runs one image."""
+class Deployed:
+    """CloudFormation, with a stack that an older deployment made."""
 
     class exceptions:  # noqa: N801 - boto3's name
+        class ClientError(Exception):
+            pass
+
         class ClusterNotFoundException(Exception):
             pass
+
+    def describe_stacks(self, **_: Any) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": []}]}
+
+
+class Ecs(Deployed):
+    """ECS, in which one service runs one image."""
 
     def describe_services(self, *, cluster: str, services: list[str]) -> dict[str, Any]:
         if services == ["users"]:
@@ -107,7 +117,8 @@ class Ecs:
         return {"services": [{"taskDefinition": "posts:7"}] if services == ["posts"] else []}
 
     def describe_task_definition(self, **_: Any) -> dict[str, Any]:
-        return {"taskDefinition": {"containerDefinitions": [{"image": "registry/forum/posts:abc"}]}}
+        container = {"image": "registry/forum/posts:abc"}
+        return {"taskDefinition": {"taskDefinitionArn": "posts:7", "containerDefinitions": [container]}}
 
 
 def account(service: Any) -> Account:
@@ -130,8 +141,8 @@ def test_the_first_deployment_starts_with_the_placeholder():
     assert parameters.values(applications.forum(), wanted, account(Ecs()), new=True) == {"FirstDeploy": "yes"}
 
 
-class Both(Scaling, Machines):
-    """Auto Scaling and EC2 in one."""
+class Both(Deployed, Scaling, Machines):
+    """CloudFormation, Auto Scaling and EC2 in one."""
 
     def __init__(self) -> None:
         Scaling.__init__(self, [])
