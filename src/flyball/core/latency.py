@@ -39,11 +39,8 @@ def percentiles_of(edges: Sequence[float], cumulative: Sequence[int]) -> dict[st
 def _quantile(edges: Sequence[float], cumulative: Sequence[int], share: float) -> float:
     """Straight-line interpolation inside the bucket; beyond the last finite edge that edge is all that is known."""
     rank = share * cumulative[-1]
-    lower_edge, below = 0.0, 0
-    for edge, count in zip(edges, cumulative, strict=True):
-        if count >= rank and count > below:
-            if edge == float("inf"):
-                return lower_edge
-            return lower_edge + (edge - lower_edge) * (rank - below) / (count - below)
-        lower_edge, below = edge, max(below, count)
-    return lower_edge
+    at = next(index for index, count in enumerate(cumulative) if count >= rank)
+    lower_edge, below = (edges[at - 1], max(cumulative[:at])) if at else (0.0, 0)
+    if edges[at] == float("inf"):
+        return lower_edge
+    return lower_edge + (edges[at] - lower_edge) * (rank - below) / (cumulative[at] - below)

@@ -1,7 +1,6 @@
 """The parts around Envoy that need no Envoy: files, access log, percentiles, certificate, command line."""
 
 import datetime as dt
-import itertools
 import json
 import os
 import stat
@@ -11,11 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flyball.core.errors import FileError
-from flyball.core.latency import BUCKET_EDGES_MS, percentiles
 from flyball.core.model import Listener, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.config.resources import files
@@ -114,36 +110,6 @@ def test_a_broken_file_is_replaced(tmp_path):
     assert write(tmp_path, WEB) == ("cds.json",)
     settle(tmp_path)
     assert write(tmp_path, WEB) == ("rds.json",)
-
-
-def cumulative(samples):
-    return {edge: sum(sample <= edge for sample in samples) for edge in BUCKET_EDGES_MS}
-
-
-def test_bucket_edges_rise_from_half_a_millisecond_to_a_minute():
-    assert list(BUCKET_EDGES_MS) == sorted(set(BUCKET_EDGES_MS))
-    assert (BUCKET_EDGES_MS[0], BUCKET_EDGES_MS[-1]) == (0.5, 60_000.0)
-    assert all(later / earlier < 1.2 for earlier, later in itertools.pairwise(BUCKET_EDGES_MS[9:]))
-
-
-def test_nothing_new_has_no_percentiles():
-    assert percentiles({}, {}) is None
-    assert percentiles(cumulative([1, 2]), cumulative([1, 2])) is None
-
-
-@given(st.lists(st.integers(0, 59_000), max_size=30), st.lists(st.integers(0, 59_000), min_size=1, max_size=200))
-def test_percentiles_are_those_of_the_new_samples_within_a_bucket(old, new):
-    found = percentiles(cumulative(old), cumulative([*old, *new]))
-    assert found is not None
-    ordered = sorted(new)
-    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-        exact = ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
-        assert found[name] == pytest.approx(exact, rel=0.2, abs=1.0)
-
-
-def test_beyond_the_last_edge_the_edge_is_all_that_is_known():
-    after = {10.0: 1, float("inf"): 10}
-    assert percentiles({}, after) == {"p50": 10.0, "p95": 10.0, "p99": 10.0}
 
 
 def test_a_certificate_is_made_once_and_the_key_is_private(tmp_path):
