@@ -21,7 +21,6 @@ from flyball.core.control.state import Lifecycle, State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FileError
 from flyball.core.model import Application, Service
-from flyball.core.model.concurrency import places
 
 from .engines import Make, maker
 from .numbers import Numbers, scaled
@@ -246,7 +245,7 @@ def _rules(app: Application, service: Service) -> Rules:
         algorithm=service.balancing.algorithm,
         slow_start_s=service.balancing.slow_start_s,
         connections=CONNECTIONS,
-        concurrency=places(service) or 0,
+        concurrency=service.places or 0,
         queue=service.queue.most,
         timeout_s=app.listener.idle_timeout_s,
     )

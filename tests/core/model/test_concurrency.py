@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 import builders
-from flyball.core.model.concurrency import places
 
 
 def service(**fields):
@@ -42,18 +41,18 @@ UNSAID = (
 
 @pytest.mark.parametrize(("run", "found"), SAID.items())
 def test_a_server_that_says_what_it_takes_is_believed(run, found):
-    assert places(service(run=run)) == found
+    assert service(run=run).places == found
 
 
 @pytest.mark.parametrize("run", UNSAID)
 def test_a_command_that_leaves_something_open_sets_no_limit(run):
-    assert places(service(run=run)) is None
+    assert service(run=run).places is None
 
 
 def test_phps_server_has_as_many_workers_as_the_environment_says():
-    assert places(service(run="php -S 0:$PORT", environment=(("PHP_CLI_SERVER_WORKERS", "4"),))) == 4
+    assert service(run="php -S 0:$PORT", environment=(("PHP_CLI_SERVER_WORKERS", "4"),)).places == 4
 
 
 def test_a_number_in_the_file_wins_and_zero_is_no_limit():
-    assert places(service(run="php -S 0:$PORT", concurrency=7)) == 7
-    assert places(service(run="php -S 0:$PORT", concurrency=0)) is None
+    assert service(run="php -S 0:$PORT", concurrency=7).places == 7
+    assert service(run="php -S 0:$PORT", concurrency=0).places is None

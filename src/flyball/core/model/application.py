@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .concurrency import AUTO, Concurrency, Queue
+from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
 from .network import Aws
 from .rollout import Deployment
@@ -50,6 +50,13 @@ class Service:
     balancing: Balancing = Balancing()
     concurrency: Concurrency = AUTO
     queue: Queue = Queue()
+
+    @property
+    def places(self) -> int | None:
+        """How many requests an instance works on at a time; None without a limit."""
+        if self.concurrency == AUTO:
+            return believed(self.run, dict(self.environment))
+        return self.concurrency or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from .application import Service
+from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
 Concurrency = int | Literal["auto"]
@@ -33,14 +30,8 @@ class Queue:
     longest_s: float = 50.0
 
 
-def places(service: Service) -> int | None:
-    """How many requests an instance of the service works on at a time; None without a limit."""
-    if service.concurrency == AUTO:
-        return _said(service.run, dict(service.environment))
-    return service.concurrency or None
-
-
-def _said(run: str, environment: Mapping[str, str]) -> int | None:
+def believed(run: str, environment: Mapping[str, str]) -> int | None:
+    """How many requests the server of this command line says that it takes at a time; None when it does not say."""
     words = shlex.split(run)
     programs = [word.rpartition("/")[2] for word in words]
     for server, read in (("gunicorn", _gunicorn), ("puma", _puma), ("php", _php)):

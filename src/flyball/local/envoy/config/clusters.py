@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flyball.core.model import BalancingAlgorithm, HealthCheck, Service
-from flyball.core.model.concurrency import places
 
 from .connections import Connections
 from .endpoints import TAKING
@@ -26,7 +25,7 @@ def cluster(service: Service, directory: str, limits: Connections, *, queued: bo
 
     Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance.
     """
-    limit = None if queued else places(service)
+    limit = None if queued else service.places
     most = limits.per_instance if limit is None else min(limit, limits.per_instance)
     return typed(
         "envoy.config.cluster.v3.Cluster",
@@ -156,7 +155,7 @@ def _algorithm(service: Service) -> Json:
         "min_weight_percent": {"value": 1.0},
     }
     slowly = {"slow_start_config": slow_start} if balancing.slow_start_s > 0 and not least else {}
-    if least or places(service) is not None:
+    if least or service.places is not None:
         return extension(
             "envoy.load_balancing_policies.least_request",
             "load_balancing_policies.least_request.v3.LeastRequest",

@@ -15,7 +15,6 @@ from copy import deepcopy
 from pathlib import Path
 
 from flyball.core.model import Application, Service
-from flyball.core.model.concurrency import places
 
 from .endpoints import Endpoint
 from .types import Json, extension, file_source, typed
@@ -32,7 +31,7 @@ _NOTHING = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 
 def has_queue(app: Application) -> bool:
     """Whether any service has a limit."""
-    return any(places(service) is not None for service in app.services)
+    return any(service.places is not None for service in app.services)
 
 
 def queue_filter(directory: str) -> Json:
@@ -91,7 +90,7 @@ def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int:
 
 
 def _line(app: Application, service: Service, endpoints: Sequence[Endpoint]) -> str:
-    concurrency = places(service)
+    concurrency = service.places
     if concurrency is None:
         return ""
     longest_s, idle_s = service.queue.longest_s, app.listener.idle_timeout_s
