@@ -54,11 +54,8 @@ def _has_cooldown(scaling: Scaling) -> bool:
 
 
 def _sleeps_for_good(turn: Turn) -> bool:
-    if turn.state.desired > 0:
-        return False
-    scaling = turn.service.scaling
-    policies = [policy.metric for policy in scaling.target_tracking] + [policy.metric for policy in scaling.steps]
-    return bool(policies) and Metric.REQUESTS not in policies
+    metrics = policy_alarms.scaled_by(turn.service.scaling) if turn.state.desired == 0 else ()
+    return bool(metrics) and Metric.REQUESTS not in metrics
 
 
 def bounds_of(turn: Turn) -> Bounds:
