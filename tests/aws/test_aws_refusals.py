@@ -127,7 +127,8 @@ class Without:
     ],
 )
 def test_a_stack_that_cannot_be_changed_is_named_with_a_way_on(status: str, sentence: str):
-    for work in (diff, deploy):
+    # A deploy follows a change in progress to its end before it makes its own.
+    for work in (diff,) if status == "UPDATE_IN_PROGRESS" else (diff, deploy):
         cloud = Cloud(status)
         with pytest.raises(Failed, match=f"forum-us-east-1 is {status}: .*{sentence}"):
             work(cloud)

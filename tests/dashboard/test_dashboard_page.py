@@ -364,7 +364,7 @@ async def test_what_lies_in_redis_is_seen_and_stays_text(browser, tmp_path):
     runtime = PretendRuntime(application(service(), stores=(Store(name="sessions", kind=StoreKind.REDIS),)), tmp_path)
     with redis_server(tmp_path) as server:
         port = int(server.url.rpartition(":")[2].partition("/")[0])
-        async with client(port) as redis:
+        async with client(port, timeout_s=30.0) as redis:
             await redis.set(EVIL, EVIL, ex=90)
             await redis.rpush("list", "one", "two")
         runtime.stores = OneRedis(port)

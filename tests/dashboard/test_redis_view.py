@@ -27,7 +27,7 @@ def redis_port(tmp_path):
 
 
 async def told(port: int, *commands: tuple[bytes, ...]) -> list:
-    async with client(port) as redis:
+    async with client(port, timeout_s=30.0) as redis:
         return [await redis.execute_command(*words) for words in commands]
 
 
@@ -150,7 +150,7 @@ async def test_only_commands_that_read_are_sent(redis_port):
     for row in found["keys"]:
         await redis_view.value(redis_port, bytes.fromhex(row["id"]))
 
-    async with client(redis_port) as redis:
+    async with client(redis_port, timeout_s=30.0) as redis:
         sent = {name.removeprefix("cmdstat_") for name in await redis.info("commandstats")}
     reads = {"dbsize", "scan", "type", "pttl", "strlen", "getrange", "llen", "lrange", "scard", "sscan", "zcard"}
     assert sent - {"config|resetstat"} == reads | {"zrange", "hlen", "hscan"}

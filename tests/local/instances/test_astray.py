@@ -25,8 +25,9 @@ async def twice(answer: int | str) -> tuple[str, str]:
     doubt = Doubt()
     pid = psutil.Process().pid
     first = await doubt.sure(pid, 1, "/healthz", answer)
+    doubt.looked_at += 60.0  # however slow this machine is, the next look is at once
     at_once = await doubt.sure(pid, 1, "/healthz", answer)
-    doubt.looked_at -= LOOK_EVERY_S
+    doubt.looked_at -= 60.0 + LOOK_EVERY_S
     assert (first, at_once) == ("", "")
     return doubt.wrong, await doubt.sure(pid, 1, "/healthz", answer)
 

@@ -291,7 +291,7 @@ async def test_collect_keeps_what_is_used_and_the_last_five(build, app: Path, ke
 
 async def test_the_sources_of_a_push_stay_until_it_has_made_its_releases(kept: Path, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    specs = Specs(tmp_path, kept, journal, state=lambda: State(origin=0.0))
+    specs = Specs(tmp_path, kept, journal, state=lambda: State(origin=0.0, services=()))
     services = [service(f"s{number}") for number in range(8)]
     sources = [tree(tmp_path / one.name, {"main.py": one.name}) for one in services]
     asked = (specs.make(one, source) for one, source in zip(services, sources, strict=True))
