@@ -155,6 +155,8 @@ async def refused(port):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it was in the backlog when the listener closed
+        return False
     writer.close()
     return False
 
