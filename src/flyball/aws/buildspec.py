@@ -10,7 +10,6 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
 
 from flyball.core.model import Application, Service
 
@@ -64,7 +63,7 @@ def for_archives(app: Application, buckets: Sequence[tuple[str, str]]) -> str:
     return _render(commands, ["release.txt"])
 
 
-def for_refresh(groups: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
+def for_refresh(groups: Sequence[tuple[str, str, Mapping[str, object]]]) -> str:
     """Roll out the stored release, one (Auto Scaling group, region, preferences) after another."""
     script = resources.files("flyball.aws").joinpath("refresh.py").read_text(encoding="utf-8")
     commands = ["pip install --quiet boto3", _here("/tmp/refresh.py", script), 'RELEASE="$(cat release.txt)"']  # noqa: S108

@@ -196,12 +196,12 @@ def _line(found: Source, label: str) -> list[Any]:
     return [found.namespace, found.name, *flat, {"stat": found.statistic, "label": label}]
 
 
-def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[str, Any]:
+def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[str, object]:
     properties = {"title": title, "view": "singleValue", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": x, "y": 0, "width": 12, "height": 3, "properties": {**properties, "metrics": lines}}
 
 
-def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, Any]:
+def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, object]:
     properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
 

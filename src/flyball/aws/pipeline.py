@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/welcome.html
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -157,7 +156,7 @@ def _action(
     *,
     category: str,
     provider: str,
-    configuration: dict[str, Any],
+    configuration: dict[str, object],
     takes: str | None = None,
     gives: str | None = None,
     region: str | None = None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 TAG = "flyball-release"
@@ -25,7 +25,7 @@ def roll_out(
     *,
     group: str,
     release: str,
-    preferences: dict[str, Any],
+    preferences: Mapping[str, object],
     pause: Callable[[float], None],
 ) -> str:
     """Refresh `group` to `release` and wait; returns the final status and its reason as one line."""
@@ -50,14 +50,14 @@ def roll_out(
         pause(POLL_S)
 
 
-def template_of(group: dict[str, Any]) -> dict[str, str]:
+def template_of(group: Mapping[str, Any]) -> dict[str, str]:
     """The launch template and version that a group runs, with or without a mixed instances policy."""
     mixed = group.get("MixedInstancesPolicy")
     found = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
     return {"LaunchTemplateId": found["LaunchTemplateId"], "Version": found["Version"]}
 
 
-def with_version(group: dict[str, Any], version: str) -> dict[str, Any]:
+def with_version(group: Mapping[str, Any], version: str) -> dict[str, Any]:
     """The desired configuration: the template at `version`. A mixed policy is kept, or spot would be lost."""
     wanted = {**template_of(group), "Version": version}
     mixed = group.get("MixedInstancesPolicy")

@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -116,14 +115,14 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
     return role
 
 
-def refresh_preferences(service: Service, alarms: list[str]) -> dict[str, Any]:
+def refresh_preferences(service: Service, alarms: list[str]) -> dict[str, object]:
     """The preferences of the instance refresh that the pipeline starts.
 
     EC2 Auto Scaling allows at most 100 points between the two percentages.
     """
     deployment = service.deployment
     low, high = deployment.minimum_healthy_percent, deployment.maximum_percent
-    preferences: dict[str, Any] = {
+    preferences: dict[str, object] = {
         "AutoRollback": deployment.rollback,
         "MinHealthyPercentage": max(low, high - 100) if high > 100 else low,
         "MaxHealthyPercentage": max(100, high),

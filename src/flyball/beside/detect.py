@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,7 @@ def _node(directory: Path) -> Draft | None:
     return Draft(what=f"{what} (package.json)", build=build, run=main, health=_health(directory, Path(main).suffix))
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _json(file: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(text_of(file) or "{}")
     except ValueError:
@@ -241,7 +241,7 @@ def _filled(made: Draft, stores: tuple[str, ...], left: tuple[str, ...], routes:
     )  # fmt: skip
 
 
-def _of_compose(name: str, held: dict[str, Any], directory: Path, file: str) -> Draft | None:
+def _of_compose(name: str, held: Mapping[str, Any], directory: Path, file: str) -> Draft | None:
     build = held["build"]
     context = build if isinstance(build, str) else str((build or {}).get("context", "."))
     home = directory / context
@@ -270,7 +270,7 @@ def _environment(held: Any) -> Iterator[tuple[str, str]]:
             yield str(name), str(value)
 
 
-def _is_redis(held: dict[str, Any]) -> bool:
+def _is_redis(held: Mapping[str, Any]) -> bool:
     return re.match(r"(.*/)?(redis|valkey)(:|$)", str(held.get("image", ""))) is not None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -15,7 +16,7 @@ from .instances.detect import detect
 from .instances.instances import Instances
 from .instances.limits import Limits
 from .paths import StateDirectory
-from .process import logs
+from .process import logs, times
 from .stores.stores import Stores
 
 
@@ -58,6 +59,15 @@ class Machine:
             instances=Instances(paths, limits, wake),
             balancer=Balancer(paths, app.name, wake),
         )
+
+    async def note_times(self, now: Callable[[], float]) -> None:
+        """Date what the instances write, until this task is cancelled. `now` gives seconds since the epoch."""
+        notes = times.Notes()
+        while True:
+            with contextlib.suppress(OSError):  # a full disk: the lines are only dated less exactly
+                for instance in self.instances.running:
+                    notes.take(self.instances.log(instance), now())
+            await asyncio.sleep(times.NOTE_EVERY_S)
 
     async def keep(self) -> list[StoreSeen]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""

@@ -28,7 +28,6 @@ from .machine import Machine
 from .observe import Observer
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
-from .process import times
 from .record.journal import Journal
 
 log = structlog.get_logger()
@@ -110,7 +109,10 @@ class Runtime:
 
     async def run(self) -> None:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
-        beside = [asyncio.ensure_future(work) for work in (self._keep_house(), self._take_pushes(), self._note_times())]
+        beside = [
+            asyncio.ensure_future(work)
+            for work in (self._keep_house(), self._take_pushes(), self._machine.note_times(self.now))
+        ]
         try:
             await self.loop.run(lambda state: state.shutting_down and not state.instances)
         finally:
@@ -121,14 +123,6 @@ class Runtime:
     async def _take_pushes(self) -> None:
         await self.deploys.converged.wait()  # else a push that waited would be compared to nothing
         await self.pipeline.run()
-
-    async def _note_times(self) -> None:
-        notes = times.Notes()
-        while True:
-            with contextlib.suppress(OSError):  # a full disk: the lines are only dated less exactly
-                for instance in self.instances.running:
-                    notes.take(self.instances.log(instance), self.now())
-            await asyncio.sleep(times.NOTE_EVERY_S)
 
     async def _keep_house(self) -> None:
         while True:

@@ -161,7 +161,7 @@ def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:
     return events
 
 
-def _tell(event: dict[str, Any], say: SAY, failures: list[str]) -> None:
+def _tell(event: Mapping[str, Any], say: SAY, failures: list[str]) -> None:
     status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
     what = f"{event['LogicalResourceId']} ({event['ResourceType']})"
     if status.endswith("_FAILED") and "cancelled" not in reason:

@@ -50,7 +50,7 @@ def shifted(value: T, by: float) -> T:
         return tuple(shifted(one, by) for one in value)  # type: ignore[return-value]
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for field in fields(value):
         before = getattr(value, field.name)
         after = _moved(before, by) if _is_time(field.name) else shifted(before, by)

@@ -81,10 +81,9 @@ class Windows:
         """The last closed datapoint of a metric, None when it is missing or there is none yet."""
         return next(reversed(self.values(metric)), None)
 
-    def latest(self, metric: Metric, count: int = 1) -> float | None:
-        """The largest of the newest `count` real datapoints, None without any."""
-        real = [value for value in self.values(metric) if value is not None]
-        return max(real[-count:], default=None)
+    def latest(self, metric: Metric) -> float | None:
+        """The newest real datapoint, None without any."""
+        return next((value for value in reversed(self.values(metric)) if value is not None), None)
 
     def heaviest(self, metric: Metric, count: int, *, least: int) -> tuple[float, int] | None:
         """Value and instances of the datapoint with the largest load among the newest `count` real ones.
