@@ -94,9 +94,9 @@ class Running:
         """Start a load; read its result with `result_of`."""
         return self.start("load", "--json", *arguments)
 
-    def until(self, holds: Callable[[], bool], *, what: str) -> None:
+    def until(self, holds: Callable[[], bool], *, what: str, within_s: float = waiting.WITHIN_S) -> None:
         """Wait until something holds; a failure tells what happened."""
-        waiting.until(holds, what=what, every_s=0.1, story=self.story)
+        waiting.until(holds, what=what, within_s=within_s, every_s=0.1, story=self.story)
 
     def story(self) -> str:
         """What happened, for a failed test's message."""

@@ -68,7 +68,8 @@ def spinner(place: Callable[..., Running]) -> Running:
 def test_overload_scales_out_and_calm_scales_in_without_a_failed_request(spinner: Running) -> None:
     sending = spinner.load("web", "--stages", "10:5s,80:25s,10:300s")
     spinner.until(lambda: spinner.service()["capacity"]["in_service"] >= 3, what="three in service")
-    spinner.until(lambda: spinner.service()["capacity"]["desired"] == 1, what="one again")
+    # Nobody scales in while other work keeps the machine wholly busy, so this waits for as long as the load lasts.
+    spinner.until(lambda: spinner.service()["capacity"]["desired"] == 1, what="one again", within_s=280)
     result = stopped(sending)
 
     assert result["failed"] == 0, result
