@@ -2,7 +2,8 @@
 
 Rule: with the state that was written down last, a new one where nothing was. An application that was shut down begins
 again with its first capacities; its releases are still known. Grace periods count from now on: nobody has told the
-balancer of new instances, or heard it, meanwhile.
+balancer of new instances, or heard it, meanwhile. An instance that had not answered yet is asked for until it is seen:
+the loop before may have ended before it was started, and that is no failure of its release.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 from flyball.core.model import Application
 
-from .state import State
+from .state import Instance, Lifecycle, State
 from .step import begin
 
 
@@ -19,7 +20,7 @@ def resumed(app: Application, state: State | None, *, now: float) -> State:
     """The state to go on with; `state` is the one after the last step, None without."""
     if state is None:
         return begin(app, now=now)
-    state = replace(state, balancer_since=None)
+    state = replace(state, balancer_since=None, instances=tuple(_to_be_seen(one) for one in state.instances))
     if not state.shutting_down:
         return state
     first = {service.name: service.capacity.first for service in app.services}
@@ -29,3 +30,8 @@ def resumed(app: Application, state: State | None, *, now: float) -> State:
         shutting_down=False,
         services=tuple(replace(one, desired=first[one.name], held_until=None) for one in services),
     )
+
+
+def _to_be_seen(one: Instance) -> Instance:
+    started = one.lifecycle is not Lifecycle.LAUNCHING or one.ready_at is not None
+    return one if started else replace(one, seen=False)
