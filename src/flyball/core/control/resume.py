@@ -2,8 +2,7 @@
 
 Rule: with the state that was written down last, a new one where nothing was. An application that was shut down begins
 again with its first capacities; its releases are still known. Grace periods count from now on: nobody has told the
-balancer of new instances, or heard it, meanwhile. An instance that had not answered yet is asked for until it is seen:
-the loop before may have ended before it was started, and that is no failure of its release.
+balancer of new instances, or heard it, meanwhile. An instance that may never have been started is asked for again.
 """
 
 from __future__ import annotations
