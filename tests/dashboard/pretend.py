@@ -178,7 +178,7 @@ class OneRedis:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def redis_port(self, name):
+    def redis_address(self, name):
         return self._port if name == "sessions" else None
 
     async def check(self):

@@ -29,7 +29,8 @@ def run(path: Path | None) -> int:
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
         if not face.any_alive(control.paths):
-            raise
+            face.clear(control.paths)
+            raise NotRunning(f"nothing of the application in {file.parent} is running") from None
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
     until_gone(control, process)

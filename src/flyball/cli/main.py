@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flyball import __version__
 from flyball.cli import tasks
 from flyball.cli.options import File, Follow, Json, Only, Place, Since
+from flyball.cli.network_verb import network
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
 
@@ -296,6 +297,9 @@ def doctor(*, json: Json = False) -> int:
     from flyball.cli.look import doctor
 
     return doctor(json=json)
+
+
+app.command(network)
 
 
 @app.command

@@ -11,7 +11,7 @@ from flyball.core.errors import FileError
 TASKS = {
     "Write the file": ("init", "check", "config", "schema"),
     "Run it": ("up", "down", "open", "scale"),
-    "Look at it": ("ps", "watch", "logs", "events", "exec"),
+    "Look at it": ("ps", "watch", "logs", "events", "exec", "network"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
     "On AWS": ("aws",),
@@ -35,6 +35,7 @@ EXAMPLES = {
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "exec": ("flyball exec web env",),
+    "network": ("flyball network", "flyball network --probe"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }
 FIRST_STEPS = "Begin with: flyball init, flyball check, flyball up. Beside it: flyball watch, flyball load --rate 50"

@@ -19,6 +19,8 @@ from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
 from .process.ports import free_port
+from .process.walls.address import Address
+from .process.walls.rooms import in_room_of
 from .record.journal import Journal, Reader
 from .stores.redis import ANSWER_TIMEOUT_S
 
@@ -27,14 +29,27 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-__all__ = ["ANSWER_TIMEOUT_S", "RUN", "Journal", "Reader", "Run", "free_port", "git", "logs", "processes", "times"]
+__all__ = [
+    "ANSWER_TIMEOUT_S",
+    "RUN",
+    "Address",
+    "Journal",
+    "Reader",
+    "Run",
+    "free_port",
+    "git",
+    "in_room_of",
+    "logs",
+    "processes",
+    "times",
+]
 
 
-def redis_client(port: int) -> Redis:
-    """A client of the Redis server on this port; `async with` closes it."""
+def redis_client(at: Address | int) -> Redis:
+    """A client of the Redis server there (a number is a port of localhost); `async with` closes it."""
     from .stores.client import client  # noqa: PLC0415 - an application without such a store need not import it
 
-    return client(port, timeout_s=ANSWER_TIMEOUT_S)
+    return client(at, timeout_s=ANSWER_TIMEOUT_S)
 
 
 def any_alive(paths: StateDirectory) -> bool:
@@ -53,6 +68,16 @@ def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
         loaded = processes.load(path)
         if loaded is not None and processes.alive(loaded[0]):
             yield loaded[1]
+
+
+def clear(paths: StateDirectory) -> None:
+    """Take away what is left of the walls of an application whose every process has ended."""
+    from .process.walls.router import Router  # noqa: PLC0415 - only who stops needs it
+
+    before = application(paths)
+    if before is not None and not any_alive(paths):
+        Router(paths.application_id(before.name)).remove()
+        paths.balancer_file.unlink(missing_ok=True)
 
 
 def balancer_alive(paths: StateDirectory) -> bool:

@@ -17,6 +17,7 @@ from .instances.instances import Instances
 from .instances.limits import Limits
 from .paths import StateDirectory
 from .process import logs, times
+from .process.walls.walls import Walls
 from .stores.stores import Stores
 
 
@@ -26,6 +27,7 @@ class Door:
 
     port: int
     inside_port: int
+    inside: str | None = None  # the address behind walls
 
     def url(self, app: Application) -> str:
         """Address of the application."""
@@ -34,6 +36,8 @@ class Door:
 
     def inside_url(self, app: Application) -> str:
         """Address of the application for its own services: always without TLS."""
+        if self.inside is not None:
+            return f"http://{self.inside}:{self.inside_port}"
         port = self.port if app.listener.tls is None else self.inside_port
         return f"http://127.0.0.1:{port}"
 
@@ -47,17 +51,20 @@ class Machine:
     stores: Stores
     instances: Instances
     balancer: Balancer
+    walls: Walls | None = None
 
     @classmethod
     def of(cls, app: Application, paths: StateDirectory, wake: Callable[[], None]) -> Self:
         """The parts of an application, at rest; each calls `wake` when something happens to a process of its own."""
         limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
+        walls = Walls.of(app, paths)
         return cls(
             paths=paths,
             limits=limits,
-            stores=Stores(),
-            instances=Instances(paths, limits, wake),
+            stores=Stores(walls),
+            instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake),
+            walls=walls,
         )
 
     async def note_times(self, now: Callable[[], float]) -> None:
@@ -79,6 +86,8 @@ class Machine:
         """End the balancer and the stores, once no instance is left. The data stays."""
         await self.balancer.stop()
         await self.stores.stop()
+        if self.walls is not None:
+            self.walls.remove()
         self.paths.remove_sockets()
 
     async def close(self) -> None:

@@ -26,6 +26,8 @@ from .paths import NAME, StateDirectory
 from .pipeline import git_remote
 from .process import processes
 from .process.ports import can_listen, free_port
+from .process.walls.router import DOOR
+from .process.walls.walls import Walls
 from .process.watch import Watch
 from .record.journal import Journal
 from .runtime import Runtime
@@ -51,7 +53,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
         ending.push_async_callback(machine.close)
         found = _take_over(machine, app, state)
         try:
-            door = _door(journal, app, asked=port, taken_over=found.balancer)
+            door = _door(journal, app, asked=port, taken_over=found.balancer, walls=machine.walls)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
             remote = await git_remote.offer(paths, file, app)
@@ -118,10 +120,11 @@ def _take_over(machine: Machine, app: Application, state: State) -> _Found:
     return _Found(balancer=balancer, instances=tuple(instances))
 
 
-def _door(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> Door:
+def _door(journal: Journal, app: Application, *, asked: int | None, taken_over: bool, walls: Walls | None) -> Door:
     """Where the balancer listens. Raises Failed when its port is in use, or another one than asked for."""
     outside = _port(journal, app, asked=asked, taken_over=taken_over)
-    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over))
+    inside = None if walls is None or walls.problem else DOOR
+    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over), inside=inside)
 
 
 def _port(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> int:

@@ -3,7 +3,7 @@
 from .application import Application, Observe, Pipeline, Service, Size
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
-from .network import Aws, Compute, Network, RegionRouting
+from .network import Aws, Boundary, Compute, Egress, Network, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -39,6 +39,7 @@ __all__ = [
     "Aws",
     "Balancing",
     "BalancingAlgorithm",
+    "Boundary",
     "Capacity",
     "CircuitBreaker",
     "Comparison",
@@ -46,6 +47,7 @@ __all__ = [
     "Concurrency",
     "Condition",
     "Deployment",
+    "Egress",
     "FixedResponse",
     "HealthCheck",
     "KeyField",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
-from .network import Aws
+from .network import Aws, Boundary, Egress
 from .rollout import Deployment
 from .routing import Balancing, Listener, Route
 from .scaling import Capacity, Scaling
@@ -31,7 +31,7 @@ class Service:
 
     `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
     variables, sorted by name; PORT and the stores' URLs are added at launch. `concurrency` is how many requests an
-    instance works on at a time, `queue` where the others wait.
+    instance works on at a time, `queue` where the others wait. `egress` is where it may connect to outside.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Service:
     balancing: Balancing = Balancing()
     concurrency: Concurrency = AUTO
     queue: Queue = Queue()
+    egress: Egress = Egress()
 
     @property
     def places(self) -> int | None:
@@ -90,6 +91,7 @@ class Application:
     zones: tuple[str, ...] = ("a", "b")
     pipeline: Pipeline = Pipeline()
     observe: Observe = Observe()
+    boundary: Boundary = Boundary.OPEN
     aws: Aws | None = None
 
     def service(self, name: str) -> Service:

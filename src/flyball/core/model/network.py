@@ -20,6 +20,25 @@ class RegionRouting(StrEnum):
     FAILOVER = "failover"
 
 
+class Boundary(StrEnum):
+    """Whether instances and stores are reachable only along the paths that the file declares."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Where the instances of a service may connect to outside: `everywhere`, or only `to` these.
+
+    An entry is a range ("10.0.0.0/8"), an address or a range with a port ("10.1.2.3:5432"), or a port of the machine's
+    own localhost ("host:5432").
+    """
+
+    everywhere: bool = True
+    to: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Address ranges on AWS; subnets in zone order."""

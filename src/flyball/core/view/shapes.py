@@ -128,6 +128,7 @@ class ApplicationJson(TypedDict):
     stopping: bool
     push: PushJson | None
     last_event: int
+    boundary: str
     services: list[ServiceJson]
 
 

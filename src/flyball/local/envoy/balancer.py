@@ -28,6 +28,7 @@ from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
+from .config.rooms import Rooms
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
@@ -76,6 +77,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        rooms: Rooms | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -92,6 +94,7 @@ class Balancer:
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
             queue=PROGRAM if queue else None,
+            rooms=rooms,
         )
         return bool(envoy_files.write(self._paths.xds, files))
 

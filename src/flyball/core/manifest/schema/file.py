@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from flyball.core.manifest import units
-from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
+from flyball.core.model import Application, Boundary, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
 from .base import Duration, Name, Table, Text, key, laid_over, required, span
@@ -91,7 +91,7 @@ class FileTable(Table):
     routes: list[AnswerTable] | None = key("redirects and fixed responses")
     pipeline: PipelineTable | None = key("from push to rollout")
     observe: ObserveTable | None = key("traces and logs")
-    network: NetworkTable | None = key("address ranges on AWS")
+    network: NetworkTable | None = key("who reaches whom, and address ranges on AWS")
     aws: AwsTable | None = key("where it runs on AWS")
     model: ClassVar[type | None] = Application
     unsuited: ClassVar[dict[str, str]] = ELSEWHERE
@@ -113,8 +113,14 @@ class FileTable(Table):
             zones=zones,
             pipeline=Pipeline(**(self.pipeline or PipelineTable()).given()),
             observe=(self.observe or ObserveTable()).resolve(),
+            boundary=self._boundary(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
+
+    def _boundary(self) -> Boundary:
+        tables = (self.network, None if self.aws is None else self.aws.network)
+        given = (table.boundary for table in tables if table is not None and table.boundary is not None)
+        return next(given, Boundary.OPEN)
 
 
 def json_schema() -> dict[str, Any]:
