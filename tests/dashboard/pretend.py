@@ -62,6 +62,7 @@ class PretendRuntime:
         self.listeners = set()
         self.closing = asyncio.Event()
         self.stopping = False
+        self.boundary = "open"
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(process=None, access_log=self.paths.logs / "access.log")
         self.samples: dict[str, tuple[InstanceSample, ...]] = {}

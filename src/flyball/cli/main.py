@@ -11,8 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
-from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.network_verb import network
+from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
 

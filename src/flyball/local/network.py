@@ -28,7 +28,7 @@ from .process.walls.address import LOCALHOST, Address
 from .process.walls.rooms import INSIDE
 from .runtime import Runtime
 
-TRIAL = Path(__file__).parent / "process" / "walls" / "trial.py"
+ATTEMPT = Path(__file__).parent / "process" / "walls" / "attempt.py"
 NOBODY = 65534
 TRIES = 3
 PAUSE_S = 0.5
@@ -37,7 +37,7 @@ _GREETING = b"here\n"
 _HTTP = b"GET / HTTP/1.0\r\n\r\n"
 _PING = b"PING\r\n"
 
-Trial = tuple[str | int | bytes, ...]
+Attempt = tuple[str | int | bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,25 +85,25 @@ async def _round(runtime: Runtime, asked: tuple[Way, ...], outside: tuple[str, i
     found: dict[Way, bool | None] = dict.fromkeys(asked)
     for start in dict.fromkeys(way.start for way in asked):
         host = None if outside is None else outside[0]
-        trials = {way: _trials(runtime, way, outside) for way in asked if way.start == start}
+        attempts = {way: _attempts(runtime, way, outside) for way in asked if way.start == start}
         if start == INTERNET:
-            trials = {way: None if host is None else _from_afar(each, host) for way, each in trials.items()}
-        known = {way: each for way, each in trials.items() if each is not None}
-        answers = await _try(runtime, start, [trial for each in known.values() for trial in each])
+            attempts = {way: None if host is None else _from_afar(each, host) for way, each in attempts.items()}
+        known = {way: each for way, each in attempts.items() if each is not None}
+        answers = await _try(runtime, start, [attempt for each in known.values() for attempt in each])
         if answers is not None:
             for way, each in known.items():
                 found[way], answers = any(answers[: len(each)]), answers[len(each) :]
     return [Crossing(way=way, found=found[way]) for way in asked]
 
 
-def _from_afar(trials: list[Trial] | None, host: str) -> list[Trial] | None:
+def _from_afar(attempts: list[Attempt] | None, host: str) -> list[Attempt] | None:
     """The same ports, at the address that other machines see."""
-    if trials is None:
+    if attempts is None:
         return None
-    return [("answers", host, *trial[2:]) for trial in trials if trial[0] == "answers"]
+    return [("answers", host, *attempt[2:]) for attempt in attempts if attempt[0] == "answers"]
 
 
-def _trials(runtime: Runtime, way: Way, outside: tuple[str, int] | None) -> list[Trial] | None:
+def _attempts(runtime: Runtime, way: Way, outside: tuple[str, int] | None) -> list[Attempt] | None:
     """How to get from one end to the other; None when there is nothing to try with."""
     if way.end == BALANCER:
         return [_to_balancer(runtime, way.start)]
@@ -115,21 +115,21 @@ def _trials(runtime: Runtime, way: Way, outside: tuple[str, int] | None) -> list
         return _to_store(runtime, way.end.removeprefix("store:"), way.start)
     here = _instance(runtime, way.start)
     others = [one for one in _running(runtime, way.end) if one is not here]
-    found: list[Trial] = []
+    found: list[Attempt] = []
     for one in others:
         at = runtime.instances.address(one)
         found += [("answers", host, at.port, _HTTP) for host in _hosts(at, way.start)]
     return found or None
 
 
-def _to_balancer(runtime: Runtime, start: str) -> Trial:
+def _to_balancer(runtime: Runtime, start: str) -> Attempt:
     door = runtime.door
     if start in {VISITOR, OTHER_USER, INTERNET} or door.inside is None:
         return ("answers", "127.0.0.1", door.port, _HTTP)
     return ("answers", door.inside, door.inside_port, _HTTP)
 
 
-def _to_control_plane(runtime: Runtime) -> Iterator[Trial]:
+def _to_control_plane(runtime: Runtime) -> Iterator[Attempt]:
     yield from (("listens", str(path)) for path in sorted(runtime.paths.sockets.glob("*.sock")))
     kept = (runtime.paths.journal, runtime.paths.control_file, runtime.paths.xds / "bootstrap.json")
     yield from (("opens", str(path.absolute())) for path in kept)
@@ -146,7 +146,7 @@ def _hosts(at: Address, start: str) -> tuple[str, ...]:
     return (LOCALHOST,) if outsider or at.host == LOCALHOST else (at.host, LOCALHOST)
 
 
-def _to_store(runtime: Runtime, name: str, start: str) -> list[Trial] | None:
+def _to_store(runtime: Runtime, name: str, start: str) -> list[Attempt] | None:
     if runtime.app.store(name).kind is StoreKind.REDIS:
         at = runtime.stores.redis_address(name)
         if at is None:
@@ -166,7 +166,7 @@ def _instance(runtime: Runtime, service: str) -> Running | None:
     return next(iter(_running(runtime, service)), None)
 
 
-async def _try(runtime: Runtime, start: str, trials: list[Trial]) -> list[bool] | None:
+async def _try(runtime: Runtime, start: str, attempts: list[Attempt]) -> list[bool] | None:
     """What succeeded of it, from there; None when nobody can be there."""
     user: int | None = None
     groups: tuple[int, ...] = ()
@@ -174,7 +174,7 @@ async def _try(runtime: Runtime, start: str, trials: list[Trial]) -> list[bool] 
     if start in {OTHER_USER, VISITOR, INTERNET}:
         if os.geteuid() == 0:
             user = NOBODY
-        elif start == OTHER_USER and any(trial[0] != "answers" for trial in trials):
+        elif start == OTHER_USER and any(attempt[0] != "answers" for attempt in attempts):
             return None
     else:
         here = _instance(runtime, start)
@@ -183,9 +183,9 @@ async def _try(runtime: Runtime, start: str, trials: list[Trial]) -> list[bool] 
         pid = here.process.pid if here.number else 0
         if runtime.walls is not None and here.number:
             user, groups = runtime.walls.user(start), runtime.walls.groups(runtime.app.service(start).stores)
-    asked = {"pid": pid, "user": user, "group": user, "groups": list(groups), "trials": trials}
+    asked = {"pid": pid, "user": user, "group": user, "groups": list(groups), "attempts": attempts}
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", str(TRIAL), str(INSIDE),
+        sys.executable, "-I", "-S", str(ATTEMPT), str(INSIDE),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -154,13 +154,16 @@ def _doors(guest: Guest, door: int) -> Iterator[bytes]:
 def _outward(guest: Guest) -> Iterator[bytes]:
     """What goes outside goes to the balancer, which connects from the machine's own network."""
     if guest.everywhere:
-        elsewhere = [rules.within(ROOMS, not_=True), rules.within(LINK_LOCAL, not_=True)]
-        yield rules.rule_of(_from(guest), *elsewhere, rules.protocol(rules.TCP), rules.sent_to(DOOR, OUTWARD_PORT))
+        yield rules.rule_of(_from(guest), *_elsewhere(), rules.protocol(rules.TCP), rules.sent_to(DOOR, OUTWARD_PORT))
     for place in guest.places:
-        if place.network is not None and not place.network.overlaps(ROOMS):
+        if place.network is not None:
             port = [] if place.port is None else [rules.port_is(place.port)]
-            there = [rules.within(place.network), rules.protocol(rules.TCP), *port]
+            there = [rules.within(place.network), *_elsewhere(), rules.protocol(rules.TCP), *port]
             yield rules.rule_of(_from(guest), *there, rules.sent_to(DOOR, OUTWARD_PORT))
+
+
+def _elsewhere() -> list[bytes]:
+    return [rules.within(ROOMS, not_=True), rules.within(LINK_LOCAL, not_=True)]
 
 
 def _in_thread(work: Callable[[], Found]) -> Found:

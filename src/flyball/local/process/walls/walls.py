@@ -33,7 +33,7 @@ from .view import view
 _FIRST_USER, _USERS, _EACH = 0x7000_0000, 0x1000_0000, 128
 _FIRST_LINK, _FIRST_STORE_LINK = 1_000, 100_000
 _MOST_ROOMS = 60_000
-_TRIAL, _PROGRAM = "-", Path("/bin/true")  # no service is called so
+_ATTEMPT, _PROGRAM = "-", Path("/bin/true")  # no service is called so
 OFFERED = "each instance has a network, processes and a view of the files of its own, each service a user"
 _OPEN = "every program on this machine reaches instances and Redis, and a service's instances reach each other's data"
 ROOTS_ONLY = "network namespaces and users of their own need root here"
@@ -79,7 +79,13 @@ class Walls:
     def _try_out(self) -> None:
         """Run a program in a room: nothing is promised that does not work."""
         room = self._room(
-            _TRIAL, "trial", _FIRST_LINK, self.address(0), port=1, stores=(), seen=(_PROGRAM, "", [self._paths.root])
+            _ATTEMPT,
+            "attempt",
+            _FIRST_LINK,
+            self.address(0),
+            port=1,
+            stores=(),
+            seen=(_PROGRAM, "", [self._paths.root]),
         )
         with tempfile.TemporaryDirectory() as directory:
             log = Path(directory) / "log"

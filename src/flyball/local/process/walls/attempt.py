@@ -1,4 +1,4 @@
-"""Tries paths for real. A script that imports nothing of Flyball: python -I -S trial.py INSIDE.
+"""Tries paths for real. A script that imports nothing of Flyball: python -I -S attempt.py INSIDE.
 
 Standard input says where to try from (a process whose room is entered, or none, and a user) and what; standard output
 says for each whether it succeeded. Nothing is imported, and no file of Python read, once the room is entered.
@@ -30,7 +30,7 @@ def main(script: str) -> None:
         _enter(asked["pid"], inside)
     if asked["user"] is not None:
         inside["become"](asked["user"], asked["group"], asked["groups"])
-    os.write(1, marshal.dumps([_succeeds(trial) for trial in asked["trials"]]))
+    os.write(1, marshal.dumps([_succeeds(one) for one in asked["attempts"]]))
     os._exit(0)
 
 
@@ -41,9 +41,9 @@ def _enter(pid: int, inside: dict[str, Any]) -> None:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
 
 
-def _succeeds(trial: tuple[Any, ...]) -> bool:
+def _succeeds(one: tuple[Any, ...]) -> bool:
     try:
-        return bool(_TRIALS[trial[0]](*trial[1:]))
+        return bool(_WAYS[one[0]](*one[1:]))
     except OSError:
         return False
 
@@ -85,7 +85,7 @@ def _signals(pid: int, started: int) -> bool:
     return int(fields[fields.rindex(b")") + 2 :].split()[19]) == started
 
 
-_TRIALS: dict[str, Any] = {"answers": _answers, "listens": _listens, "opens": _opens, "signals": _signals}
+_WAYS: dict[str, Any] = {"answers": _answers, "listens": _listens, "opens": _opens, "signals": _signals}
 
 if __name__ == "__main__":
     main(sys.argv[1])
