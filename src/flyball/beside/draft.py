@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from .detect import Draft
 
-
 _BOUNDARY = (
-    "# Instances reach only what this file names, and nobody else reaches them here (needs root). A service that uses a",
-    '# server of this machine: egress = ["0.0.0.0/0", "host:5432"], and host instead of localhost.',
+    "# Instances reach only what this file names, and nobody else reaches them here (needs root). A service",
+    '# that uses a server of this machine: egress = ["0.0.0.0/0", "host:5432"], and host instead of localhost.',
     'boundary = "closed"',
 )
 
