@@ -19,7 +19,7 @@ from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
 from .process.ports import free_port
-from .record.journal import Journal, Reader
+from .record.journal import Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-__all__ = ["ANSWER_TIMEOUT_S", "RUN", "Journal", "Reader", "Run", "free_port", "git", "logs", "processes", "times"]
+__all__ = [
+    "ANSWER_TIMEOUT_S",
+    "RUN",
+    "Journal",
+    "Reader",
+    "Run",
+    "Spell",
+    "free_port",
+    "git",
+    "logs",
+    "processes",
+    "times",
+]
 
 
 def redis_client(port: int) -> Redis:
