@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from flyball.core.control.alarms import EXTRA_POINTS, Alarm, AlarmState, Threshold, evaluate, lasting
 from flyball.core.control.windows import Windows
-from flyball.core.model import Metric, Scaling, Service
+from flyball.core.model import Metric, Service
 
 from . import steps, target_tracking
 
@@ -42,11 +42,6 @@ def thresholds(service: Service) -> list[Threshold]:
     ]
     stepped = [steps.alarm(policy, position, scaling.period_s) for position, policy in enumerate(scaling.steps)]
     return [*tracked, *stepped, *rollout(service)]
-
-
-def scaled_by(scaling: Scaling) -> set[Metric]:
-    """The metrics that policies scale by."""
-    return {policy.metric for policy in scaling.target_tracking} | {policy.metric for policy in scaling.steps}
 
 
 def metrics(alarms: list[Threshold]) -> set[Metric]:
