@@ -44,7 +44,8 @@ def vote(at: Situation) -> Ballot:
     if not forecasts:
         return Ballot(memory=kept)
     wanted, hour, load = max(forecasts)
-    text = f"{rule.metric} {show(rule.metric, load)} in all expected from {hour % DAY:02}:00 UTC / {rule.target_value:g} -> {wanted}"
+    expected = f"{rule.metric} {show(rule.metric, load)} in all expected from {hour % DAY:02}:00 UTC"
+    text = f"{expected} / {rule.target_value:g} -> {wanted}"
     if rule.forecast_only:
         return Ballot(told=(Hold(key=f"forecast {hour}", text=f"forecast only: {text}"),), memory=kept)
     floor = Floor(capacity=wanted, why=text)
