@@ -11,10 +11,10 @@ import pytest
 from builders import application, instance, seen, service, state, tracking
 from core.control.situations import decision, situation, why
 from flyball.core.control import records
+from flyball.core.control.memory import HpaMemory, KpaMemory, Memory, Wish
 from flyball.core.control.observation import InstanceSample, LatencySample, QueueSample
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.scaling.decide import decide
-from flyball.core.control.scaling.memory import HpaMemory, KpaMemory, Memory, Wish
 from flyball.core.control.step import step
 from flyball.core.model import Hpa, Kpa, Metric, Scaling
 

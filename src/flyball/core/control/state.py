@@ -11,9 +11,9 @@ from enum import StrEnum
 from flyball.core.model import Strategy
 
 from .alarms import Alarm
+from .memory import Memory
 from .observation import ReleaseSpec, TargetHealth
 from .pacing import Backoff, Bounds, Cooldown, Held
-from .scaling.memory import Memory
 from .windows import Windows
 
 

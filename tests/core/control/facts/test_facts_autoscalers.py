@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from core.control.situations import situation
+from flyball.core.control.memory import HpaMemory, KpaMemory, Memory, Wish
 from flyball.core.control.scaling import hpa, kpa
 from flyball.core.control.scaling.decide import decide
-from flyball.core.control.scaling.memory import HpaMemory, KpaMemory, Memory, Wish
 from flyball.core.control.scaling.proposal import Counts
 from flyball.core.model import ChangeRate, Hpa, Kpa, Metric, Scaling
 

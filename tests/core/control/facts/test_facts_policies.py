@@ -9,10 +9,10 @@ import pytest
 
 from builders import application, instance, service, state
 from core.control.situations import decision, step_rule, why
+from flyball.core.control.memory import Memory, PredictiveMemory
 from flyball.core.control.observation import Observation
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.scaling import predictive, schedule, steps
-from flyball.core.control.scaling.memory import Memory, PredictiveMemory
 from flyball.core.control.step import step
 from flyball.core.model import (
     AdjustmentType,

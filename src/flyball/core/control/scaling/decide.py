@@ -18,13 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.memory import Memory
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.model import Metric, ScalingShape
 
 from . import cooldown as cooldowns
 from . import policies, target_tracking
-from .memory import Memory
 from .proposal import Floor, Hold, Proposal, Vote
 from .situation import Situation
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.memory import HpaMemory, Wish
 from flyball.core.model import ChangeRate, Hpa, Metric
 
-from .memory import HpaMemory, Wish
 from .proposal import Ballot, Floor, wanting
 from .situation import Situation
 

@@ -18,10 +18,10 @@ import math
 from dataclasses import dataclass, replace
 
 from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.memory import KpaMemory, Wish
 from flyball.core.control.windows import Windows
 from flyball.core.model import Kpa, Metric
 
-from .memory import KpaMemory, Wish
 from .proposal import Ballot, Floor, wanting
 from .situation import Situation
 

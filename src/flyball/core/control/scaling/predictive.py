@@ -17,9 +17,9 @@ import math
 from dataclasses import replace
 
 from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.memory import PredictiveMemory
 from flyball.core.model import PredictiveScaling
 
-from .memory import PredictiveMemory
 from .proposal import Ballot, Floor, Hold, Proposal
 from .situation import Situation
 

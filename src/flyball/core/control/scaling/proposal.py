@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .memory import Memory
+from flyball.core.control.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

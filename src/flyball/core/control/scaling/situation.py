@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyball.core.control.alarms import AlarmState
+from flyball.core.control.memory import Memory
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.windows import Windows
 from flyball.core.model import Scaling
 
-from .memory import Memory
 from .proposal import Counts
 
 
