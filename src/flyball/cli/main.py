@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
+from flyball.cli.cost_verb import cost
 from flyball.cli.network_verb import network
 from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.simulate_verb import simulate
@@ -256,6 +257,7 @@ def load(
 
 
 app.command(simulate)
+app.command(cost)
 
 
 @app.command

@@ -21,7 +21,7 @@ from .process import logs, processes, times
 from .process.ports import free_port
 from .process.walls.address import Address
 from .process.walls.rooms import in_room_of
-from .record.journal import Journal, Reader
+from .record.journal import Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "Journal",
     "Reader",
     "Run",
+    "Spell",
     "free_port",
     "git",
     "in_room_of",
