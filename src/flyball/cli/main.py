@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flyball import __version__
 from flyball.cli import tasks
 from flyball.cli.cost_verb import cost
-from flyball.cli.network_verb import network
+from flyball.cli.look_verbs import doctor, exec_, network
 from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
@@ -281,26 +281,8 @@ def open_(
     return open_(file, dashboard=dashboard, show=print_)
 
 
-@app.command(name="exec")
-def exec_(
-    service: Annotated[str, Parameter(help="A service or an instance.")],
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
-    file: File = None,
-) -> int:
-    """Run a command in an instance's directory and environment."""
-    from flyball.cli.look import exec_
-
-    return exec_(file, service, list(command))
-
-
-@app.command
-def doctor(*, json: Json = False) -> int:
-    """Check this machine: what Flyball needs and what it finds."""
-    from flyball.cli.look import doctor
-
-    return doctor(json=json)
-
-
+app.command(exec_, name="exec")
+app.command(doctor)
 app.command(network)
 
 
