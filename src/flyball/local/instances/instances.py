@@ -33,6 +33,7 @@ from .probe import probe
 
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
+MOST_PROCESSES = 4096  # and threads, of an instance behind walls
 OUT_OF_MEMORY = "out of memory"
 _RECORDED = (
     "service", "release", "zone", "port", "health_path", "started_at", "directory", "ready", "number", "network",
@@ -133,7 +134,7 @@ class Instances:
     ) -> None:
         try:
             argv = environments.run_command(spec.run, directory=Path(running.directory), environment=environment)
-            joins = self._limits.create(running.id)
+            joins = self._limits.create(running.id, processes=None if self._walls is None else MOST_PROCESSES)
             self._limits.boost(running.id, running.size)
             running.process = await processes.spawn(
                 argv,
