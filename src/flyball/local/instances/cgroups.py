@@ -127,7 +127,7 @@ class Version2:
 
 @dataclass(frozen=True, slots=True)
 class Version1:
-    """The old hierarchies: the application's directory in cpu and memory; in cpuacct, pids and unified where they are."""
+    """The old hierarchies: the application's directory in cpu and memory; in cpuacct, pids, unified where they are."""
 
     name: ClassVar[str] = "cgroup v1"
     cpu: Path

@@ -90,7 +90,7 @@ def _run_in(room: Any, command: list[str], report: int) -> None:
     if os.fork() != 0:
         os._exit(0)
     inside["arrange"](said)
-    inside["first_process"](report)
+    inside["first_process"](said, report)
     os.setsid()
     os.write(report, b"%d %d\n" % inside["own_number"]())
     inside["settle"](said)
