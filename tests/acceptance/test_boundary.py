@@ -53,16 +53,17 @@ name = "walled"
 boundary = "closed"
 
 [defaults]
-run = "python3 server.py"
 size = { cpu = 0.5, memory = "128MB" }
 health = { path = "/health", every = "1s", timeout = "900ms", unhealthy_after = 5, grace = "60s" }
 
 [services.web]
+run = "python3 server.py"
 routes = ["/"]
 stores = ["sessions"]
 instances = { min = 2, max = 4 }
 
 [services.mail]
+run = "python3 server.py"
 routes = ["/mail"]
 stores = ["letters", "list"]
 egress = false
