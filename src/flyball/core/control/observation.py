@@ -11,6 +11,8 @@ from typing import Self
 
 from flyball.core.model import Service, Size
 
+from .refusals import Refusal
+
 
 class TargetHealth(StrEnum):
     """The balancer's verdict on a target; AWS's words.
@@ -194,5 +196,6 @@ class Observation:
     busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     intents: tuple[Intent, ...] = ()
     balancer: bool = True

@@ -33,6 +33,7 @@ class ReasonKind(StrEnum):
     STORE_RESTARTED = "store_restarted"
     STORE_FAILED = "store_failed"
     REFUSED = "refused"
+    NOT_LET_THROUGH = "not_let_through"
     CLOCK = "clock"
 
 

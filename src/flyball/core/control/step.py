@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rollout
+from . import capacity, clock, intents, lifecycle, overload, reconcile, refusals, releases, rollout
 from .actions import Action, Build, Launch, Terminate
 from .observation import InstanceSample, Observation, Shutdown, StoreSeen
 from .reasons import Reason, ReasonKind
@@ -64,6 +64,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
             *told,
             *unknown,
             *(_told(store) for store in seen.stores),
+            *map(refusals.told, seen.refusals),
             *(reason for turn in turns.values() for reason in turn.reasons),
         ),
     )

@@ -39,7 +39,7 @@ NO_SUID, NO_DEVICES, NO_PROGRAMS = 2, 4, 8
 DETACH_LAZILY = 2
 NO_NEW_PRIVILEGES = 38
 NETLINK = 16
-ANSWER = 2  # NLMSG_ERROR, which also says yes
+ANSWER, DONE = 2, 3  # NLMSG_ERROR, which also says yes, and NLMSG_DONE
 ROOM_FD = 99
 """The number under which a netlink message knows the room's own network."""
 
@@ -97,6 +97,27 @@ def tell(family: int, messages: bytes, answers: int, tolerated: tuple[int, ...] 
                         raise OSError(-code, f"netlink: {os.strerror(-code)}")
                     answers -= 1
                 data = data[(length + 3) & ~3 :]
+    finally:
+        channel.close()
+
+
+def ask(family: int, message: bytes) -> bytes:
+    """Ask the network of the calling thread; the whole answer."""
+    channel = Socket(NETLINK, 3, family)
+    found = b""
+    try:
+        channel.settimeout(5.0)
+        channel.send(message)
+        while True:
+            data = channel.recv(65536)
+            found += data
+            kinds = []
+            while len(data) >= 16:
+                length, kind = struct.unpack_from("=IH", data)
+                kinds.append(kind)
+                data = data[(length + 3) & ~3 :]
+            if DONE in kinds or ANSWER in kinds:
+                return found
     finally:
         channel.close()
 

@@ -57,6 +57,11 @@ def everything_to(gateway: str, index: int) -> Message:
     return _route(0, EVERYWHERE, b"", index, attribute(5, socket.inet_aton(gateway)))
 
 
+def everything_on(index: int) -> Message:
+    """All other addresses lie on an interface itself."""
+    return _route(0, THIS_LINK, b"", index, b"")
+
+
 def _route(length: int, scope: int, destination: bytes, index: int, more: bytes) -> Message:
     body = struct.pack("=BBBBBBBBI", socket.AF_INET, length, 0, 0, TABLE_MAIN, STATIC, scope, UNICAST, 0)
     made = header(NEW_ROUTE, MADE, body + destination + attribute(4, struct.pack("=I", index)) + more)

@@ -6,9 +6,11 @@ https://docs.kernel.org/userspace-api/netlink/intro.html
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 REQUEST, ACKNOWLEDGE = 1, 4
+DUMP = 0x300
 EXCLUSIVE, CREATE, APPEND = 0x200, 0x400, 0x800
 NESTED = 0x8000
 
@@ -41,6 +43,14 @@ def attribute(kind: int, value: bytes) -> bytes:
 def nested(kind: int, *attributes: bytes) -> bytes:
     """An attribute that holds attributes."""
     return attribute(kind | NESTED, b"".join(attributes))
+
+
+def attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """The kinds and values of attributes one after the other."""
+    while len(content) >= 4:
+        length, kind = struct.unpack_from("=HH", content)
+        yield kind & ~NESTED, content[4:length]
+        content = content[(length + 3) & ~3 :]
 
 
 def text(value: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from flyball.core.boundary import Place
 
-from . import inside, links, rules
+from . import inside, links, refused, rules
 from .netlink import Message
 
 Found = TypeVar("Found")
@@ -28,6 +28,7 @@ DOOR = "198.18.0.1"
 ROOMS = ipaddress.IPv4Network("198.18.0.0/15")
 LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")  # there a cloud machine tells its keys
 OUTWARD_PORT, NAMES_PORT = 15001, 53
+_TABLE = "walls"
 _SETTINGS = (
     ("/proc/sys/net/ipv4/ip_forward", "1"),
     # A packet whose sender does not lie where it came from is dropped.
@@ -78,7 +79,9 @@ class Router:
         inside.mount(own.encode(), os.fsencode(self.path), b"", inside.BIND)
 
     def _furnish(self) -> None:
-        for message in (links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR)):
+        # What leads nowhere goes there, too: only what has a way comes to the rules, and is told.
+        nowhere = links.everything_on(links.LOOPBACK)
+        for message in (links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR), nowhere):
             inside.tell(*message.parts)
         for path, value in _SETTINGS:
             Path(path).write_text(value, encoding="ascii")
@@ -87,6 +90,11 @@ class Router:
         """Let through what is declared, and nothing else. `door` is the balancer's port for the rooms."""
         message = table(guests, door=door)
         self.within(lambda: inside.tell(*message.parts))
+
+    def refused(self) -> list[refused.Entry]:
+        """What was refused in the last hour. Raises OSError."""
+        asked = refused.question(_TABLE)
+        return list(refused.entries(self.within(lambda: inside.ask(rules.NETFILTER, asked))))
 
     def within(self, work: Callable[[], Found]) -> Found:
         """Do something in this network: what it opens stays there. It must not wait."""
@@ -117,13 +125,18 @@ def table(guests: Sequence[Guest], *, door: int) -> Message:
     arriving = [rule for guest in guests for rule in _doors(guest, door)]
     outward = [rule for guest in guests for rule in _outward(guest)]
     return rules.table(
-        "walls",
+        _TABLE,
         [
             rules.prerouting(outward),
-            rules.arriving([_answers(), *arriving, rules.rule_of(rules.refuse())]),
-            rules.passing([_answers(), *beside, rules.rule_of(rules.refuse())]),
+            rules.arriving([_answers(), *arriving, *_refused()]),
+            rules.passing([_answers(), *beside, *_refused()]),
         ],
+        [refused.empty_set(_TABLE)],
     )
+
+
+def _refused() -> list[bytes]:
+    return [refused.noted(rules.TCP), refused.noted(rules.UDP), rules.rule_of(rules.refuse())]
 
 
 def _answers() -> bytes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .netlink import ACKNOWLEDGE, APPEND, CREATE, REQUEST, Message, attribute, header, nested, number, text
 
 NETFILTER = 12
-_SUBSYSTEM = 10
+SUBSYSTEM = 10
 _TABLE, _NO_TABLE, _CHAIN, _RULE = 0, 2, 3, 6
 _INET = 1
 _BEGIN, _END = 16, 17
@@ -39,10 +39,11 @@ class Chain:
     rules: tuple[bytes, ...]
 
 
-def table(name: str, chains: Sequence[Chain]) -> Message:
-    """A table as it shall be, in place of an earlier one of that name, all at once."""
+def table(name: str, chains: Sequence[Chain], sets: Sequence[tuple[int, bytes]] = ()) -> Message:
+    """A table as it shall be, in place of an earlier one of that name, all at once. A set is its kind and body."""
     made = attribute(1, text(name))
     parts = [_message(_TABLE, CREATE, made), _message(_NO_TABLE, 0, made), _message(_TABLE, CREATE, made)]
+    parts += [_message(kind, CREATE, body) for kind, body in sets]
     for chain in chains:
         hook = nested(4, attribute(1, number(chain.hook)), attribute(2, struct.pack(">i", chain.priority)))
         named = made + attribute(3, text(chain.name)) + hook
@@ -51,14 +52,14 @@ def table(name: str, chains: Sequence[Chain]) -> Message:
         )
         rule = made + attribute(2, text(chain.name))
         parts += [_message(_RULE, CREATE | APPEND, rule + nested(4, each)) for each in chain.rules]
-    group = struct.pack(">BBH", 0, 0, _SUBSYSTEM)
+    group = struct.pack(">BBH", 0, 0, SUBSYSTEM)
     return Message(
         NETFILTER, b"".join([header(_BEGIN, REQUEST, group), *parts, header(_END, REQUEST, group)]), len(parts)
     )
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return header(_SUBSYSTEM << 8 | kind, REQUEST | ACKNOWLEDGE | flags, struct.pack(">BBH", _INET, 0, 0) + body)
+    return header(SUBSYSTEM << 8 | kind, REQUEST | ACKNOWLEDGE | flags, struct.pack(">BBH", _INET, 0, 0) + body)
 
 
 def to_own_localhost(port: int) -> Message:
@@ -90,7 +91,7 @@ def rule_of(*parts: bytes) -> bytes:
 def known() -> bytes:
     """Answers, and what belongs to a connection that was let through."""
     return (
-        _expression("ct", attribute(1, number(1)), attribute(2, number(0)))
+        expression("ct", attribute(1, number(1)), attribute(2, number(0)))
         + _masked(_KNOWN)
         + _compare(b"\0\0\0\0", _DIFFERENT)
     )
@@ -99,24 +100,23 @@ def known() -> bytes:
 def from_interface(name: str, *, beginning: bool = False) -> bytes:
     """What comes in by the interface, or by each whose name begins so."""
     wanted = name.encode()
-    return _meta(_IIFNAME) + _compare(wanted if beginning else wanted.ljust(16, b"\0"))
+    return meta(_IIFNAME) + _compare(wanted if beginning else wanted.ljust(16, b"\0"))
 
 
 def protocol(value: int) -> bytes:
     """TCP or UDP."""
-    return _meta(_L4PROTO) + _compare(bytes([value]))
+    return meta(_L4PROTO) + _compare(bytes([value]))
 
 
 def port_is(port: int) -> bytes:
     """The destination's port."""
-    return _payload(2, 2, 2) + _compare(struct.pack(">H", port))
+    return payload(2, 2, 2) + _compare(struct.pack(">H", port))
 
 
 def within(network: ipaddress.IPv4Network, *, not_: bool = False) -> bytes:
     """The destination's address, within a range or not."""
     mask, base = network.netmask.packed, network.network_address.packed
-    family = _meta(_NFPROTO) + _compare(bytes([socket.AF_INET]))
-    return family + _payload(1, 16, 4) + _masked(mask) + _compare(base, _DIFFERENT if not_ else _EQUAL)
+    return from_family() + payload(1, 16, 4) + _masked(mask) + _compare(base, _DIFFERENT if not_ else _EQUAL)
 
 
 def accept() -> bytes:
@@ -126,8 +126,8 @@ def accept() -> bytes:
 
 def refuse() -> bytes:
     """Count it and say at once that it is forbidden: who asked need not wait."""
-    counted = _expression("counter", attribute(1, b"\0" * 8), attribute(2, b"\0" * 8))
-    return counted + _expression("reject", attribute(1, number(2)), attribute(2, b"\3"))
+    counted = expression("counter", attribute(1, b"\0" * 8), attribute(2, b"\0" * 8))
+    return counted + expression("reject", attribute(1, number(2)), attribute(2, b"\3"))
 
 
 def sent_to(address: str, port: int | None = None) -> bytes:
@@ -137,31 +137,39 @@ def sent_to(address: str, port: int | None = None) -> bytes:
     if port is not None:
         loaded += _immediate(2, attribute(1, struct.pack(">H", port)))
         parts.append(attribute(5, number(2)))
-    return loaded + _expression("nat", *parts)
+    return loaded + expression("nat", *parts)
 
 
-def _meta(key: int) -> bytes:
-    return _expression("meta", attribute(1, number(1)), attribute(2, number(key)))
+def from_family() -> bytes:
+    """IPv4."""
+    return meta(_NFPROTO) + _compare(bytes([socket.AF_INET]))
 
 
-def _payload(base: int, offset: int, length: int) -> bytes:
-    parts = (attribute(kind, number(value)) for kind, value in ((1, 1), (2, base), (3, offset), (4, length)))
-    return _expression("payload", *parts)
+def meta(key: int, *, into: int = 1) -> bytes:
+    """Load what is known of a packet into a register."""
+    return expression("meta", attribute(1, number(into)), attribute(2, number(key)))
+
+
+def payload(base: int, offset: int, length: int, *, into: int = 1) -> bytes:
+    """Load a part of a packet into a register: of its network header (1) or transport header (2)."""
+    parts = (attribute(kind, number(value)) for kind, value in ((1, into), (2, base), (3, offset), (4, length)))
+    return expression("payload", *parts)
 
 
 def _compare(value: bytes, how: int = _EQUAL) -> bytes:
-    return _expression("cmp", attribute(1, number(1)), attribute(2, number(how)), nested(3, attribute(1, value)))
+    return expression("cmp", attribute(1, number(1)), attribute(2, number(how)), nested(3, attribute(1, value)))
 
 
 def _masked(mask: bytes) -> bytes:
     parts = (attribute(kind, number(value)) for kind, value in ((1, 1), (2, 1), (3, len(mask))))
     zero = attribute(1, b"\0" * len(mask))
-    return _expression("bitwise", *parts, nested(4, attribute(1, mask)), nested(5, zero))
+    return expression("bitwise", *parts, nested(4, attribute(1, mask)), nested(5, zero))
 
 
 def _immediate(register: int, data: bytes) -> bytes:
-    return _expression("immediate", attribute(1, number(register)), nested(2, data))
+    return expression("immediate", attribute(1, number(register)), nested(2, data))
 
 
-def _expression(name: str, *attributes: bytes) -> bytes:
+def expression(name: str, *attributes: bytes) -> bytes:
+    """One part of a rule."""
     return nested(1, attribute(1, text(name)), nested(2, *attributes))

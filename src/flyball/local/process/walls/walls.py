@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flyball.core.boundary import Place, place
+from flyball.core.control.refusals import Refusal
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Boundary, Service, StoreKind
 from flyball.local.paths import StateDirectory
@@ -51,6 +52,7 @@ class Walls:
         self._turn = itertools.count(os.getpid())
         self.router = Router(self._id)
         self.problem = ""
+        self._refused: dict[tuple[str, str, int], int] = {}
 
     @classmethod
     def of(cls, app: Application, paths: StateDirectory) -> Walls | None:
@@ -107,6 +109,28 @@ class Walls:
             everywhere=service.egress.everywhere,
             places=(*map(place, service.egress.to), *collectors),
         )
+
+    def refusals(self) -> list[Refusal]:
+        """What instances have tried since the last call and were not let through to."""
+        if self.problem:
+            return []
+        found: dict[tuple[str, str], int] = {}
+        seen: dict[tuple[str, str, int], int] = {}
+        for entry in self.router.refused():
+            key = (entry.link, entry.address, entry.port)
+            before = self._refused.get(key, 0)
+            seen[key] = entry.count
+            new = entry.count - before if entry.count >= before else entry.count  # the rules were made anew
+            service = self._service(entry.link)
+            if new and service is not None:
+                to = f"{entry.address}:{entry.port}"
+                found[service, to] = found.get((service, to), 0) + new
+        self._refused = seen
+        return [Refusal(service=service, to=to, count=count) for (service, to), count in sorted(found.items())]
+
+    def _service(self, link: str) -> str | None:
+        number = link.removeprefix("w").partition("-")[0]
+        return self._places[int(number)] if number.isdecimal() and int(number) < len(self._places) else None
 
     # Users and groups
 
