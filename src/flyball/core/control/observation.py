@@ -103,10 +103,7 @@ class BuildSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSeen:
-    """A store that died, and what became of it: `problem` is why it does not start again, "" when it did.
-
-    `last_words` is the last line of its log. Each change is shown once.
-    """
+    """A store that died; `problem` is why it does not start again, `last_words` its log's last line. Each is shown once."""
 
     name: str
     problem: str = ""
