@@ -103,7 +103,7 @@ class BuildSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSeen:
-    """A store that died; `problem` is why it does not start again, `last_words` its log's last line. Each is shown once."""
+    """A store that died; `problem` is why it does not start again, `last_words` its log's last line. Shown once."""
 
     name: str
     problem: str = ""
