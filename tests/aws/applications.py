@@ -165,6 +165,47 @@ def forum_with_certificate() -> Application:
     return replace(forum(), listener=Listener(tls=Tls(certificate_arn=arn)))
 
 
+def node_on_machines() -> Application:
+    """A Node application on machines, whose releases are archives; beside it an image of a Dockerfile of its own."""
+    web = Service(
+        name="web",
+        build="npm ci --omit=dev",
+        run="node server.js",
+        runtime="node@22",
+        routes=(Route(condition=Condition(path="/")),),
+        health=HealthCheck(path="/health"),
+    )
+    api = replace(
+        web,
+        name="api",
+        build=None,
+        run="./server",
+        runtime=None,
+        dockerfile="Dockerfile",
+        source="api",
+        stores=("sessions",),
+        routes=(Route(condition=Condition(path="/api")),),
+    )
+    return Application(
+        name="node",
+        services=(web, api),
+        stores=(Store(name="sessions", kind=StoreKind.REDIS),),
+        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t4g.small"),
+    )
+
+
+def images_on_fargate() -> Application:
+    """The same as tasks: an image of ours with Node, and one of a Dockerfile."""
+    app = node_on_machines()
+    return replace(
+        app,
+        name="images",
+        stores=(),
+        services=tuple(replace(each, stores=()) for each in app.services),
+        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
+    )
+
+
 def _all_scaling(shape: ScalingShape) -> Scaling:
     """Every kind of policy at once."""
     out = StepScaling(

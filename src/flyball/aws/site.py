@@ -16,6 +16,7 @@ __all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logica
 
 APPLICATION_TAG = "flyball:application"
 """The tag of everything the application owns; rights and the budget depend on it."""
+SERVICE_TAG = "flyball:service"
 FARGATE_PORT = 3000
 """A task's port, from the seed: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
@@ -56,15 +57,13 @@ class Site:
         """The region's zones, as CDK tokens, to the file's names: sorted, so that their order in the file is free."""
         return {cdk.Fn.select(index, cdk.Fn.get_azs()): name for index, name in enumerate(sorted(self.app.zones))}
 
-    @property
-    def role_path(self) -> str:
-        """The path of the instances' roles; rights to pass a role are limited to it."""
-        return f"/{self.app.name}/"
+    def role_path(self, service: Service) -> str:
+        """The path of the roles of a service's instances; rights to pass a role are limited to it."""
+        return f"/{self.app.name}/{service.name}/"
 
-    @property
-    def roles(self) -> str:
+    def roles(self, service: Service) -> str:
         """The ARN of all roles at that path."""
-        return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path}*"
+        return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path(service)}*"
 
     def name(self, *parts: str) -> str:
         """A physical name: the application's name and the parts, joined by hyphens."""

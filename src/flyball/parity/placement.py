@@ -41,6 +41,12 @@ ROWS = (
     by_compute(
         "Aws.machine", AWS_ONLY, yes("InstanceType of the launch template"), no("tasks have no machine; use `size`")
     ),
+    by_compute(
+        "Aws.package",
+        AWS_ONLY,
+        yes("an archive that user data builds, or an image that it pulls"),
+        no("a task is always an image", accepted=("archive", "image")),
+    ),
     on_aws("Aws.domain", AWS_ONLY, yes("Route 53 record, certificate")),
     on_aws("Aws.routing", AWS_ONLY, yes("Region or Failover of the records")),
     by_compute(

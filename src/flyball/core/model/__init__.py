@@ -3,7 +3,7 @@
 from .application import Application, Observe, Pipeline, Service, Size
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
-from .network import Aws, Compute, Network, RegionRouting
+from .network import Aws, Compute, Network, Package, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -54,6 +54,7 @@ __all__ = [
     "Metric",
     "Network",
     "Observe",
+    "Package",
     "Pipeline",
     "PredictiveScaling",
     "Queue",

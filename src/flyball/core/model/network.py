@@ -13,6 +13,16 @@ class Compute(StrEnum):
     FARGATE = "fargate"
 
 
+class Package(StrEnum):
+    """What a release is on EC2: an archive of the source that each machine builds, or an image that Docker runs there.
+
+    A service with a Dockerfile is always an image; so is every task of Fargate.
+    """
+
+    ARCHIVE = "archive"
+    IMAGE = "image"
+
+
 class RegionRouting(StrEnum):
     """How Route 53 chooses a region: the nearest, or the first while it is healthy."""
 
@@ -40,6 +50,7 @@ class Aws:
     regions: tuple[str, ...]
     compute: Compute = Compute.FARGATE
     machine: str = "t3.micro"
+    package: Package = Package.ARCHIVE
     domain: str | None = None
     routing: RegionRouting = RegionRouting.LATENCY
     spot_percent: int = 0

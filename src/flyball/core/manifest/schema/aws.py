@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Network, RegionRouting
+from flyball.core.model import Aws, Compute, Network, Package, RegionRouting
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -110,6 +110,10 @@ class AwsTable(Table):
     )
     compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
     machine: Machine | None = key("type of the EC2 machines", to="machine")
+    package: Annotated[Package, Lax] | None = key(
+        "what a release is on EC2: an archive of the source, or an image in ECR; a Dockerfile is always an image",
+        to="package",
+    )
     domain: Domain | None = key("domain name of the application, with a zone in Route 53", to="domain")
     spot: WholeShare | None = key("share of instances on spot capacity", to="spot_percent")
     budget: Annotated[float, Field(gt=0, le=1e9)] | None = key(
