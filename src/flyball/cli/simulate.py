@@ -74,14 +74,14 @@ def run(
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve = _curve(trace, stages, scale=scale, speed=speed)
+    curve = traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
         app = parse(text, filename=name, timezones=available_timezones())
-        numbers = _numbers(app, file, request, start)
+        numbers = numbers_of(app, file, request, start)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
         made = Plan(
@@ -89,7 +89,7 @@ def run(
             curve=curve,
             seed=seed,
             numbers=numbers,
-            shares=_shares(app, service),
+            shares=shares(app, service),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -99,8 +99,8 @@ def run(
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
     usual = plan((), usual=True)[0] if compare else None
-    before = None if usual is None else _rehearsed(usual, None)
-    result = _rehearsed(made, keep)
+    before = None if usual is None else rehearsed(usual, None)
+    result = rehearsed(made, keep)
     if html is not None:
         _write(html, page(result, made.app.name, about, before))
     if json:
@@ -118,7 +118,8 @@ def _write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+def rehearsed(plan: Plan, keep: Path | None) -> Result:
+    """Run a plan, with progress on stderr."""
     if is_slow(plan.curve.expected_requests):
         talk.say("this takes long; `pip install 'flyball[simulate]'` makes it many times as fast")
     progress = _progress(plan.curve.duration_s)
@@ -151,7 +152,7 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def _shares(app: Application, service: str | None) -> dict[str, float]:
+def shares(app: Application, service: str | None) -> dict[str, float]:
     """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
@@ -183,7 +184,7 @@ def _rollouts(
     return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
-def _numbers(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
+def numbers_of(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
     """What was measured of each service, else what is assumed; and over it what the command line says."""
     measured = _calibration(file)
     request_s = None if request is None else parse_duration(request)
@@ -226,7 +227,8 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+    """The curve of a trace or of stages. Raises FileError."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")

@@ -48,6 +48,11 @@ class Result:
     numbers: Mapping[str, Numbers]
 
     @property
+    def bin_s(self) -> float:
+        """How long a bin lasts; the last one may be shorter."""
+        return self.bins[0].ends_s
+
+    @property
     def requests(self) -> int:
         """All that came."""
         return sum(row.totals[0] for row in self.rest.services.values())
