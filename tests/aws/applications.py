@@ -22,6 +22,7 @@ from flyball.core.model import (
     KeyType,
     Listener,
     Metric,
+    Nat,
     Network,
     Observe,
     Pipeline,
@@ -155,7 +156,7 @@ def forum() -> Application:
         stores=(
             Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
+        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(endpoints=True)),
     )
 
 
@@ -190,19 +191,19 @@ def node_on_machines() -> Application:
         name="node",
         services=(web, api),
         stores=(Store(name="sessions", kind=StoreKind.REDIS),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t4g.small"),
+        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t4g.small", network=Network(nat=Nat.ONE)),
     )
 
 
 def images_on_fargate() -> Application:
-    """The same as tasks: an image of ours with Node, and one of a Dockerfile."""
+    """The same as tasks: an image of ours with Node, and one of a Dockerfile; without a NAT gateway."""
     app = node_on_machines()
     return replace(
         app,
         name="images",
         stores=(),
         services=tuple(replace(each, stores=()) for each in app.services),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
+        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(nat=Nat.NONE)),
     )
 
 
@@ -330,6 +331,7 @@ def _everything(compute: Compute) -> Application:
                 cidr="10.9.0.0/16",
                 public_subnets=("10.9.0.0/24", "10.9.1.0/24"),
                 private_subnets=("10.9.2.0/24", "10.9.3.0/24"),
+                endpoints=True,
             ),
         ),
     )

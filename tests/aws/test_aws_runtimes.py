@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -125,4 +126,8 @@ def test_check_says_what_a_service_will_run_on(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "package.json").write_text('{"engines": {"node": "24.x"}}', encoding="utf-8")
     (tmp_path / "flyball.toml").write_text(FILE.format(run="node server.js", more="", region="eu-north-1"), "utf-8")
     assert outcome(["check", str(tmp_path)]) == 0
-    assert "services.web: runs on AWS with Node 24 (package.json)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "services.web: runs on AWS with Node 24 (package.json)" in said
+    assert re.search(
+        r"^aws: at least \$\d+ a month, when nobody uses it, \$\d+ of it for the way out", said, re.MULTILINE
+    )

@@ -64,7 +64,7 @@ def for_refresh(group: str, regions: Sequence[str], preferences: Mapping[str, ob
         "pip install --quiet boto3",
         _here("/tmp/refresh.py", script),  # noqa: S108 - on CodeBuild's own machine
         'RELEASE="$(cat release.txt)"',
-        *(f'python /tmp/refresh.py {group} {region} "$RELEASE" {given}' for region in regions),
+        *(f'python -u /tmp/refresh.py {group} {region} "$RELEASE" {given}' for region in regions),
     ]
     return _render(commands, [], {"python": VERSION})
 

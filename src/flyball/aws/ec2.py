@@ -207,7 +207,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
             monitoring=made.MonitoringProperty(enabled=True),
             network_interfaces=[
                 made.NetworkInterfaceProperty(
-                    device_index=0, associate_public_ip_address=False, delete_on_termination=True, groups=[group]
+                    device_index=0, associate_public_ip_address=site.exposed, delete_on_termination=True, groups=[group]
                 )
             ],
             tag_specifications=[
@@ -259,7 +259,7 @@ def _scaling_group(
         desired_capacity=cdk.Token.as_string(
             cdk.Fn.condition_if(site.first_deploy.logical_id, str(capacity.first), cdk.Aws.NO_VALUE)
         ),
-        vpc_zone_identifier=list(network.private),
+        vpc_zone_identifier=list(network.instances),
         target_group_arns=[each.target_groups[service.name].ref for each in balancer.every],
         launch_template=None if mixed else which,
         mixed_instances_policy=mixed,

@@ -246,7 +246,9 @@ def _service(
         load_balancers=joined,
         network_configuration=made.NetworkConfigurationProperty(
             awsvpc_configuration=made.AwsVpcConfigurationProperty(
-                assign_public_ip="DISABLED", subnets=list(network.private), security_groups=[group]
+                assign_public_ip="ENABLED" if site.exposed else "DISABLED",
+                subnets=list(network.instances),
+                security_groups=[group],
             )
         ),
     )

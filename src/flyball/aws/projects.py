@@ -9,7 +9,7 @@ from aws_cdk import aws_logs as logs
 
 from flyball.core.model import Service
 
-from . import buildspec, repositories, rollout
+from . import buildspec, preferences, repositories
 from .ec2 import architecture
 from .runtimes import as_image
 from .site import APPLICATION_TAG, SERVICE_TAG, Site, bucket_name, logical
@@ -101,7 +101,7 @@ def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuil
             conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
-    specification = buildspec.for_refresh(group, site.aws.regions, rollout.refresh_preferences(service, alarms))
+    specification = buildspec.for_refresh(group, site.aws.regions, preferences.refresh_preferences(service, alarms))
     return _project(site, f"{service.name}-rollout", specification, statements, privileged=False)
 
 

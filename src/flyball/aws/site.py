@@ -8,19 +8,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from flyball.core.model import Application, Aws, Compute, Service
+from flyball.core.model import Application, Aws, Compute, Nat, Service
 
-from .names import NOTHING, logical, running_parameter
+from .names import EC2_PORT, FARGATE_PORT, NOTHING, logical, running_parameter
+from .runtimes import as_image
 
 __all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "running", "trail_arn"]
 
 APPLICATION_TAG = "flyball:application"
 """The tag of everything the application owns; rights and the budget depend on it."""
 SERVICE_TAG = "flyball:service"
-FARGATE_PORT = 3000
-"""A task's port, from the seed: "allow 3000 from the balancer only"."""
-EC2_PORT = 80
-"""A machine's port, from the seed: "allow 80 from the balancer only"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +43,22 @@ class Site:
     def on_fargate(self) -> bool:
         """Whether instances are tasks, not machines."""
         return self.aws.compute is Compute.FARGATE
+
+    @property
+    def has_images(self) -> bool:
+        """Whether some releases are images."""
+        return any(as_image(self.aws, service) for service in self.app.services)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether instances have public addresses, because there is no NAT gateway."""
+        return self.aws.network.nat is Nat.NONE
+
+    @property
+    def instance_subnets(self) -> tuple[str, ...]:
+        """The address ranges in which instances are."""
+        plan = self.aws.network
+        return (plan.public_subnets if self.exposed else plan.private_subnets)[: len(self.app.zones)]
 
     @property
     def port(self) -> int:

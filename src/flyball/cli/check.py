@@ -12,7 +12,7 @@ from flyball.core.manifest import LintWarning, ManifestError, warnings
 from flyball.core.manifest.places import Places
 from flyball.core.model import Application
 
-from . import talk
+from . import floor, talk
 from .files import find_file, load, read_text
 
 
@@ -29,6 +29,8 @@ def run(path: Path | None, *, json: bool = False) -> int:
     doubts = (*warnings(app), *beside.warnings(app, file.parent), *lint.warnings(app))
     found = (*doubts, *_elsewhere(app, told={warning.path for warning in doubts}))
     notes = runtimes.notes(app, file.parent)
+    if notes:  # there is a source, so this may become a deployment
+        notes = (*notes, ("aws", floor.sentence(app)))
     if json:
         noted: list[dict[str, object]] = [{"path": place, "message": said} for place, said in notes]
         more = {"notes": noted} if noted else {}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Network, Package, RegionRouting
+from flyball.core.model import Aws, Compute, Nat, Network, Package, RegionRouting
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -74,13 +74,22 @@ class NetworkTable(Table):
     cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are given", to="cidr")
     public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
     private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")
+    nat: Annotated[Nat, Lax] | None = key(
+        'how instances reach the internet: a NAT gateway in each "zone", "one", or "none", which is the cheapest: '
+        "addresses of their own, closed to all but the balancer",
+        to="nat",
+    )
+    endpoints: bool | None = key(
+        "interface endpoints for images and logs: cheaper than NAT gateways above about a terabyte a month",
+        to="endpoints",
+    )
     model: ClassVar[type | None] = Network
 
     def resolve(self, zones: int) -> Network:
         """The network with one public and one private subnet per zone."""
         cidr = self.cidr or Network().cidr
         return Network(
-            cidr=cidr,
+            **{**self.given(), "cidr": cidr},
             public_subnets=tuple(self.public_subnets or subnets(cidr, zones, public=True)),
             private_subnets=tuple(self.private_subnets or subnets(cidr, zones, public=False)),
         )
