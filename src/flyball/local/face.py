@@ -21,7 +21,7 @@ from .process import logs, processes, times
 from .process.ports import free_port
 from .process.processes import Process
 from .process.watch import Watch
-from .record.journal import Damaged, Journal, Reader
+from .record.journal import Damaged, Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "Process",
     "Reader",
     "Run",
+    "Spell",
     "Watch",
     "free_port",
     "git",
