@@ -1,7 +1,7 @@
 """What a service runs on at AWS: the image of its own Dockerfile, or Python or Node of a known version.
 
 The file's `runtime` says it, or the source, where that is plain. Anything else cannot run there without a Dockerfile,
-which is a mistake of the file and not a surprise of the first deployment.
+which is an error of the file and not a surprise of the first deployment.
 https://docs.aws.amazon.com/linux/al2023/ug/python.html and nodejs.html: the versions that a machine can install.
 """
 
@@ -110,14 +110,14 @@ def _note(service: Service, home: Path) -> str:
 
 
 def refusals(app: Application, home: Path) -> list[str]:
-    """The complaints as sentences."""
+    """The same as sentences."""
     return [
         f"{'.'.join(map(str, each.path))}: {'; '.join(filter(None, (each.message, each.hint)))}"
-        for each in complaints(app, home)
+        for each in errors(app, home)
     ]
 
 
-def complaints(app: Application, home: Path) -> Iterator[Unplaced]:
+def errors(app: Application, home: Path) -> Iterator[Unplaced]:
     """What of the services cannot run on AWS, each with its place in the file."""
     if app.aws is None:
         return

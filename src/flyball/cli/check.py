@@ -52,7 +52,7 @@ def run(path: Path | None, *, json: bool = False) -> int:
 def _startable(file: Path) -> Application:
     app, text = load(file), read_text(file)
     places = Places.of(text)
-    there = (*regions.complaints(app), *runtimes.complaints(app, file.parent))
+    there = (*regions.errors(app), *runtimes.errors(app, file.parent))
     refused = (*beside.errors(app, file.parent, text), *map(places.complaint, there))
     if refused:
         raise ManifestError(refused, text, file.name)

@@ -1,4 +1,4 @@
-"""AWS's regions, as they were on a date: a region that does not exist is a mistake before anything is made.
+"""AWS's regions, as they were on a date: a region that does not exist is an error before anything is made.
 
 https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
 """
@@ -26,7 +26,7 @@ REGIONS = frozenset(
 APART = {"cn-": "AWS China", "us-gov-": "AWS GovCloud", "eusc-": "the European Sovereign Cloud"}
 
 
-def complaints(app: Application) -> Iterator[Unplaced]:
+def errors(app: Application) -> Iterator[Unplaced]:
     """The file's regions that do not exist, each with its place."""
     several = app.aws is not None and len(app.aws.regions) > 1
     for index, region in enumerate(app.aws.regions if app.aws is not None else ()):
