@@ -7,7 +7,7 @@ which application it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,11 @@ from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
 from .process.ports import free_port
+from .process.processes import Process
 from .process.walls.address import Address
 from .process.walls.rooms import in_room_of
-from .record.journal import Journal, Reader, Spell
+from .process.watch import Watch
+from .record.journal import Damaged, Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -34,9 +36,11 @@ __all__ = [
     "RUN",
     "Address",
     "Journal",
+    "Process",
     "Reader",
     "Run",
     "Spell",
+    "Watch",
     "free_port",
     "git",
     "in_room_of",
@@ -58,6 +62,20 @@ def any_alive(paths: StateDirectory) -> bool:
     return any(True for _ in _alive(paths))
 
 
+def left(paths: StateDirectory) -> bool:
+    """Whether anything of it runs, recorded or not. This looks at every process of the machine."""
+    from . import ending  # noqa: PLC0415 - only `down` asks
+
+    return bool(ending.left(paths))
+
+
+async def end_all(paths: StateDirectory) -> None:
+    """End everything that runs of it, without a control plane."""
+    from . import ending  # noqa: PLC0415 - only `down` asks
+
+    await ending.end_all(paths)
+
+
 def instances_alive(paths: StateDirectory) -> bool:
     """Whether an instance runs."""
     return any("instance" in facts for facts in _alive(paths))
@@ -73,11 +91,10 @@ def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
 
 def clear(paths: StateDirectory) -> None:
     """Take away what is left of the walls of an application whose every process has ended."""
-    from .process.walls.router import Router  # noqa: PLC0415 - only who stops needs it
+    from .process.walls import walls  # noqa: PLC0415 - only who stops needs it
 
-    before = application(paths)
-    if before is not None and not any_alive(paths):
-        Router(paths.application_id(before.name)).remove()
+    if not any_alive(paths):
+        walls.clear(paths)
         paths.balancer_file.unlink(missing_ok=True)
 
 
@@ -88,19 +105,24 @@ def balancer_alive(paths: StateDirectory) -> bool:
 
 
 def application(paths: StateDirectory) -> Application | None:
-    """The application as the control plane last knew it; None when it never came to its first step."""
+    """The application as the control plane last knew it; None when it never came to its first step, or the journal
+    is damaged.
+    """
     if not paths.journal.exists():
         return None
-    with closing(Journal(paths.journal)) as journal:
+    with suppress(Damaged), closing(Journal(paths.journal)) as journal:
         return journal.application()
+    return None
 
 
 def last_event(paths: StateDirectory) -> int:
     """The number of the newest event so far; 0 where nothing is written down."""
     if not paths.journal.exists():
         return 0
-    with closing(Journal(paths.journal)) as journal:
+    with suppress(Damaged), closing(Journal(paths.journal)) as journal:
+        journal.check()  # one that is damaged will be set aside, and the next begins with 1
         return max((event.id for event in journal.events(limit=1)), default=0)
+    return 0
 
 
 def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) -> None:

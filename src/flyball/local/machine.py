@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from flyball.core.control.observation import StoreSeen
-from flyball.core.control.refusals import Refusal
+from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
@@ -57,8 +56,12 @@ class Machine:
     walls: Walls | None = None
 
     @classmethod
-    def of(cls, app: Application, paths: StateDirectory, wake: Callable[[], None]) -> Self:
-        """The parts of an application, at rest; each calls `wake` when something happens to a process of its own."""
+    def of(
+        cls, app: Application, paths: StateDirectory, wake: Callable[[], None], hear: Callable[[Mishap], None]
+    ) -> Self:
+        """The parts of an application, at rest; each calls `wake` when something happens to a process of its own, and
+        `hear` with what befell the balancer.
+        """
         limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
         walls = Walls.of(app, paths)
         return cls(
@@ -66,7 +69,7 @@ class Machine:
             limits=limits,
             stores=Stores(walls),
             instances=Instances(paths, limits, wake, walls),
-            balancer=Balancer(paths, app.name, wake),
+            balancer=Balancer(paths, app.name, wake, hear),
             walls=walls,
         )
 
@@ -79,9 +82,10 @@ class Machine:
                     notes.take(self.instances.log(instance), now())
             await asyncio.sleep(times.NOTE_EVERY_S)
 
-    async def keep(self) -> list[StoreSeen | Refusal]:
+    async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
-        seen: list[StoreSeen | Refusal] = [*await self.stores.keep()]
+        self.instances.look_for_memory()
+        seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
         if self.walls is not None:
             seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))

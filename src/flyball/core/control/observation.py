@@ -11,7 +11,7 @@ from typing import Self
 
 from flyball.core.model import Service, Size
 
-from .refusals import Refusal
+from .news import Mishap, StoreSeen
 
 
 class TargetHealth(StrEnum):
@@ -102,15 +102,6 @@ class BuildSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSeen:
-    """A store that died; `problem` is why it does not start again, `last_words` its log's last line. Shown once."""
-
-    name: str
-    problem: str = ""
-    last_words: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSpec:
     """What a release freezes: the code (by the hash of its content) and the settings an instance starts with."""
 
@@ -193,6 +184,6 @@ class Observation:
     busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
     intents: tuple[Intent, ...] = ()
     balancer: bool = True

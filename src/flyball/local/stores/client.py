@@ -51,6 +51,18 @@ def client(at: Address | int, *, timeout_s: float) -> Redis:
     return Redis.from_pool(pool)
 
 
+async def answers(at: Address, *, timeout_s: float) -> bool:
+    """Whether the server there says anything in time, be it that it has no place or still reads its data."""
+    try:
+        async with client(at, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
+            await redis.ping()
+    except (TimeoutError, RedisTimeout):
+        return False
+    except RedisError:
+        return True
+    return True
+
+
 async def problem_of(at: Address, pid: int, *, timeout_s: float) -> str | None:
     """Nothing when the server with this process id (as it knows it itself) answers, and has read its data."""
     port = at.port

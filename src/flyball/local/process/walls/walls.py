@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flyball.core.boundary import Place, place
-from flyball.core.control.refusals import Refusal
+from flyball.core.control.news import Mishap, MishapKind
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Boundary, Service, StoreKind
 from flyball.local.paths import StateDirectory
@@ -27,7 +27,7 @@ from flyball.local.process import processes
 from . import links, rules
 from .outside import collector_ports
 from .rooms import HOME, Room
-from .router import DOOR, Guest, Router
+from .router import DOOR, HERE, Guest, Router
 from .view import view
 
 # Numbers of users that systemd and Debian leave alone: https://systemd.io/UIDS-GIDS/
@@ -110,7 +110,7 @@ class Walls:
             places=(*map(place, service.egress.to), *collectors),
         )
 
-    def refusals(self) -> list[Refusal]:
+    def refusals(self) -> list[Mishap]:
         """What instances have tried since the last call and were not let through to."""
         if self.problem:
             return []
@@ -126,7 +126,10 @@ class Walls:
                 to = f"{entry.address}:{entry.port}"
                 found[service, to] = found.get((service, to), 0) + new
         self._refused = seen
-        return [Refusal(service=service, to=to, count=count) for (service, to), count in sorted(found.items())]
+        return [
+            Mishap(kind=MishapKind.NOT_LET_THROUGH, service=service, text=_told(to, count))
+            for (service, to), count in sorted(found.items())
+        ]
 
     def _service(self, link: str) -> str | None:
         number = link.removeprefix("w").partition("-")[0]
@@ -224,6 +227,17 @@ class Walls:
     def remove(self) -> None:
         """Take the network away, when nothing runs in it any more."""
         self.router.remove()
+
+
+def _told(to: str, count: int) -> str:
+    often = "" if count == 1 else f", {count} times"
+    return f"not let through to {to}{often}: neither `stores` nor `egress` names it"
+
+
+def clear(paths: StateDirectory) -> None:
+    """Take away the network of an application of which nothing runs any more, whatever its name was."""
+    for left in HERE.glob(f"*{paths.application_id('')}"):
+        Router(left.name).remove()
 
 
 def describe(walls: Walls | None) -> str:
