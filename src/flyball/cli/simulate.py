@@ -74,7 +74,7 @@ def run(
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve = _curve(trace, stages, scale=scale, speed=speed)
+    curve, by_log = _traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
@@ -89,7 +89,7 @@ def run(
             curve=curve,
             seed=seed,
             numbers=numbers,
-            shares=_shares(app, service),
+            shares=_shares(app, service, by_log),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -151,13 +151,16 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def _shares(app: Application, service: str | None) -> dict[str, float]:
-    """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
+def _shares(app: Application, service: str | None, by_log: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    """Which service gets the traffic: the named one, those of the log, or all with routes alike. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
         if service not in names:
             raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
         return {service: 1.0}
+    known = {name: share for name, share in by_log if name in names}
+    if known:
+        return {name: share / sum(known.values()) for name, share in known.items()}
     routed = [one.name for one in app.services if one.routes]
     if not routed:
         raise FileError("no service has a route, so no traffic reaches any; name one with --service")
@@ -226,22 +229,28 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+def _traffic(
+    trace: Path | None, stages: str | None, *, scale: float, speed: float
+) -> tuple[RateCurve, tuple[tuple[str, float], ...]]:
+    """The curve, and each service's share where a log says so."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
+    shares: tuple[tuple[str, float], ...] = ()
     if stages is not None:
         curve = parse_stages(stages)
     else:
         assert trace is not None
-        curve = read_trace(trace)
-        _refuse_gaps(curve, trace)
+        read = read_trace(trace)
+        curve, shares = read.curve, read.shares
+        if not read.is_log:
+            _refuse_gaps(curve, trace)
     curve = curve.changed(scale=scale, speed=speed)
     if curve.duration_s > LONGEST_S:
         raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
     if curve.expected_requests == 0:
         raise FileError("the traffic has no requests")
-    return curve
+    return curve, shares
 
 
 def _refuse_gaps(curve: RateCurve, trace: Path) -> None:
