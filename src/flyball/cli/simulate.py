@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -19,10 +20,11 @@ from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application
-from flyball.load import read_trace
+from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
+from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
     Numbers,
@@ -74,22 +76,22 @@ def run(
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve, by_log = _traffic(trace, stages, scale=scale, speed=speed)
+    coming = traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
         app = parse(text, filename=name, timezones=available_timezones())
-        numbers = _numbers(app, file, request, start)
+        numbers = numbers_of(app, file, request, start)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
         made = Plan(
             app=app,
-            curve=curve,
+            curve=coming.curve,
             seed=seed,
             numbers=numbers,
-            shares=_shares(app, service, by_log),
+            shares=shares(app, service, coming),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -99,8 +101,8 @@ def run(
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
     usual = plan((), usual=True)[0] if compare else None
-    before = None if usual is None else _rehearsed(usual, None)
-    result = _rehearsed(made, keep)
+    before = None if usual is None else rehearsed(usual, None)
+    result = rehearsed(made, keep)
     if html is not None:
         _write(html, page(result, made.app.name, about, before))
     if json:
@@ -118,14 +120,26 @@ def _write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+def rehearsed(plan: Plan, keep: Path | None) -> Result:
+    """Run a plan, with progress on stderr."""
     if is_slow(plan.curve.expected_requests):
         talk.say("this takes long; `pip install 'flyball[simulate]'` makes it many times as fast")
     progress = _progress(plan.curve.duration_s)
     if keep is None:
-        return Rehearsal(plan, progress=progress).run()
-    with closing(_new_journal(keep)) as journal:
-        return Rehearsal(plan, progress=progress, record=journal.record).run()
+        result = Rehearsal(plan, progress=progress).run()
+    else:
+        with closing(_new_journal(keep)) as journal:
+            result = Rehearsal(plan, progress=progress, record=journal.record).run()
+    return replace(result, cost_usd=_cost_usd(plan.app, result))
+
+
+def _cost_usd(app: Application, result: Result) -> float | None:
+    """What it would have cost on AWS; None where there is no price."""
+    use = Use(hours=result.duration_s / 3_600, instance_hours=result.hours, requests=float(result.requests))
+    try:
+        return round(total(bill(app, use)), 6)
+    except FileError:
+        return None
 
 
 def _new_journal(directory: Path) -> Journal:
@@ -151,14 +165,14 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def _shares(app: Application, service: str | None, by_log: tuple[tuple[str, float], ...]) -> dict[str, float]:
+def shares(app: Application, service: str | None, coming: Trace) -> dict[str, float]:
     """Which service gets the traffic: the named one, those of the log, or all with routes alike. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
         if service not in names:
             raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
         return {service: 1.0}
-    known = {name: share for name, share in by_log if name in names}
+    known = {name: share for name, share in coming.shares if name in names}
     if known:
         return {name: share / sum(known.values()) for name, share in known.items()}
     routed = [one.name for one in app.services if one.routes]
@@ -186,7 +200,7 @@ def _rollouts(
     return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
-def _numbers(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
+def numbers_of(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
     """What was measured of each service, else what is assumed; and over it what the command line says."""
     measured = _calibration(file)
     request_s = None if request is None else parse_duration(request)
@@ -229,28 +243,24 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def _traffic(
-    trace: Path | None, stages: str | None, *, scale: float, speed: float
-) -> tuple[RateCurve, tuple[tuple[str, float], ...]]:
-    """The curve, and each service's share where a log says so."""
+def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> Trace:
+    """What a trace or stages say comes. Raises FileError."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
-    shares: tuple[tuple[str, float], ...] = ()
     if stages is not None:
-        curve = parse_stages(stages)
+        coming = Trace(curve=parse_stages(stages))
     else:
         assert trace is not None
-        read = read_trace(trace)
-        curve, shares = read.curve, read.shares
-        if not read.is_log:
-            _refuse_gaps(curve, trace)
-    curve = curve.changed(scale=scale, speed=speed)
+        coming = read_trace(trace)
+        if not coming.is_log:
+            _refuse_gaps(coming.curve, trace)
+    curve = coming.curve.changed(scale=scale, speed=speed)
     if curve.duration_s > LONGEST_S:
         raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
     if curve.expected_requests == 0:
         raise FileError("the traffic has no requests")
-    return curve, shares
+    return replace(coming, curve=curve)
 
 
 def _refuse_gaps(curve: RateCurve, trace: Path) -> None:
