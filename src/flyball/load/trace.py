@@ -1,4 +1,4 @@
-"""Read a trace from a file: a recording of rates, or an access log."""
+"""Read a trace from a file: lines of rates, or an access log."""
 
 from __future__ import annotations
 
