@@ -95,7 +95,7 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
                     type="S3", location=bucket_name(site.app, "artifacts", region)
                 ),
             )
-            for region in site.aws.regions
+            for region in site.app.region_names
         ],
     )
     pipeline.node.add_dependency(role.node.find_child("DefaultPolicy"), site.stack.node.find_child("ArtifactsBucket"))
@@ -202,7 +202,7 @@ def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
             takes="built",
             region=region,
         )
-        for region in site.aws.regions
+        for region in site.app.region_names
         for service in site.app.services
     ]
 
@@ -210,7 +210,7 @@ def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
 def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
     """Rights to artifacts, builds and, on Fargate, deployments of this application's services."""
     account = cdk.Aws.ACCOUNT_ID
-    buckets = [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.aws.regions]
+    buckets = [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.app.region_names]
     statements = [
         iam.PolicyStatement(actions=["s3:GetBucketVersioning", "s3:GetBucketLocation"], resources=buckets),
         iam.PolicyStatement(
@@ -225,7 +225,7 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
     if not site.on_fargate:
         return statements
     services, families, tasks = [], [], []
-    for region in site.aws.regions:
+    for region in site.app.region_names:
         ecs = f"arn:aws:ecs:{region}:{account}"
         tasks.append(f"{ecs}:task/{site.name()}/*")
         services += [f"{ecs}:service/{site.name()}/{service.name}" for service in site.app.services]

@@ -24,7 +24,7 @@ def repository_uri(site: Site, service: Service, region: str) -> str:
 def image_project(site: Site) -> codebuild.CfnProject:
     """Builds, tests and pushes the images of all services to every region."""
     uris = {
-        service.name: [(region, repository_uri(site, service, region)) for region in site.aws.regions]
+        service.name: [(region, repository_uri(site, service, region)) for region in site.app.region_names]
         for service in site.app.services
     }
     push = (
@@ -39,7 +39,7 @@ def image_project(site: Site) -> codebuild.CfnProject:
     )
     repositories = [
         f"arn:aws:ecr:{region}:{cdk.Aws.ACCOUNT_ID}:repository/{site.app.name}/{service.name}"
-        for region in site.aws.regions
+        for region in site.app.region_names
         for service in site.app.services
     ]
     statements = [
@@ -52,7 +52,7 @@ def image_project(site: Site) -> codebuild.CfnProject:
 
 def archive_project(site: Site) -> codebuild.CfnProject:
     """Builds and tests all services, and stores their sources where machines fetch them."""
-    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.aws.regions]
+    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.app.region_names]
     statement = iam.PolicyStatement(
         actions=["s3:PutObject"], resources=[f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
     )
@@ -63,7 +63,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
     """Starts the instance refreshes and waits for them; `alarms` as in `pipeline.build`."""
     groups = [
         (site.name(service.name), region, rollout.refresh_preferences(service, alarms[service.name]))
-        for region in site.aws.regions
+        for region in site.app.region_names
         for service in site.app.services
     ]
     account = cdk.Aws.ACCOUNT_ID
@@ -71,7 +71,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
         f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{group}"
         for group, region, _ in groups
     ]
-    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.aws.regions]
+    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.app.region_names]
     ours = {"StringEquals": {f"aws:ResourceTag/{APPLICATION_TAG}": site.app.name}}
     statements = [
         iam.PolicyStatement(actions=["autoscaling:StartInstanceRefresh"], resources=names),

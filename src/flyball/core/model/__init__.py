@@ -1,9 +1,10 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
-from .application import Application, Observe, Pipeline, Service, Size
+from .application import Application, Observe, Pipeline, Service
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
-from .network import Aws, Compute, Network, RegionRouting
+from .network import Aws, Compute, Network
+from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -30,6 +31,7 @@ from .scaling import (
     StepScaling,
     TargetTracking,
 )
+from .size import Size
 from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
@@ -45,7 +47,10 @@ __all__ = [
     "Compute",
     "Concurrency",
     "Condition",
+    "Continent",
     "Deployment",
+    "Edge",
+    "EdgeRouting",
     "FixedResponse",
     "HealthCheck",
     "KeyField",
@@ -59,7 +64,9 @@ __all__ = [
     "Queue",
     "RateLimit",
     "Redirect",
-    "RegionRouting",
+    "Region",
+    "RegionHealth",
+    "RegionService",
     "RolloutAlarm",
     "Route",
     "Scaling",
