@@ -267,7 +267,13 @@ def _everything(compute: Compute) -> Application:
         name="everything",
         services=(first, second),
         stores=(
-            Store(name="things", kind=StoreKind.TABLE, key=(KeyField(name="n", type=KeyType.NUMBER),), ttl="until"),
+            Store(
+                name="things",
+                kind=StoreKind.TABLE,
+                replicate=True,
+                key=(KeyField(name="n", type=KeyType.NUMBER),),
+                ttl="until",
+            ),
             Store(name="files", kind=StoreKind.BUCKET, archive_after_s=86400.0),
             Store(name="cache", kind=StoreKind.REDIS, replicas=0),
         ),

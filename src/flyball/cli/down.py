@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from flyball.core.errors import NotRunning
@@ -11,10 +12,12 @@ from flyball.local import face
 from flyball.local.face import free_port, processes
 from flyball.local.paths import StateDirectory
 from flyball.local.start import start
+from flyball.regions.edge import Edge
 
 from . import talk
 from .client import Control
 from .files import find_running, load
+from .parts import regions_of
 from .up import until_gone
 
 
@@ -28,8 +31,11 @@ def run(path: Path | None) -> int:
     try:
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not face.any_alive(control.paths):
+        regions = [control.paths.of_region(name) for name in regions_of(file)]
+        if not any(face.any_alive(paths) for paths in (control.paths, *regions)):
             raise
+        if regions:
+            return asyncio.run(_edge_taken_over_and_stopped(file, regions))
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
     until_gone(control, process)
@@ -42,6 +48,17 @@ def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
     # A dead balancer is started again to drain; another program may have taken its old port.
     port = None if face.balancer_alive(paths) else free_port()
     return asyncio.run(_taken_over_and_stopped(app, file, port))
+
+
+async def _edge_taken_over_and_stopped(file: Path, regions: list[StateDirectory]) -> int:
+    known = next((app for app in map(face.application, regions) if app is not None), None)
+    app = load(file) if known is None else replace(known, region=None, listener=replace(known.listener, tls=None))
+    port = None if face.balancer_alive(Control(file).paths) else free_port()
+    edge = await Edge.start(app, file=file, port=port)
+    await edge.stop()
+    await edge.leave()
+    talk.say("stopped; the data is kept")
+    return 0
 
 
 async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:

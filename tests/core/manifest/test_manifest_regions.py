@@ -29,7 +29,7 @@ TWO = "[regions.us-east-1]\n[regions.eu-west-1]\n"
         ("[regions.here]\n[edge]\nrouting = 'geo'", "regions.here", "does not tell its continent"),
         ("[regions.here]\nweight = 0\n[edge]\nrouting = 'weighted'", "regions", "all have weight 0"),
         (TWO + "[edge]\nsources = { '127.0.1.0/24' = 'moon' }", 'edge.sources."127.0.1.0/24"', "moon is no known"),
-        (TWO + "[edge]\nsources = { '127.0.1.1/24' = 'EU' }", 'edge.sources."127.0.1.1/24"', "must be an address range"),
+        (TWO + "[edge]\nsources = { '127.0.1.1/24' = 'EU' }", 'edge.sources."127.0.1.1/24"', "be an address range"),
         (TWO + "[edge]\nhealth.timeout = '2s'", "edge.health.timeout", "2s must be shorter than every 1s"),
         (TWO + "[stores.a]\nkind = 'redis'\nreplicate = true", "stores.a.replicate", "stays in its region"),
         ("[stores.a]\nkind = 'bucket'\nreplicate = true", "stores.a.replicate", "there is nowhere to replicate to"),

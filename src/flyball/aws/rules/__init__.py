@@ -18,7 +18,7 @@ def refusals(app: Application) -> tuple[str, ...]:
     """Every reason the application cannot run on AWS as written; empty when it can."""
     if app.aws is None:
         return ("aws: missing; synthesis needs its region and compute",)
-    if any(name not in {one.name for one in app.regions} for name in app.region_names):
+    if not app.region_names or not {*app.region_names} <= {one.name for one in app.regions}:
         return tuple(_all(app, app.aws))  # no regions, or a primary one that is none of them
     found = [reason for name in app.region_names for reason in _all(in_region(app, name), app.aws)]
     return tuple(dict.fromkeys(found))

@@ -32,6 +32,13 @@ class ReasonKind(StrEnum):
     ROLLBACK_FAILED = "rollback_failed"
     STORE_RESTARTED = "store_restarted"
     STORE_FAILED = "store_failed"
+    REGION_ADDED = "region_added"
+    REGION_HEALTHY = "region_healthy"
+    REGION_UNHEALTHY = "region_unhealthy"
+    REGION_FAILED = "region_failed"
+    REGION_REMOVED = "region_removed"
+    REPLICATION_STALLED = "replication_stalled"
+    REPLICATION_RESUMED = "replication_resumed"
     REFUSED = "refused"
     CLOCK = "clock"
 
