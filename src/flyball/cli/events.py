@@ -59,7 +59,7 @@ def followed(control: Control, *, after: int, since: float, service: str | None)
     """Events as they happen. If there was none so far, the stream also begins with those before `since`."""
     for event in control.stream(after=after):
         if event is not None and event["at"] >= since and (service is None or event["service"] in {service, ""}):
-            yield placed(event, control.region)
+            yield event
 
 
 def placed(event: EventJson, region: str | None) -> EventJson:
@@ -78,14 +78,16 @@ def _new(
 ) -> Iterator[EventJson]:
     """Events of all of them as they happen, until the last stream has ended."""
     if len(heard) == 1:
-        yield from followed(heard[0], after=last.get(heard[0].region, 0), since=since, service=service)
+        (only,) = heard
+        for event in followed(only, after=last.get(only.region, 0), since=since, service=service):
+            yield placed(event, only.region)
         return
     arrived: queue.SimpleQueue[EventJson | None] = queue.SimpleQueue()
 
     def listen(control: Control) -> None:
         try:
             for event in followed(control, after=last.get(control.region, 0), since=since, service=service):
-                arrived.put(event)
+                arrived.put(placed(event, control.region))
         except NotRunning:
             pass
         finally:
@@ -95,11 +97,11 @@ def _new(
         threading.Thread(target=listen, args=(control,), daemon=True).start()
     ended = 0
     while ended < len(heard):
-        event = arrived.get()
-        if event is None:
+        new = arrived.get()
+        if new is None:
             ended += 1
         else:
-            yield event
+            yield new
 
 
 def _past(control: Control, *, since: float, service: str | None) -> list[EventJson]:
