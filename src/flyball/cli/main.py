@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
+from flyball.cli.cost_verb import cost
 from flyball.cli.load_verb import load
 from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
 from flyball.cli.simulate_verb import simulate
@@ -227,6 +228,7 @@ def post_receive(file: Path, job: str) -> int:
 
 app.command(load)
 app.command(simulate)
+app.command(cost)
 
 
 @app.command

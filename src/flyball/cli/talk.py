@@ -34,6 +34,9 @@ KIND_STYLES = {
     "region_failed": "bold red",
     "region_healthy": "bold green",
     "replication_stalled": "red",
+    "balancer_restarted": "red",
+    "balancer_failed": "bold red",
+    "journal_set_aside": "red",
     "refused": "red",
     "rollout_completed": "bold green",
 }

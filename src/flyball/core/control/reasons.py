@@ -39,6 +39,9 @@ class ReasonKind(StrEnum):
     REGION_REMOVED = "region_removed"
     REPLICATION_STALLED = "replication_stalled"
     REPLICATION_RESUMED = "replication_resumed"
+    BALANCER_RESTARTED = "balancer_restarted"
+    BALANCER_FAILED = "balancer_failed"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
     REFUSED = "refused"
     CLOCK = "clock"
 

@@ -1,8 +1,10 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
 from .application import Application, Observe, Pipeline, Service
+from .autoscalers import ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
+from .metric import Metric
 from .network import Aws, Compute, Network
 from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
@@ -22,7 +24,6 @@ from .scaling import (
     AdjustmentType,
     Capacity,
     Comparison,
-    Metric,
     PredictiveScaling,
     Scaling,
     ScalingShape,
@@ -42,6 +43,7 @@ __all__ = [
     "Balancing",
     "BalancingAlgorithm",
     "Capacity",
+    "ChangeRate",
     "CircuitBreaker",
     "Comparison",
     "Compute",
@@ -53,8 +55,10 @@ __all__ = [
     "EdgeRouting",
     "FixedResponse",
     "HealthCheck",
+    "Hpa",
     "KeyField",
     "KeyType",
+    "Kpa",
     "Listener",
     "Metric",
     "Network",
