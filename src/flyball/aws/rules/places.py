@@ -10,11 +10,12 @@ from itertools import combinations
 from flyball.core.model import Application, Aws, Condition, EdgeRouting
 from flyball.core.model.rules import HIGHEST, Forward, rules_in_order
 
+from .regions import unknown
+
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 )
 NAME = re.compile(r"[a-z]([a-z0-9]|-(?!-))*(?<!-)")
-REGION = re.compile(r"[a-z]{2}-[a-z]+-\d")
 MACHINE = re.compile(r"[a-z]+\d+[a-z-]*\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)")
 CONNECTION = re.compile(r"arn:aws:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]+")
 CERTIFICATE = re.compile(r"arn:aws:acm:([a-z0-9-]+):\d{12}:certificate/[0-9a-f-]+")
@@ -146,10 +147,9 @@ def _of_regions(app: Application, aws: Aws) -> Iterator[str]:
     if app.regions and names[0] not in {one.name for one in app.regions}:
         yield f"aws.region: {names[0]} is none of the regions; the primary one is the first of them"
     for region in names:
-        if not REGION.fullmatch(region):
-            yield f"aws.region: {region!r} is not a region such as eu-north-1"
-        elif region.startswith("cn-"):
-            yield f"aws.region: {region} is in AWS China, which has different ARNs; no resource would be found"
+        wrong = unknown(region)
+        if wrong is not None:
+            yield f"aws.region: {wrong}"
     if len(names) > 1 and aws.domain is None:
         yield "aws.domain: missing; several regions need it to direct visitors"
     if len(names) > FAILOVER_REGIONS and app.edge.routing is EdgeRouting.FAILOVER:

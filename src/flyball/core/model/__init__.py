@@ -5,7 +5,7 @@ from .autoscalers import ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .metric import Metric
-from .network import Aws, Compute, Network
+from .network import Aws, Compute, Nat, Network, Package
 from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
@@ -61,8 +61,10 @@ __all__ = [
     "Kpa",
     "Listener",
     "Metric",
+    "Nat",
     "Network",
     "Observe",
+    "Package",
     "Pipeline",
     "PredictiveScaling",
     "Queue",
