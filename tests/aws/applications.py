@@ -22,6 +22,7 @@ from flyball.core.model import (
     KeyType,
     Listener,
     Metric,
+    Nat,
     Network,
     Observe,
     Pipeline,
@@ -155,7 +156,7 @@ def forum() -> Application:
         stores=(
             Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
+        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(endpoints=True)),
     )
 
 
@@ -163,6 +164,47 @@ def forum_with_certificate() -> Application:
     """Seed 004's HTTPS: the certificate is given by its ARN."""
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
     return replace(forum(), listener=Listener(tls=Tls(certificate_arn=arn)))
+
+
+def node_on_machines() -> Application:
+    """A Node application on machines, whose releases are archives; beside it an image of a Dockerfile of its own."""
+    web = Service(
+        name="web",
+        build="npm ci --omit=dev",
+        run="node server.js",
+        runtime="node@22",
+        routes=(Route(condition=Condition(path="/")),),
+        health=HealthCheck(path="/health"),
+    )
+    api = replace(
+        web,
+        name="api",
+        build=None,
+        run="./server",
+        runtime=None,
+        dockerfile="Dockerfile",
+        source="api",
+        stores=("sessions",),
+        routes=(Route(condition=Condition(path="/api")),),
+    )
+    return Application(
+        name="node",
+        services=(web, api),
+        stores=(Store(name="sessions", kind=StoreKind.REDIS),),
+        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t4g.small", network=Network(nat=Nat.ONE)),
+    )
+
+
+def images_on_fargate() -> Application:
+    """The same as tasks: an image of ours with Node, and one of a Dockerfile; without a NAT gateway."""
+    app = node_on_machines()
+    return replace(
+        app,
+        name="images",
+        stores=(),
+        services=tuple(replace(each, stores=()) for each in app.services),
+        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(nat=Nat.NONE)),
+    )
 
 
 def _all_scaling(shape: ScalingShape) -> Scaling:
@@ -289,6 +331,7 @@ def _everything(compute: Compute) -> Application:
                 cidr="10.9.0.0/16",
                 public_subnets=("10.9.0.0/24", "10.9.1.0/24"),
                 private_subnets=("10.9.2.0/24", "10.9.3.0/24"),
+                endpoints=True,
             ),
         ),
     )

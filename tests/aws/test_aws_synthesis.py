@@ -23,7 +23,7 @@ from flyball.core.model import Application
 
 pytestmark = pytest.mark.synth
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "apps").glob("*/flyball.toml"))
+FILES = sorted((*(ROOT / "apps").glob("*/flyball.toml"), *(Path(__file__).parent / "sources").glob("*/flyball.toml")))
 VARIANTS = (
     applications.visitor_board(),
     applications.session_app(),
@@ -32,6 +32,8 @@ VARIANTS = (
     applications.forum_with_certificate(),
     applications.everything_on_machines(),
     applications.everything_on_fargate(),
+    applications.node_on_machines(),
+    applications.images_on_fargate(),
 )
 EACH = """
 import sys

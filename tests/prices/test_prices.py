@@ -83,7 +83,7 @@ def test_nat_gateway_pricing_example():
 
 def test_the_forum_at_its_minimum_has_the_floor_that_was_stated_for_it():
     """Six tasks 54.06, two NAT gateways 65.70, one balancer 16.43: 136.19 a month, and what stands beside it."""
-    app = parse(FORUM)
+    app = parse(FORUM + "\n[network]\nendpoints = true\n")
     lines = {line.what: line.usd * HOURS for line in bill(app, at_min(app))}
     tasks = sum(usd for what, usd in lines.items() if "tasks" in what)
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,7 @@ from flyball.load import read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
+from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
     Numbers,
@@ -124,9 +126,20 @@ def rehearsed(plan: Plan, keep: Path | None) -> Result:
         talk.say("this takes long; `pip install 'flyball[simulate]'` makes it many times as fast")
     progress = _progress(plan.curve.duration_s)
     if keep is None:
-        return Rehearsal(plan, progress=progress).run()
-    with closing(_new_journal(keep)) as journal:
-        return Rehearsal(plan, progress=progress, record=journal.record).run()
+        result = Rehearsal(plan, progress=progress).run()
+    else:
+        with closing(_new_journal(keep)) as journal:
+            result = Rehearsal(plan, progress=progress, record=journal.record).run()
+    return replace(result, cost_usd=_cost_usd(plan.app, result))
+
+
+def _cost_usd(app: Application, result: Result) -> float | None:
+    """What it would have cost on AWS; None where there is no price."""
+    use = Use(hours=result.duration_s / 3_600, instance_hours=result.hours, requests=float(result.requests))
+    try:
+        return round(total(bill(app, use)), 6)
+    except FileError:
+        return None
 
 
 def _new_journal(directory: Path) -> Journal:

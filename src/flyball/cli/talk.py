@@ -30,6 +30,9 @@ KIND_STYLES = {
     "build_failed": "bold red",
     "store_restarted": "red",
     "store_failed": "bold red",
+    "balancer_restarted": "red",
+    "balancer_failed": "bold red",
+    "journal_set_aside": "red",
     "refused": "red",
     "rollout_completed": "bold green",
 }

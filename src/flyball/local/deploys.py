@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypedDict
 from zoneinfo import available_timezones
 
+import structlog
+
 from flyball.core.control import records
 from flyball.core.control.observation import Deploy, ReleaseSpec, Rollback
 from flyball.core.control.reasons import Event
@@ -31,6 +33,7 @@ from .record.journal import Journal
 from .releases import source
 from .releases.specs import Specs
 
+log = structlog.get_logger()
 ChangeJson = TypedDict("ChangeJson", {"path": str, "from": object, "to": object, "effect": Effect})
 
 
@@ -204,7 +207,11 @@ def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
 def restored(journal: Journal, file: Path, app: Application) -> Application:
     """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
-    return records.APPLICATION.read(text) if text and digest == _digest(file) else app
+    try:
+        return records.APPLICATION.read(text) if text and digest == _digest(file) else app
+    except ValueError:
+        log.warning("the file that was pushed is of another version: the one beside runs")
+        return app
 
 
 def _digest(file: Path) -> str:

@@ -41,6 +41,12 @@ ROWS = (
     by_compute(
         "Aws.machine", AWS_ONLY, yes("InstanceType of the launch template"), no("tasks have no machine; use `size`")
     ),
+    by_compute(
+        "Aws.package",
+        AWS_ONLY,
+        yes("an archive that user data builds, or an image that it pulls"),
+        no("a task is always an image", accepted=("archive", "image")),
+    ),
     on_aws("Aws.domain", AWS_ONLY, yes("Route 53 record, certificate")),
     on_aws("Aws.routing", AWS_ONLY, yes("Region or Failover of the records")),
     by_compute(
@@ -55,8 +61,10 @@ ROWS = (
     on_aws("Aws.trail", AWS_ONLY, yes("CloudTrail in the first region")),
     on_aws("Aws.network", AWS_ONLY, PARTS),
     on_aws("Network.cidr", AWS_ONLY, yes("CidrBlock of the VPC")),
-    on_aws("Network.public_subnets", AWS_ONLY, yes("balancer and NAT gateways")),
+    on_aws("Network.public_subnets", AWS_ONLY, yes("balancer and NAT gateways; instances without any")),
     on_aws("Network.private_subnets", AWS_ONLY, yes("instances and stores")),
+    on_aws("Network.nat", AWS_ONLY, yes("NAT gateways; without any, public addresses of instances")),
+    on_aws("Network.endpoints", AWS_ONLY, yes("interface endpoints of ECR and logs")),
     on_aws("Store.name", yes("variable NAME_URL"), yes("variable NAME_URL, part of the resource name")),
     on_aws("Store.kind", yes("SQLite, Redis, directory"), yes("DynamoDB, ElastiCache, S3")),
     on_aws("Store.key", yes("`key` of the URL"), yes("KeySchema, and `key` of the URL")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flyball.core.errors import FileError
-from flyball.core.model import Application, Aws, Compute, Service, StoreKind
+from flyball.core.model import Application, Aws, Compute, Nat, Service, StoreKind
 from flyball.core.model.rules import rules_in_order
 
 from .table import Price, discount, prices
@@ -176,17 +176,27 @@ def _parts(service: Service, aws: Aws, known: Mapping[str, Price]) -> Iterator[t
 
 
 def _network(app: Application, aws: Aws, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
-    zones = len(app.zones)
+    zones, plan = len(app.zones), aws.network
+    gateways = {Nat.ZONE: zones, Nat.ONE: 1, Nat.NONE: 0}[plan.nat]
     inside = len(app.services) > 1 or (app.listener.tls is not None and aws.domain is None)
     endpoints = 3 if aws.compute is Compute.FARGATE else 1
     for what, item, count in (
         ("balancer", "alb.hour", 1),
         ("balancer inside", "alb.hour", int(inside)),
-        ("NAT gateways", "nat.hour", zones),
-        ("public addresses of balancer and NAT gateways", "ipv4.hour", 2 * zones),
-        ("interface endpoints", "endpoint.hour", endpoints * zones),
+        ("NAT gateways", "nat.hour", gateways),
+        ("public addresses of balancer and NAT gateways", "ipv4.hour", zones + gateways),
+        ("interface endpoints", "endpoint.hour", endpoints * zones if plan.endpoints else 0),
     ):
         yield Line(what=what, kind=Kind.FIXED, price=known[item], quantity=count * use.hours)
+    if plan.nat is Nat.NONE:
+        hours = sum(use.instance_hours.values())
+        yield Line(what="public addresses of instances", kind=Kind.INSTANCES, price=known["ipv4.hour"], quantity=hours)
+
+
+def _way_of_logs(aws: Aws, logged: float) -> tuple[str, str, float]:
+    if aws.network.endpoints:
+        return "logs through the endpoint", "endpoint.gb", logged
+    return "logs through NAT gateways", "nat.gb", 0.0 if aws.network.nat is Nat.NONE else logged
 
 
 def _watching(app: Application, aws: Aws, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
@@ -242,7 +252,7 @@ def _requests(app: Application, aws: Aws, known: Mapping[str, Price], use: Use, 
         ("data to visitors", "transfer.gb", use.requests * habits.response_bytes / GB),
         ("requests looked at by the firewall", "waf.requests", use.requests / 1e6 if aws.waf else 0.0),
         ("logs taken in", "logs.gb", logged),
-        ("logs through the endpoint", "endpoint.gb", logged),
+        _way_of_logs(aws, logged),
         ("logs kept", "logs.stored", logged * app.observe.log_retention_days / 30),
     ):
         yield Line(what=what, kind=Kind.REQUESTS, price=known[item], quantity=quantity)

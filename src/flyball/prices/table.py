@@ -58,6 +58,7 @@ def regions() -> tuple[str, ...]:
     return tuple(_table()["regions"])
 
 
+@cache
 def prices(region: str) -> Mapping[str, Price]:
     """Every price of a region, by item. Raises FileError for a region without prices."""
     table = _table()

@@ -10,11 +10,12 @@ from itertools import combinations
 from flyball.core.model import Application, Aws, Condition
 from flyball.core.model.rules import HIGHEST, Forward, rules_in_order
 
+from .regions import unknown
+
 RETENTION_DAYS = frozenset(
     (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 )
 NAME = re.compile(r"[a-z]([a-z0-9]|-(?!-))*(?<!-)")
-REGION = re.compile(r"[a-z]{2}-[a-z]+-\d")
 MACHINE = re.compile(r"[a-z]+\d+[a-z-]*\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)")
 CONNECTION = re.compile(r"arn:aws:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]+")
 CERTIFICATE = re.compile(r"arn:aws:acm:([a-z0-9-]+):\d{12}:certificate/[0-9a-f-]+")
@@ -142,10 +143,9 @@ def _of_regions(aws: Aws) -> Iterator[str]:
     if not aws.regions or len(set(aws.regions)) != len(aws.regions):
         yield "aws.regions: list at least one region, each once"
     for region in aws.regions:
-        if not REGION.fullmatch(region):
-            yield f"aws.region: {region!r} is not a region such as eu-north-1"
-        elif region.startswith("cn-"):
-            yield f"aws.region: {region} is in AWS China, which has different ARNs; no resource would be found"
+        wrong = unknown(region)
+        if wrong is not None:
+            yield f"aws.region: {wrong}"
     if len(aws.regions) > 1 and aws.domain is None:
         yield "aws.domain: missing; several regions need it to direct visitors"
 

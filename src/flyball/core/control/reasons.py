@@ -32,6 +32,9 @@ class ReasonKind(StrEnum):
     ROLLBACK_FAILED = "rollback_failed"
     STORE_RESTARTED = "store_restarted"
     STORE_FAILED = "store_failed"
+    BALANCER_RESTARTED = "balancer_restarted"
+    BALANCER_FAILED = "balancer_failed"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
     REFUSED = "refused"
     CLOCK = "clock"
 

@@ -5,7 +5,7 @@ from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .metric import Metric
-from .network import Aws, Compute, Network, RegionRouting
+from .network import Aws, Compute, Nat, Network, Package, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -57,8 +57,10 @@ __all__ = [
     "Kpa",
     "Listener",
     "Metric",
+    "Nat",
     "Network",
     "Observe",
+    "Package",
     "Pipeline",
     "PredictiveScaling",
     "Queue",

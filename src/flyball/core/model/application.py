@@ -31,7 +31,8 @@ class Service:
 
     `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
     variables, sorted by name; PORT and the stores' URLs are added at launch. `concurrency` is how many requests an
-    instance works on at a time, `queue` where the others wait.
+    instance works on at a time, `queue` where the others wait. `runtime`, such as node@22, and `dockerfile`, which is
+    relative to the source, are what it runs on at AWS.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Service:
     build: str | None = None
     test: str | None = None
     source: str = "."
+    runtime: str | None = None
+    dockerfile: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     routes: tuple[Route, ...] = ()
     health: HealthCheck = HealthCheck()
