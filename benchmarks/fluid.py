@@ -69,7 +69,7 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What happened: per quarter of a second the arrivals, instances in service and requests that wait; and the rest."""
+    """What happened: for each quarter of a second the arrivals, the instances and the requests that wait."""
 
     arrivals: np.ndarray
     serving: np.ndarray
@@ -176,10 +176,10 @@ class Governed:
 
 def governed(scaling: Scaling, arrivals: np.ndarray, *, delay_s: float, first: int, most: int, began: float) -> Run:
     """The service under its policies, from `first` instances on."""
-    fleet, policy = Fleet(delay_s=delay_s, serving=first), None
+    fleet = Fleet(delay_s=delay_s, serving=first)
     policy = Governed(scaling=scaling, most=most, delay_s=delay_s, began=began)
     serving, billed, queued = (np.zeros(len(arrivals)) for _ in range(3))
-    queue = came = done = away = turned = 0.0
+    queue = done = away = turned = 0.0
     desired, wishes = first, [first]
     for part, count in enumerate(arrivals.tolist()):
         now = began + (part + 1) * STEP_S
@@ -189,12 +189,12 @@ def governed(scaling: Scaling, arrivals: np.ndarray, *, delay_s: float, first: i
         lost = max(queue + count - room - LONGEST_WAIT_S * fleet.serving / TAKES_S, 0.0)
         answered = min(queue + count - lost, room)
         queue += count - lost - answered
-        came, done, away, turned = came + count - lost, done + answered, away + lost, turned + lost
+        done, away, turned = done + answered, away + lost, turned + lost
         counts = Counts(desired=desired, running=fleet.serving)
         busy = min(answered / room, 1.0) if room else 0.0
         if (part + 1) % PARTS == 0:
-            desired = policy.sampled(_sample(fleet.serving, came, done, away, queue, busy), counts, now)
-            came = done = away = 0.0
+            desired = policy.sampled(_sample(fleet.serving, done=done, away=away, queue=queue, busy=busy), counts, now)
+            done = away = 0.0
             wishes.append(desired)
         elif scaling.adaptive is not None and queue >= 1:
             glance = Glance(
@@ -217,7 +217,7 @@ def governed(scaling: Scaling, arrivals: np.ndarray, *, delay_s: float, first: i
     )
 
 
-def _sample(serving: int, came: float, done: float, away: float, queue: float, busy: float) -> Sample:
+def _sample(serving: int, *, done: float, away: float, queue: float, busy: float) -> Sample:
     used = 100.0 * min(done * TAKES_S / max(serving, 1), 1.0)
     wait_s = queue * TAKES_S / max(serving, 1)
     return Sample(
@@ -265,7 +265,7 @@ def _queue(arrivals: np.ndarray, count: int) -> np.ndarray:
 
 
 def billed(need: np.ndarray, delay_s: float) -> float:
-    """Instance-seconds of a fleet that always has just enough: an instance is kept where a new start would cost more."""
+    """Instance-seconds of a fleet that has just enough; an instance is kept where a new start would cost more."""
     total = 0.0
     for level in range(1, int(need.max()) + 1):
         edges = np.flatnonzero(np.diff(np.concatenate(([0], (need >= level).astype(int), [0]))))
@@ -291,16 +291,8 @@ def elastic(need: np.ndarray, serving: np.ndarray) -> dict[str, float]:
 
 def reversals(desired: Sequence[int], within: int = 60) -> int:
     """How often a change of the wanted capacity was followed by the opposite one within a minute."""
-    changes = [
-        (at, after - before)
-        for at, (before, after) in enumerate(zip(desired, desired[1:], strict=False))
-        if after != before
-    ]
-    return sum(
-        1
-        for (at, first), (later, second) in zip(changes, changes[1:], strict=False)
-        if first * second < 0 and later - at <= within
-    )
+    changes = [(at, after - before) for at, (before, after) in enumerate(pairwise(desired)) if after != before]
+    return sum(1 for (at, first), (later, second) in pairwise(changes) if first * second < 0 and later - at <= within)
 
 
 def figures(run: Run, need: np.ndarray, delay_s: float) -> dict[str, float]:
