@@ -81,7 +81,10 @@ def test_every_key_has_a_description():
 
 # Fields that a key sets under another name, through its own table or by counting.
 RESOLVED = {
-    "Application": {"name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws"},
+    "Application": {
+        "name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws",
+        "regions", "edge", "region",
+    },
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
         "balancing", "queue",
@@ -114,7 +117,10 @@ RESOLVED = {
     "KeyField": {"name", "type"},
     "Observe": {"log_retention_days"},
     "Network": {"public_subnets", "private_subnets"},
-    "Aws": {"regions", "network"},
+    "Aws": {"network"},
+    "Region": {"name", "zones", "serves", "services"},
+    "RegionService": {"name", "size", "capacity"},
+    "Edge": {"health", "sources"},
 }  # fmt: skip
 
 
