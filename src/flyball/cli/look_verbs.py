@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flyball.cli.options import File, Json
+from flyball.cli.options import File, Json, Region
 
 # As in `main.py`, a verb imports what it needs when it is called.
 # ruff: noqa: PLC0415
@@ -15,12 +15,13 @@ from flyball.cli.options import File, Json
 def exec_(
     service: Annotated[str, Parameter(help="A service or an instance.")],
     *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
+    region: Region = None,
     file: File = None,
 ) -> int:
     """Run a command in an instance's directory and environment."""
     from flyball.cli.look import exec_
 
-    return exec_(file, service, list(command))
+    return exec_(file, service, list(command), region=region)
 
 
 def doctor(*, json: Json = False) -> int:

@@ -145,6 +145,7 @@ class Applier:
             own=dict(action.spec.environment),
             directory=directory,
             otlp=otlp if (walls := self._machine.walls) is None or walls.problem else seen_inside(otlp),
+            region=app.region,
         )
 
     def _build(self, app: Application, action: Build) -> None:

@@ -28,8 +28,8 @@ APART = {"cn-": "AWS China", "us-gov-": "AWS GovCloud", "eusc-": "the European S
 
 def errors(app: Application) -> Iterator[Unplaced]:
     """The file's regions that do not exist, each with its place."""
-    several = app.aws is not None and len(app.aws.regions) > 1
-    for index, region in enumerate(app.aws.regions if app.aws is not None else ()):
+    several = app.aws is not None and len(app.region_names) > 1
+    for index, region in enumerate(app.region_names if app.aws is not None else ()):
         wrong = unknown(region)
         if wrong is not None:
             message, _, hint = wrong.partition("; ")

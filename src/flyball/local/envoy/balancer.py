@@ -34,6 +34,7 @@ from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
 from .config.rooms import Rooms
+from .config.types import Json
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
@@ -110,6 +111,10 @@ class Balancer:
             queue=PROGRAM if queue else None,
             rooms=rooms,
         )
+        return self.write(files)
+
+    def write(self, files: Mapping[str, Json]) -> bool:
+        """Write a complete set of files for Envoy to pick up; True when something changed."""
         return bool(envoy_files.write(self._paths.xds, files))
 
     def take_over(self) -> bool:
