@@ -307,6 +307,20 @@ def replay(*, file: File = None, json: Json = False) -> int:
 
 
 @app.command
+def lab(
+    session: Annotated[Literal["session-1", "session-2"], Parameter(help="Which session of the workshop.")],
+    *,
+    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Go through it unattended.")] = False,
+    restart: Annotated[bool, Parameter(negative="", help="Stop and delete what the session made; begin anew.")] = False,
+    port: Annotated[int | None, Parameter(help="Port of the balancer (default 8080, or a free one).")] = None,
+) -> int:
+    """Go through a session of the workshop; each step is checked on the running application."""
+    from flyball.cli.lab.walk import run
+
+    return run(session, yes=yes, restart=restart, port=port)
+
+
+@app.command
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"] | None, Parameter(help="By default the one you use.")] = None,
 ) -> int:

@@ -15,6 +15,7 @@ TASKS = {
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
     "On AWS": ("aws",),
+    "Learn": ("lab",),
     "This machine": ("doctor", "completion"),
 }
 EXAMPLES = {
@@ -35,6 +36,7 @@ EXAMPLES = {
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "exec": ("flyball exec web env",),
+    "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }
 FIRST_STEPS = "Begin with: flyball init, flyball check, flyball up. Beside it: flyball watch, flyball load --rate 50"

@@ -18,7 +18,7 @@ from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
-from .process.ports import free_port
+from .process.ports import can_listen, free_port
 from .record.journal import Journal, Reader
 from .stores.redis import ANSWER_TIMEOUT_S
 
@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-__all__ = ["ANSWER_TIMEOUT_S", "RUN", "Journal", "Reader", "Run", "free_port", "git", "logs", "processes", "times"]
+__all__ = [
+    "ANSWER_TIMEOUT_S",
+    "RUN",
+    "Journal",
+    "Reader",
+    "Run",
+    "can_listen",
+    "free_port",
+    "git",
+    "logs",
+    "processes",
+    "times",
+]
 
 
 def redis_client(port: int) -> Redis:
