@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
+from flyball.cli.cost_verb import cost
 from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
@@ -255,6 +256,7 @@ def load(
 
 
 app.command(simulate)
+app.command(cost)
 
 
 @app.command

@@ -14,7 +14,7 @@ TASKS = {
     "Look at it": ("ps", "watch", "logs", "events", "exec"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
-    "On AWS": ("aws",),
+    "On AWS": ("aws", "cost"),
     "Learn": ("lab",),
     "This machine": ("doctor", "completion"),
 }
@@ -35,6 +35,7 @@ EXAMPLES = {
         "flyball load --trace day.csv",
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
+    "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
     "exec": ("flyball exec web env",),
     "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),

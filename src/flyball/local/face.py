@@ -19,7 +19,7 @@ from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
 from .process.ports import can_listen, free_port
-from .record.journal import Journal, Reader
+from .record.journal import Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "Journal",
     "Reader",
     "Run",
+    "Spell",
     "can_listen",
     "free_port",
     "git",

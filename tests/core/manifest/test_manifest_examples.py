@@ -8,6 +8,7 @@ from flyball.core.model import (
     Application,
     Aws,
     Capacity,
+    ChangeRate,
     CircuitBreaker,
     Comparison,
     Compute,
@@ -15,8 +16,10 @@ from flyball.core.model import (
     Deployment,
     FixedResponse,
     HealthCheck,
+    Hpa,
     KeyField,
     KeyType,
+    Kpa,
     Listener,
     Metric,
     Network,
@@ -202,6 +205,21 @@ def test_every_scaling_word_reaches_the_model():
           { at = "2026-12-24T19:00:00+01:00", max = 2 },
         ]
         predictive = { cpu = 50, forecast_only = false, buffer = "10m" }
+        hpa.requests = 600
+        hpa.tolerance = "5%"
+        hpa.every = "10s"
+        hpa.out_window = "10s"
+        hpa.in_window = "1m"
+        hpa.out_rates = ["2/5s"]
+        hpa.in_rates = ["50%/1m"]
+        kpa.rps = 20
+        kpa.utilization = "80%"
+        kpa.stable = "30s"
+        kpa.panic = "3s"
+        kpa.panic_threshold = "150%"
+        kpa.out_rate = 10
+        kpa.in_rate = 4
+        kpa.in_delay = "30s"
         out_cooldown = "1m"
         in_cooldown = "2m"
         warm_up = "3m"
@@ -261,6 +279,27 @@ def test_every_scaling_word_reaches_the_model():
             ScheduledAction(at=1798135200.0, max=2),
         ),
         predictive=PredictiveScaling(metric=Metric.CPU, target_value=50.0, forecast_only=False, buffer_s=600.0),
+        hpa=Hpa(
+            metric=Metric.REQUESTS,
+            target_value=600.0,
+            tolerance_percent=5.0,
+            every_s=10.0,
+            out_window_s=10.0,
+            in_window_s=60.0,
+            out_rates=(ChangeRate(amount=2, period_s=5.0),),
+            in_rates=(ChangeRate(amount=50, percent=True, period_s=60.0),),
+        ),
+        kpa=Kpa(
+            metric=Metric.OFFERED,
+            target_value=20.0,
+            utilization_percent=80.0,
+            stable_s=30.0,
+            panic_s=3.0,
+            panic_percent=150.0,
+            out_rate=10.0,
+            in_rate=4.0,
+            in_delay_s=30.0,
+        ),
         period_s=20.0,
         scale_out_cooldown_s=60.0,
         scale_in_cooldown_s=120.0,

@@ -95,7 +95,10 @@ RESOLVED = {
     "Route": {"condition", "weight", "priority"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
-    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "shape"},
+    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "shape"},
+    "Hpa": {"metric", "target_value", "out_rates", "in_rates"},
+    "Kpa": {"metric", "target_value"},
+    "ChangeRate": {"amount", "percent", "period_s"},
     "TargetTracking": {"metric", "target_value"},
     "StepScaling": {
         "metric", "comparison", "threshold", "duration_s", "adjustment_type", "steps", "min_adjustment_magnitude",

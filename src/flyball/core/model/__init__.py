@@ -1,8 +1,10 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
 from .application import Application, Observe, Pipeline, Service, Size
+from .autoscalers import ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
+from .metric import Metric
 from .network import Aws, Compute, Network, RegionRouting
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
@@ -21,7 +23,6 @@ from .scaling import (
     AdjustmentType,
     Capacity,
     Comparison,
-    Metric,
     PredictiveScaling,
     Scaling,
     ScalingShape,
@@ -40,6 +41,7 @@ __all__ = [
     "Balancing",
     "BalancingAlgorithm",
     "Capacity",
+    "ChangeRate",
     "CircuitBreaker",
     "Comparison",
     "Compute",
@@ -48,8 +50,10 @@ __all__ = [
     "Deployment",
     "FixedResponse",
     "HealthCheck",
+    "Hpa",
     "KeyField",
     "KeyType",
+    "Kpa",
     "Listener",
     "Metric",
     "Network",

@@ -13,6 +13,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from flyball.core.control import records
@@ -30,7 +31,7 @@ SNAPSHOT_EVERY = 200
 KEEP_STEPS = 20_000  # five hours at one step a second
 KEEP_EVENTS = 100_000
 KEEP_SECONDS_S = 3_600.0  # history by the second
-KEEP_MINUTES_S = 7 * 86_400.0  # history by the minute
+KEEP_MINUTES_S = 32 * 86_400.0  # history by the minute: a month, for what it would have cost
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -56,6 +57,15 @@ def failing(path: Path, done: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise Failed(f"the journal {path} cannot be {done}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """What a service did over several minutes."""
+
+    minutes: int
+    instance_minutes: float
+    requests: float
 
 
 class Reader:
@@ -113,6 +123,17 @@ class Reader:
                 (resolution, since, until, service, service),
             ).fetchall()
         return [Moment(at, name, json.loads(data)) for at, name, data in rows]
+
+    def spells(self, since: float) -> dict[str, Spell]:
+        """Each service's minutes since then as one."""
+        with failing(self.path, "read"):
+            rows = self._db.execute(
+                "SELECT service, count(*), coalesce(sum(json_extract(data, '$.in_service')), 0),"
+                " coalesce(sum(json_extract(data, '$.rps')), 0) FROM history"
+                " WHERE resolution = 60 AND at >= ? GROUP BY service",
+                (since,),
+            ).fetchall()
+        return {name: Spell(minutes, instances, 60.0 * rates) for name, minutes, instances, rates in rows}
 
 
 class Journal(Reader):
