@@ -8,6 +8,7 @@ import sys
 import time
 from importlib import resources
 from pathlib import Path
+from typing import TextIO
 
 from rich.markdown import Markdown
 
@@ -20,19 +21,23 @@ from .page import FENCE, Block, Page, Step, page_of
 from .place import PORT, Place, find, finish, forget
 from .shell import Shell, interrupt
 
+SESSIONS = ("session-1", "session-2")
 LONGEST_S = 180.0  # that commands may take
 PATIENCE_S = 60.0  # for what the running application has just been asked for
 EVERY_S = 0.5
 
 
-def run(session: str, *, yes: bool, restart: bool, port: int | None) -> int:
-    """Go on with a session, or begin it. Returns 1 at the first step that was not reached, or where it was left."""
-    if not yes and not sys.stdin.isatty():
+def run(session: str, text: str, here: Path, person: TextIO | None, *, restart: bool, port: int | None) -> int:
+    """Go on with a session in the directory `here`, or begin it; `text` is its page.
+
+    `person` types the answers; None: nobody is there, and it is gone through unattended. Returns 1 at the first step
+    that was not reached, or where it was left.
+    """
+    if person is not None and not person.isatty():
         raise FileError("`flyball lab` asks what to do next and needs a terminal; `--yes` goes through unattended")
-    here = Path.cwd()
     if restart:
         forget(here, session)
-    page, place = page_of(text(session)), find(here, session, port)
+    page, place = page_of(text), find(here, session, port)
     if place.step >= len(page.steps):
         raise Failed(f"{place.state} was kept by another version of Flyball; begin anew with --restart")
     shell = Shell(place.state, begin=here)
@@ -41,7 +46,7 @@ def run(session: str, *, yes: bool, restart: bool, port: int | None) -> int:
         shell.save()
         _show(f"# {page.title}\n\n{page.introduction}", place)
     for number in range(place.step, len(page.steps)):
-        if not _take(page, number, place, shell, yes=yes):
+        if not _take(page, number, place, shell, person):
             return 1
         shell.save()
         place = place.at(number + 1)
@@ -69,12 +74,12 @@ def _command(state: Path) -> Path:
     return command.parent
 
 
-def _take(page: Page, number: int, place: Place, shell: Shell, *, yes: bool) -> bool:
+def _take(page: Page, number: int, place: Place, shell: Shell, person: TextIO | None) -> bool:
     """One step, until it is reached; False if it was not, or the session was left."""
     step = page.steps[number]
-    _show(f"## Step {number + 1} of {len(page.steps)}: {step.title}\n\n{'' if yes else step.text}", place)
+    _show(f"## Step {number + 1} of {len(page.steps)}: {step.title}\n\n{step.text if person else ''}", place)
     while True:
-        chosen = "r" if yes else _asked(place)
+        chosen = _asked(person, place) if person else "r"
         if chosen == "q":
             talk.say(f"left at step {number + 1}; go on with: flyball lab {place.session}")
             return False
@@ -84,15 +89,15 @@ def _take(page: Page, number: int, place: Place, shell: Shell, *, yes: bool) -> 
             talk.say("reached", "green")
             return True
         talk.say(f"not reached: {wrong}", "red")
-        if yes:
+        if person is None:
             talk.say(f"what runs is kept; go on with `flyball lab {place.session}`, or begin anew with --restart")
             return False
 
 
-def _asked(place: Place) -> str:
+def _asked(person: TextIO, place: Place) -> str:
     sys.stderr.write(f"[{place.directory}]  Enter: I did it, check it   r: run the commands for me   q: leave > ")
     sys.stderr.flush()
-    line = sys.stdin.readline()
+    line = person.readline()
     return line.strip().lower()[:1] if line else "q"
 
 
