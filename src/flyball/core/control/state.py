@@ -12,7 +12,7 @@ from flyball.core.model import Strategy
 
 from .alarms import Alarm
 from .observation import ReleaseSpec, TargetHealth
-from .pacing import Backoff, Bounds, Cooldown, Held
+from .pacing import Adaptive, Backoff, Bounds, Cooldown, Held
 from .windows import Windows
 
 
@@ -145,7 +145,7 @@ class ServiceState:
 
     `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds said
     lately, `told` the refusals already said. `schedule_at`: scheduled actions up to then are done. `overloaded_since`:
-    since when most of its instances have too much to do.
+    since when most of its instances have too much to do. `adaptive`: its limit of requests, where it adapts.
     """
 
     name: str
@@ -165,6 +165,7 @@ class ServiceState:
     told: tuple[str, ...] = ()
     schedule_at: float | None = None
     overloaded_since: float | None = None
+    adaptive: Adaptive = Adaptive()
 
     def find_release(self, number: int) -> Release | None:
         """The release of that number, None when it is not (or no longer) known."""

@@ -76,6 +76,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        concurrency: Mapping[str, int],
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -91,6 +92,7 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            concurrency=concurrency,
             queue=PROGRAM if queue else None,
         )
         return bool(envoy_files.write(self._paths.xds, files))
