@@ -182,8 +182,8 @@ def test_names_are_made_of_directories(directory: str, name: str):
 
 
 def test_what_a_world_does_not_honour_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    text = VISITOR_BOARD.replace("target = { cpu = 50 }", "target = { cpu = 50 }\npredictive = { cpu = 50 }")
+    text = VISITOR_BOARD.replace('kind = "table"', 'kind = "table"\nttl = "until"')
     assert check.run(written(tmp_path, text.replace("cpu = 0.25", "cpu = 0.5"))) == 0
     err = capsys.readouterr().err
-    assert "warning: here: services.web.scaling.predictive" in err
+    assert "warning: here: stores.messages.ttl" in err
     assert "warning: on AWS: services.web.size.cpu = 0.5" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -28,6 +29,7 @@ TILES = [
     "Request Latency (ms)",
     "Health Check Status",
     "Scaling Events (Last 24h)",
+    "Cost on AWS",
 ]
 WRITTEN = """
     globalThis.written = new Set();
@@ -55,6 +57,9 @@ async def test_the_tiles_come_first_in_their_order_and_words(browser, runtime):
         assert "p50: 3.1ms p95: 9ms p99: 14.2ms" in await text_of(page, "#tile-latency")
         assert "Healthy: 3/3 ✓" in await text_of(page, "#tile-health")
         assert "Scale Out: 2 events Scale In: 1 event" in await text_of(page, "#tile-scaling")
+        cost = await text_of(page, "#tile-cost")
+        assert re.search(r"Cost on AWS \$[\d.]+ an hour \$[\d.]+ a month at this rate, in us-east-1", cost)
+        assert re.search(r"Today: \$[\d.]+ This month: \$[\d.]+", cost)
         assert page.url.endswith("/"), "the token leaves the address bar"
         assert page.faults == []
 

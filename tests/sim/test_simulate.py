@@ -57,6 +57,15 @@ def test_a_step_of_load_scales_out_and_in_again(file, capsys):
     assert found["services"]["web"]["numbers"]["work_ms"]["source"] == "assumed"
 
 
+def test_it_says_what_the_traffic_would_have_cost(tmp_path, file, capsys):
+    here = simulated(capsys, file, *STEP)
+    there = tmp_path / "far.toml"
+    there.write_text(FILE + '[aws]\nregion = "ap-east-1"\n')
+
+    assert 0.25 * 150 / 3_600 < here["cost_usd"] < 0.05
+    assert simulated(capsys, str(there), *STEP)["cost_usd"] is None
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_arrivals(file, capsys):
     said = []
     for seed in ("1", "1", "2"):

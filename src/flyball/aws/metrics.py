@@ -78,7 +78,7 @@ class Source:
 
 
 def source(watched: Watched, metric: Metric) -> Source:
-    """The CloudWatch metric for `metric`. Not for errors, which are a quotient of two metrics."""
+    """The CloudWatch metric for `metric`. Not for errors, a quotient of two, and not for what it has not."""
     traffic = watched.traffic_dimensions
     match metric:
         case Metric.CPU:
@@ -110,8 +110,8 @@ def source(watched: Watched, metric: Metric) -> Source:
                 dimensions=traffic,
                 scale=0.001,
             )
-        case Metric.ERRORS:
-            raise ValueError("errors are a quotient of two metrics")
+        case Metric.ERRORS | Metric.CONCURRENCY | Metric.OFFERED:
+            raise ValueError(f"CloudWatch has no one metric for {metric}")
 
 
 def of_balancer(watched: Watched, name: str, statistic: str) -> Source:

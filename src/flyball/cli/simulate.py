@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,7 @@ from flyball.load import read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
+from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
     Numbers,
@@ -74,14 +76,14 @@ def run(
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve = _curve(trace, stages, scale=scale, speed=speed)
+    curve = traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
         app = parse(text, filename=name, timezones=available_timezones())
-        numbers = _numbers(app, file, request, start)
+        numbers = numbers_of(app, file, request, start)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
         made = Plan(
@@ -89,7 +91,7 @@ def run(
             curve=curve,
             seed=seed,
             numbers=numbers,
-            shares=_shares(app, service),
+            shares=shares(app, service),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -99,8 +101,8 @@ def run(
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
     usual = plan((), usual=True)[0] if compare else None
-    before = None if usual is None else _rehearsed(usual, None)
-    result = _rehearsed(made, keep)
+    before = None if usual is None else rehearsed(usual, None)
+    result = rehearsed(made, keep)
     if html is not None:
         _write(html, page(result, made.app.name, about, before))
     if json:
@@ -118,14 +120,26 @@ def _write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _rehearsed(plan: Plan, keep: Path | None) -> Result:
+def rehearsed(plan: Plan, keep: Path | None) -> Result:
+    """Run a plan, with progress on stderr."""
     if is_slow(plan.curve.expected_requests):
         talk.say("this takes long; `pip install 'flyball[simulate]'` makes it many times as fast")
     progress = _progress(plan.curve.duration_s)
     if keep is None:
-        return Rehearsal(plan, progress=progress).run()
-    with closing(_new_journal(keep)) as journal:
-        return Rehearsal(plan, progress=progress, record=journal.record).run()
+        result = Rehearsal(plan, progress=progress).run()
+    else:
+        with closing(_new_journal(keep)) as journal:
+            result = Rehearsal(plan, progress=progress, record=journal.record).run()
+    return replace(result, cost_usd=_cost_usd(plan.app, result))
+
+
+def _cost_usd(app: Application, result: Result) -> float | None:
+    """What it would have cost on AWS; None where there is no price."""
+    use = Use(hours=result.duration_s / 3_600, instance_hours=result.hours, requests=float(result.requests))
+    try:
+        return round(total(bill(app, use)), 6)
+    except FileError:
+        return None
 
 
 def _new_journal(directory: Path) -> Journal:
@@ -151,7 +165,7 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def _shares(app: Application, service: str | None) -> dict[str, float]:
+def shares(app: Application, service: str | None) -> dict[str, float]:
     """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
@@ -183,7 +197,7 @@ def _rollouts(
     return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
-def _numbers(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
+def numbers_of(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
     """What was measured of each service, else what is assumed; and over it what the command line says."""
     measured = _calibration(file)
     request_s = None if request is None else parse_duration(request)
@@ -226,7 +240,8 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def _curve(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
+    """The curve of a trace or of stages. Raises FileError."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")

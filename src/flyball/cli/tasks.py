@@ -14,7 +14,7 @@ TASKS = {
     "Look at it": ("ps", "watch", "logs", "events", "exec"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
-    "On AWS": ("aws",),
+    "On AWS": ("aws", "cost"),
     "This machine": ("doctor", "completion"),
 }
 EXAMPLES = {
@@ -34,6 +34,7 @@ EXAMPLES = {
         "flyball load --trace day.csv",
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
+    "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
     "exec": ("flyball exec web env",),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }

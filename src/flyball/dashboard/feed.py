@@ -24,6 +24,7 @@ from flyball.local.runtime import Runtime
 from .past import Past
 from .requests import RecentRequests
 from .snapshot import snapshot
+from .spending import Spending
 
 EVERY_S = 1.0
 SOON_S = 0.1  # between a decision and the next state, so that one state follows all decisions of a step
@@ -54,6 +55,7 @@ class Feed:
         self._runtime = runtime
         self._control = control
         self._past = past
+        self._spending = Spending(past)
         self._pages: set[_Page] = set()
         self._dirty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -131,7 +133,10 @@ class Feed:
             self._counted_at = now
             with contextlib.suppress(FlyballError):  # the page keeps the last counts
                 self._scalings = await self._past.ask(lambda journal: journal.scalings(now - DAY_S))
-        state = snapshot(self._runtime, self._control, scalings=self._scalings, p95_ms=p95_ms, now=now)
+        await self._spending.read(now)
+        state = snapshot(
+            self._runtime, self._control, scalings=self._scalings, p95_ms=p95_ms, spending=self._spending, now=now
+        )
         self._state = format_sse_event(event="state", data_str=json.dumps(state, separators=(",", ":")))
         self._states += 1
 

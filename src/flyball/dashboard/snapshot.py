@@ -9,6 +9,8 @@ from flyball.core.view.views import AlarmView, InstanceView, RolloutView, Servic
 from flyball.local import control_api
 from flyball.local.runtime import Runtime
 
+from .spending import Spending
+
 
 def snapshot(
     runtime: Runtime,
@@ -16,19 +18,20 @@ def snapshot(
     *,
     scalings: Mapping[str, Mapping[str, int]],
     p95_ms: Mapping[str, float],
+    spending: Spending,
     now: float,
 ) -> dict[str, object]:
-    """The shape of `control_api.described`, with `at`, and for each service its alarms, holds and rollout rules.
+    """The shape of `control_api.described`, with `at`, the cost, and each service's alarms, holds and rollout rules.
 
     `scalings` are the counts of the last 24 hours, `p95_ms` the latencies of instances that serve.
     """
-    described = control_api.described(runtime, control)
+    described, views = control_api.described(runtime, control), runtime.view().services
     services = [
         {**_service(told, of, p95_ms), "scalings": scalings.get(of.of.name, {"scale_out": 0, "scale_in": 0})}
-        for told, of in zip(described["services"], runtime.view().services, strict=True)
+        for told, of in zip(described["services"], views, strict=True)
     ]
     shown = {name: value for name, value in described.items() if name != "dashboard"}  # it holds the token
-    return {**shown, "at": round(now, 3), "services": services}
+    return {**shown, "at": round(now, 3), "cost": spending.shown(runtime.app, views), "services": services}
 
 
 def _service(told: ServiceJson, of: ServiceView, p95_ms: Mapping[str, float]) -> dict[str, object]:

@@ -126,6 +126,7 @@ class Applier:
             own=dict(action.spec.environment),
             directory=directory,
             otlp=app.observe.otlp,
+            region=app.region,
         )
 
     def _build(self, app: Application, action: Build) -> None:

@@ -6,10 +6,10 @@ from .row import PARTS, by_compute, no, on_aws, yes
 
 LOOP = yes("the control loop")
 MACHINE_IS_THE_SIZE = no("an instance is a whole machine on EC2; use `aws.machine`")
-NO_FORECAST = no("a forecast needs days of history; use target tracking, steps or schedules here")
 ECS_SCHEDULE = yes("ScheduledActions of the ScalableTarget")
 GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
 WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-up; set warm_up")
+NOT_PORTABLE = no("AWS has no such policy; it gets only the targets, rules, schedule and forecast of the file")
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
 NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"
@@ -22,6 +22,16 @@ ROWS = (
     ),
     on_aws("Service.test", yes("before a release is accepted"), yes("CodeBuild, before anything is stored")),
     on_aws("Service.source", yes("what a release copies"), yes("what the build copies")),
+    on_aws(
+        "Service.runtime",
+        no("an instance is a process here and runs with what this machine has"),
+        yes("base of the image, or packages of the machine; versions of the build"),
+    ),
+    on_aws(
+        "Service.dockerfile",
+        no("there is no container engine here: `run` is started, and the image is built on AWS"),
+        yes("CodeBuild; the image starts by its own ENTRYPOINT and CMD"),
+    ),
     by_compute(
         "Service.environment",
         yes("the instance's environment"),
@@ -63,7 +73,9 @@ ROWS = (
     on_aws("Scaling.target_tracking", LOOP, yes("TargetTrackingScaling policies")),
     on_aws("Scaling.steps", LOOP, yes("StepScaling policies, each with an alarm")),
     by_compute("Scaling.schedule", LOOP, GROUP_SCHEDULE, ECS_SCHEDULE),
-    on_aws("Scaling.predictive", NO_FORECAST, yes("PredictiveScaling policy")),
+    on_aws("Scaling.predictive", LOOP, yes("PredictiveScaling policy")),
+    on_aws("Scaling.hpa", LOOP, NOT_PORTABLE),
+    on_aws("Scaling.kpa", LOOP, NOT_PORTABLE),
     on_aws("Scaling.shape", LOOP, no("`compute` decides", accepted=("asg", "ecs"))),
     by_compute(
         "Scaling.period_s",
@@ -108,10 +120,30 @@ ROWS = (
         yes("DesiredCapacity"),
         no("Application Auto Scaling schedules set only min and max; synthesis refuses it"),
     ),
-    on_aws("PredictiveScaling.metric", NO_FORECAST, yes("PredefinedMetricPairSpecification")),
-    on_aws("PredictiveScaling.target_value", NO_FORECAST, yes("TargetValue")),
-    on_aws("PredictiveScaling.forecast_only", NO_FORECAST, yes("Mode")),
-    on_aws("PredictiveScaling.buffer_s", NO_FORECAST, yes("SchedulingBufferTime")),
+    on_aws("PredictiveScaling.metric", LOOP, yes("PredefinedMetricPairSpecification")),
+    on_aws("PredictiveScaling.target_value", LOOP, yes("TargetValue")),
+    on_aws("PredictiveScaling.forecast_only", LOOP, yes("Mode")),
+    on_aws("PredictiveScaling.buffer_s", LOOP, yes("SchedulingBufferTime")),
+    on_aws("Hpa.metric", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.target_value", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.tolerance_percent", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.every_s", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.out_window_s", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.in_window_s", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.out_rates", LOOP, NOT_PORTABLE),
+    on_aws("Hpa.in_rates", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.metric", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.target_value", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.utilization_percent", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.stable_s", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.panic_s", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.panic_percent", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.out_rate", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.in_rate", LOOP, NOT_PORTABLE),
+    on_aws("Kpa.in_delay_s", LOOP, NOT_PORTABLE),
+    on_aws("ChangeRate.amount", LOOP, NOT_PORTABLE),
+    on_aws("ChangeRate.percent", LOOP, NOT_PORTABLE),
+    on_aws("ChangeRate.period_s", LOOP, NOT_PORTABLE),
     on_aws("HealthCheck.path", yes("the balancer's checks"), yes("HealthCheckPath")),
     on_aws("HealthCheck.interval_s", yes("the balancer's checks"), yes("HealthCheckIntervalSeconds")),
     on_aws("HealthCheck.timeout_s", yes("the balancer's checks"), yes("HealthCheckTimeoutSeconds")),

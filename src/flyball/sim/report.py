@@ -45,6 +45,7 @@ def summary(result: Result) -> dict[str, str]:
         "failed": f"{result.failed}{share}",
         **{f"latency {key}": milliseconds(value) for key, value in result.latency_ms().items()},
         "instance-hours": f"{sum(result.hours.values()):.2f}",
+        "cost on AWS": "-" if result.cost_usd is None else f"${result.cost_usd:.4g}",
         "scaled": f"{outs} times out, {ins} times in",
     }
 

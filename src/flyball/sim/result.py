@@ -37,7 +37,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """`rest`: what was answered in the minute after the end. `hours`: of instances. `events`: (seconds, reason)."""
+    """`rest`: what was answered in the minute after the end. `hours`: of instances. `events`: (seconds, reason).
+
+    `cost_usd`: what it would have cost on AWS, None where that is not known.
+    """
 
     seed: int
     duration_s: float
@@ -46,6 +49,12 @@ class Result:
     hours: Mapping[str, float]
     events: tuple[tuple[float, Reason], ...]
     numbers: Mapping[str, Numbers]
+    cost_usd: float | None = None
+
+    @property
+    def bin_s(self) -> float:
+        """How long a bin lasts; the last one may be shorter."""
+        return self.bins[0].ends_s
 
     @property
     def requests(self) -> int:
@@ -96,7 +105,7 @@ class Result:
             "failed": self.failed,
             "latency_ms": self.latency_ms(),
             "instance_hours": round(sum(self.hours.values()), 6),
-            "cost_usd": None,
+            "cost_usd": self.cost_usd,
             "scale_outs": self.counted(ReasonKind.SCALE_OUT),
             "scale_ins": self.counted(ReasonKind.SCALE_IN),
             "timeline": self.timeline(),

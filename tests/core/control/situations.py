@@ -5,8 +5,9 @@ from __future__ import annotations
 from flyball.core.control.alarms import AlarmState
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.scaling import policy_alarms
-from flyball.core.control.scaling.decide import Decision, Situation, decide
+from flyball.core.control.scaling.decide import Decision, decide
 from flyball.core.control.scaling.proposal import Counts
+from flyball.core.control.scaling.situation import Situation
 from flyball.core.control.windows import Series, Windows
 from flyball.core.model import (
     AdjustmentType,

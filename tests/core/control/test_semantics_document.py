@@ -21,6 +21,9 @@ WHERE = {
     **dict.fromkeys((10, 13, 18), "scaling/decide.py"),
     **dict.fromkeys((14, 15, 16, 17), "scaling/cooldown.py"),
     **dict.fromkeys((19, 23), "capacity.py"),
+    **dict.fromkeys(range(51, 54), "scaling/predictive.py"),
+    **dict.fromkeys(range(60, 69), "scaling/hpa.py"),
+    **dict.fromkeys(range(70, 79), "scaling/kpa.py"),
     **dict.fromkeys((20, 21), "scaling/steps.py"),
     22: "scaling/schedule.py",
     **dict.fromkeys((25, 26, 28, 37, 38, 46, 48), "lifecycle.py"),
@@ -44,7 +47,9 @@ HEAD = """# What AWS does, and where Flyball does the same
 
 The control loop imitates CloudWatch alarms, Application Auto Scaling, EC2 Auto Scaling, ECS deployments and \
 ALB targets.
-Each row is a fact about AWS, the page that documents it, the module that implements it, and the test that shows it.
+The policies `hpa` and `kpa` are those of Kubernetes and Knative (facts 60 to 78).
+Each row is a fact about one of them, the page that documents it, the module that implements it, \
+and the test that shows it.
 The module's docstring says where Flyball differs on purpose.
 Missing numbers concern only AWS: rebalancing between zones, names for the states of a task, \
 instance refresh, suspended processes.

@@ -8,15 +8,20 @@ from flyball.core.model import (
     Application,
     Aws,
     Capacity,
+    ChangeRate,
     CircuitBreaker,
     Comparison,
     Compute,
     Condition,
     Deployment,
+    Edge,
+    EdgeRouting,
     FixedResponse,
     HealthCheck,
+    Hpa,
     KeyField,
     KeyType,
+    Kpa,
     Listener,
     Metric,
     Network,
@@ -25,7 +30,9 @@ from flyball.core.model import (
     PredictiveScaling,
     RateLimit,
     Redirect,
-    RegionRouting,
+    Region,
+    RegionHealth,
+    RegionService,
     RolloutAlarm,
     Route,
     Scaling,
@@ -68,7 +75,7 @@ def test_the_visitor_board_is_read_whole():
             ),
         ),
         stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t3.micro"),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t3.micro"),
     )
 
 
@@ -202,6 +209,21 @@ def test_every_scaling_word_reaches_the_model():
           { at = "2026-12-24T19:00:00+01:00", max = 2 },
         ]
         predictive = { cpu = 50, forecast_only = false, buffer = "10m" }
+        hpa.requests = 600
+        hpa.tolerance = "5%"
+        hpa.every = "10s"
+        hpa.out_window = "10s"
+        hpa.in_window = "1m"
+        hpa.out_rates = ["2/5s"]
+        hpa.in_rates = ["50%/1m"]
+        kpa.rps = 20
+        kpa.utilization = "80%"
+        kpa.stable = "30s"
+        kpa.panic = "3s"
+        kpa.panic_threshold = "150%"
+        kpa.out_rate = 10
+        kpa.in_rate = 4
+        kpa.in_delay = "30s"
         out_cooldown = "1m"
         in_cooldown = "2m"
         warm_up = "3m"
@@ -261,6 +283,27 @@ def test_every_scaling_word_reaches_the_model():
             ScheduledAction(at=1798135200.0, max=2),
         ),
         predictive=PredictiveScaling(metric=Metric.CPU, target_value=50.0, forecast_only=False, buffer_s=600.0),
+        hpa=Hpa(
+            metric=Metric.REQUESTS,
+            target_value=600.0,
+            tolerance_percent=5.0,
+            every_s=10.0,
+            out_window_s=10.0,
+            in_window_s=60.0,
+            out_rates=(ChangeRate(amount=2, period_s=5.0),),
+            in_rates=(ChangeRate(amount=50, percent=True, period_s=60.0),),
+        ),
+        kpa=Kpa(
+            metric=Metric.OFFERED,
+            target_value=20.0,
+            utilization_percent=80.0,
+            stable_s=30.0,
+            panic_s=3.0,
+            panic_percent=150.0,
+            out_rate=10.0,
+            in_rate=4.0,
+            in_delay_s=30.0,
+        ),
         period_s=20.0,
         scale_out_cooldown_s=60.0,
         scale_in_cooldown_s=120.0,
@@ -373,10 +416,21 @@ def test_every_other_word_reaches_the_model():
         [observe]
         otlp = "http://127.0.0.1:4318"
         log_retention = "7d"
-        [aws]
-        regions = ["eu-north-1", "us-east-1"]
-        domain = "app.example.com"
+        [regions.us-east-1]
+        [regions.eu-north-1]
+        zones = 2
+        instances = 2
+        services.api.instances.max = 5
+        services.api.size.cpu = 1
+        [edge]
         routing = "failover"
+        health = { path = "/region", every = "10s", unhealthy_after = 4 }
+        sources = { "127.0.1.0/24" = "eu-west-1" }
+        distances = true
+        pause = "1m"
+        [aws]
+        region = "eu-north-1"
+        domain = "app.example.com"
         spot = "50%"
         budget = 20
         email = "me@example.com"
@@ -419,10 +473,28 @@ def test_every_other_word_reaches_the_model():
         branch="release", connection_arn="arn:aws:codeconnections:eu-north-1:1:connection/x", repository="me/app"
     )
     assert app.observe == Observe(otlp="http://127.0.0.1:4318", log_retention_days=7)
+    assert app.regions == (
+        Region(name="us-east-1"),
+        Region(
+            name="eu-north-1",
+            zones=("a", "b"),
+            services=(
+                RegionService(name="web", size=service.size, capacity=Capacity(min=2, max=2)),
+                RegionService(name="api", size=Size(cpu=1.0), capacity=Capacity(min=2, max=5)),
+            ),
+        ),
+    )
+    assert app.region_names == ("eu-north-1", "us-east-1")
+    assert app.edge == Edge(
+        routing=EdgeRouting.FAILOVER,
+        health=RegionHealth(path="/region", interval_s=10.0, timeout_s=2.0, unhealthy_threshold=4),
+        sources=(("127.0.1.0/24", "eu-west-1"),),
+        distances=True,
+        pause_s=60.0,
+    )
     assert app.aws == Aws(
-        regions=("eu-north-1", "us-east-1"),
+        region="eu-north-1",
         domain="app.example.com",
-        routing=RegionRouting.FAILOVER,
         spot_percent=50,
         monthly_budget_usd=20.0,
         alarm_email="me@example.com",

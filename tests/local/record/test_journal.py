@@ -15,7 +15,7 @@ from flyball.core.errors import Failed
 from flyball.core.model import Application, Service
 from flyball.core.view import as_json
 from flyball.core.view.rows import Moment
-from flyball.local.record.journal import Journal
+from flyball.local.record.journal import Journal, Spell
 
 APP = Application(name="board", services=(Service(name="web", run="true"),))
 DEPLOY = Observation(intents=(Deploy(service="web", spec=ReleaseSpec(content="abc", run="true")),))
@@ -120,6 +120,20 @@ def test_history_by_the_second_and_by_the_minute(journal: Journal) -> None:
     ]
     assert journal.history(since=0, until=100, resolution=60) == [Moment(60.0, "web", {"rps": 1.5})]
     assert journal.history(since=0, until=100, service="api") == [Moment(10.0, "api", {"rps": 2.0})]
+
+
+def test_minutes_are_summed_for_each_service(journal: Journal) -> None:
+    minutes = [
+        Moment(60.0, "web", {"rps": 9.0, "in_service": 9}),
+        Moment(120.0, "web", {"rps": 1.5, "in_service": 2}),
+        Moment(180.0, "web", {"rps": None, "in_service": 3}),
+        Moment(180.0, "api", {}),
+    ]
+    journal.record_history(minutes, resolution=60)
+    journal.record_history([Moment(150.0, "web", {"rps": 100.0, "in_service": 100})])
+
+    assert journal.spells(100.0) == {"api": Spell(1, 0.0, 0.0), "web": Spell(2, 5.0, 90.0)}
+    assert journal.spells(1_000.0) == {}
 
 
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:

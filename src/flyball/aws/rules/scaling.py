@@ -21,6 +21,7 @@ def of_scaling(aws: Aws, service: Service) -> Iterator[str]:
             yield f"{where}: the service has no routes; an alarm on requests would never have data"
     yield from _of_schedule(aws, service, where)
     yield from _of_predictive(aws, service, where)
+    yield from _of_autoscalers(service, where)
 
 
 def _of_tracking(aws: Aws, service: Service, where: str) -> Iterator[str]:
@@ -97,3 +98,11 @@ def _of_predictive(aws: Aws, service: Service, where: str) -> Iterator[str]:
         yield f"{where}.predictive.{policy.metric}: AWS predicts only {', '.join(known)}"
     if not 0 <= policy.buffer_s <= 3600:
         yield f"{where}.predictive.buffer: {policy.buffer_s:g} s; AWS accepts 0 to 3600 s"
+
+
+def _of_autoscalers(service: Service, where: str) -> Iterator[str]:
+    """Policies that AWS has not: without another one beside them the capacity would stay as it is."""
+    scaling = service.scaling
+    foreign = [name for name in ("hpa", "kpa") if getattr(scaling, name) is not None]
+    if foreign and not (scaling.target_tracking or scaling.steps or scaling.schedule or scaling.predictive):
+        yield f"{where}.{foreign[0]}: AWS has no such policy and nothing would scale; add a target for it beside"

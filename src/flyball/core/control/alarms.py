@@ -31,7 +31,12 @@ _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.BELOW: operator.lt,
     Comparison.AT_MOST: operator.le,
 }
-_PERCENT = frozenset({Metric.CPU, Metric.MEMORY, Metric.ERRORS})
+_UNITS = {
+    **dict.fromkeys((Metric.CPU, Metric.MEMORY, Metric.ERRORS), "%"),
+    Metric.REQUESTS: "per minute",
+    Metric.CONCURRENCY: "in flight",
+    Metric.OFFERED: "per second",
+}
 
 
 class AlarmState(StrEnum):
@@ -94,9 +99,7 @@ def lasting(name: str, rule: StepScaling | RolloutAlarm, *, period_s: float) -> 
 def show(metric: Metric, value: float) -> str:
     """A value with its unit, as users read it."""
     number = f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-    if metric in _PERCENT:
-        return f"{number} %"
-    return f"{number} per minute" if metric is Metric.REQUESTS else f"{number} ms"
+    return f"{number} {_UNITS.get(metric, 'ms')}"
 
 
 def evaluate(threshold: Threshold, values: Sequence[float | None], before: AlarmState) -> AlarmState:

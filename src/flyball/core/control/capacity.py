@@ -18,13 +18,12 @@ from . import overload
 from .pacing import Bounds
 from .reasons import ReasonKind
 from .samples import sample_of
-from .scaling import cooldown, decide, policy_alarms, schedule, target_tracking
+from .scaling import cooldown, decide, policies, policy_alarms, schedule, target_tracking
 from .scaling.proposal import Counts, Hold
+from .scaling.situation import Situation
 from .state import Instance, Lifecycle
 from .turn import Turn
 from .windows import record, shaped
-
-_ALL = tuple(sorted(Metric))
 
 
 def update(turn: Turn) -> None:
@@ -38,8 +37,6 @@ def update(turn: Turn) -> None:
 
 def _refuse_what_cannot_be(turn: Turn) -> None:
     scaling = turn.service.scaling
-    if scaling.predictive is not None:
-        turn.refuse_once("predictive scaling is not carried out here: it needs a day of history; AWS does it")
     if scaling.shape is ScalingShape.ECS and scaling.warmup_s is not None:
         turn.refuse_once("warm-up is not used: it belongs to shape asg, ECS has cooldowns")
     if scaling.shape is ScalingShape.ASG and _has_cooldown(scaling):
@@ -54,7 +51,7 @@ def _has_cooldown(scaling: Scaling) -> bool:
 
 
 def _sleeps_for_good(turn: Turn) -> bool:
-    metrics = policy_alarms.scaled_by(turn.service.scaling) if turn.state.desired == 0 else ()
+    metrics = policies.of(turn.service.scaling).scaled_by if turn.state.desired == 0 else ()
     return bool(metrics) and Metric.REQUESTS not in metrics
 
 
@@ -120,8 +117,9 @@ def _scheduled(turn: Turn, bounds: Bounds, action: ScheduledAction) -> Bounds:
 def _measured(turn: Turn) -> bool:
     service, scaling = turn.service, turn.service.scaling
     alarms = policy_alarms.thresholds(service)
-    watched = policy_alarms.metrics(alarms)
-    windows = shaped(turn.state.windows, _ALL, period_s=scaling.period_s, origin=turn.origin)
+    asked = policies.of(scaling)
+    watched = policy_alarms.metrics(alarms) | asked.scaled_by
+    windows = shaped(turn.state.windows, asked.recorded, period_s=scaling.period_s, origin=turn.origin)
     since = turn.origin if windows.sampled_at is None else windows.sampled_at
     warmup = cooldown.warmup_s(scaling)
     serving = _serving(turn)
@@ -129,10 +127,12 @@ def _measured(turn: Turn) -> bool:
         turn.samples,
         measured={one.id for one in serving if _is_measured(one, since, warmup, turn.now)},
         in_service=len(serving),
+        in_flight=sum(one.in_flight for one in serving),
+        queue=next((one for one in turn.seen.queues if one.service == service.name), None),
         wanted=turn.state.desired > 0,
         latency=next((one for one in turn.seen.latencies if one.service == service.name), None),
     )
-    keep = policy_alarms.points_kept(alarms)
+    keep = max(policy_alarms.points_kept(alarms), asked.points)
     windows, closed = record(windows, sample, keep=keep, watched=watched, origin=turn.origin, now=turn.now)
     states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
     turn.state = replace(turn.state, windows=windows, alarms=states)
@@ -159,7 +159,7 @@ def _decide(turn: Turn) -> None:
     bounds = bounds_of(turn)
     rollout = state.rollout
     moving = rollout is not None and not rollout.given_up
-    situation = decide.Situation(
+    situation = Situation(
         scaling=scaling,
         min=bounds.min,
         max=bounds.max,
@@ -170,11 +170,12 @@ def _decide(turn: Turn) -> None:
         held_s=max((state.held_until or turn.now) - turn.now, 0.0),
         rollout=f"release {rollout.to_release}" if rollout and moving else "",
         trouble=lambda: overload.why_not_scale_in(turn, _serving(turn)),
+        memory=state.memory,
         now=turn.now,
     )
     decision = decide.decide(situation)
-    if decision.cooldown != state.cooldown:
-        turn.state = replace(state, cooldown=decision.cooldown)
+    if decision.cooldown != state.cooldown or decision.memory is not None:
+        turn.state = replace(state, cooldown=decision.cooldown, memory=decision.memory or state.memory)
     turn.hold((*decision.holds, *_blind(turn)))
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)

@@ -11,6 +11,8 @@ from typing import Self
 
 from flyball.core.model import Service, Size
 
+from .news import Mishap, StoreSeen
+
 
 class TargetHealth(StrEnum):
     """The balancer's verdict on a target; AWS's words.
@@ -102,18 +104,6 @@ class BuildSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSeen:
-    """A store that died, and what became of it: `problem` is why it does not start again, "" when it did.
-
-    `last_words` is the last line of its log. Each change is shown once.
-    """
-
-    name: str
-    problem: str = ""
-    last_words: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSpec:
     """What a release freezes: the code (by the hash of its content) and the settings an instance starts with."""
 
@@ -196,5 +186,6 @@ class Observation:
     busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
     intents: tuple[Intent, ...] = ()
     balancer: bool = True

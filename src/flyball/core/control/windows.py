@@ -8,8 +8,8 @@ With origin 100 and period 10, datapoint 2 covers [120, 130). The tick at 130.4 
 its middle at 125.7: it belongs to datapoint 2, and that tick closes it. cpu of 40 % on two instances in one tick and of
 60 % on one in the next is (2 x 40 + 60) / 3 = 46.7 %: every measured instance counts once in every tick.
 
-What a sample adds to a metric is said in `samples.py`. Every metric is recorded, also one that no policy watches:
-people are shown the datapoints that decide. Beside them, `rates` count what all instances together answered.
+What a sample adds to a metric is said in `samples.py`. Most are recorded also when no policy watches them: people are
+shown the datapoints that decide. Beside them, `rates` count what all instances together answered.
 
 AWS: CloudWatch metrics of ECS and ALB, one datapoint a minute.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
@@ -55,7 +55,7 @@ class Windows:
     datapoint found measured instances, and their sum over these ticks. `instances`: their average in the last closed
     datapoint that had any. `most`: the most instances in service in the open datapoint; `in_service`: the same of each
     closed one. `sampled_s`, `requests`, `errors`: sums of the open one; `rates`: the last closed one's, None when it is
-    missing.
+    missing. `waiting` in the balancer at the last sample.
     """
 
     period_s: float = 0.0
@@ -67,6 +67,7 @@ class Windows:
     sampled_s: float = 0.0
     requests: int = 0
     errors: int = 0
+    waiting: int = 0
     instances: float = 0.0
     rates: Rates | None = None
     most: int = 0
@@ -114,7 +115,7 @@ def emptied(windows: Windows) -> Windows:
     """The windows without closed datapoints: what was measured at another capacity says nothing of this one."""
     series = tuple(Series(metric=series.metric) for series in windows.series)
     opened = Windows(period_s=windows.period_s, open=windows.open, sampled_at=windows.sampled_at, series=series)
-    return replace(opened, sample_s=windows.sample_s, instances=windows.instances)
+    return replace(opened, sample_s=windows.sample_s, instances=windows.instances, waiting=windows.waiting)
 
 
 def record(
@@ -133,9 +134,9 @@ def record(
     since = origin if windows.sampled_at is None else windows.sampled_at
     middle = ((since - origin) + (now - origin)) / 2
     index = max(windows.open, math.floor(middle / windows.period_s))
-    first = windows.open
+    first, waited = windows.open, windows.waiting
     windows = _counted(_closed(windows, index, keep, watched, {}), sample, max(now - since, 0.0), now)
-    amounts = sample.amounts(windows.sample_s)
+    amounts = sample.amounts(windows.sample_s, waited)
     if (now - origin) / windows.period_s + ROUNDING >= windows.open + 1:
         windows = _closed(windows, windows.open + 1, keep, watched, amounts)
     else:
@@ -189,11 +190,11 @@ def _counted(windows: Windows, sample: Sample, sample_s: float, now: float) -> W
         sampled_s=windows.sampled_s + (sample_s if sample.known else 0.0),
         requests=windows.requests + sample.requests,
         errors=windows.errors + sample.errors,
+        waiting=sample.waiting,
     )
 
 
 def _more(series: Series, total: float, weight: float) -> Series:
     if weight == 0:
         return series
-    total, weight = series.total + total, series.weight + weight
-    return Series(metric=series.metric, total=total, weight=weight, values=series.values)
+    return replace(series, total=series.total + total, weight=series.weight + weight)

@@ -1,9 +1,12 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
-from .application import Application, Observe, Pipeline, Service, Size
+from .application import Application, Observe, Pipeline, Service
+from .autoscalers import ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
-from .network import Aws, Compute, Network, RegionRouting
+from .metric import Metric
+from .network import Aws, Compute, Nat, Network, Package
+from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -21,7 +24,6 @@ from .scaling import (
     AdjustmentType,
     Capacity,
     Comparison,
-    Metric,
     PredictiveScaling,
     Scaling,
     ScalingShape,
@@ -30,6 +32,7 @@ from .scaling import (
     StepScaling,
     TargetTracking,
 )
+from .size import Size
 from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
@@ -40,26 +43,36 @@ __all__ = [
     "Balancing",
     "BalancingAlgorithm",
     "Capacity",
+    "ChangeRate",
     "CircuitBreaker",
     "Comparison",
     "Compute",
     "Concurrency",
     "Condition",
+    "Continent",
     "Deployment",
+    "Edge",
+    "EdgeRouting",
     "FixedResponse",
     "HealthCheck",
+    "Hpa",
     "KeyField",
     "KeyType",
+    "Kpa",
     "Listener",
     "Metric",
+    "Nat",
     "Network",
     "Observe",
+    "Package",
     "Pipeline",
     "PredictiveScaling",
     "Queue",
     "RateLimit",
     "Redirect",
-    "RegionRouting",
+    "Region",
+    "RegionHealth",
+    "RegionService",
     "RolloutAlarm",
     "Route",
     "Scaling",

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .scaling import Comparison, Metric
+from .metric import Metric
+from .scaling import Comparison
 
 
 class Strategy(StrEnum):

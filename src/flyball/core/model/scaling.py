@@ -8,17 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Metric(StrEnum):
-    """A service's metrics, in percent, except requests (per instance and minute) and latencies (ms)."""
-
-    CPU = "cpu"
-    MEMORY = "memory"
-    REQUESTS = "requests"
-    ERRORS = "errors"
-    P50 = "p50"
-    P95 = "p95"
-    P99 = "p99"
+from .autoscalers import Hpa, Kpa
+from .metric import Metric
 
 
 class ScalingShape(StrEnum):
@@ -134,6 +125,8 @@ class Scaling:
     steps: tuple[StepScaling, ...] = ()
     schedule: tuple[ScheduledAction, ...] = ()
     predictive: PredictiveScaling | None = None
+    hpa: Hpa | None = None
+    kpa: Kpa | None = None
     shape: ScalingShape = ScalingShape.ECS
     period_s: float = 1.0
     scale_out_cooldown_s: float | None = None

@@ -1,4 +1,4 @@
-// The six tiles, in the order and words of a monitoring dashboard.
+// The six tiles, in the order and words of a monitoring dashboard, and what all of it would cost.
 
 import { h, number, percent, plural, say } from "./dom.js";
 import { chosen, health, together } from "./now.js";
@@ -21,6 +21,7 @@ export class Tiles {
       tile("latency", "Request Latency (ms)", this.#percentiles(part), part("slow", "p", { class: "small" })),
       tile("health", "Health Check Status", part("health", "p", { class: "big" }), part("unwell", "p", { class: "small" })),
       tile("scaling", "Scaling Events (Last 24h)", part("out", "p"), part("in", "p")),
+      tile("cost", "Cost on AWS", part("hour", "p", { class: "big" }), part("rate", "p", { class: "small" }), part("today", "p"), part("month", "p")),
     );
   }
 
@@ -49,8 +50,20 @@ export class Tiles {
     say(parts.unwell, unwell(well));
     say(parts.out, `Scale Out: ${plural(now.scale_out, "event")}`);
     say(parts.in, `Scale In: ${plural(now.scale_in, "event")}`);
+    this.#cost(state.cost);
+  }
+
+  /** Of the whole application: network and stores belong to no service. */
+  #cost({ problem, region, hour, at_this_rate, today, month }) {
+    const parts = this.#parts;
+    say(parts.hour, problem ? "–" : `${dollars(hour)} an hour`);
+    say(parts.rate, problem ?? `${dollars(at_this_rate)} a month at this rate, in ${region}`);
+    say(parts.today, problem ? "" : `Today: ${dollars(today)}`);
+    say(parts.month, problem ? "" : `This month: ${dollars(month)}`);
   }
 }
+
+const dollars = (usd) => `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
 
 function unwell({ all, starting, unhealthy, leaving }) {
   const parts = [];

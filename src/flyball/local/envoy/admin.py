@@ -90,6 +90,14 @@ class Admin:
         except (OSError, TimeoutError, ValueError):
             return False
 
+    async def answers(self) -> bool:
+        """Whether Envoy answers at all within the deadline, ready or not."""
+        try:
+            await self._ask("/ready")
+        except (OSError, TimeoutError):
+            return False
+        return True
+
     async def targets(self) -> tuple[TargetStats, ...]:
         """Every instance of every service, sorted by service and instance."""
         found = await self._json("/clusters?format=json")

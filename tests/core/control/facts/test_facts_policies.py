@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from builders import application, instance, service, state
-from core.control.situations import decision, step_rule
+from core.control.situations import decision, step_rule, why
+from flyball.core.control.memory import Memory, PredictiveMemory
 from flyball.core.control.observation import Observation
 from flyball.core.control.reasons import ReasonKind
-from flyball.core.control.scaling import schedule, steps
+from flyball.core.control.scaling import predictive, schedule, steps
 from flyball.core.control.step import step
 from flyball.core.model import (
     AdjustmentType,
@@ -23,6 +24,7 @@ from flyball.core.model import (
     ScheduledAction,
     StepAdjustment,
     StepScaling,
+    TargetTracking,
 )
 
 CPU = Metric.CPU
@@ -236,7 +238,6 @@ def test_fact_22_what_cannot_be_is_refused_once(action, problem):
 @pytest.mark.parametrize(
     ("scaling", "said"),
     [
-        (Scaling(predictive=PredictiveScaling(metric=CPU, target_value=50)), "predictive scaling is not carried out"),
         (Scaling(warmup_s=5), "warm-up is not used"),
         (Scaling(shape=ScalingShape.ASG, scale_in_cooldown_s=5), "cooldowns are not used"),
         (
@@ -246,10 +247,73 @@ def test_fact_22_what_cannot_be_is_refused_once(action, problem):
     ],
 )
 def test_fact_23_what_is_not_done_here_is_said_once(scaling, said):
-    """Predictive scaling needs a day of history and only scales out; here it is refused, never silently ignored.
-    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-predictive-scaling.html
+    """Cooldowns belong to ECS and warm-up to an Auto Scaling group; the other's are refused, never silently ignored.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-default-instance-warmup.html
     """
     app = application(service(scaling=scaling))
     first = step(app, state(instance()), Observation(), now=1.0)
     assert [one.text.startswith(said) for one in first.reasons if one.kind is ReasonKind.REFUSED] == [True]
     assert not [o for o in step(app, first.state, Observation(), now=2.0).reasons if o.kind is ReasonKind.REFUSED]
+
+
+HOUR_S = 3600.0
+
+
+def hourly(loads, *, now: float) -> Memory:
+    """What predictive scaling remembers of these hours, the last of which ended with the hour of `now`."""
+    return Memory(predictive=PredictiveMemory(hour=int(now // HOUR_S), loads=tuple(loads)))
+
+
+def predicted(loads, *, now: float, desired: int = 2, high: int = 100, **rule):
+    scaling = Scaling(
+        predictive=PredictiveScaling(**{"metric": CPU, "target_value": 50, "forecast_only": False} | rule)
+    )
+    return decision(scaling, {CPU: 10.0}, desired=desired, high=high, now=now, memory=hourly(loads, now=now))
+
+
+def test_fact_51_a_forecast_needs_a_day_of_history():
+    """Predictive scaling needs 24 hours of history, and uses up to 14 days of it.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/predictive-scaling-policy-overview.html
+    """
+    assert predicted([200.0] * 23, now=30 * HOUR_S).desired == 2
+    assert predicted([200.0] * 24, now=30 * HOUR_S).desired == 4
+    far = predictive.counted(hourly([1.0] * 400, now=HOUR_S * 400).predictive, 1.0, now=HOUR_S * 500)
+    assert far.loads == (*[1.0] * (predictive.KEPT - 100), *[None] * 100)
+    assert predictive.forecast(far, 500) == 1.0
+    gap = PredictiveMemory(hour=24, loads=(None,) * 24)
+    assert predictive.forecast(gap, 24) is None
+    open_hour = predictive.counted(predictive.counted(PredictiveMemory(), 10.0, now=0.0), 30.0, now=1.0)
+    assert predictive.counted(open_hour, None, now=HOUR_S) == PredictiveMemory(hour=1, loads=(20.0,))
+    assert predictive.counted(PredictiveMemory(), None, now=0.0) == PredictiveMemory()
+
+
+def test_fact_52_it_scales_out_a_buffer_before_the_hour_and_never_in():
+    """The capacity for an hour is there 5 min before it by default, the largest policy wins, and it never scales in.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/predictive-scaling-policy-overview.html
+    """
+    loads = [50.0] * 9 + [400.0] + [50.0] * 14
+    nine = 24 * HOUR_S + 9 * HOUR_S
+    yesterday = loads[8:] + loads[:8]
+    assert predicted(yesterday, now=nine - 301).kind is None
+    soon = predicted(yesterday, now=nine - 300)
+    assert (soon.desired, soon.kind) == (8, ReasonKind.SCALE_OUT)
+    assert soon.text == "cpu 400 % in all expected from 09:00 UTC / 50 -> 8"
+    assert predicted(yesterday, now=nine - 300, high=5).desired == 5
+    assert predicted([50.0] * 24, now=nine, desired=7).kind is None
+    tracked = Scaling(
+        target_tracking=(TargetTracking(metric=CPU, target_value=50),),
+        predictive=PredictiveScaling(metric=CPU, target_value=50, forecast_only=False),
+    )
+    held = decision(tracked, {CPU: 1.0}, desired=3, now=nine, memory=hourly([150.0] * 24, now=nine))
+    assert why(held).startswith("scale-in held: 3 are needed (cpu 150 % in all expected")
+    lower = decision(tracked, {CPU: 1.0}, desired=5, now=nine, memory=hourly([150.0] * 24, now=nine))
+    assert (lower.desired, lower.kind) == (3, ReasonKind.SCALE_IN)
+
+
+def test_fact_53_forecast_only_says_and_does_nothing():
+    """In the mode "forecast only", which is the default, a forecast is shown and nothing is scaled.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/predictive-scaling-policy-overview.html
+    """
+    told = predicted([400.0] * 24, now=30 * HOUR_S, forecast_only=True)
+    assert (told.desired, told.kind) == (2, None)
+    assert why(told) == "forecast only: cpu 400 % in all expected from 06:00 UTC / 50 -> 8"

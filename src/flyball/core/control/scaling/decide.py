@@ -1,10 +1,11 @@
 """Should the desired capacity change now, and if not, why not?
 
-Rule: scale-out when any policy wants it, the largest wish wins; otherwise scale-in when it is agreed, again the largest
-capacity wins. Both stay within [min, max]. Held: everything while an operator holds the capacity; scale-in while a
-rollout runs (a scale-out passes), while its cooldown runs, while instances warm up, when the file switches it off, and
-when the reverse would follow at once. Missing data never scales in, and neither does trouble: instances that fail their
-health check, requests that wait, or a machine so busy that low figures prove nothing.
+Rule: every policy hands in a ballot (`policies.py`). Scale-out when any wants it, the largest wish wins; otherwise
+scale-in when it is agreed: the largest capacity wins, and none goes below a policy's floor. Both stay within
+[min, max]. Held: everything while an operator holds the capacity; scale-in while a rollout runs (a scale-out passes),
+while its cooldown runs, while instances warm up, when the file switches it off, and when the reverse would follow at
+once. Missing data never scales in, and neither does trouble: instances that fail their health check, requests that
+wait, or a machine so busy that low figures prove nothing.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_NotScaledReason.html
@@ -14,63 +15,53 @@ either.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from flyball.core.control.alarms import EXACT, AlarmState, show
+from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.memory import Memory
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.reasons import ReasonKind
-from flyball.core.control.windows import Windows
-from flyball.core.model import Metric, Scaling, ScalingShape
+from flyball.core.model import Metric, ScalingShape
 
 from . import cooldown as cooldowns
-from . import steps, target_tracking
-from .proposal import Counts, Hold, Proposal, Vote
+from . import policies, target_tracking
+from .proposal import Floor, Hold, Proposal, Vote
+from .situation import Situation
 
 _SHARED = frozenset({Metric.CPU, Metric.MEMORY, Metric.REQUESTS})
 """Metrics that fewer instances have more of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """What a decision depends on.
-
-    `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""; `trouble` says why this is no time
-    to scale in, "" when it is, and is asked only before a scale-in.
-    """
-
-    scaling: Scaling
-    min: int
-    max: int
-    counts: Counts
-    windows: Windows
-    alarms: dict[str, AlarmState]
-    cooldown: Cooldown
-    held_s: float
-    rollout: str
-    trouble: Callable[[], str]
-    now: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The capacity to have from now on; `kind` is None when it stays. `holds` are the refusals in force."""
+    """The capacity to have from now on; `kind` is None when it stays. `holds` are the refusals in force.
+
+    `memory` is what the policies remember from now on, None when that has not changed.
+    """
 
     desired: int
     cooldown: Cooldown
     kind: ReasonKind | None = None
     text: str = ""
     holds: tuple[Hold, ...] = ()
+    memory: Memory | None = None
 
 
 def decide(at: Situation) -> Decision:
-    """Weigh all policies of one service."""
-    outs = [*target_tracking.scale_out(at.scaling, at.windows, at.alarms, at.counts), *_steps(at, out=True)]
+    """Weigh the ballots of all policies of one service."""
+    ballots = policies.ballots(at)
+    outs = [vote for ballot in ballots for vote in ballot.out]
+    ins = [vote for ballot in ballots for vote in ballot.into]
     if outs:
-        return _scale_out(at, outs)
-    tracked = target_tracking.scale_in(at.scaling, at.windows, at.alarms, at.counts)
-    ins = [*([tracked] if tracked else []), *_steps(at, out=False)]
-    return _scale_in(at, ins) if ins else Decision(desired=at.counts.desired, cooldown=at.cooldown)
+        made = _scale_out(at, outs)
+    elif ins:
+        floors = [ballot.floor for ballot in ballots if ballot.floor is not None]
+        made = _scale_in(at, ins, max(floors, key=lambda floor: floor.capacity, default=None))
+    else:
+        made = Decision(desired=at.counts.desired, cooldown=at.cooldown)
+    told = tuple(hold for ballot in ballots for hold in ballot.told)
+    memory = next((ballot.memory for ballot in reversed(ballots) if ballot.memory is not None), None)
+    return replace(made, holds=(*made.holds, *told), memory=memory) if told or memory else made
 
 
 def _scale_out(at: Situation, votes: list[Vote]) -> Decision:
@@ -89,7 +80,7 @@ def _scale_out(at: Situation, votes: list[Vote]) -> Decision:
     return Decision(desired=desired, cooldown=after, kind=ReasonKind.SCALE_OUT, text=best.text)
 
 
-def _scale_in(at: Situation, votes: list[Vote]) -> Decision:
+def _scale_in(at: Situation, votes: list[Vote], floor: Floor | None) -> Decision:
     proposals = [vote for vote in votes if isinstance(vote, Proposal)]
     if at.counts.desired <= at.min:
         if not proposals:  # nobody would go lower: an idle application has nothing to tell
@@ -98,7 +89,9 @@ def _scale_in(at: Situation, votes: list[Vote]) -> Decision:
     if not proposals:
         return _held(at, next(vote for vote in votes if isinstance(vote, Hold)))
     best = max(proposals, key=lambda proposal: proposal.desired)
-    desired = max(best.desired, at.min)
+    desired = max(best.desired, at.min, 0 if floor is None else floor.capacity)
+    if floor is not None and desired >= at.counts.desired:
+        return _held(at, Hold(key=f"in:floor {desired}", text=f"scale-in held: {desired} are needed ({floor.why})"))
     hold = _scale_in_hold(at, desired)
     if hold is not None:
         return _held(at, hold)
@@ -137,42 +130,6 @@ def _would_flap(at: Situation, desired: int) -> str:
         if expected > limit + EXACT:
             return f"with {desired} {metric} would be {show(metric, expected)} > {show(metric, limit)}"
     return ""
-
-
-def _steps(at: Situation, *, out: bool) -> list[Vote]:
-    votes: list[Vote] = []
-    for position, policy in enumerate(at.scaling.steps):
-        alarm = steps.alarm(policy, position, at.scaling.period_s)
-        value = at.windows.latest(policy.metric)
-        if value is None or at.alarms.get(alarm.name) is not AlarmState.ALARM:
-            continue
-        step = steps.adjustment(policy, value)
-        if step is None:
-            continue
-        wait_s = steps.cooldown_s(policy, at.scaling, out=out)
-        text = alarm.text(value, at.windows.values(policy.metric))
-        desired = steps.adjusted(policy, step, at.counts.desired)
-        if out and desired > at.counts.desired:
-            started = steps.adjusted(policy, step, _base(at))
-            votes.append(_step_out(at, Proposal(desired=started, text=text, cooldown_s=wait_s)))
-        elif not out and desired < at.counts.desired:
-            sparse = target_tracking.sparse(alarm, at.windows)
-            votes.append(sparse or Proposal(desired=desired, text=text, cooldown_s=wait_s))
-    return votes
-
-
-def _base(at: Situation) -> int:
-    base = min(at.counts.running, at.counts.desired)
-    return min(base, at.cooldown.out_base) if at.cooldown.out_until is not None else base
-
-
-def _step_out(at: Situation, proposal: Proposal) -> Vote:
-    if proposal.desired > at.counts.desired:
-        return proposal
-    if at.cooldown.out_until is not None:
-        left_s = at.cooldown.out_until - at.now
-        return Hold(key="out:cooldown", text=f"scale-out held: cooldown, {left_s:.0f} s left ({proposal.text})")
-    return Hold(key="out:pending", text=f"scale-out held: instances are still starting or warming up ({proposal.text})")
 
 
 def _held(at: Situation, hold: Hold) -> Decision:

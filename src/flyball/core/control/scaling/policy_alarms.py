@@ -9,6 +9,8 @@ AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alar
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flyball.core.control.alarms import EXTRA_POINTS, Alarm, AlarmState, Threshold, evaluate, lasting
 from flyball.core.control.windows import Windows
 from flyball.core.model import Metric, Scaling, Service
@@ -34,19 +36,18 @@ def in_alarm(service: Service, alarms: tuple[Alarm, ...], windows: Windows) -> d
 
 def thresholds(service: Service) -> list[Threshold]:
     """Every alarm of the service."""
-    scaling = service.scaling
+    return [*_scaling(service.scaling), *rollout(service)]
+
+
+@lru_cache(maxsize=256)  # for every datapoint, and always the same
+def _scaling(scaling: Scaling) -> tuple[Threshold, ...]:
     tracked = [
         alarm
         for policy in scaling.target_tracking
         for alarm in (target_tracking.high(policy), target_tracking.low(policy, scaling.shape))
     ]
     stepped = [steps.alarm(policy, position, scaling.period_s) for position, policy in enumerate(scaling.steps)]
-    return [*tracked, *stepped, *rollout(service)]
-
-
-def scaled_by(scaling: Scaling) -> set[Metric]:
-    """The metrics that policies scale by."""
-    return {policy.metric for policy in scaling.target_tracking} | {policy.metric for policy in scaling.steps}
+    return (*tracked, *stepped)
 
 
 def metrics(alarms: list[Threshold]) -> set[Metric]:

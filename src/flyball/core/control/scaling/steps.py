@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import math
 
-from flyball.core.control.alarms import Threshold, lasting
+from flyball.core.control.alarms import AlarmState, Threshold, lasting
 from flyball.core.model import AdjustmentType, Scaling, StepAdjustment, StepScaling
 
 from .cooldown import in_s, out_s
+from .proposal import Ballot, Hold, Proposal, Vote
+from .situation import Situation
+from .target_tracking import sparse
 
 
 def alarm(policy: StepScaling, position: int, period_s: float) -> Threshold:
@@ -67,3 +70,45 @@ def cooldown_s(policy: StepScaling, scaling: Scaling, *, out: bool) -> float:
     if policy.cooldown_s is not None:
         return policy.cooldown_s
     return out_s(scaling) if out else in_s(scaling)
+
+
+def vote(at: Situation) -> Ballot:
+    """What all rules of the service say."""
+    outs = _votes(at, out=True)
+    return Ballot(out=tuple(outs), into=() if outs else tuple(_votes(at, out=False)))
+
+
+def _votes(at: Situation, *, out: bool) -> list[Vote]:
+    votes: list[Vote] = []
+    for position, policy in enumerate(at.scaling.steps):
+        rule = alarm(policy, position, at.scaling.period_s)
+        value = at.windows.latest(policy.metric)
+        if value is None or at.alarms.get(rule.name) is not AlarmState.ALARM:
+            continue
+        step = adjustment(policy, value)
+        if step is None:
+            continue
+        wait_s = cooldown_s(policy, at.scaling, out=out)
+        text = rule.text(value, at.windows.values(policy.metric))
+        desired = adjusted(policy, step, at.counts.desired)
+        if out and desired > at.counts.desired:
+            started = adjusted(policy, step, _base(at))
+            votes.append(_step_out(at, Proposal(desired=started, text=text, cooldown_s=wait_s)))
+        elif not out and desired < at.counts.desired:
+            few = sparse(rule, at.windows)
+            votes.append(few or Proposal(desired=desired, text=text, cooldown_s=wait_s))
+    return votes
+
+
+def _base(at: Situation) -> int:
+    base = min(at.counts.running, at.counts.desired)
+    return min(base, at.cooldown.out_base) if at.cooldown.out_until is not None else base
+
+
+def _step_out(at: Situation, proposal: Proposal) -> Vote:
+    if proposal.desired > at.counts.desired:
+        return proposal
+    if at.cooldown.out_until is not None:
+        left_s = at.cooldown.out_until - at.now
+        return Hold(key="out:cooldown", text=f"scale-out held: cooldown, {left_s:.0f} s left ({proposal.text})")
+    return Hold(key="out:pending", text=f"scale-out held: instances are still starting or warming up ({proposal.text})")

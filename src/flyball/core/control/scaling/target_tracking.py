@@ -24,7 +24,8 @@ from flyball.core.control.windows import Windows
 from flyball.core.model import Comparison, Metric, Scaling, ScalingShape, TargetTracking
 
 from .cooldown import in_s, out_s
-from .proposal import Counts, Hold, Proposal, Vote
+from .proposal import Ballot, Counts, Hold, Proposal, Vote
+from .situation import Situation
 
 HIGH_POINTS = 3
 LOW_POINTS = 15
@@ -76,6 +77,15 @@ def _size(policy: TargetTracking, value: float, instances: float) -> str:
     return f"{instances:.4g} x {value:.4g} / {policy.target_value:g} = {exactly:.4g} -> {wanted}{least}"
 
 
+def vote(at: Situation) -> Ballot:
+    """What all targets of the service say together."""
+    outs = scale_out(at.scaling, at.windows, at.alarms, at.counts)
+    if outs:
+        return Ballot(out=tuple(outs))
+    tracked = scale_in(at.scaling, at.windows, at.alarms, at.counts)
+    return Ballot(into=() if tracked is None else (tracked,))
+
+
 def scale_out(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> list[Vote]:
     """What the policies in high alarm want; a hold where instances on their way are already enough."""
     votes: list[Vote] = []
@@ -103,8 +113,6 @@ def _out(scaling: Scaling, wanted: int, text: str, counts: Counts) -> Proposal |
 
 def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], counts: Counts) -> Vote | None:
     """The one vote of all policies together: None when none is in low alarm."""
-    if not scaling.target_tracking:
-        return None
     lows = {policy: low(policy, scaling.shape) for policy in scaling.target_tracking}
     ready = [policy for policy, alarm in lows.items() if states.get(alarm.name) is AlarmState.ALARM]
     voters = [policy for policy in lows if not policy.disable_scale_in]

@@ -38,6 +38,7 @@ def scaling_complaints(name: str, service: ServiceTable, timezones: Collection[s
         yield from _targets((*at, "predictive"), predictive, routed)
         if len(predictive.metrics()) != 1:
             yield Unplaced(path=(*at, "predictive"), message="needs exactly one of cpu, memory, requests", on_key=True)
+    yield from _autoscalers(at, service.scale, routed)
     for direction, index, rule in service.scale.rules():
         path = (*at, direction, index)
         yield from _rule(path, direction, rule)
@@ -50,6 +51,17 @@ def scaling_complaints(name: str, service: ServiceTable, timezones: Collection[s
 def _targets(at: Path, targets: TargetsTable, routed: bool) -> Iterator[Unplaced]:
     if targets.requests is not None and not routed:
         yield _unrouted((*at, Metric.REQUESTS))
+
+
+def _autoscalers(at: Path, scale: ScaleTable, routed: bool) -> Iterator[Unplaced]:
+    for name, table, wanted in (("hpa", scale.hpa, "cpu, memory, requests"), ("kpa", scale.kpa, "concurrency, rps")):
+        if table is None:
+            continue
+        if len(table.metrics()) != 1:
+            yield Unplaced(path=(*at, name), message=f"needs exactly one of {wanted}", on_key=True)
+        for key in ("requests", "concurrency", "rps"):
+            if not routed and getattr(table, key, None) is not None:
+                yield _unrouted((*at, name, key))
 
 
 def _unrouted(path: Path) -> Unplaced:

@@ -146,6 +146,16 @@ def laid_over(own: TableT, shared: Table | None) -> TableT:
     return own.model_copy(update=update)
 
 
+NUMBER_OR_PERCENT: dict[str, object] = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": units.PERCENT_PATTERN}]
+}
+
+
+def number_or_percent(value: Any) -> Any:
+    """The number of 50 or "50%"."""
+    return units.percent(value) if isinstance(value, str) else value
+
+
 def key(description: str, *, to: str | None = None, alias: str | None = None, **limits: Any) -> Any:
     """An optional key; `to` is the model's field that it sets."""
     extra: Any = None if to is None else {"x-to": to}

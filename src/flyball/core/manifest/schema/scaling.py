@@ -22,7 +22,20 @@ from flyball.core.model import (
     cron,
 )
 
-from .base import Duration, OneOrMany, Shorthand, Table, Text, key, required, span, text_of
+from .autoscalers import HpaTable, KpaTable
+from .base import (
+    NUMBER_OR_PERCENT,
+    Duration,
+    OneOrMany,
+    Shorthand,
+    Table,
+    Text,
+    key,
+    number_or_percent,
+    required,
+    span,
+    text_of,
+)
 
 Bound = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=5000)]
@@ -38,13 +51,6 @@ _NOT_A_TARGET = (
     "use cpu, memory or requests, or an out rule"
 )
 _UNSUITED = dict.fromkeys(("latency", "errors", "p50", "p95", "p99", "response_time"), _NOT_A_TARGET)
-_NUMBER_OR_PERCENT: dict[str, object] = {
-    "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": units.PERCENT_PATTERN}]
-}
-
-
-def _number_or_percent(value: Any) -> Any:
-    return units.percent(value) if isinstance(value, str) else value
 
 
 def _change(value: Any) -> Any:
@@ -81,7 +87,7 @@ class TargetTable(Table):
     """One target value, which may be barred from scaling in."""
 
     value: Annotated[
-        float, BeforeValidator(_number_or_percent), Field(gt=0, le=1e9), WithJsonSchema(_NUMBER_OR_PERCENT)
+        float, BeforeValidator(number_or_percent), Field(gt=0, le=1e9), WithJsonSchema(NUMBER_OR_PERCENT)
     ] = required("the target value")
     disable_scale_in: bool | None = key("true: this target never scales in", to="disable_scale_in")
     model: ClassVar[type | None] = TargetTracking
@@ -89,7 +95,7 @@ class TargetTable(Table):
         kinds=(int, float, str),
         says="a number",
         expand=lambda value: {"value": value},
-        schema=_NUMBER_OR_PERCENT,
+        schema=NUMBER_OR_PERCENT,
     )
 
 
@@ -291,6 +297,8 @@ class ScaleTable(Table):
     )
     schedule: Annotated[list[ScheduleTable], OneOrMany()] | None = key("scheduled actions: a table, or a list")
     predictive: PredictiveTable | None = key("predictive scaling, such as { cpu = 50 }")
+    hpa: HpaTable | None = key("Kubernetes' policy, such as { cpu = 50 }; not on AWS")
+    kpa: KpaTable | None = key("Knative's policy, such as { concurrency = 10 }; not on AWS")
     out_cooldown: Cooldown | None = key("wait after scaling out; by default five periods", to="scale_out_cooldown_s")
     in_cooldown: Cooldown | None = key("wait after scaling in; by default five periods", to="scale_in_cooldown_s")
     warm_up: Cooldown | None = key(
@@ -319,5 +327,7 @@ class ScaleTable(Table):
             steps=tuple(rule.resolve(period_s) for _, _, rule in self.rules()),
             schedule=tuple(action.resolve() for action in self.schedule or []),
             predictive=None if self.predictive is None else self.predictive.resolve(),
+            hpa=None if self.hpa is None else self.hpa.resolve(),
+            kpa=None if self.kpa is None else self.kpa.resolve(),
             shape=shape,
         )

@@ -1,0 +1,67 @@
+"""What do policies remember between two datapoints? Small frozen values, kept in the state of their service.
+
+Rule: each policy has its own part and nobody else reads it; a part that a journal does not have yet is as new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A capacity that was wanted, or a change that was made, at a time."""
+
+    at: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HpaMemory:
+    """`at`: when it last looked, and found `desired` instances; `wanted`: what it wanted then.
+
+    `wished`: its recommendations lately; `changed`: how many instances were added, or removed (below 0), and when.
+    """
+
+    at: float | None = None
+    desired: int = 0
+    wanted: int = 0
+    wished: tuple[Wish, ...] = ()
+    changed: tuple[Wish, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KpaMemory:
+    """`at`: when it last looked; `wanted`: what it wanted then.
+
+    `panic_at`: when its panic window last needed too much, None without panic; `most`: the most it wanted in panic.
+    `wished`: what it wanted lately, kept only with a delay of the scale-in.
+    """
+
+    at: float | None = None
+    wanted: int = 0
+    panic_at: float | None = None
+    most: int = 0
+    wished: tuple[Wish, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictiveMemory:
+    """The load of each hour that is over, oldest first, None where nothing was measured; `hour` is the open one.
+
+    `total` and `weight` are sums of the open hour. Hours are counted from the epoch.
+    """
+
+    hour: int | None = None
+    total: float = 0.0
+    weight: int = 0
+    loads: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The parts of all policies."""
+
+    hpa: HpaMemory = HpaMemory()
+    kpa: KpaMemory = KpaMemory()
+    predictive: PredictiveMemory = PredictiveMemory()
