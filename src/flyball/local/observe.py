@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import psutil
 
+from flyball.core.control.cadence import SHORTEST_GLANCE_S
+from flyball.core.control.glance import Glance
 from flyball.core.control.observation import (
     InstanceSample,
     InstanceSeen,
@@ -27,6 +29,15 @@ WRONG_FOR_S = 3.0
 _Counted = tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What the last look found: requests sent to each instance since the balancer's start, and those that wait."""
+
+    at: float = 0.0
+    sent: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Observer:
     """Turns process facts and the balancer's counters into observations; remembers only the last counters."""
@@ -40,9 +51,11 @@ class Observer:
     _ended: Mapping[str, int] = field(default_factory=dict)
     _inside_ms: Mapping[str, int] = field(default_factory=dict)
     _began: bool = False
+    _looked: _Looked = field(default_factory=_Looked)
 
-    async def observe(self, *, sampled: bool, now: float) -> Observation:
+    async def observe(self, *, sampled: bool, now: float, glanced: Collection[str] = ()) -> Observation:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it.
+        Without it, the services `glanced` at tell what came since the last look.
 
         The first one has none: what was counted before it, perhaps for days, is not of one second.
         """
@@ -51,12 +64,14 @@ class Observer:
         latencies, queues = await self._traffic(now) if sampled and stats is not None else ((), ())
         samples = self._samples(by_instance, now) if sampled else ()
         began, self._began = self._began, self._began or sampled
+        glances = await self._glances(glanced, stats, now) if glanced and stats is not None else ()
         return Observation(
             instances=tuple(self._seen(one, by_instance.get(one.id), now) for one in self.instances.running.values()),
             sampled=sampled,
             samples=samples if began else (),
             latencies=latencies if began else (),
             queues=queues,
+            glances=() if sampled else glances,
             busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
             balancer=stats is not None,
         )
@@ -111,6 +126,31 @@ class Observer:
             for service, of in use.latencies.items()
         )
         return latencies, self._queues(use)
+
+    async def _glances(
+        self, services: Collection[str], stats: Collection[TargetStats], now: float
+    ) -> tuple[Glance, ...]:
+        """What came to each service since the last look: sent to its instances, or waiting more than before."""
+        before = self._looked
+        if now - before.at < SHORTEST_GLANCE_S:
+            return ()
+        try:
+            waiting = await self.balancer.admin.waiting()
+        except (OSError, ValueError, TimeoutError):
+            return ()
+        self._looked = _Looked(at=now, sent={one.instance: one.requests for one in stats}, waiting=waiting)
+        return tuple(
+            Glance(
+                service=service,
+                requests=max(sum(max(one.requests - before.sent.get(one.instance, 0), 0) for one in mine) + grown, 0),
+                over_s=now - before.at,
+                in_flight=sum(one.in_flight for one in mine),
+                waiting=waiting.get(service, 0),
+            )
+            for service in (services if before.at else ())
+            for mine in [[one for one in stats if one.service == service]]
+            for grown in [waiting.get(service, 0) - before.waiting.get(service, 0)]
+        )
 
     def _queues(self, use: Use) -> tuple[QueueSample, ...]:
         away, self._turned_away = _since(self._turned_away, use.turned_away), use.turned_away

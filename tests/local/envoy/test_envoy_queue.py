@@ -72,7 +72,7 @@ def sent(client, count, path="/slow", **options):
 
 async def waiting(envoy, count, name="web"):
     async def holds():
-        return (await envoy.admin.use()).waiting.get(name, 0) == count
+        return (await envoy.admin.use()).waiting.get(name, 0) == (await envoy.admin.waiting()).get(name, 0) == count
 
     await soon(holds, what=f"{count} requests that wait")
 

@@ -11,6 +11,7 @@ from typing import Self
 
 from flyball.core.model import Service, Size
 
+from .glance import Glance
 from .news import Mishap, StoreSeen
 
 
@@ -172,10 +173,10 @@ Intent = Deploy | Rollback | Scale | Replace | Shutdown
 class Observation:
     """Everything a step may know of the world.
 
-    `sampled`: this observation carries usage since the last sampled one (a tick of the clock), as opposed to one
-    made because something happened in between. Without it, `samples`, `latencies` and `queues` are empty and mean
-    nothing. `busy_percent`: how busy all cores of the machine were since then, None when unknown or not a machine.
-    `balancer`: the balancer runs and its verdicts are fresh; without it nobody is called unhealthy.
+    `sampled`: this observation carries usage since the last sampled one (a tick of the clock); others are made because
+    something happened in between, and have no `samples`, `latencies` and `queues`. `glances`: services watched between
+    two samples. `busy_percent`: how busy all cores of the machine were since the last sample, None when unknown or not
+    a machine. `balancer`: it runs and its verdicts are fresh; without it nobody is called unhealthy.
     """
 
     instances: tuple[InstanceSeen, ...] = ()
@@ -183,6 +184,7 @@ class Observation:
     samples: tuple[InstanceSample, ...] = ()
     latencies: tuple[LatencySample, ...] = ()
     queues: tuple[QueueSample, ...] = ()
+    glances: tuple[Glance, ...] = ()
     busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()

@@ -20,6 +20,7 @@ USE = (
     r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
     r"|^wasmcustom\.queue\."
 )
+WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.waiting"
 QUEUE_STATS = "wasmcustom.queue."
 REFUSALS = (
     r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
@@ -139,6 +140,12 @@ class Admin:
             ended=ended,
             inside_ms=inside,
         )
+
+    async def waiting(self) -> Mapping[str, int]:
+        """How many requests of each service wait for an instance now."""
+        found = await self._json(f"/stats?format=json&filter={quote(WAITING)}")
+        pending, waiting = (Counter(_numbers(found, what)) for what in ("upstream_rq_pending_active", "queue.waiting"))
+        return pending + waiting
 
     async def rejected(self) -> int:
         """How many times Envoy refused a file it was given, and kept what it had."""
