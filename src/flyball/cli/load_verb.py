@@ -1,4 +1,4 @@
-"""The verb `load` and its options; `load.py` does it."""
+"""`flyball load` with its options; what it does is in `load`, imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from flyball.cli.options import File, Json
 
-# What does the work is imported when the verb is called: `flyball ps` must not wait for it.
 # ruff: noqa: PLC0415
 
 
@@ -19,7 +18,9 @@ def load(
     rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
     lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
     stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
-    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    trace: Annotated[
+        Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second; or an access log.")
+    ] = None,
     speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
     scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
     path: Annotated[str | None, Parameter(help="The path; by default the target's.")] = None,
@@ -27,6 +28,7 @@ def load(
     header: Annotated[
         tuple[str, ...], Parameter(name=["--header", "-H"], negative="", help='"Name: value"; repeatable.')
     ] = (),
+    place: Annotated[str | None, Parameter(name="--from", help="Where the visitors are, such as eu-west-1.")] = None,
     body: Annotated[str, Parameter(help="The body, or @FILE.")] = "",
     expect: Annotated[str | None, Parameter(help="Statuses that count as ok, such as 200,404.")] = None,
     timeout: Annotated[str, Parameter(help="How long an answer may take.")] = "60s",
@@ -43,6 +45,7 @@ def load(
 
     return run(
         target, resolve=lambda name: address_of(file, name), rate=rate, lasting=lasting, stages=stages, trace=trace,
-        speed=speed, scale=scale, path=path, method=method, headers=header, body=body, expect=expect, timeout=timeout,
-        requests=requests, evenly=evenly, seed=seed, allow_remote=allow_remote, json=json,
+        speed=speed, scale=scale, path=path, method=method, headers=header, place=place, body=body,
+        expect=expect, timeout=timeout, requests=requests, evenly=evenly, seed=seed,
+        allow_remote=allow_remote, json=json,
     )  # fmt: skip
