@@ -18,7 +18,7 @@ from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
-from .process.ports import free_port
+from .process.ports import can_listen, free_port
 from .process.processes import Process
 from .process.walls.address import Address
 from .process.walls.rooms import in_room_of
@@ -41,6 +41,7 @@ __all__ = [
     "Run",
     "Spell",
     "Watch",
+    "can_listen",
     "free_port",
     "git",
     "in_room_of",

@@ -92,6 +92,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        concurrency: Mapping[str, int],
         rooms: Rooms | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
@@ -108,6 +109,7 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            concurrency=concurrency,
             queue=PROGRAM if queue else None,
             rooms=rooms,
         )

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from flyball.core.model import Application
 
 from . import rooms as all_rooms
 from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
-from .clusters import cluster, endpoints_file
+from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
@@ -32,6 +33,7 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
+    concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
     rooms: Rooms | None = None,
 ) -> dict[str, Json]:
@@ -40,6 +42,7 @@ def files(
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
+    `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
     With `rooms` services reach each other, and the world, in the network between these.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
@@ -54,7 +57,12 @@ def files(
     between = ([], []) if rooms is None else (all_rooms.listeners(rooms), all_rooms.clusters(rooms))
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
-        **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
+        **{
+            endpoints_file(each.name): [
+                load_assignment(each.name, endpoints.get(each.name, ()), by_turns=goes_by_turns(each, queued=queued))
+            ]
+            for each in services
+        },
         CLUSTERS_FILE: [
             *(cluster(service, directory, limits, queued=queued, rooms=rooms) for service in services),
             *tracing.clusters(app),
@@ -64,7 +72,7 @@ def files(
         LISTENERS_FILE: [*listeners, *between[0]],
     }
     if queue is not None and queued:
-        contents[QUEUE_FILE] = [queue_resource(app, endpoints, queue)]
+        contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
