@@ -18,6 +18,9 @@ from flyball.local.process import processes
 pytestmark = pytest.mark.live
 US, EU = "us-east-1", "eu-west-1"
 EDGE = f"""
+[stores.files]
+kind = "bucket"
+replicate = true
 [regions.{US}]
 [regions.{EU}]
 [edge.health]
@@ -30,7 +33,7 @@ every = "500ms"
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     directory = tmp_path_factory.mktemp("two")
     (directory / "server.py").write_text(server("one"))
-    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }") + EDGE)
+    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }", test='stores = ["files"]') + EDGE)
     running = Running(directory)
     try:
         running.up()
@@ -97,6 +100,16 @@ def test_a_region_without_its_balancer_is_passed_over_at_once(two: Running):
     finally:
         os.kill(described["control"]["pid"], signal.SIGCONT)
     two.until(lambda: (200, EU) in served(two, EU), what="its visitors are at home again")
+
+
+def test_what_one_region_stores_reaches_the_other(two: Running):
+    here, there = (two.paths.of_region(name).stores / "files" for name in (US, EU))
+    (here / "cat.png").write_bytes(b"meow")
+    two.until(lambda: (there / "cat.png").exists(), what="it has reached the other region")
+    assert (there / "cat.png").read_bytes() == b"meow"
+    (there / "cat.png").unlink()
+    two.until(lambda: not (here / "cat.png").exists(), what="its deletion too")
+    assert {(one["store"], one["region"]) for one in two.now()["replication"]} == {("files", US), ("files", EU)}
 
 
 def test_all_control_planes_die_and_nothing_else_does(two: Running):

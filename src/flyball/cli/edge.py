@@ -16,6 +16,7 @@ from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.core.model.edge import behind_edge
 from flyball.core.view import as_json
+from flyball.dashboard.regions import open_panel
 from flyball.local import face
 from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
@@ -98,19 +99,26 @@ def _on_signals(edge: Edge, leaving: asyncio.Event, *, interrupt_stops: bool) ->
 @contextlib.asynccontextmanager
 async def _served(edge: Edge, file: Path) -> AsyncIterator[None]:
     socket = edge.paths.sockets / "control.sock"
-    control: ControlFile = {"pid": os.getpid(), "url": edge.url, "socket": str(socket), "dashboard": None}
+    panel = open_panel(edge, lambda: load(file))
+    edge.dashboard = panel.url
+    control: ControlFile = {"pid": os.getpid(), "url": edge.url, "socket": str(socket), "dashboard": panel.url}
     socket.unlink(missing_ok=True)
-    server = Server(config(api.create(edge, lambda: load(file)), uds=str(socket)))
-    task = asyncio.ensure_future(server.serve())
-    while not server.started:
+    servers = [
+        Server(config(api.create(edge, lambda: load(file)), uds=str(socket))),
+        Server(config(panel.app, fd=panel.listener.fileno())),
+    ]
+    tasks = [asyncio.ensure_future(server.serve()) for server in servers]
+    while not all(server.started for server in servers):
         await asyncio.sleep(0.005)
     write(edge.paths.control_file, control)
     try:
         yield
     finally:
         edge.closing.set()
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        panel.listener.close()
         edge.paths.control_file.unlink(missing_ok=True)
         socket.unlink(missing_ok=True)
 
@@ -137,6 +145,7 @@ async def foreground(app: Application, file: Path, port: int | None, picked: tup
     edge = await Edge.start(app, file=file, port=port, picked=picked)
     talk.say(f"{app.name}: {', '.join(edge.regions)}", "bold")
     talk.say(f"  {'listening on':<14} {edge.url}", "bold green")
+    talk.say(f"  {'dashboard':<14} `flyball open --dashboard`")
     talk.say("  Ctrl-C stops everything", "dim")
     telling = [asyncio.ensure_future(_tell(name, region.paths)) for name, region in edge.regions.items()]
     try:
