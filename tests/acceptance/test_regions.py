@@ -105,7 +105,7 @@ def test_a_region_without_its_balancer_is_passed_over_at_once(two: Running):
 def test_what_one_region_stores_reaches_the_other(two: Running):
     here, there = (two.paths.of_region(name).stores / "files" for name in (US, EU))
     (here / "cat.png").write_bytes(b"meow")
-    two.until(lambda: (there / "cat.png").exists(), what="it has reached the other region")
+    two.until((there / "cat.png").exists, what="it has reached the other region")
     assert (there / "cat.png").read_bytes() == b"meow"
     (there / "cat.png").unlink()
     two.until(lambda: not (here / "cat.png").exists(), what="its deletion too")
