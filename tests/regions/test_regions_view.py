@@ -52,7 +52,11 @@ def test_a_region_is_unhealthy_as_soon_as_one_of_its_checks_says_so():
 
 
 def test_who_is_served_where():
-    targets = [target("b_a", "a", "healthy", requests=2), target("b_a", "b", "healthy", requests=5)]
+    targets = [
+        target("b_a@x", "a", "healthy", requests=2),
+        target("b_a@x", "b", "healthy", requests=4),
+        target("b_a@y", "b", "healthy", requests=1),
+    ]
     assert [(one["nearest"], one["region"], one["requests"]) for one in view.served(targets)] == [
         ("b", "b", 5),
         ("b", "a", 2),

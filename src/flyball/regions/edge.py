@@ -124,6 +124,7 @@ class Edge:
             self.app,
             ports,
             directory=str(self.paths.xds),
+            sockets=str(self.paths.sockets),
             port=self._port,
             access_log=str(self._balancer.access_log),
             certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
