@@ -4,6 +4,7 @@ import pytest
 
 from flyball.core.manifest import parse
 from flyball.core.model import (
+    Adaptive,
     AdjustmentType,
     Application,
     Aws,
@@ -216,6 +217,7 @@ def test_every_scaling_word_reaches_the_model():
         hpa.in_window = "1m"
         hpa.out_rates = ["2/5s"]
         hpa.in_rates = ["50%/1m"]
+        adaptive = { slo = "p95 < 1.5s" }
         kpa.rps = 20
         kpa.utilization = "80%"
         kpa.stable = "30s"
@@ -304,6 +306,7 @@ def test_every_scaling_word_reaches_the_model():
             in_rate=4.0,
             in_delay_s=30.0,
         ),
+        adaptive=Adaptive(metric=Metric.P95, threshold=1500.0),
         period_s=20.0,
         scale_out_cooldown_s=60.0,
         scale_in_cooldown_s=120.0,

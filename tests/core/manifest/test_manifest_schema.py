@@ -30,7 +30,7 @@ CANDIDATES: list[Any] = [
     "a@b.org", "a.org", "http://a.org", "text/plain", [], ["x"], ["/a"], ["a", "b"], ["10.0.0.0/24"], {}, {"zz": 1},
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
-    {"min": 1, "max": 2}, "archive", "python@3.12", "node@22", "one",
+    {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
 ]  # fmt: skip
 
 
@@ -98,7 +98,8 @@ RESOLVED = {
     "Route": {"condition", "weight", "priority"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
-    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "shape"},
+    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "adaptive", "shape"},
+    "Adaptive": {"metric", "threshold"},
     "Hpa": {"metric", "target_value", "out_rates", "in_rates"},
     "Kpa": {"metric", "target_value"},
     "ChangeRate": {"amount", "percent", "period_s"},

@@ -35,7 +35,7 @@ def warnings(app: Application) -> tuple[LintWarning, ...]:
 
 def _capacity(at: str, service: Service) -> Iterator[LintWarning]:
     capacity, scaling = service.capacity, service.scaling
-    policies = scaling.target_tracking or scaling.steps or scaling.hpa or scaling.kpa
+    policies = scaling.target_tracking or scaling.steps or scaling.hpa or scaling.kpa or scaling.adaptive
     if policies and capacity.min == capacity.max and not scaling.schedule:
         yield LintWarning(
             path=f"{at}.instances",

@@ -1,7 +1,7 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
 from .application import Application, Observe, Pipeline, Service
-from .autoscalers import ChangeRate, Hpa, Kpa
+from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .metric import Metric
@@ -37,6 +37,7 @@ from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
     "AUTO",
+    "Adaptive",
     "AdjustmentType",
     "Application",
     "Aws",

@@ -85,13 +85,14 @@ class InstanceJson(TypedDict):
 
 
 class ServiceJson(TypedDict):
-    """One service."""
+    """One service. `concurrency`: how many requests an instance works on at a time, None without a limit."""
 
     name: str
     release: int | None
     building: int | None
     rollout: RolloutJson | None
     capacity: CapacityJson
+    concurrency: int | None
     metrics: MetricsJson
     instances: list[InstanceJson]
     region: NotRequired[str]
