@@ -14,6 +14,7 @@ import pytest
 from acceptance.running import Running, result_of
 from acceptance.small import file, server
 from flyball.local.process import processes
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 US, EU = "us-east-1", "eu-west-1"
@@ -141,6 +142,19 @@ def test_a_bad_release_stops_in_the_first_region(two: Running):
     two.flyball("deploy", "web")
     releases = json.loads(two.flyball("releases", "--json").stdout)
     assert {(one["region"], one["release"]) for one in releases if one["current"]} == {(US, 3), (EU, 2)}
+
+
+def test_a_region_that_cannot_start_keeps_no_other_from_serving(two: Running):
+    two.flyball("down")
+    version = two.paths.of_region(EU).root / "version"
+    good = version.read_text()
+    version.write_text("99\n")
+    done = two.flyball("up", "-d", "--port", str(free_port()), check=False)
+    assert done.returncode == 1
+    assert "was written by a newer flyball" in done.stderr
+    two.until(lambda: served(two, EU) == {(200, US)}, what="the other region serves")
+    version.write_text(good)
+    two.until(lambda: served(two, EU) == {(200, EU)}, what="it has started after all")
 
 
 def test_a_region_that_is_no_longer_in_the_file_is_stopped(two: Running):

@@ -184,14 +184,14 @@ async def _follow(region: str, instance: str, paths: StateDirectory) -> None:
 # Detached
 
 
-def until_up(app: Application, file: Path, process: processes.Process, log: Path, beginning: int) -> int:
+def until_up(app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: int) -> int:
     """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving."""
     edge = Control(file)
     _until_answering(edge, process, log, beginning)
     failed = {}
     names = [one["name"] for one in edge.get("application")["regions"]]
     for name in names:
-        ended = _region_up(app, Control(file, name), edge)
+        ended = _region_up(app, Control(file, name), edge, after)
         if ended.failure is not None:
             failed[name] = ended
     for name, ended in failed.items():
@@ -209,13 +209,16 @@ def until_up(app: Application, file: Path, process: processes.Process, log: Path
     return 1 if failed else 0
 
 
-def _region_up(app: Application, region: Control, edge: Control) -> Outcome:
+def _region_up(app: Application, region: Control, edge: Control, after: int) -> Outcome:
     deadline = time.monotonic() + STARTS_S
     while not region.running():
-        if time.monotonic() > deadline or not edge.running():
-            told = [event["reason"] for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED]
-            return Outcome(told[-1] if told else f"its control plane did not answer within {STARTS_S:g} s")
-        time.sleep(0.05)
+        told = [event for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED and event["id"] > after]
+        mine = [event["reason"] for event in told if event["reason"].startswith(f"{region.region}:")]
+        if mine:
+            return Outcome(mine[-1].partition(": ")[2])
+        if time.monotonic() > deadline:
+            return Outcome(f"its control plane did not answer within {STARTS_S:g} s")
+        time.sleep(0.1)
     try:
         return until_settled(
             region.stream(after=0),
