@@ -35,10 +35,7 @@ class MishapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, and what was done, or what the boundary refused a `service`.
-
-    One sentence, shown once.
-    """
+    """What befell the balancer or the journal, or what the boundary refused a `service`: a sentence, shown once."""
 
     kind: MishapKind
     text: str

@@ -32,11 +32,7 @@ class Boundary(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """Where the instances of a service may connect to outside: `everywhere`, or only `to` these.
-
-    An entry is a range ("10.0.0.0/8"), an address or a range with a port ("10.1.2.3:5432"), or a port of the machine's
-    own localhost ("host:5432").
-    """
+    """Where instances may connect to outside: `everywhere`, or only `to` "10.0.0.0/8", "10.1.2.3:5432", "host:5432"."""
 
     everywhere: bool = True
     to: tuple[str, ...] = ()
