@@ -14,6 +14,7 @@ from flyball.cli import tasks
 from flyball.cli.cost_verb import cost
 from flyball.cli.options import File, Follow, Json, Only, Place, Since
 from flyball.cli.simulate_verb import simulate
+from flyball.cli.tune_verb import tune
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -255,8 +256,8 @@ def load(
     )  # fmt: skip
 
 
-app.command(simulate)
-app.command(cost)
+for verb in (simulate, tune, cost):
+    app.command(verb)
 
 
 @app.command

@@ -104,7 +104,7 @@ def run(
     before = None if usual is None else rehearsed(usual, None)
     result = rehearsed(made, keep)
     if html is not None:
-        _write(html, page(result, made.app.name, about, before))
+        write(html, page(result, made.app.name, about, before))
     if json:
         beside = {} if before is None else {"before": before.as_json()}
         print(json_text.dumps({**result.as_json(), **about, **beside}))
@@ -113,7 +113,7 @@ def run(
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """All of it or nothing."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")

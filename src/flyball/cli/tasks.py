@@ -13,7 +13,7 @@ TASKS = {
     "Run it": ("up", "down", "open", "scale"),
     "Look at it": ("ps", "watch", "logs", "events", "exec"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
-    "Try it": ("load", "simulate", "replay"),
+    "Try it": ("load", "simulate", "tune", "replay"),
     "On AWS": ("aws", "cost"),
     "This machine": ("doctor", "completion"),
 }
@@ -35,6 +35,7 @@ EXAMPLES = {
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
+    "tune": ('flyball tune web --slo "p99 < 200ms" --trace monday.csv --trace tuesday.csv',),
     "exec": ("flyball exec web env",),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }

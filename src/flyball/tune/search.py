@@ -1,0 +1,225 @@
+"""The search: wide with a fluid, then the best with real requests and several seeds, then on other traffic.
+
+Wide: every policy over the range of its target value, then what differs in one thing from the settings that lead,
+until nothing better comes or the time is up. Finalists: the fluid's leaders, the best of each policy, and the file's
+own. They are rehearsed with every seed; around the best one the search goes on with real requests, since a fluid is
+too hopeful where it is nearly full. What holds is then checked on traffic that nobody learned from; what holds on both
+at the least cost is chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .measure import Score, together
+from .slo import Slo
+from .space import POLICIES, Setting, Space
+from .store import Store
+
+LEADERS = 4
+FINALISTS = 8
+ROUNDS = 12
+ROOM = 0.8
+"""Of the bad requests that the SLO allows, so many are used: another day is never quite the same."""
+WIDE_SHARE, EXACT_SHARE = 0.4, 0.85
+"""Of the time: when the wide search ends, and when finalists are no longer improved."""
+
+Measure = Callable[[Setting, str, int], Score | None]
+"""A setting on "wide" or one of "train 0", "check 0", … with a seed; None when the file refuses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A setting with what it did on the traffic to learn from, and on the other; None while that is not known."""
+
+    setting: Setting
+    train: Score
+    check: Score | None = None
+
+    def holds(self, slo: Slo, *, room: float = 1.0) -> bool:
+        """Whether it is inside the SLO on all that it was measured on."""
+        return self.train.holds(slo, room=room) and (self.check is None or self.check.holds(slo, room=room))
+
+    @property
+    def shown(self) -> Score:
+        """The traffic that says most: that which nobody learned from."""
+        return self.check or self.train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """`front`: what nothing beats in both cost and bad requests; `chosen` is None when nothing holds the SLO."""
+
+    slo: Slo
+    today: Trial
+    chosen: Trial | None
+    nearest: Trial
+    front: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
+    tried: int
+
+
+@dataclass(slots=True)
+class Search:
+    """One search. `spent`: the share of the time that is over; `tell`: how far it is."""
+
+    space: Space
+    slo: Slo
+    measure: Measure
+    store: Store
+    days: tuple[int, int, int]
+    seeds: tuple[int, ...] = (1, 2, 3)
+    spent: Callable[[], float] = lambda: 0.0
+    tell: Callable[[str], None] = lambda _text: None
+    cost: Callable[[Score], float] = lambda score: score.instance_hours
+    _wide: dict[Setting, Score] = field(default_factory=dict)
+    _exact: dict[Setting, Score] = field(default_factory=dict)
+
+    def run(self) -> Found:
+        """The whole search."""
+        self._search_wide()
+        for number, setting in enumerate(self._finalists(), 1):
+            self.tell(f"rehearsing finalist {number}")
+            self._rehearse(setting)
+        self._improve()
+        return self._chosen()
+
+    # Wide
+
+    def _search_wide(self) -> None:
+        for setting in self.space.policies():
+            if self._wide and self.spent() > WIDE_SHARE:
+                return
+            self._try(setting)
+        for _ in range(ROUNDS):
+            leaders = self._leaders()
+            new = [near for one in leaders for near in self.space.around(one) if near not in self._wide]
+            for setting in dict.fromkeys(new):
+                if self.spent() > WIDE_SHARE:
+                    return
+                self._try(setting)
+            if self._leaders() == leaders:
+                return
+
+    def _try(self, setting: Setting) -> None:
+        score = self._score(setting, "wide", self.days[0], (0,))
+        if score is not None:
+            self._wide[setting] = score
+            self.tell(f"wide search: {len(self._wide)} settings tried")
+
+    def _leaders(self) -> list[Setting]:
+        """The cheapest that hold the SLO, then those that nearly do."""
+        return self._ranked(self._wide)[:LEADERS]
+
+    def _ranked(self, scores: dict[Setting, Score]) -> list[Setting]:
+        def rank(setting: Setting) -> tuple[bool, float, str]:
+            score = scores[setting]
+            holds = score.holds(self.slo, room=ROOM)
+            return (not holds, self.cost(score) if holds else score.worst, repr(setting))
+
+        return sorted(scores, key=rank)
+
+    def _finalists(self) -> list[Setting]:
+        """The file's own setting, the leaders, and the best of each policy."""
+        ranked = self._ranked(self._wide)
+        best: dict[str, Setting] = {}
+        for setting in ranked:
+            best.setdefault(_kind(setting), setting)
+        return list(dict.fromkeys([(), *ranked[:LEADERS], *best.values()]))[:FINALISTS]
+
+    # With real requests
+
+    def _rehearse(self, setting: Setting) -> Score | None:
+        score = self._score(setting, "train", self.days[1], self.seeds)
+        if score is not None:
+            self._exact[setting] = score
+        return score
+
+    def _improve(self) -> None:
+        """Around the best: cheaper while the SLO holds, and better while nothing holds it."""
+        for _ in range(ROUNDS):
+            best = self._ranked(self._exact)[0]
+            for near in self._worth(best):
+                if self.spent() > EXACT_SHARE:
+                    return
+                self.tell(f"improving: {len(self._exact)} settings rehearsed")
+                self._rehearse(near)
+            if self._ranked(self._exact)[0] == best:
+                return
+
+    def _worth(self, best: Setting) -> list[Setting]:
+        """Those around a setting that the fluid expects to be cheaper or, while nothing holds, better."""
+        holds = self._exact[best].holds(self.slo, room=ROOM)
+        near = [one for one in self.space.around(best) if one not in self._exact]
+        for one in near:
+            if one not in self._wide and self.spent() <= EXACT_SHARE:
+                self._try(one)
+        reference = self._wide.get(best)
+        known = [one for one in near if one in self._wide]
+        if reference is None:
+            return known[:LEADERS]
+        if holds:
+            cheaper = [one for one in known if self.cost(self._wide[one]) < self.cost(reference)]
+            return sorted(cheaper, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
+        better = [one for one in known if self.cost(self._wide[one]) > self.cost(reference)]
+        return sorted(better, key=lambda one: (self.cost(self._wide[one]), repr(one)))[: 2 * LEADERS]
+
+    # The choice
+
+    def _chosen(self) -> Found:
+        ranked = self._ranked(self._exact)
+        asked = list(dict.fromkeys([(), *ranked[:FINALISTS]]))
+        trials = []
+        for number, setting in enumerate(one for one in asked if one in self._exact):
+            self.tell(f"checking {number + 1} of {len(asked)} on the other traffic")
+            check = self._score(setting, "check", self.days[2], self.seeds)
+            trials.append(Trial(setting=setting, train=self._exact[setting], check=check))
+        roomy = [one for one in trials if one.holds(self.slo, room=ROOM)]
+        holding = roomy or [one for one in trials if one.holds(self.slo)]
+        chosen = min(holding, key=lambda one: self.cost(one.shown), default=None)
+        nearest = min(trials, key=lambda one: max(one.train.worst, one.shown.worst))
+        return Found(
+            slo=self.slo,
+            today=next(one for one in trials if one.setting == ()),
+            chosen=chosen,
+            nearest=nearest,
+            front=tuple(front(trials, self.cost)),
+            trials=tuple(trials),
+            tried=len(self._wide | self._exact),
+        )
+
+    def _score(self, setting: Setting, what: str, days: int, seeds: Sequence[int]) -> Score | None:
+        scores: list[Score] = []
+        for day in range(days):
+            for seed in seeds:
+                score = self._one(setting, f"{what} {day}", seed)
+                if score is None:
+                    return None
+                scores.append(score)
+        return together(scores)
+
+    def _one(self, setting: Setting, day: str, seed: int) -> Score | None:
+        key = json.dumps([setting, day, seed])
+        if key not in self.store:
+            self.store.keep(key, self.measure(setting, day, seed))
+        return self.store[key]
+
+
+def _kind(setting: Setting) -> str:
+    """Which policy a setting has brought in, "" for the file's own."""
+    for key, value in setting:
+        parts = key.split(".")
+        if value is not None and parts[2:3] == ["scale"] and parts[3] in POLICIES:
+            return f"{parts[3]} {parts[-1]}"
+    return ""
+
+
+def front(trials: Iterable[Trial], cost: Callable[[Score], float]) -> list[Trial]:
+    """Those that no other one beats in both cost and bad requests; the cheapest first."""
+    kept: list[Trial] = []
+    for one in sorted(trials, key=lambda trial: (cost(trial.shown), trial.shown.bad)):
+        if not kept or one.shown.bad < kept[-1].shown.bad:
+            kept.append(one)
+    return kept
