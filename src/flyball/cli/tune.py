@@ -64,6 +64,7 @@ class Asked:
     sizes: tuple[float, ...]
     place: Literal["local", "aws"]
     budget: str
+    runs: int | None
     seeds: int
 
 
@@ -100,6 +101,10 @@ def _must_be_felt(app: Application, asked: Asked) -> None:
         )
     if not asked.traces:
         raise FileError("give the traffic: --trace FILE, twice for one day to learn from and one to check with")
+    if asked.runs is not None and asked.runs < 1:
+        raise FileError(f"--runs: 1 or more, not {asked.runs}")
+    if parse_duration(asked.budget) <= 0:
+        raise FileError("--budget: more than 0s")
     if not 1 <= asked.seeds <= 100:
         raise FileError(f"--seeds: 1 to 100, not {asked.seeds}")
     compute = place(app).compute
@@ -133,7 +138,6 @@ def _search(file: Path, app: Application, asked: Asked, slo: Slo, days: Days) ->
     store = Store(file.parent / STATE / f"tune-{asked.service}.jsonl", about)
     if store.resumed:
         talk.say(f"going on where a search was interrupted: {store.resumed} runs are known")
-    budget_s, begun = parse_duration(asked.budget), time.monotonic()
     return Search(
         space=_space(text, app, asked, days, numbers[asked.service]),
         slo=slo,
@@ -141,10 +145,19 @@ def _search(file: Path, app: Application, asked: Asked, slo: Slo, days: Days) ->
         store=store,
         days=(len(days.wide), len(days.train), len(days.check)),
         seeds=tuple(range(1, asked.seeds + 1)),
-        spent=lambda: (time.monotonic() - begun) / budget_s,
+        spent=_clock(asked, store),
         tell=_teller(),
         cost=_cost(asked),
     ).run()
+
+
+def _clock(asked: Asked, store: Store) -> Callable[[], float]:
+    """Which share of the time, or of the runs, is over. Runs that were known before count too."""
+    budget_s, begun = parse_duration(asked.budget), time.monotonic()
+    if asked.runs is not None:
+        most = asked.runs
+        return lambda: store.used / most
+    return lambda: (time.monotonic() - begun) / budget_s
 
 
 def _cost(asked: Asked) -> Callable[[Score], float]:

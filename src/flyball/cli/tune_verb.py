@@ -31,6 +31,9 @@ def tune(
         Literal["local", "aws"], Parameter(name="--as", help="Whose clock, start-up times and policies.")
     ] = "local",
     budget: Annotated[str, Parameter(help="How long to search.")] = "5m",
+    runs: Annotated[
+        int | None, Parameter(help="Stop after so many runs instead: the same result on every machine.")
+    ] = None,
     seeds: Annotated[int, Parameter(help="Runs of each finalist.")] = 3,
     html: Annotated[Path | None, Parameter(help="Write what was found as one page with a plot.")] = None,
     write: Annotated[bool, Parameter(negative="", help="Write the chosen lines into the file; comments stay.")] = False,
@@ -42,6 +45,6 @@ def tune(
 
     asked = Asked(
         service=service, slo=slo, traces=trace, scale=scale, request=request, start=start, sizes=size, place=place,
-        budget=budget, seeds=seeds,
+        budget=budget, runs=runs, seeds=seeds,
     )  # fmt: skip
     return run(file, asked, html=html, write=write, json=json)

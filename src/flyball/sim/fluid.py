@@ -21,8 +21,8 @@ from .parts import COARSE, FINE, Kind, Rules, Station, Use, coarse_table, fine_b
 
 TICK_S = 0.25
 """The longest piece of time in which nothing changes but amounts."""
-FULLEST = 0.995
-"""Use of the processor is counted up to here: at 1 no mean exists."""
+FULLEST = 0.9
+"""Use of the processor is counted up to here: nearer to 1 the mean takes longer to come about than a tick lasts."""
 PARTS = (
     (0.5, 0.25),
     (0.3, 0.65),
@@ -36,6 +36,7 @@ PARTS = (
 """(share of the requests, quantile that stands for them)."""
 TAILS = tuple((share, -log(1.0 - quantile)) for share, quantile in PARTS)
 LARGEST_MS = 60_000
+_TABLE = coarse_table()
 
 
 @dataclass(slots=True)
@@ -70,7 +71,6 @@ class FluidEngine:
     _basins: list[Basin | None] = field(default_factory=list)
     _ends: list[float] = field(default_factory=list)
     _failing: list[float] = field(default_factory=list)
-    _table: list[int] = field(default_factory=coarse_table)
 
     def __post_init__(self) -> None:
         self._ends = list(accumulate(stage.duration_s for stage in self.curve.stages))
@@ -149,7 +149,7 @@ class FluidEngine:
             latency_s = before_s + alone_s * times
             bucket = fine_bucket(latency_s)
             self._fine[bucket] = self._fine.get(bucket, 0.0) + served * share
-            self._coarse[self._table[min(int(latency_s * 1_000), LARGEST_MS)]] += served * share
+            self._coarse[_TABLE[min(int(latency_s * 1_000), LARGEST_MS)]] += served * share
 
     def _give_up(self, power: float) -> None:
         """What would wait longer than it may, or does not fit into the queue, is answered with an error."""

@@ -74,10 +74,10 @@ class Result:
         """Percentiles over all answers."""
         return _latency_ms(_summed(_fine(one, service) for one in (*self.bins, self.rest)))
 
-    def slower(self, limit_ms: float) -> int:
-        """How many answers took longer."""
+    def felt(self, limit_ms: float) -> tuple[int, float | None]:
+        """How many answers took longer than that, and the p99."""
         counts = _summed(_fine(one, None) for one in (*self.bins, self.rest))
-        return sum(counts[fine_bucket(limit_ms / 1_000) + 1 :])
+        return sum(counts[fine_bucket(limit_ms / 1_000) + 1 :]), _latency_ms(counts)["p99"]
 
     def timeline(self, service: str | None = None, *, every: int = 1) -> list[dict[str, float | int | None]]:
         """One row for each bin, or for `every` so many: of a service, or of all together."""

@@ -14,6 +14,8 @@ from flyball.sim.engines import Make
 
 from .slo import Slo
 
+NO_LIMIT_MS = 1e9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -41,14 +43,14 @@ def measured(
     alone = replace(app, services=(app.service(service),))
     plan = Plan(app=alone, curve=curve, seed=seed, numbers={service: numbers}, shares={service: 1.0})
     result = Rehearsal(plan, make=make).run()
-    slow = 0 if slo.limit_ms is None else result.slower(slo.limit_ms)
-    bad = result.failed + slow
+    slow, p99_ms = result.felt(slo.limit_ms or NO_LIMIT_MS)
+    bad = result.failed + (0 if slo.limit_ms is None else slow)
     return Score(
         instance_hours=result.hours[service],
         cost_usd=_usd(app, service, result),
         requests=result.requests,
         bad=bad,
-        p99_ms=result.latency_ms()["p99"],
+        p99_ms=p99_ms,
         worst=bad / result.requests if result.requests else 0.0,
     )
 

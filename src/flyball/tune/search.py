@@ -1,17 +1,18 @@
 """The search: wide with a fluid, then the best with real requests and several seeds, then on other traffic.
 
-Wide: every policy over the range of its target value, then what differs in one thing from the settings that lead,
-until nothing better comes or the time is up. Finalists: the fluid's leaders, the best of each policy, and the file's
-own. They are rehearsed with every seed; around the best one the search goes on with real requests, since a fluid is
-too hopeful where it is nearly full. What holds is then checked on traffic that nobody learned from; what holds on both
-at the least cost is chosen.
+Wide: every policy over the range of its target value, then what differs in one thing from the settings that lead. The
+fluid's order is trusted, its numbers are not: between settings that are ever cheaper and ever worse, real requests find
+by halving where the SLO is lost, and that is the mark for the fluid from then on. The settings around the mark, the
+best of each policy and the file's own are rehearsed with every seed, and so is what lies around the best of them. What
+holds is then checked on traffic that nobody learned from; what holds on both at the least cost is chosen.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .measure import Score, together
 from .slo import Slo
@@ -21,11 +22,12 @@ from .store import Store
 LEADERS = 4
 FINALISTS = 8
 ROUNDS = 12
-ROOM = 0.8
+ROOM = 0.9
 """Of the bad requests that the SLO allows, so many are used: another day is never quite the same."""
-WIDE_SHARE, EXACT_SHARE = 0.4, 0.85
-"""Of the time: when the wide search ends, and when finalists are no longer improved."""
+POLICIES_UNTIL, WIDE_UNTIL, IMPROVED_UNTIL = 0.3, 0.55, 0.85
+"""Of the time: when each part of the search ends. The last is for the check."""
 
+Key = TypeVar("Key")
 Measure = Callable[[Setting, str, int], Score | None]
 """A setting on "wide" or one of "train 0", "check 0", … with a seed; None when the file refuses it."""
 
@@ -76,11 +78,16 @@ class Search:
     cost: Callable[[Score], float] = lambda score: score.instance_hours
     _wide: dict[Setting, Score] = field(default_factory=dict)
     _exact: dict[Setting, Score] = field(default_factory=dict)
+    _allowed: float = 0.0
 
     def run(self) -> Found:
         """The whole search."""
-        self._search_wide()
-        for number, setting in enumerate(self._finalists(), 1):
+        for setting in self.space.policies():
+            if not self._wide or self.spent() < POLICIES_UNTIL:
+                self._try(setting)
+        self._mark()
+        self._go_around()
+        for number, setting in enumerate(self._finalists(self._mark()), 1):
             self.tell(f"rehearsing finalist {number}")
             self._rehearse(setting)
         self._improve()
@@ -88,19 +95,15 @@ class Search:
 
     # Wide
 
-    def _search_wide(self) -> None:
-        for setting in self.space.policies():
-            if self._wide and self.spent() > WIDE_SHARE:
-                return
-            self._try(setting)
+    def _go_around(self) -> None:
         for _ in range(ROUNDS):
-            leaders = self._leaders()
+            leaders = self._ranked(self._wide, self._allowed)[:LEADERS]
             new = [near for one in leaders for near in self.space.around(one) if near not in self._wide]
             for setting in dict.fromkeys(new):
-                if self.spent() > WIDE_SHARE:
+                if self.spent() > WIDE_UNTIL:
                     return
                 self._try(setting)
-            if self._leaders() == leaders:
+            if self._ranked(self._wide, self._allowed)[:LEADERS] == leaders:
                 return
 
     def _try(self, setting: Setting) -> None:
@@ -109,25 +112,37 @@ class Search:
             self._wide[setting] = score
             self.tell(f"wide search: {len(self._wide)} settings tried")
 
-    def _leaders(self) -> list[Setting]:
-        """The cheapest that hold the SLO, then those that nearly do."""
-        return self._ranked(self._wide)[:LEADERS]
+    def _mark(self) -> list[Setting]:
+        """Find the cheapest of the fluid's front that holds the SLO; answer the front from there on, two before it."""
+        along = front(self._wide.items(), self.cost)
+        lost, held = -1, len(along) - 1
+        while held - lost > 1:
+            middle = (lost + held) // 2
+            self.tell(f"looking for the cheapest of {len(along)} that holds the SLO")
+            score = self._score(along[middle], "train", self.days[1], self.seeds[:1])
+            if score is not None and score.holds(self.slo, room=ROOM):
+                held = middle
+            else:
+                lost = middle
+        self._allowed = max(self.slo.allowed, self._wide[along[held]].worst)
+        return along[max(0, held - 2) :]
 
-    def _ranked(self, scores: dict[Setting, Score]) -> list[Setting]:
+    def _ranked(self, scores: Mapping[Setting, Score], allowed: float) -> list[Setting]:
+        """The cheapest that hold the SLO, then those that nearly do."""
+
         def rank(setting: Setting) -> tuple[bool, float, str]:
             score = scores[setting]
-            holds = score.holds(self.slo, room=ROOM)
+            holds = score.worst <= allowed
             return (not holds, self.cost(score) if holds else score.worst, repr(setting))
 
         return sorted(scores, key=rank)
 
-    def _finalists(self) -> list[Setting]:
-        """The file's own setting, the leaders, and the best of each policy."""
-        ranked = self._ranked(self._wide)
+    def _finalists(self, along: list[Setting]) -> list[Setting]:
+        """The file's own setting, those around the mark, and the best of each policy."""
         best: dict[str, Setting] = {}
-        for setting in ranked:
+        for setting in self._ranked(self._wide, self._allowed):
             best.setdefault(_kind(setting), setting)
-        return list(dict.fromkeys([(), *ranked[:LEADERS], *best.values()]))[:FINALISTS]
+        return list(dict.fromkeys([(), *along[:LEADERS], *best.values()]))[:FINALISTS]
 
     # With real requests
 
@@ -140,36 +155,40 @@ class Search:
     def _improve(self) -> None:
         """Around the best: cheaper while the SLO holds, and better while nothing holds it."""
         for _ in range(ROUNDS):
-            best = self._ranked(self._exact)[0]
+            best = self._best()
             for near in self._worth(best):
-                if self.spent() > EXACT_SHARE:
+                if self.spent() > IMPROVED_UNTIL:
                     return
                 self.tell(f"improving: {len(self._exact)} settings rehearsed")
                 self._rehearse(near)
-            if self._ranked(self._exact)[0] == best:
+            if self._best() == best:
                 return
+
+    def _best(self) -> Setting:
+        return self._ranked(self._exact, self.slo.allowed * ROOM)[0]
 
     def _worth(self, best: Setting) -> list[Setting]:
         """Those around a setting that the fluid expects to be cheaper or, while nothing holds, better."""
-        holds = self._exact[best].holds(self.slo, room=ROOM)
         near = [one for one in self.space.around(best) if one not in self._exact]
         for one in near:
-            if one not in self._wide and self.spent() <= EXACT_SHARE:
+            if one not in self._wide and self.spent() <= IMPROVED_UNTIL:
                 self._try(one)
-        reference = self._wide.get(best)
+        mine = self._wide.get(best)
         known = [one for one in near if one in self._wide]
-        if reference is None:
+        if mine is None:
             return known[:LEADERS]
-        if holds:
-            cheaper = [one for one in known if self.cost(self._wide[one]) < self.cost(reference)]
+        if self._exact[best].holds(self.slo, room=ROOM):
+            cheaper = [one for one in known if self.cost(self._wide[one]) < self.cost(mine)]
             return sorted(cheaper, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
-        better = [one for one in known if self.cost(self._wide[one]) > self.cost(reference)]
-        return sorted(better, key=lambda one: (self.cost(self._wide[one]), repr(one)))[: 2 * LEADERS]
+        better = [
+            one for one in known if self._wide[one].worst < mine.worst or self.cost(self._wide[one]) > self.cost(mine)
+        ]
+        return sorted(better, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
 
     # The choice
 
     def _chosen(self) -> Found:
-        ranked = self._ranked(self._exact)
+        ranked = self._ranked(self._exact, self.slo.allowed * ROOM)
         asked = list(dict.fromkeys([(), *ranked[:FINALISTS]]))
         trials = []
         for number, setting in enumerate(one for one in asked if one in self._exact):
@@ -185,7 +204,7 @@ class Search:
             today=next(one for one in trials if one.setting == ()),
             chosen=chosen,
             nearest=nearest,
-            front=tuple(front(trials, self.cost)),
+            front=tuple(trials[index] for index in front(((n, one.shown) for n, one in enumerate(trials)), self.cost)),
             trials=tuple(trials),
             tried=len(self._wide | self._exact),
         )
@@ -216,10 +235,10 @@ def _kind(setting: Setting) -> str:
     return ""
 
 
-def front(trials: Iterable[Trial], cost: Callable[[Score], float]) -> list[Trial]:
+def front(scores: Iterable[tuple[Key, Score]], cost: Callable[[Score], float]) -> list[Key]:
     """Those that no other one beats in both cost and bad requests; the cheapest first."""
-    kept: list[Trial] = []
-    for one in sorted(trials, key=lambda trial: (cost(trial.shown), trial.shown.bad)):
-        if not kept or one.shown.bad < kept[-1].shown.bad:
-            kept.append(one)
-    return kept
+    kept: list[tuple[Key, Score]] = []
+    for key, score in sorted(scores, key=lambda pair: (cost(pair[1]), pair[1].bad)):
+        if not kept or score.bad < kept[-1][1].bad:
+            kept.append((key, score))
+    return [key for key, _ in kept]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flyball.core.model import Service
+from flyball.core.model import ScalingShape, Service
 
 Value = str | float | None
 Setting = tuple[tuple[str, Value], ...]
@@ -28,8 +28,8 @@ TARGETS = (30, 40, 50, 60, 70, 80, 90)
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FINE_STEP = 5
 LEAST, MOST = 10, 95
-COOLDOWNS = (1, 5, 15, 60)
-"""In periods; AWS's 300 s are five of 60 s."""
+COOLDOWNS = (1, 15, 60)
+"""In periods; by default they are five, as AWS's 300 s are five of 60 s."""
 PERIODS = {False: ("1s", "2s", "5s"), True: ("20s", "60s")}
 
 
@@ -167,10 +167,11 @@ class Space:
 
     def _waits(self, known: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
         """Cooldowns where the shape has them, else warm-up; the windows of policies that have those."""
+        period_s, ecs = self.service.scaling.period_s, self.service.scaling.shape is ScalingShape.ECS
         for periods in COOLDOWNS:
-            lasting = f"{periods * self.service.scaling.period_s:g}s"
-            for name in ("in_cooldown", "out_cooldown") if self.service.scaling.shape == "ecs" else ("warm_up",):
-                yield self._key("scale", name), lasting
+            yield self._key("scale", "in_cooldown" if ecs else "warm_up"), f"{periods * period_s:g}s"
+        if ecs:
+            yield self._key("scale", "out_cooldown"), f"{period_s:g}s"
         for policy, metric, name, choices in WINDOWS:
             if self._in_force(known, policy, metric)[1] is not None:
                 yield from ((self._key("scale", policy, name), choice) for choice in choices)

@@ -15,6 +15,7 @@ class Store:
     def __init__(self, path: Path | None, about: str) -> None:
         self._path = path
         self._known: dict[str, Score | None] = {}
+        self._asked: set[str] = set()
         self.resumed = 0
         if path is None:
             return
@@ -34,7 +35,13 @@ class Store:
         except (ValueError, KeyError, TypeError):  # the line at which it was interrupted
             return
 
+    @property
+    def used(self) -> int:
+        """How many different runs were asked for, known before or not."""
+        return len(self._asked)
+
     def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
         return key in self._known
 
     def __getitem__(self, key: str) -> Score | None:
