@@ -15,7 +15,7 @@ FILE = one_service(
     'routes = ["/"]\nhealth = "/health"   # asked by the balancer\ninstances = { min = 1, max = 8 }\n'
     "[services.web.scale]\ntarget = { cpu = 20 }        # careful"
 )
-FAST = ["--request", "10ms", "--runs", "30", "--seeds", "1"]
+FAST = ["--request", "10ms", "--runs", "16", "--seeds", "1"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from flyball.core.manifest import parse
 from flyball.core.model import Aws, Compute
 from flyball.sim import ASSUMED
 from flyball.sim.fluid import fluid
-from flyball.tune import Found, Score, Space, Store, Trial, days_of, measured, page, parse_slo
+from flyball.tune import Found, Score, Space, Store, Candidate, days_of, measured, page, parse_slo
 from flyball.tune.measure import together
 from flyball.tune.search import front
 from manifests import FORUM, SESSION_APP, VISITOR_BOARD
@@ -210,14 +210,17 @@ def test_the_front_is_what_nothing_beats():
 
 
 def test_the_page_stands_alone_and_marks_today_and_the_choice():
-    today, best = Trial(setting=(), train=score(3, 1)), Trial(setting=(("a.<b>", 1),), train=score(2, 5, usd=None))
+    today, best = (
+        Candidate(setting=(), train=score(3, 1)),
+        Candidate(setting=(("a.<b>", 1),), train=score(2, 5, usd=None)),
+    )
     found = Found(
         slo=parse_slo("p99 < 200ms"),
         today=today,
         chosen=best,
         nearest=best,
         front=(best, today),
-        trials=(today, best),
+        candidates=(today, best),
         tried=7,
     )
     made = page(found, "shop: web")

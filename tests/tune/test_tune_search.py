@@ -79,7 +79,7 @@ def test_on_a_third_day_the_choice_holds_near_the_least_hours_of_all_that_were_t
     assert chosen.holds(runs.slo)
     assert all(chosen.instance_hours <= 1.05 * score.instance_hours for score in held)
     assert found.chosen.shown.instance_hours < 0.8 * found.today.shown.instance_hours
-    assert found.chosen in found.trials
+    assert found.chosen in found.candidates
     assert [one.shown.bad for one in found.front] == sorted((one.shown.bad for one in found.front), reverse=True)
 
 
@@ -88,7 +88,7 @@ def test_what_nothing_holds_is_said_with_the_nearest():
     found = search(runs, 12).run()
 
     assert found.chosen is None
-    worst = {one.setting: max(one.shown.worst, one.train.worst) for one in found.trials}
+    worst = {one.setting: max(one.shown.worst, one.train.worst) for one in found.candidates}
     assert worst[found.nearest.setting] == min(worst.values()) > runs.slo.allowed
 
 

@@ -32,7 +32,7 @@ from flyball.tune import (
     Slo,
     Space,
     Store,
-    Trial,
+    Candidate,
     days_of,
     measured,
     page,
@@ -229,15 +229,15 @@ def as_json(found: Found) -> dict[str, object]:
     """What `--json` promises, and what stands beside it."""
     return {
         "slo": found.slo.text,
-        "front": [_trial_json(one) for one in found.front],
-        "today": _trial_json(found.today),
-        "chosen": None if found.chosen is None else _trial_json(found.chosen),
-        "nearest": _trial_json(found.nearest),
+        "front": [_candidate_json(one) for one in found.front],
+        "today": _candidate_json(found.today),
+        "chosen": None if found.chosen is None else _candidate_json(found.chosen),
+        "nearest": _candidate_json(found.nearest),
         "tried": found.tried,
     }
 
 
-def _trial_json(one: Trial) -> dict[str, object]:
+def _candidate_json(one: Candidate) -> dict[str, object]:
     score = one.shown
     return {
         "set": dict(one.setting),
@@ -253,7 +253,7 @@ def _trial_json(one: Trial) -> dict[str, object]:
 
 def _print(found: Found, text: str) -> None:
     shown = list(dict.fromkeys((*found.front, found.today, *((found.chosen,) if found.chosen else ()))))
-    rows = [_row(one, found) for one in sorted(shown, key=lambda trial: trial.shown.instance_hours)]
+    rows = [_row(one, found) for one in sorted(shown, key=lambda candidate: candidate.shown.instance_hours)]
     talk.table(("", "instance-hours", "US dollars", "bad requests", "share", "p99 ms", "setting"), rows)
     if found.chosen is None:
         return
@@ -269,7 +269,7 @@ def _print(found: Found, text: str) -> None:
         print(f"  {key} = {removed_or(value) if value is None else json_text.dumps(value)}{was}")
 
 
-def _row(one: Trial, found: Found) -> list[object]:
+def _row(one: Candidate, found: Found) -> list[object]:
     score = one.shown
     mark = "chosen" if one is found.chosen else "today" if one.setting == () else ""
     usd = "-" if score.cost_usd is None else f"{score.cost_usd:.4g}"

@@ -3,7 +3,7 @@
 from .days import Days, days_of
 from .measure import Score, measured
 from .page import page
-from .search import Found, Search, Trial
+from .search import Found, Search, Candidate
 from .slo import Slo, parse_slo
 from .space import Setting, Space, removed_or
 from .store import Store
@@ -17,7 +17,7 @@ __all__ = [
     "Slo",
     "Space",
     "Store",
-    "Trial",
+    "Candidate",
     "days_of",
     "measured",
     "page",

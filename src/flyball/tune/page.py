@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from math import log10
 
-from .search import Found, Trial
+from .search import Found, Candidate
 from .space import removed_or
 
 WIDTH, HEIGHT, LEFT, BELOW = 860, 380, 70, 46
@@ -59,9 +59,9 @@ def verdict(found: Found) -> str:
     )
 
 
-def described(trial: Trial) -> str:
+def described(candidate: Candidate) -> str:
     """The lines of a setting in one."""
-    return ", ".join(f"{key} = {removed_or(value)}" for key, value in trial.setting) or "The file as it is"
+    return ", ".join(f"{key} = {removed_or(value)}" for key, value in candidate.setting) or "The file as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,17 @@ class _Frame:
         exponent = 1 - log10(max(share, SMALLEST)) / log10(SMALLEST)
         return (HEIGHT - BELOW) - (HEIGHT - BELOW - 16) * exponent
 
-    def place(self, one: Trial) -> tuple[float, float]:
+    def place(self, one: Candidate) -> tuple[float, float]:
         return self.across(one.shown.instance_hours), self.up(one.shown.worst)
 
 
 def _plot(found: Found) -> str:
-    hours = [one.shown.instance_hours for one in found.trials]
+    hours = [one.shown.instance_hours for one in found.candidates]
     margin = (max(hours) - min(hours)) * 0.08 or max(hours) * 0.1 or 1.0
     frame = _Frame(max(0.0, min(hours) - margin), max(hours) + margin)
     line = " ".join("{:.1f},{:.1f}".format(*frame.place(one)) for one in found.front)
     parts = [*_axes(frame, found), f'<polyline points="{line}" fill="none" stroke="#1668b8" stroke-width="1.5"/>']
-    for one in found.trials:
+    for one in found.candidates:
         parts.append(_dot(frame, one, described(one), 'r="5" fill="#1668b8"'))
         if one.setting == ():
             parts.append(_dot(frame, one, "today", 'r="10" fill="none" stroke="currentColor" stroke-width="2"'))
@@ -98,7 +98,7 @@ def _plot(found: Found) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {about}>{"".join(parts)}</svg>'
 
 
-def _dot(frame: _Frame, one: Trial, title: str, looks: str) -> str:
+def _dot(frame: _Frame, one: Candidate, title: str, looks: str) -> str:
     x, y = frame.place(one)
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" {looks}><title>{escape(title)}</title></circle>'
 
@@ -118,7 +118,7 @@ def _axes(frame: _Frame, found: Found) -> Iterator[str]:
 
 def _table(found: Found) -> Iterator[str]:
     yield "<table><tr>" + "".join(f"<th>{header}</th>" for header in _HEADERS) + "</tr>"
-    for one in sorted(found.trials, key=lambda trial: trial.shown.instance_hours):
+    for one in sorted(found.candidates, key=lambda candidate: candidate.shown.instance_hours):
         score = one.shown
         mark = (
             "chosen" if one is found.chosen else "today" if one.setting == () else "front" if one in found.front else ""

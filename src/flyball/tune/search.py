@@ -33,7 +33,7 @@ Measure = Callable[[Setting, str, int], Score | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Candidate:
     """A setting with what it did on the traffic to learn from, and on the other; None while that is not known."""
 
     setting: Setting
@@ -55,11 +55,11 @@ class Found:
     """`front`: what nothing beats in both cost and bad requests; `chosen` is None when nothing holds the SLO."""
 
     slo: Slo
-    today: Trial
-    chosen: Trial | None
-    nearest: Trial
-    front: tuple[Trial, ...]
-    trials: tuple[Trial, ...]
+    today: Candidate
+    chosen: Candidate | None
+    nearest: Candidate
+    front: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
     tried: int
 
 
@@ -190,22 +190,24 @@ class Search:
     def _chosen(self) -> Found:
         ranked = self._ranked(self._exact, self.slo.allowed * ROOM)
         asked = list(dict.fromkeys([(), *ranked[:FINALISTS]]))
-        trials = []
+        candidates = []
         for number, setting in enumerate(one for one in asked if one in self._exact):
             self.tell(f"checking {number + 1} of {len(asked)} on the other traffic")
             check = self._score(setting, "check", self.days[2], self.seeds)
-            trials.append(Trial(setting=setting, train=self._exact[setting], check=check))
-        roomy = [one for one in trials if one.holds(self.slo, room=ROOM)]
-        holding = roomy or [one for one in trials if one.holds(self.slo)]
+            candidates.append(Candidate(setting=setting, train=self._exact[setting], check=check))
+        roomy = [one for one in candidates if one.holds(self.slo, room=ROOM)]
+        holding = roomy or [one for one in candidates if one.holds(self.slo)]
         chosen = min(holding, key=lambda one: self.cost(one.shown), default=None)
-        nearest = min(trials, key=lambda one: max(one.train.worst, one.shown.worst))
+        nearest = min(candidates, key=lambda one: max(one.train.worst, one.shown.worst))
         return Found(
             slo=self.slo,
-            today=next(one for one in trials if one.setting == ()),
+            today=next(one for one in candidates if one.setting == ()),
             chosen=chosen,
             nearest=nearest,
-            front=tuple(trials[index] for index in front(((n, one.shown) for n, one in enumerate(trials)), self.cost)),
-            trials=tuple(trials),
+            front=tuple(
+                candidates[index] for index in front(((n, one.shown) for n, one in enumerate(candidates)), self.cost)
+            ),
+            candidates=tuple(candidates),
             tried=len(self._wide | self._exact),
         )
 
