@@ -17,7 +17,7 @@ from flyball.core.manifest import parse
 from flyball.core.model import Aws, Compute
 from flyball.sim import ASSUMED
 from flyball.sim.fluid import fluid
-from flyball.tune import Found, Score, Space, Store, Candidate, days_of, measured, page, parse_slo
+from flyball.tune import Candidate, Found, Score, Space, Store, days_of, measured, page, parse_slo
 from flyball.tune.measure import together
 from flyball.tune.search import front
 from manifests import FORUM, SESSION_APP, VISITOR_BOARD

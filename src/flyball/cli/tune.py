@@ -24,6 +24,7 @@ from flyball.sim.engines import maker
 from flyball.sim.fluid import fluid
 from flyball.sim.numbers import mean
 from flyball.tune import (
+    Candidate,
     Days,
     Found,
     Score,
@@ -32,7 +33,6 @@ from flyball.tune import (
     Slo,
     Space,
     Store,
-    Candidate,
     days_of,
     measured,
     page,

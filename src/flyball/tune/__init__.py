@@ -3,12 +3,13 @@
 from .days import Days, days_of
 from .measure import Score, measured
 from .page import page
-from .search import Found, Search, Candidate
+from .search import Candidate, Found, Search
 from .slo import Slo, parse_slo
 from .space import Setting, Space, removed_or
 from .store import Store
 
 __all__ = [
+    "Candidate",
     "Days",
     "Found",
     "Score",
@@ -17,7 +18,6 @@ __all__ = [
     "Slo",
     "Space",
     "Store",
-    "Candidate",
     "days_of",
     "measured",
     "page",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from math import log10
 
-from .search import Found, Candidate
+from .search import Candidate, Found
 from .space import removed_or
 
 WIDTH, HEIGHT, LEFT, BELOW = 860, 380, 70, 46
