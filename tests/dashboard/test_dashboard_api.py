@@ -250,7 +250,12 @@ async def test_moments_and_numbers_beyond_the_journal_are_refused(api, query):
 
 
 @pytest.mark.parametrize(
-    ("verb", "wish"), [("scale", {"desired": 2, "hold_s": float("inf")}), ("rollback", {"release": 10**20})]
+    ("verb", "wish"),
+    [
+        ("scale", {"desired": 2, "hold_s": float("inf")}),
+        ("scale", {"desired": 2, "hold_s": 1e308}),
+        ("rollback", {"release": 10**20}),
+    ],
 )
 async def test_orders_that_cannot_be_written_down_are_refused(api, verb, wish):
     answer = await ask(api, "POST", f"/api/services/web/{verb}", body=wish)

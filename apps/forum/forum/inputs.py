@@ -13,6 +13,7 @@ from forum.problems import FieldError, Problem, invalid
 from forum.resource import ID_PATTERN, Resource
 
 MAX_BODY = 128 * 1024  # the longest text, each character escaped as two \uXXXX, still fits
+MAX_IGNORED = 64 * 1024 * 1024  # who is cut off while sending may never see the answer, so the rest is read, not kept
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 KEY_PATTERN = "^[!-~]{1,255}$"
@@ -49,14 +50,18 @@ async def read_body(request: Request, shape: type[_B]) -> _B:
 
 
 async def _read_limited(request: Request) -> bytes:
-    raw = bytearray()
+    raw, size = bytearray(), 0
     try:
         async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > MAX_BODY:
-                raise Problem(413, f"the body is larger than {MAX_BODY} bytes", headers={"connection": "close"})
+            size += len(chunk)
+            if size <= MAX_BODY:
+                raw += chunk
+            elif size > MAX_IGNORED:
+                break
     except ClientDisconnect as error:
         raise Problem(400, "the body ended too early") from error
+    if size > MAX_BODY:
+        raise Problem(413, f"the body is larger than {MAX_BODY} bytes", headers={"connection": "close"})
     return bytes(raw)
 
 

@@ -18,6 +18,11 @@ from flyball.local.paths import StateDirectory
 
 if TYPE_CHECKING:  # what it takes to import is not needed to ask
     from flyball.core.view.shapes import ApplicationJson, EventJson
+    from flyball.local.face import Process
+
+READ_ANSWERS_S, ACT_ANSWERS_S = 60.0, 300.0  # the second keeps sources, which may be large
+STOPPED_ANSWERS_S, SLOW_ANSWERS_S = 3.0, 60.0
+_ABSENT = (FileNotFoundError, ConnectionError, http.client.HTTPException)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -32,10 +37,18 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Control:
-    """The control plane of the application in `file`. Every call raises `NotRunning` when there is none."""
+    """The control plane of the application in `file`, or of one region of it; without a region, that of the edge.
 
-    def __init__(self, file: Path) -> None:
-        self.paths = StateDirectory(file.parent / ".flyball")
+    Every call raises `NotRunning` when there is none.
+    """
+
+    def __init__(self, file: Path, region: str | None = None) -> None:
+        self.region = region
+        self.paths = StateDirectory(file.parent / ".flyball").of_region(region)
+
+    def of(self, name: str) -> str:
+        """What a service or instance is called beside those of other regions."""
+        return name if self.region is None else f"{self.region}/{name}"
 
     def get(self, path: str, **query: Any) -> Any:
         """Read something; the answer as JSON."""
@@ -68,6 +81,28 @@ class Control:
         finally:
             connection.close()
 
+    def hung(self) -> Process | None:
+        """The control plane's process when it is stopped and does not answer, or nothing answers for a minute."""
+        from flyball.local.face import processes  # noqa: PLC0415 - only `down` asks
+
+        process = None
+        for timeout_s in (STOPPED_ANSWERS_S, SLOW_ANSWERS_S):
+            connection = _UnixConnection(self._socket, timeout_s)
+            try:
+                connection.request("GET", "/api/application")
+                connection.getresponse()
+            except TimeoutError:
+                process = processes.listener(connection.sock)
+                if process is not None and processes.stopped(process):
+                    break
+            except _ABSENT as error:
+                raise NotRunning(self._absent()) from error
+            else:
+                return None
+            finally:
+                connection.close()
+        return process
+
     def running(self) -> bool:
         """Whether a control plane answers."""
         try:
@@ -77,9 +112,12 @@ class Control:
         return True
 
     def _ask(self, method: str, path: str, content: str | None) -> Any:
-        connection, response = self._send(method, path, content, 300)
+        timeout_s = READ_ANSWERS_S if method == "GET" else ACT_ANSWERS_S
+        connection, response = self._send(method, path, content, timeout_s)
         try:
             body = response.read()
+        except TimeoutError as error:
+            raise Failed(self._silent(timeout_s)) from error
         except (ConnectionError, http.client.HTTPException) as error:  # it exited in the middle of its answer
             raise NotRunning(self._absent()) from error
         finally:
@@ -97,13 +135,26 @@ class Control:
     def _send(
         self, method: str, path: str, body: str | None, timeout_s: float
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
-        connection = _UnixConnection(str(self.paths.sockets / "control.sock"), timeout_s)
+        connection = _UnixConnection(self._socket, timeout_s)
         try:
             connection.request(method, path, body=body, headers={"Content-Type": "application/json"})
             return connection, connection.getresponse()
-        except (FileNotFoundError, ConnectionError, http.client.HTTPException) as error:
+        except _ABSENT as error:
             connection.close()
             raise NotRunning(self._absent()) from error
+        except TimeoutError as error:
+            connection.close()
+            raise Failed(self._silent(timeout_s)) from error
+
+    @property
+    def _socket(self) -> str:
+        return str(self.paths.sockets / "control.sock")
+
+    def _silent(self, timeout_s: float) -> str:
+        return (
+            f"the control plane has not answered for {timeout_s:g} s: it hangs, or is very busy. Instances and balancer"
+            " go on; `flyball down` ends it, too"
+        )
 
     def _absent(self) -> str:
         if self.paths.balancer_file.exists():

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from flyball.core.errors import NotRunning
+from flyball.core.errors import FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.local import face
-from flyball.local.face import free_port, processes
+from flyball.local.face import Process, Watch, free_port, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.start import start
+from flyball.local.start import AlreadyRunning, start
+from flyball.regions.edge import Edge
 
 from . import talk
 from .client import Control
 from .files import find_running, load
+from .parts import regions_of
 from .up import until_gone
 
 
 def run(path: Path | None) -> int:
     """Stop the application as it is running, whatever its file says now.
 
-    If its control plane is gone, start one to stop it.
+    If its control plane is gone, or hangs, start one to stop it; if that cannot be, end what runs.
     """
     file = find_running(path)
     control = Control(file)
     try:
+        if (hung := control.hung()) is not None:
+            talk.say(f"the control plane (process {hung.pid}) does not answer: it is ended")
+            _end(hung)
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not face.any_alive(control.paths):
+        regions = [control.paths.of_region(name) for name in regions_of(file)]
+        if not any(face.any_alive(paths) or face.left(paths) for paths in (control.paths, *regions)):
             raise
+        if regions:
+            return asyncio.run(_edge_taken_over_and_stopped(file, regions))
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
     until_gone(control, process)
@@ -37,11 +48,38 @@ def run(path: Path | None) -> int:
     return 0
 
 
+def _end(process: Process) -> None:
+    watch = Watch(process)
+    watch.signal(signal.SIGKILL)
+    while not watch.exited:
+        time.sleep(0.02)
+    watch.close()
+
+
 def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
-    app = face.application(paths) or load(file)
-    # A dead balancer is started again to drain; another program may have taken its old port.
-    port = None if face.balancer_alive(paths) else free_port()
-    return asyncio.run(_taken_over_and_stopped(app, file, port))
+    try:
+        app = face.application(paths) or load(file)
+        # A dead balancer is started again to drain; another program may have taken its old port.
+        port = None if face.balancer_alive(paths) else free_port()
+        return asyncio.run(_taken_over_and_stopped(app, file, port))
+    except AlreadyRunning:
+        raise
+    except FlyballError as error:
+        talk.say(f"it cannot be drained, so it is ended as it is: {error}", "yellow")
+        asyncio.run(face.end_all(paths))
+        talk.say("stopped; the data is kept")
+        return 0
+
+
+async def _edge_taken_over_and_stopped(file: Path, regions: list[StateDirectory]) -> int:
+    known = next((app for app in map(face.application, regions) if app is not None), None)
+    app = load(file) if known is None else replace(known, region=None, listener=replace(known.listener, tls=None))
+    port = None if face.balancer_alive(Control(file).paths) else free_port()
+    edge = await Edge.start(app, file=file, port=port)
+    await edge.stop()
+    await edge.leave()
+    talk.say("stopped; the data is kept")
+    return 0
 
 
 async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:

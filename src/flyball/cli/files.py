@@ -37,7 +37,8 @@ def find_running(path: Path | None) -> Path:
     else:
         directories = (path.absolute(),) if path.is_dir() else (path.absolute().parent,) if path.name == NAME else ()
     for directory in directories:
-        if (directory / NAME).is_file() or StateDirectory(directory / STATE).journal.is_file():
+        state = StateDirectory(directory / STATE)
+        if (directory / NAME).is_file() or state.journal.is_file() or state.processes.is_dir():
             return directory / NAME
     return find_file(path)
 

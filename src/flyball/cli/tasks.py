@@ -15,6 +15,7 @@ TASKS = {
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "tune", "replay"),
     "On AWS": ("aws", "cost"),
+    "Learn": ("lab",),
     "This machine": ("doctor", "completion"),
 }
 EXAMPLES = {
@@ -37,6 +38,7 @@ EXAMPLES = {
     "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
     "tune": ('flyball tune web --slo "p99 < 200ms" --trace monday.csv --trace tuesday.csv',),
     "exec": ("flyball exec web env",),
+    "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }
 FIRST_STEPS = "Begin with: flyball init, flyball check, flyball up. Beside it: flyball watch, flyball load --rate 50"

@@ -20,7 +20,7 @@ from flyball.core.model import Application, Compute
 from flyball.local.paths import NAME as STATE
 from flyball.prices import place
 from flyball.sim import Numbers, on_aws
-from flyball.sim.engines import maker
+from flyball.sim.engines import Make, maker
 from flyball.sim.fluid import fluid
 from flyball.sim.numbers import mean
 from flyball.tune import (
@@ -72,7 +72,7 @@ def run(path: Path | None, asked: Asked, *, html: Path | None, write: bool, json
     """Search and report; 1 when nothing holds the SLO. Raises FileError for what cannot be searched."""
     file = find_file(path)
     slo = parse_slo(asked.slo)
-    app = load(file)
+    app = simulate.of_region(load(file), None)
     _must_be_felt(app, asked)
     days = _days(app, asked)
     found = _search(file, app, asked, slo, days)
@@ -115,7 +115,7 @@ def _must_be_felt(app: Application, asked: Asked) -> None:
 
 
 def _days(app: Application, asked: Asked) -> Days:
-    curves = [simulate.traffic(trace, None, scale=asked.scale, speed=1.0) for trace in asked.traces]
+    curves = [_curve(trace, asked) for trace in asked.traces]
     there = on_aws(app, {})[0] if asked.place == "aws" else app
     for trace, curve in zip(asked.traces, curves, strict=True):
         must_last(there, curve.duration_s / (1 if len(curves) > 1 else 2), trace)
@@ -126,6 +126,17 @@ def _days(app: Application, asked: Asked) -> Days:
                 f"a part of the traffic has {curve.expected_requests:.0f} requests, too few to judge an SLO"
             )
     return days
+
+
+def _curve(trace: Path, asked: Asked) -> RateCurve:
+    """What comes to the service: its own requests where the traffic tells them apart, else all."""
+    coming = simulate.traffic(trace, None, scale=asked.scale, speed=1.0)
+    if not coming.shares:
+        return coming.curve
+    share = dict(coming.shares).get(asked.service, 0.0)
+    if share <= 0:
+        raise FileError(f"{trace}: there is no request to {asked.service}")
+    return coming.curve.changed(scale=share)
 
 
 def _search(file: Path, app: Application, asked: Asked, slo: Slo, days: Days) -> Found:
@@ -187,14 +198,15 @@ def _measure(
     def measure(setting: Setting, day: str, seed: int) -> Score | None:
         """One run; None for a setting that the file refuses, or that AWS does not have."""
         try:
-            app = parse(replaced(text, dict(setting)), timezones=available_timezones())
+            app = simulate.of_region(parse(replaced(text, dict(setting)), timezones=available_timezones()), None)
         except FileError:
             return None
         if asked.place == "aws":
             app = on_aws(app, {})[0]
         kind, _, index = day.partition(" ")
         curve = curves[kind][int(index)]
-        make = fluid if kind == "wide" else maker(curve.expected_requests)
+        exact: Make = maker(curve.expected_requests)
+        make = fluid if kind == "wide" else exact
         return measured(app, asked.service, curve, numbers[asked.service], slo=slo, seed=seed, make=make)
 
     return measure

@@ -29,6 +29,7 @@ from .process import logs
 from .runtime import Runtime
 
 STREAM_QUEUE = 1000
+LONGEST_HOLD_S = 366 * 86_400.0
 LARGEST = 2**63 - 1  # what the journal can write down
 
 Moment = Annotated[float, Query(ge=-1e16, le=1e16, allow_inf_nan=False)]
@@ -50,7 +51,7 @@ class ScaleRequest(BaseModel):
     """Desired capacity in instances, and for how many seconds policies keep their hands off."""
 
     desired: int = Field(ge=0)
-    hold_s: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    hold_s: float = Field(default=0.0, ge=0.0, le=LONGEST_HOLD_S, allow_inf_nan=False)
 
 
 class DeployRequest(BaseModel):

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypedDict
 from zoneinfo import available_timezones
 
+import structlog
+
 from flyball.core.control import records
 from flyball.core.control.observation import Deploy, ReleaseSpec, Rollback
 from flyball.core.control.reasons import Event
@@ -21,6 +23,7 @@ from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
+from flyball.core.model.edge import behind_edge
 from flyball.core.plan import Change, Effect, changes, must_be_possible
 
 from .apply import Applier
@@ -31,6 +34,7 @@ from .record.journal import Journal
 from .releases import source
 from .releases.specs import Specs
 
+log = structlog.get_logger()
 ChangeJson = TypedDict("ChangeJson", {"path": str, "from": object, "to": object, "effect": Effect})
 
 
@@ -134,7 +138,7 @@ class Deploys:
         remember(self._journal, self._file, app if pushed else None)
         await self._applier.prepare(app)
         self._loop.app = app
-        if app.pipeline != before.pipeline:
+        if app.pipeline != before.pipeline and app.region is None:
             self.remote = await git_remote.offer(self._paths, self._file, app)
         self._applier.push(app, self._loop.state)
         self._loop.inbox.wake()
@@ -181,7 +185,14 @@ class Deploys:
             text = self._file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(f"{self._file} cannot be read: {error}") from error
-        return parse(text, filename=self._file.name, timezones=available_timezones())
+        app = parse(text, filename=self._file.name, timezones=available_timezones())
+        region = self._loop.app.region
+        if region is None:
+            return app
+        try:
+            return behind_edge(app, region)
+        except KeyError as error:
+            raise FileError(f"{self._file.name} has no region {region} any more; `flyball deploy` stops it") from error
 
 
 def only(running: Application, wanted: Application, service: str) -> Application:
@@ -204,7 +215,11 @@ def remember(journal: Journal, file: Path, pushed: Application | None) -> None:
 def restored(journal: Journal, file: Path, app: Application) -> Application:
     """The application to run: the one that was pushed last, unless the file beside has changed since then."""
     digest, _, text = (journal.fact("pushed") or "").partition(" ")
-    return records.APPLICATION.read(text) if text and digest == _digest(file) else app
+    try:
+        return records.APPLICATION.read(text) if text and digest == _digest(file) else app
+    except ValueError:
+        log.warning("the file that was pushed is of another version: the one beside runs")
+        return app
 
 
 def _digest(file: Path) -> str:

@@ -7,7 +7,7 @@ which application it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,10 @@ from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
-from .process.ports import free_port
-from .record.journal import Journal, Reader, Spell
+from .process.ports import can_listen, free_port
+from .process.processes import Process
+from .process.watch import Watch
+from .record.journal import Damaged, Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -31,9 +33,12 @@ __all__ = [
     "ANSWER_TIMEOUT_S",
     "RUN",
     "Journal",
+    "Process",
     "Reader",
     "Run",
     "Spell",
+    "Watch",
+    "can_listen",
     "free_port",
     "git",
     "logs",
@@ -52,6 +57,20 @@ def redis_client(port: int) -> Redis:
 def any_alive(paths: StateDirectory) -> bool:
     """Whether an instance, the balancer or a store runs."""
     return any(True for _ in _alive(paths))
+
+
+def left(paths: StateDirectory) -> bool:
+    """Whether anything of it runs, recorded or not. This looks at every process of the machine."""
+    from . import ending  # noqa: PLC0415 - only `down` asks
+
+    return bool(ending.left(paths))
+
+
+async def end_all(paths: StateDirectory) -> None:
+    """End everything that runs of it, without a control plane."""
+    from . import ending  # noqa: PLC0415 - only `down` asks
+
+    await ending.end_all(paths)
 
 
 def instances_alive(paths: StateDirectory) -> bool:
@@ -74,19 +93,24 @@ def balancer_alive(paths: StateDirectory) -> bool:
 
 
 def application(paths: StateDirectory) -> Application | None:
-    """The application as the control plane last knew it; None when it never came to its first step."""
+    """The application as the control plane last knew it; None when it never came to its first step, or the journal
+    is damaged.
+    """
     if not paths.journal.exists():
         return None
-    with closing(Journal(paths.journal)) as journal:
+    with suppress(Damaged), closing(Journal(paths.journal)) as journal:
         return journal.application()
+    return None
 
 
 def last_event(paths: StateDirectory) -> int:
     """The number of the newest event so far; 0 where nothing is written down."""
     if not paths.journal.exists():
         return 0
-    with closing(Journal(paths.journal)) as journal:
+    with suppress(Damaged), closing(Journal(paths.journal)) as journal:
+        journal.check()  # one that is damaged will be set aside, and the next begins with 1
         return max((event.id for event in journal.events(limit=1)), default=0)
+    return 0
 
 
 def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) -> None:

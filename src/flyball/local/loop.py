@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from flyball.core.control import cadence
-from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown, StoreSeen
+from flyball.core.control.news import Mishap, StoreSeen
+from flyball.core.control.observation import BuildSeen, Intent, Observation, Replace, Shutdown
 from flyball.core.control.reasons import Event
 from flyball.core.control.state import State
 from flyball.core.control.step import Step, step
@@ -26,7 +27,7 @@ from flyball.core.view.look import with_samples_of
 from .observe import Observer
 from .record.journal import Journal
 
-News = BuildSeen | StoreSeen
+News = BuildSeen | StoreSeen | Mishap
 Asked = tuple[Intent, asyncio.Future[list[Event]]]
 
 log = structlog.get_logger()
@@ -49,7 +50,10 @@ class Clock:
 
 @dataclass(slots=True, eq=False)
 class Inbox:
-    """What waits for the next step: intents of operators, ends of builds, deaths of stores. Each wakes the loop."""
+    """What waits for the next step: intents of operators, ends of builds, deaths of stores and of the balancer.
+
+    Each wakes the loop.
+    """
 
     news: list[News] = field(default_factory=list)
     intents: list[Asked] = field(default_factory=list)
@@ -61,7 +65,7 @@ class Inbox:
         self._wake.set()
 
     def hear(self, news: News) -> None:
-        """A build ended, or a store died: tell the next step."""
+        """A build ended, or a part died: tell the next step."""
         self.news.append(news)
         self.wake()
 
@@ -148,7 +152,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
         now = self._clock.now()
-        await self.inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
+        await self.inbox.wait(cadence.next_look(self.app, self.state, tick=self._next_tick, now=now) - now)
         now = self._clock.now()
         if now < self._next_tick:
             return False
@@ -161,9 +165,10 @@ class Loop:
         before = self.state
         try:
             seen = replace(
-                await self._observer.observe(sampled=sampled, now=now),
+                await self._observer.observe(sampled=sampled, now=now, glanced=cadence.glanced(self.app)),
                 builds=tuple(one for one in news if isinstance(one, BuildSeen)),
                 stores=tuple(one for one in news if isinstance(one, StoreSeen)),
+                mishaps=tuple(one for one in news if isinstance(one, Mishap)),
                 intents=tuple(intent for intent, _ in intents),
             )
             done = step(self.app, before, seen, now=now)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from flyball.core.control.observation import StoreSeen
+from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
@@ -49,15 +49,19 @@ class Machine:
     balancer: Balancer
 
     @classmethod
-    def of(cls, app: Application, paths: StateDirectory, wake: Callable[[], None]) -> Self:
-        """The parts of an application, at rest; each calls `wake` when something happens to a process of its own."""
+    def of(
+        cls, app: Application, paths: StateDirectory, wake: Callable[[], None], hear: Callable[[Mishap], None]
+    ) -> Self:
+        """The parts of an application, at rest; each calls `wake` when something happens to a process of its own, and
+        `hear` with what befell the balancer.
+        """
         limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
         return cls(
             paths=paths,
             limits=limits,
             stores=Stores(),
             instances=Instances(paths, limits, wake),
-            balancer=Balancer(paths, app.name, wake),
+            balancer=Balancer(paths, app.name, wake, hear),
         )
 
     async def note_times(self, now: Callable[[], float]) -> None:
@@ -71,6 +75,7 @@ class Machine:
 
     async def keep(self) -> list[StoreSeen]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
+        self.instances.look_for_memory()
         seen = await self.stores.keep()
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
         return seen

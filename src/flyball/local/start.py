@@ -1,7 +1,8 @@
 """Starting a control plane: take over what runs on this machine, bring up what does not, and undo that when it fails.
 
 At most one runs at a time (the lock). It resumes with the state that the journal holds, on the port that a running
-balancer has. A process that runs and was never written down is ended.
+balancer has. A process that runs and was never written down is ended. Where the journal is lost, the records of the
+processes and Envoy's own configuration say what runs.
 """
 
 from __future__ import annotations
@@ -13,48 +14,56 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flyball.core.control.resume import resumed
+from flyball.core.control.resume import remade, resumed
 from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 
 from . import deploys
 from .apply import Applier
+from .envoy import files as envoy_files
 from .loop import Clock, Inbox
 from .machine import Door, Machine
 from .paths import NAME, StateDirectory
 from .pipeline import git_remote
-from .process import processes
+from .process import descriptors, processes
 from .process.ports import can_listen, free_port
 from .process.watch import Watch
 from .record.journal import Journal
+from .record.opening import opened
 from .runtime import Runtime
+
+
+class AlreadyRunning(Failed):
+    """Another control plane has the application."""
 
 
 async def start(app: Application, *, file: Path, port: int | None = None) -> Runtime:
     """The control plane of the application in `file`: stores and balancer are up, what ran is taken over.
 
-    Its state lies in `.flyball/` beside the file. Raises `Failed` (or a `FileError`) and leaves nothing new behind when
-    that is not possible.
+    Its state lies in `.flyball/` beside the file, a region's in `.flyball/regions/`. Raises `Failed` (or a `FileError`)
+    and leaves nothing new behind when that is not possible.
     """
     async with contextlib.AsyncExitStack() as ending:
-        paths = StateDirectory(file.parent / NAME)
+        paths = StateDirectory(file.parent / NAME).of_region(app.region)
         paths.create()
-        ending.callback(_locked(paths.lock, app.name).release)
+        ending.callback(locked(paths.lock, app.name).release)
+        descriptors.provide()
         paths.create()  # again: a control plane that was just ending takes the sockets' directory away
-        journal = Journal(paths.journal)
+        journal, mishap = opened(paths.journal)
         ending.callback(journal.close)
         app = deploys.restored(journal, file, app)
         inbox, clock = Inbox(), Clock()
-        state = resumed(app, journal.restore(), now=clock.now())
-        machine = Machine.of(app, paths, inbox.wake)
+        if mishap is not None:
+            inbox.hear(mishap)
+        machine = Machine.of(app, paths, inbox.wake, inbox.hear)
         ending.push_async_callback(machine.close)
-        found = _take_over(machine, app, state)
+        found, state = _take_over(machine, app, journal.restore(), now=clock.now())
         try:
-            door = _door(journal, app, asked=port, taken_over=found.balancer)
+            door = _door(machine, journal, app, asked=port, taken_over=found.balancer)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
-            remote = await git_remote.offer(paths, file, app)
+            remote = None if app.region is not None else await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()
             journal.remember("port", str(door.port))
         except BaseException:
@@ -88,13 +97,13 @@ async def _undo(machine: Machine, found: _Found) -> None:
             await machine.stop()
 
 
-def _locked(path: Path, name: str) -> FileLock:
+def locked(path: Path, name: str) -> FileLock:
     """The lock of the one control plane of the application `name`, taken. Raises Failed when another has it."""
     lock = FileLock(str(path))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise Failed(
+        raise AlreadyRunning(
             f"{name} is running already here; see it with `flyball ps`, change it with `flyball deploy`,"
             " stop it with `flyball down`"
         ) from error
@@ -109,17 +118,23 @@ class _Found:
     instances: tuple[str, ...]
 
 
-def _take_over(machine: Machine, app: Application, state: State) -> _Found:
-    """Take over the balancer and the instances that run; end what runs and was never written down."""
+def _take_over(machine: Machine, app: Application, known: State | None, *, now: float) -> tuple[_Found, State]:
+    """Take over the balancer and the instances that run, with the state to go on with; end what nobody knows.
+
+    Without a `known` state, those are known that have their records.
+    """
     balancer = machine.balancer.take_over()
     instances = machine.instances.take_over({one.name: one for one in app.services})
+    state = remade(app, machine.instances.found(), now=now) if known is None else resumed(app, known, now=now)
     _end_strangers(machine, state, application_id=machine.paths.application_id(app.name))
     machine.limits.cleanup(keep=set(machine.instances.running))
-    return _Found(balancer=balancer, instances=tuple(instances))
+    return _Found(balancer=balancer, instances=tuple(instances)), state
 
 
-def _door(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> Door:
+def _door(machine: Machine, journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> Door:
     """Where the balancer listens. Raises Failed when its port is in use, or another one than asked for."""
+    if taken_over:
+        _recall_ports(journal, machine.paths)
     outside = _port(journal, app, asked=asked, taken_over=taken_over)
     return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over))
 
@@ -138,6 +153,14 @@ def _port(journal: Journal, app: Application, *, asked: int | None, taken_over: 
     if not can_listen(wanted):
         raise Failed(f"port {wanted} is in use; choose another with --port")
     return wanted
+
+
+def _recall_ports(journal: Journal, paths: StateDirectory) -> None:
+    """What a journal that is new does not know of the balancer that runs, its own files do."""
+    for fact, listener in (("port", "http"), ("inside_port", "inside")):
+        found = envoy_files.listening(paths.xds).get(listener)
+        if found is not None and journal.fact(fact) is None:
+            journal.remember(fact, str(found))
 
 
 def inside_port(journal: Journal, *, port: int, taken_over: bool) -> int:

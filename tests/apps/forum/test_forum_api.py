@@ -9,10 +9,12 @@ from contextlib import closing
 import pytest
 from forum.app import Settings, create_app
 from forum.endpoints import Endpoints
-from forum.inputs import MAX_BODY
+from forum.inputs import MAX_BODY, read_body
 from forum.log import Verbosity
+from forum.problems import Problem
 from forum.resource import new_id
 from forum.store import Conflict
+from starlette.requests import Request
 from users.main import USERS
 
 from apps.forum.asgi_client import Client
@@ -103,6 +105,20 @@ async def test_content_type_with_a_charset_is_taken(users):
 async def test_a_body_that_is_too_large_is_refused(users):
     body = json.dumps({"name": "x" * MAX_BODY}).encode()
     assert_problem(await users("POST", "/api/users", headers={"content-type": "application/json"}, body=body), 413)
+
+
+async def test_a_body_that_is_far_too_large_is_read_to_its_end_so_that_the_sender_sees_the_answer():
+    pieces = iter([b"x" * MAX_BODY] * 5)
+
+    async def receive():
+        piece = next(pieces, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+    with pytest.raises(Problem) as raised:
+        await read_body(request, dict)
+    assert raised.value.status == 413
+    assert next(pieces, None) is None
 
 
 async def test_a_body_that_ends_early_creates_nothing(users):

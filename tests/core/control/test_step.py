@@ -8,7 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from builders import SPEC, application, instance, launching, release, rollout, seen, seen_of, service, state, tracking
-from flyball.core.control.observation import Deploy, InstanceSample, Observation, StoreSeen
+from flyball.core.control.news import Mishap, MishapKind, StoreSeen
+from flyball.core.control.observation import Deploy, InstanceSample, Observation
+from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.routing import targets
 from flyball.core.control.state import Lifecycle, RolloutPhase, State
 from flyball.core.control.step import begin, step
@@ -170,6 +172,10 @@ def test_blue_green_without_room_for_two_sets_is_said():
     [
         (StoreSeen(name="cart"), ("store_restarted", "the store cart died and was started again with its data")),
         (
+            StoreSeen(name="cart", hung=True),
+            ("store_restarted", "the store cart did not answer, was ended and was started again with its data"),
+        ),
+        (
             StoreSeen(name="cart", last_words="out of memory"),
             (
                 "store_restarted",
@@ -186,3 +192,10 @@ def test_a_store_that_died_is_told_to_all_services(store, said):
     made = step(application(), state(instance(1)), seen(instance(1), stores=(store,)), now=1.0)
     assert [(one.service, one.kind, one.text) for one in made.reasons] == [("", *said)]
     assert made.actions == ()
+
+
+def test_what_befell_the_balancer_or_the_journal_is_told_in_the_worlds_own_words():
+    mishap = Mishap(kind=MishapKind.BALANCER_RESTARTED, text="the balancer died; it was started again")
+    made = step(application(), state(instance(1)), seen(instance(1), mishaps=(mishap,)), now=1.0)
+    assert [(one.service, one.kind, one.text) for one in made.reasons] == [("", "balancer_restarted", mishap.text)]
+    assert {one.value for one in MishapKind} <= {one.value for one in ReasonKind}

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -16,12 +17,12 @@ from flyball.core.model import Listener, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.config.resources import files
 from flyball.local.envoy.config.types import seconds
-from flyball.local.envoy.files import write
+from flyball.local.envoy.files import listening, write
 from local.envoy.envoy_rig import application, service
 
 
 def built(*services):
-    app = application(*services)
+    app = application(*(replace(each, concurrency=0) for each in services))
     return files(app, {}, directory="/d", port=1, inside_port=8081, access_log="/l", certificate=None)
 
 
@@ -174,3 +175,27 @@ def test_the_program_is_the_wheels_own_binary(tmp_path):
 )
 def test_durations_are_written_as_protobuf_has_them(value, text):
     assert seconds(value) == text
+
+
+def test_a_clock_that_has_gone_back_holds_nothing_up(tmp_path):
+    write(tmp_path, WEB)
+    write(tmp_path, BOTH)
+    for name in ("cds.json", "rds.json"):
+        os.utime(tmp_path / name, (4e9, 4e9))
+    assert "rds.json" in write(tmp_path, BOTH)
+
+
+def test_the_files_tell_where_the_balancer_listens(tmp_path):
+    assert listening(tmp_path) == {}
+    write(tmp_path, WEB)
+    assert listening(tmp_path) == {"http": 1}
+
+
+def test_trace_is_refused_with_what_is_allowed():
+    [configuration] = WEB["rds.json"]["resources"]
+    [refusal] = [
+        route
+        for route in configuration["virtual_hosts"][0]["routes"]
+        if route.get("direct_response", {}).get("status") == 405
+    ]
+    assert refusal["response_headers_to_add"][0]["header"]["key"] == "allow"

@@ -77,9 +77,9 @@ def test_a_hog_is_killed_at_the_memory_limit_and_the_reason_is_known(limits: Lim
     limits.boost("web-1", SMALL)
     child = run("web-1", "x = bytearray()\nwhile True: x += bytes(1 << 20)")
     assert child.wait(60) == -signal.SIGKILL
-    assert limits.oom_killed("web-1")
+    assert limits.oom_kills("web-1")
     limits.create("web-2")
-    assert not limits.oom_killed("web-2")
+    assert not limits.oom_kills("web-2")
 
 
 @pytest.mark.live
@@ -154,7 +154,7 @@ def test_without_cgroups_the_session_is_measured() -> None:
     limits.kill("web-1")
     limits.remove("web-1")
     limits.cleanup()
-    assert not limits.oom_killed("web-1")
+    assert not limits.oom_kills("web-1")
     assert limits.describe() == "CPU and memory limits are measured only, not enforced: no reason"
 
 
@@ -222,9 +222,9 @@ def test_v2_reads_usage_through_kept_files(tmp_path: Path) -> None:
     assert (usage.cpu_s, usage.memory_bytes) == (2.5, 3500)
     (instance / "cpu.stat").write_text("usage_usec 3500000\n")
     assert limits.usage("web-1", []).cpu_s == 3.5
-    assert not limits.oom_killed("web-1")
+    assert not limits.oom_kills("web-1")
     (instance / "memory.events").write_text("oom 1\noom_kill 2\n")
-    assert limits.oom_killed("web-1")
+    assert limits.oom_kills("web-1")
 
 
 def test_v2_kills_through_the_switch_where_there_is_one(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_v1_without_unified_uses_cpuacct_and_kills_one_by_one(tmp_path: Path) ->
     )
     usage = limits.usage("web-1", [])
     assert (usage.cpu_s, usage.memory_bytes) == (1.5, 5000)
-    assert limits.oom_killed("web-1")
+    assert limits.oom_kills("web-1")
     child = subprocess.Popen(["/bin/sleep", "60"])
     procs = tmp_path / "memory" / "web-1" / "cgroup.procs"
     procs.write_text(f"{child.pid}\n")

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -60,6 +61,21 @@ def test_a_fingerprint_depends_on_names_contents_executable_bits_and_links_only(
         change()
         seen.add(source.fingerprint(app))
     assert len(seen) == 6
+
+
+def test_a_sparse_file_is_read_in_pieces_and_its_copy_has_the_same_holes(app: Path, kept: Path) -> None:
+    with (app / "large.bin").open("wb") as file:
+        file.seek(300 << 20)
+        file.write(b"in the middle")
+        file.truncate(600 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    content = builds.snapshot(app, kept)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # in KB, on Linux
+    copied = kept / "content" / content / "source" / "large.bin"
+    assert (copied.stat().st_size, copied.stat().st_blocks * 512 < 1 << 20) == (600 << 20, True)
+    with copied.open("rb") as file:
+        file.seek(300 << 20)
+        assert file.read(13) == b"in the middle"
 
 
 def test_what_tools_made_is_left_out(app: Path) -> None:

@@ -155,6 +155,24 @@ async def test_a_killed_redis_comes_back_with_its_port_and_its_data(paths: State
 
 
 @pytest.mark.live
+async def test_a_redis_that_is_stopped_is_ended_and_comes_back_with_its_data(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    assert ask(url, "SET", "key", "kept") == "+OK"
+    first = pid_of(paths)
+    os.kill(first, signal.SIGSTOP)
+    (seen,) = await store.keep()
+    assert (seen.name, seen.hung, seen.problem) == ("sessions", True, "")
+    assert pid_of(paths) != first
+    assert ask(url, "GET", "key") == "kept"
+    os.kill(pid_of(paths), signal.SIGSTOP)
+    later = opened()  # a control plane that comes when it hangs already
+    assert await later.ensure(application(SESSIONS), paths) == {"sessions": url}
+    assert ask(url, "GET", "key") == "kept"
+    await later.stop()
+
+
+@pytest.mark.live
 async def test_a_file_that_is_applied_while_a_server_comes_back_starts_no_second_one(
     paths: StateDirectory, opened
 ) -> None:

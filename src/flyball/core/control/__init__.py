@@ -6,7 +6,7 @@
 3. It shows every instance that it has started and was not told to forget, also one that has exited. An instance that
    was shown once and is missing now counts as gone.
 4. Samples come with a tick, `sampled`, and cover the time since the tick before; those of the first tick are left out.
-5. News (`builds`, `stores`, `intents`) come once. If the step fails, the next one gets them again.
+5. News (`builds`, `stores`, `mishaps`, `intents`) come once. If the step fails, the next one gets them again.
 6. It writes down what was seen and decided before it carries anything out.
 7. It gives the balancer the targets of the new state before it ends anything. `routing.targets` says who they are.
 8. It carries out the actions in any order. Doing one twice is harmless: a step asks until it sees it done. An action

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from flyball.core.model import Application
 
 from .actions import Action
-from .observation import Observation
+from .observation import Observation, ReleaseSpec
 from .reasons import Event, Reason, ReasonKind
 from .state import State
 
@@ -56,6 +56,7 @@ class _Packed(Generic[Value]):
 
 
 APPLICATION: _Text[Application] = _Text(Application)
+SPEC: _Text[ReleaseSpec] = _Text(ReleaseSpec)
 ACTIONS: _Text[tuple[Action, ...]] = _Text(tuple[Action, ...])
 STATE = _Packed(State)
 OBSERVATION = _Packed(Observation, lean=True)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rollout
+from . import capacity, clock, concurrency, intents, lifecycle, overload, reconcile, releases, rollout
 from .actions import Action, Build, Launch, Terminate
-from .observation import InstanceSample, Observation, Shutdown, StoreSeen
+from .news import StoreSeen
+from .observation import InstanceSample, Observation, Shutdown
 from .reasons import Reason, ReasonKind
 from .state import Instance, Lifecycle, ReleaseStatus, ServiceState, State
 from .turn import Turn
@@ -64,6 +65,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
             *told,
             *unknown,
             *(_told(store) for store in seen.stores),
+            *(Reason(kind=ReasonKind(one.kind.value), service="", text=one.text) for one in seen.mishaps),
             *(reason for turn in turns.values() for reason in turn.reasons),
         ),
     )
@@ -80,6 +82,7 @@ def _run(turn: Turn) -> None:
     if built is not None:
         rollout.start(turn, built)
     capacity.update(turn)
+    concurrency.adapt(turn)
     rollout.advance(turn)
     reconcile.reconcile(turn)
     releases.forget(turn)
@@ -133,7 +136,8 @@ def _told(store: StoreSeen) -> Reason:
         text = f"the store {store.name} died and does not start again: {store.problem}"
         return Reason(kind=ReasonKind.STORE_FAILED, service="", text=text)
     last = f"; its last words: {store.last_words}" if store.last_words else ""
-    text = f"the store {store.name} died and was started again with its data{last}"
+    how = "did not answer, was ended" if store.hung else "died"
+    text = f"the store {store.name} {how} and was started again with its data{last}"
     return Reason(kind=ReasonKind.STORE_RESTARTED, service="", text=text)
 
 

@@ -1,6 +1,7 @@
 """The balancer of this machine: one Envoy process, started orphaned so that it outlives the control plane.
 
-It is fed by files alone; when it dies it is started again at once with the files as they lie.
+It is fed by files alone; when it dies it is started again at once with the files as they lie. One that runs and does
+not answer is ended for that.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from pathlib import Path
 
 import structlog
 
+from flyball.core.control.lifecycle import exit_text
+from flyball.core.control.news import Mishap, MishapKind
+from flyball.core.control.observation import InstanceSeen
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
-from flyball.local.process import logs, processes
+from flyball.local.process import descriptors, logs, processes
+from flyball.local.process.pulse import Pulse
 from flyball.local.process.watch import Watch
 
 from . import files as envoy_files
@@ -28,28 +33,38 @@ from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
+from .config.types import Json
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
 LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
 LONGEST_PAUSE_S = 5.0
+ASK_EVERY_S = 1.0
 
 log = structlog.get_logger()
 
 
 class Balancer:
-    """Envoy of one application. `wake` is called when it died (and is being started again)."""
+    """Envoy of one application. `wake` is called when it died (and is being started again), `hear` to tell of it."""
 
-    def __init__(self, paths: StateDirectory, name: str, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paths: StateDirectory,
+        name: str,
+        wake: Callable[[], None],
+        hear: Callable[[Mishap], None] = lambda _: None,
+    ) -> None:
         self._paths = paths
         self._name = name
         self._wake = wake
+        self._hear = hear
+        self._hung = ""  # why the one that ran last had to be ended
         self._guard: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._pause_s = 0.0
         self._told = False
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
-        self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self._descriptors = descriptors.most()
         self.process: processes.Process | None = None
         self.restarts = 0
         self.admin = Admin(str(self._admin_socket))
@@ -76,6 +91,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        concurrency: Mapping[str, int],
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -91,8 +107,13 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            concurrency=concurrency,
             queue=PROGRAM if queue else None,
         )
+        return self.write(files)
+
+    def write(self, files: Mapping[str, Json]) -> bool:
+        """Write a complete set of files for Envoy to pick up; True when something changed."""
         return bool(envoy_files.write(self._paths.xds, files))
 
     def take_over(self) -> bool:
@@ -149,7 +170,7 @@ class Balancer:
         """Wait until the balancer serves. Raises `Failed` with its last words."""
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
         while not await self.admin.ready():
-            if self.process is None or not processes.alive(self.process):
+            if not self._hung and (self.process is None or not processes.alive(self.process)):
                 raise Failed(f"the balancer did not start: {logs.last_line(self.log)}")
             if asyncio.get_running_loop().time() > deadline:
                 raise Failed(f"the balancer was not ready after {START_TIMEOUT_S:g} s: {logs.last_line(self.log)}")
@@ -161,15 +182,31 @@ class Balancer:
         self._guard = asyncio.ensure_future(self._until_exit(Watch(process)))
 
     async def _until_exit(self, watch: Watch) -> None:
+        asking = asyncio.ensure_future(self._end_when_it_hangs(watch))
         try:
             await watch.wait()
         finally:
+            asking.cancel()
+            code = watch.exit_code()
             watch.close()
         self.restarts += 1
         self._wake()
-        await self._start_again()
+        how = self._hung or exit_text(InstanceSeen(id="", exit_code=code))
+        await self._start_again(f"the balancer {how}")
+        self._hung = ""
 
-    async def _start_again(self) -> None:
+    async def _end_when_it_hangs(self, watch: Watch) -> None:
+        pulse = Pulse(watch.process)
+        while not self._hung:
+            await asyncio.sleep(ASK_EVERY_S)
+            why = await pulse.felt(self.admin.answers)
+            if why:
+                log.warning("the balancer hangs", why=why)
+                self._hung = f"{why} and was ended"
+                watch.signal(signal.SIGKILL)
+
+    async def _start_again(self, died: str = "the balancer died") -> None:
+        told = False
         if asyncio.get_running_loop().time() - self._started_at > LASTED_S:
             self._pause_s = 0.0
         while True:
@@ -179,7 +216,11 @@ class Balancer:
                 await self.start()
             except (FlyballError, OSError) as error:  # a full disk, above all: it may be free again in a moment
                 log.warning("the balancer cannot be started", error=str(error))
+                if not told:
+                    self._hear(Mishap(kind=MishapKind.BALANCER_FAILED, text=f"{died} and cannot be started: {error}"))
+                told = True
             else:
+                self._hear(Mishap(kind=MishapKind.BALANCER_RESTARTED, text=f"{died}; it was started again"))
                 return
 
     async def targets(self) -> tuple[TargetStats, ...] | None:

@@ -40,6 +40,12 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(changed)
 
 
+def listening(directory: Path) -> dict[str, int]:
+    """The ports of the listeners that Envoy was told of, by their names."""
+    found = {one["name"]: one["address"]["socket_address"] for one in _resources(directory / LISTENERS_FILE)}
+    return {str(name): int(address["port_value"]) for name, address in found.items()}
+
+
 def _order(name: str) -> tuple[int, str]:
     """Endpoints, clusters, the listener, routes; whatever else before all."""
     places = {CLUSTERS_FILE: 2, LISTENERS_FILE: 3, ROUTES_FILE: 4}
@@ -67,7 +73,8 @@ def _staged(directory: Path, files: Mapping[str, Json]) -> dict[str, Json]:
 
 def _settled(path: Path) -> bool:
     """Whether Envoy has had time to take the file over, which it does within some milliseconds."""
-    return time.time() - path.stat().st_mtime > SETTLED_S
+    age_s = time.time() - path.stat().st_mtime
+    return age_s > SETTLED_S or age_s < -1  # the clock has gone back since
 
 
 def _named(configurations: Iterable[Json]) -> set[str]:

@@ -112,9 +112,9 @@ class Version2:
         current = int(self.files.read(f"{directory}/memory.current"))
         return max(0, current - count(self.files.read(f"{directory}/memory.stat"), b"inactive_file"))
 
-    def out_of_memory(self, instance: str) -> bool:
+    def oom_kills(self, instance: str) -> int:
         """oom_kill of memory.events."""
-        return count((self.application / instance / "memory.events").read_bytes(), b"oom_kill") > 0
+        return count((self.application / instance / "memory.events").read_bytes(), b"oom_kill")
 
     def kill(self, instance: str) -> None:
         """cgroup.kill (Linux 5.14), else one by one."""
@@ -165,9 +165,9 @@ class Version1:
         used = int(self.files.read(f"{directory}/memory.usage_in_bytes"))
         return max(0, used - count(self.files.read(f"{directory}/memory.stat"), b"total_inactive_file"))
 
-    def out_of_memory(self, instance: str) -> bool:
+    def oom_kills(self, instance: str) -> int:
         """oom_kill of memory.oom_control (Linux 4.13)."""
-        return count((self.memory / instance / "memory.oom_control").read_bytes(), b"oom_kill") > 0
+        return count((self.memory / instance / "memory.oom_control").read_bytes(), b"oom_kill")
 
     def kill(self, instance: str) -> None:
         """cgroup.kill of unified, else one by one."""

@@ -15,7 +15,10 @@ from typing import Any
 
 import structlog
 
+from flyball.core.control import records
 from flyball.core.control.actions import Launch
+from flyball.core.control.observation import ReleaseSpec
+from flyball.core.control.resume import Found
 from flyball.core.errors import FlyballError
 from flyball.core.model import Service, Size
 from flyball.local.paths import StateDirectory
@@ -30,12 +33,16 @@ from .probe import probe
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
 OUT_OF_MEMORY = "out of memory"
+OOM_FRESH_S = 5.0
 _RECORDED = ("service", "release", "zone", "port", "health_path", "started_at", "directory", "ready")
 
 
 @dataclass(slots=True)
 class Running:
-    """One instance as this machine knows it. `cpu_s` and `sampled_at` belong to the last usage sample."""
+    """One instance as this machine knows it. `cpu_s` and `sampled_at` belong to the last usage sample.
+
+    `oom_kills`: how often the kernel has killed in it for memory, as last looked at; `oom_seen_at` when that rose last.
+    """
 
     id: str
     service: str
@@ -46,6 +53,7 @@ class Running:
     health_path: str
     started_at: float
     directory: str
+    spec: ReleaseSpec | None = None
     process: processes.Process | None = None
     watch: Watch | None = None
     ready: bool = False
@@ -56,6 +64,8 @@ class Running:
     ending: bool = False
     cpu_s: float | None = None
     sampled_at: float | None = None
+    oom_kills: int = 0
+    oom_seen_at: float | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -91,6 +101,7 @@ class Instances:
             health_path=service.health.path,
             started_at=now,
             directory=str(directory),
+            spec=action.spec,
         )
         self.running[running.id] = running
         self._task(running, self._start(running, action.spec.run, service, environment(port)))
@@ -149,13 +160,29 @@ class Instances:
         assert running.watch is not None
         await running.watch.wait()
         running.exit_code = running.watch.exit_code()
-        if self._limits.oom_killed(running.id):
+        if self.ran_out_of_memory(running):
             megabytes = running.size.memory_bytes // (1024 * 1024)
             running.detail = f"{OUT_OF_MEMORY}: it may use {megabytes} MB"
         else:
             running.detail = logs.last_line(self.log(running.id)) or running.detail
         running.exited = True
         self._wake()
+
+    def look_for_memory(self) -> None:
+        """Note which instances lost a process for memory lately; call it every few seconds."""
+        for one in self.running.values():
+            if not one.exited:
+                self.ran_out_of_memory(one)
+
+    def ran_out_of_memory(self, running: Running) -> bool:
+        """Look whether the kernel has killed in the instance for memory a moment ago.
+
+        An older kill was of a child that it did without: what it dies of now is something else.
+        """
+        now, kills = asyncio.get_running_loop().time(), self._limits.oom_kills(running.id)
+        if kills > running.oom_kills:
+            running.oom_kills, running.oom_seen_at = kills, now
+        return running.oom_seen_at is not None and now - running.oom_seen_at < OOM_FRESH_S
 
     def terminate(self, instance: str, *, force: bool) -> None:
         """SIGTERM once, or end the whole process group and cgroup at once with `force`."""
@@ -197,7 +224,11 @@ class Instances:
             process, facts = loaded
             if "instance" not in facts:
                 continue
-            running = _restored(process, facts)
+            try:
+                running = _restored(process, facts)
+            except (KeyError, TypeError, ValueError):  # not of our making: it runs as nobody's
+                path.unlink(missing_ok=True)
+                continue
             self.running[running.id] = running
             if not processes.alive(process):
                 running.exited, running.detail = True, logs.last_line(self.log(running.id)) or ""
@@ -207,6 +238,22 @@ class Instances:
             if not running.ready and service is not None:
                 self._task(running, self._until_ready(running, service))
         return [one.id for one in self.running.values() if not one.exited]
+
+    def found(self) -> tuple[Found, ...]:
+        """What runs, as far as its records tell all that a state needs; the rest is nobody's."""
+        return tuple(
+            Found(
+                id=one.id,
+                service=one.service,
+                release=one.release,
+                zone=one.zone,
+                spec=one.spec,
+                started_at=one.started_at,
+                ready=one.ready,
+            )
+            for one in self.running.values()
+            if one.spec is not None and not one.exited
+        )
 
     def _save(self, running: Running) -> None:
         """Record it. On a full disk it runs and is watched without: the next control plane would end it."""
@@ -218,6 +265,7 @@ class Instances:
     def _write(self, running: Running) -> None:
         assert running.process is not None
         facts = {name: getattr(running, name) for name in _RECORDED}
+        facts |= {} if running.spec is None else {"spec": records.SPEC.written(running.spec)}
         processes.save(self._record(running.id), running.process, instance=running.id, **facts, **asdict(running.size))
 
     def _record(self, instance: str) -> Path:
@@ -240,4 +288,6 @@ class Instances:
 
 def _restored(process: processes.Process, facts: Mapping[str, Any]) -> Running:
     size = Size(**{field.name: facts[field.name] for field in fields(Size)})
-    return Running(id=facts["instance"], size=size, process=process, **{name: facts[name] for name in _RECORDED})
+    spec = records.SPEC.read(facts["spec"]) if "spec" in facts else None
+    recorded = {name: facts[name] for name in _RECORDED}
+    return Running(id=facts["instance"], size=size, process=process, spec=spec, **recorded)

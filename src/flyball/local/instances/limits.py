@@ -122,12 +122,12 @@ class Limits:
                 return Usage(cpu_s=cpu_s, memory_bytes=memory_bytes)
         return self._sessions.usage(pids)
 
-    def oom_killed(self, instance: str) -> bool:
-        """Whether the kernel has killed a process of it at the memory limit."""
+    def oom_kills(self, instance: str) -> int:
+        """How many processes of it the kernel has killed at the memory limit."""
         try:
-            return self._hierarchy is not None and self._hierarchy.out_of_memory(instance)
+            return 0 if self._hierarchy is None else self._hierarchy.oom_kills(instance)
         except OSError:
-            return False
+            return 0
 
     def kill(self, instance: str) -> None:
         """SIGKILL everything in its cgroup, also what has left the process group. Without one that is its Watch's."""

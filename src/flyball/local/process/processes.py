@@ -11,6 +11,8 @@ import errno
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Container, Mapping, Sequence
@@ -24,6 +26,7 @@ import psutil
 from flyball.core.errors import Failed
 
 LAUNCHER = Path(__file__).with_name("detach.py")
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,25 @@ def alive(process: Process) -> bool:
         return False
 
 
+def stopped(process: Process) -> bool:
+    """Whether somebody has stopped it (SIGSTOP)."""
+    try:
+        return alive(process) and bool(psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
+def listener(connection: socket.socket | None) -> Process | None:
+    """The process at the other end of a Unix socket, None where the system does not tell."""
+    if connection is None or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    try:
+        pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    except OSError:
+        return None
+    return identify(pid) if pid > 0 else None
+
+
 def save(path: Path, process: Process, **facts: Any) -> None:
     """Record a process and JSON facts about it, all or nothing. Raises OSError when the disk refuses."""
     record = {"pid": process.pid, "started": process.started, "boot_id": process.boot_id, "facts": facts}
@@ -188,15 +210,18 @@ def load(path: Path) -> tuple[Process, dict[str, Any]] | None:
         return None
 
 
-def carriers(variable: str, value: str) -> list[tuple[Process, dict[str, str]]]:
-    """Running processes that have this variable in their environment, by pid, with their environments."""
+def carriers(variable: str, value: str | None = None) -> list[tuple[Process, dict[str, str]]]:
+    """Running processes that have this variable (None: whatever it says) in their environment, by pid, with their
+    environments.
+    """
     found: list[tuple[Process, dict[str, str]]] = []
     for candidate in psutil.process_iter():
         try:
             environment = candidate.environ()
         except (psutil.Error, OSError):
             continue
-        process = identify(candidate.pid) if environment.get(variable) == value else None
+        said = environment.get(variable)
+        process = identify(candidate.pid) if said is not None and value in {None, said} else None
         if process is not None and alive(process):
             found.append((process, environment))
     return sorted(found, key=lambda carrier: carrier[0].pid)

@@ -33,6 +33,8 @@ KEEP_EVENTS = 100_000
 KEEP_SECONDS_S = 3_600.0  # history by the second
 KEEP_MINUTES_S = 32 * 86_400.0  # history by the minute: a month, for what it would have cost
 
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # the last: other tables than ours
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS applications (id INTEGER PRIMARY KEY, application TEXT NOT NULL UNIQUE);
@@ -50,13 +52,21 @@ CREATE TABLE IF NOT EXISTS history (
 """
 
 
+class Damaged(Failed):
+    """The journal holds something else than this version writes."""
+
+
 @contextlib.contextmanager
 def failing(path: Path, done: str) -> Iterator[None]:
-    """Errors of the database inside the block are `Failed`; `done` is what cannot be done to it: "read", "written"."""
+    """Errors of the database inside the block are `Failed`; `done` is what cannot be done to it: "read", "written".
+
+    They are `Damaged` when the file is at fault, not the disk, its rights or another program that writes.
+    """
     try:
         yield
     except sqlite3.Error as error:
-        raise Failed(f"the journal {path} cannot be {done}: {error}") from error
+        kind = Damaged if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE else Failed
+        raise kind(f"the journal {path} cannot be {done}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +155,37 @@ class Journal(Reader):
         self._last_step = 0
         self._minutes = Minutes()
         self._since_snapshot = SNAPSHOT_EVERY
-        try:
+        with failing(path, "written"):
             self._db = sqlite3.connect(path, timeout=10.0)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(SCHEMA)
-            self._db.commit()
-            self._last_step = self._db.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()[0]
-            self.last_event: int = self._db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
-        except sqlite3.Error as error:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise Failed(f"the journal {path} cannot be written: {error}") from error
+        try:
+            with failing(path, "written"):
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.executescript(SCHEMA)
+                self._db.commit()
+                self._last_step = self._db.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()[0]
+                self.last_event: int = self._db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+        except Failed:
+            self._db.close()
+            raise
+
+    def check(self) -> None:
+        """Raise `Damaged` when it cannot be gone on with: pages that are broken, other tables, values of another
+        version.
+        """
+        with failing(self.path, "read"):
+            (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            with contextlib.closing(sqlite3.connect(":memory:")) as ours:
+                ours.executescript(SCHEMA)
+                columns = _columns(ours)
+            tables = {table for table, _ in columns}  # the pipeline keeps one of its own beside them
+            same = {one for one in _columns(self._db) if one[0] in tables} == columns
+        if found != "ok":
+            raise Damaged(f"the journal {self.path} cannot be read: {found.splitlines()[-1]}")
+        if not same:
+            raise Damaged(f"the journal {self.path} is of another version: its tables are others")
+        self.restore()
+        self.application()
 
     def fact(self, key: str) -> str | None:
         """A remembered fact about the application here, such as the listener's port."""
@@ -178,10 +207,7 @@ class Journal(Reader):
         try:
             return records.STATE.read(row[0])
         except ValueError as error:
-            raise Failed(
-                f"the journal {self.path} holds a state that this version cannot read; move it away to start afresh"
-                f" (instances that run are ended, data and sources are kept): {error}"
-            ) from error
+            raise Damaged(f"the journal {self.path} holds a state that this version cannot read: {error}") from error
 
     def application(self) -> Application | None:
         """The application of the last recorded step. Raises `Failed` when it was written by a program that differs."""
@@ -193,7 +219,7 @@ class Journal(Reader):
         try:
             return None if row is None else records.APPLICATION.read(row[0])
         except ValueError as error:
-            raise Failed(
+            raise Damaged(
                 f"the journal {self.path} holds an application that this version cannot read: {error}"
             ) from error
 
@@ -203,6 +229,13 @@ class Journal(Reader):
             self._record_step(app, before, seen, step, now)
             self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.STATE.written(step.state)))
             events = [self._record_event(reason, now) for reason in step.reasons]
+        self.last_event = max([self.last_event, *(event.id for event in events)])
+        return events
+
+    def tell(self, reasons: Iterable[Reason], *, now: float) -> list[Event]:
+        """Write down reasons that no step gave: of the edge, which decides nothing about instances."""
+        with failing(self.path, "written"), self._db:
+            events = [self._record_event(reason, now) for reason in reasons]
         self.last_event = max([self.last_event, *(event.id for event in events)])
         return events
 
@@ -291,3 +324,13 @@ class Journal(Reader):
         values = [(resolution, one.at, one.service, json.dumps(one.row, separators=(",", ":"))) for one in moments]
         with failing(self.path, "written"), self._db:
             self._db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
+
+
+def _columns(database: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Every table's columns. SQLite's own tables are left out."""
+    return set(
+        database.execute(
+            "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
+            " WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'"
+        )
+    )

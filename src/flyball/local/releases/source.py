@@ -26,6 +26,7 @@ LEFT_OUT = frozenset(
 )  # fmt: skip
 LEFT_OUT_ENDINGS = (".pyc", ".pyo")
 MODULES = "node_modules"
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def digest(found: list[Entry]) -> str:
     whole = hashlib.sha256()
     for entry in found:
         kind = "link" if entry.link is not None else "program" if entry.executable else "file"
-        content = os.fsencode(entry.link) if entry.link is not None else _content(entry.path)
-        whole.update(f"{kind} {len(content)} ".encode() + os.fsencode(entry.name) + b"\0")
-        whole.update(hashlib.sha256(content).digest())
+        size, inner = _digest_of(entry)
+        whole.update(f"{kind} {size} ".encode() + os.fsencode(entry.name) + b"\0")
+        whole.update(inner)
     return whole.hexdigest()
 
 
@@ -81,15 +82,54 @@ def copy(found: list[Entry], target: Path, *, writable: bool) -> None:
         if entry.link is not None:
             place.symlink_to(entry.link)
             continue
-        shutil.copy2(entry.path, place)
+        _copy(entry.path, place)
         place.chmod((0o755 if entry.executable else 0o644) if writable else (0o555 if entry.executable else 0o444))
 
 
-def _content(path: Path) -> bytes:
+def _digest_of(entry: Entry) -> tuple[int, bytes]:
+    """Size and hash of a file's content, read piece by piece, or of where a link leads."""
+    if entry.link is not None:
+        target = os.fsencode(entry.link)
+        return len(target), hashlib.sha256(target).digest()
     try:
-        return path.read_bytes()
+        with entry.path.open("rb") as file:
+            inner = hashlib.file_digest(file, "sha256")
+            return file.tell(), inner.digest()
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        raise FileError(f"{entry.path} cannot be read: {error.strerror}") from error
+
+
+def _copy(path: Path, place: Path) -> None:
+    """Copy a file with its times; where it has holes, the copy has them too: one of 1 GB may hold a few bytes."""
+    found = path.stat()
+    if found.st_blocks * 512 >= found.st_size or not hasattr(os, "SEEK_DATA"):
+        shutil.copy2(path, place)
+        return
+    with path.open("rb") as source, place.open("wb") as target:
+        target.truncate(found.st_size)
+        for begin, end in _filled(source.fileno(), found.st_size):
+            source.seek(begin)
+            target.seek(begin)
+            for size in _pieces(end - begin):
+                target.write(source.read(size))
+    shutil.copystat(path, place)
+
+
+def _pieces(size: int) -> Iterator[int]:
+    yield from [_PIECE_BYTES] * (size // _PIECE_BYTES)
+    yield size % _PIECE_BYTES
+
+
+def _filled(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that hold something."""
+    end = 0
+    while end < size:
+        try:
+            begin = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: only a hole is left
+            return
+        end = os.lseek(descriptor, begin, os.SEEK_HOLE)
+        yield begin, end
 
 
 def _walk(root: Path, directory: Path, left_out: frozenset[str]) -> Iterator[Entry]:

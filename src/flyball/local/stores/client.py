@@ -39,6 +39,18 @@ def client(port: int, *, timeout_s: float) -> Redis:
     return Redis.from_pool(pool)
 
 
+async def answers(port: int, *, timeout_s: float) -> bool:
+    """Whether the server on this port says anything in time, be it that it has no place or still reads its data."""
+    try:
+        async with client(port, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
+            await redis.ping()
+    except (TimeoutError, RedisTimeout):
+        return False
+    except RedisError:
+        return True
+    return True
+
+
 async def problem_of(port: int, pid: int, *, timeout_s: float) -> str | None:
     """Nothing when the server with this process id answers on the port, and has read its data."""
     try:

@@ -1,7 +1,7 @@
 """A Redis server of ours. It outlives the control plane as instances do, and is taken over by the next one.
 
 When it dies it is started again with the same port and data: its append-only file holds every write that was
-acknowledged, also after kill -9.
+acknowledged, also after kill -9. One that runs and does not answer is ended for that.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import platform
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from flyball.core.control.observation import StoreSeen
+from flyball.core.control.news import StoreSeen
 from flyball.core.errors import Failed
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.process.processes import Process
+from flyball.local.process.pulse import Pulse
 from flyball.local.process.watch import Watch
 
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
@@ -48,6 +49,10 @@ class Redis:
     port: int
     process: Process
     failing: bool = False
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.process)
 
     @property
     def url(self) -> str:
@@ -89,6 +94,8 @@ async def take_over_or_start(name: str, paths: StateDirectory) -> Redis:
     process = loaded[0] if loaded else Process(0, 0, "")
     port = int(loaded[1].get("port", 0)) if loaded else 0
     server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process)
+    if await _hangs(server):
+        await stop(process, signal.SIGKILL)
     if processes.alive(process):
         await _until_ready(server)
     else:
@@ -118,19 +125,33 @@ def unrecorded(directory: Path) -> Process | None:
 
 async def keep(server: Redis) -> StoreSeen | None:
     """Start the server again when it has died; what there is to tell."""
-    if processes.alive(server.process):
+    hung = await _hangs(server)
+    if not hung and processes.alive(server.process):
         if not server.failing or await problem(server) is not None:
             return None
         server.failing = False  # it only took longer than is waited for
         return StoreSeen(name=server.name)
-    told, last_words = server.failing, logs.last_line(server.log)
+    told, last_words = server.failing, "" if hung else logs.last_line(server.log)
     try:
+        if hung:
+            await stop(server.process, signal.SIGKILL)
         await _start(server)
     except (Failed, OSError) as error:
         server.failing = True
         return None if told else StoreSeen(name=server.name, problem=str(error), last_words=last_words)
     server.failing = False
-    return StoreSeen(name=server.name, last_words=last_words)
+    return StoreSeen(name=server.name, hung=hung, last_words=last_words)
+
+
+async def _hangs(server: Redis) -> bool:
+    """Whether the server runs and has not answered for too long."""
+    from .client import answers  # noqa: PLC0415 - an application without such a store need not import it
+
+    if server.pulse.process != server.process:
+        server.pulse = Pulse(server.process)
+    if not processes.alive(server.process):
+        return False
+    return bool(await server.pulse.felt(lambda: answers(server.port, timeout_s=ANSWER_TIMEOUT_S)))
 
 
 async def _start(server: Redis) -> None:
@@ -172,11 +193,12 @@ async def problem(server: Redis) -> str | None:
     return await problem_of(server.port, server.process.pid, timeout_s=ANSWER_TIMEOUT_S)
 
 
-async def stop(process: Process) -> None:
+async def stop(process: Process, number: int = signal.SIGTERM) -> None:
     """End a server; killed when it takes too long."""
     watch = Watch(process)
     try:
-        watch.signal(signal.SIGTERM)
+        watch.signal(number)
+        watch.signal(signal.SIGCONT)  # one that is stopped would not hear it
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await watch.wait()

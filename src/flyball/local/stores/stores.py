@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from flyball.core.control.observation import StoreSeen
+from flyball.core.control.news import StoreSeen
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Store, StoreKind
 from flyball.local.paths import StateDirectory

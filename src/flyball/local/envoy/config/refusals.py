@@ -5,10 +5,13 @@ Requests that are malformed as such (two lengths, bad chunks, odd request lines)
 
 from __future__ import annotations
 
+from .redirects import response_header
 from .types import Json
 
 # A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path.
 _CLIMBS = r".*(/|\\|%2[fF]|%5[cC])(\.|%2[eE]){2}((/|\\|;|%2[fF]|%5[cC]|%3[bB]).*)?"
+
+_ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 # None, or several, which Envoy joins by commas: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
 _NOT_ONE_HOST = "|.*,.*"
@@ -22,7 +25,10 @@ def refusals() -> list[Json]:
     """
     return [
         _refuse({"connect_matcher": {}}, 403),
-        _refuse({"prefix": "/", "headers": [_header(":method", "TRACE")]}, 405),
+        {
+            **_refuse({"prefix": "/", "headers": [_header(":method", "TRACE")]}, 405),
+            "response_headers_to_add": [response_header("allow", _ALLOWED)],
+        },
         _refuse({"prefix": "/", "headers": [_header(":authority", _NOT_ONE_HOST)]}, 400),
         _refuse({"safe_regex": {"regex": _CLIMBS}}, 400),
     ]

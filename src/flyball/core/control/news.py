@@ -1,0 +1,40 @@
+"""What befell that which serves the instances: stores, the balancer, the journal.
+
+Rule: each is shown once and told to all services; nothing is decided from it.
+AWS: none; there these are services of their own, with events of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSeen:
+    """A store that died, and what became of it: `problem` is why it does not start again, "" when it did.
+
+    `last_words` is the last line of its log. `hung`: it ran, but did not answer, and was ended. Each change is shown
+    once.
+    """
+
+    name: str
+    hung: bool = False
+    problem: str = ""
+    last_words: str = ""
+
+
+class MishapKind(StrEnum):
+    """What may befall a part of Flyball itself; each is told as the reason of the same name."""
+
+    BALANCER_RESTARTED = "balancer_restarted"
+    BALANCER_FAILED = "balancer_failed"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mishap:
+    """What befell the balancer or the journal, and what was done, in one sentence. Each is shown once."""
+
+    kind: MishapKind
+    text: str
