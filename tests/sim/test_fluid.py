@@ -7,12 +7,12 @@ import pytest
 from builders import application, service, tracking
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.sim import ASSUMED, Plan, Rehearsal
-from flyball.sim.fluid import FluidEngine, fluid
+from flyball.sim.fluid import fluid
 from flyball.sim.numbers import constant
 from flyball.sim.parts import Kind, Rules, Station
 
 
-def engine(*stages: tuple[float, float], rules: Rules | None = None, failing: float = 0.0) -> FluidEngine:
+def engine(*stages: tuple[float, float], rules: Rules | None = None, failing: float = 0.0):
     """One open instance that serves 100 requests a second."""
     curve = RateCurve(stages=tuple(Stage(rate=rate, duration_s=lasts) for rate, lasts in stages))
     made = fluid(curve, 0, "", [Kind(work=constant(0.01), failing=failing)], rules or Rules(timeout_s=60.0))
@@ -80,6 +80,18 @@ def test_an_instance_that_is_slowed_down_or_answers_wrongly():
     assert slow.totals()[1] == pytest.approx(500, abs=1)
     assert wrong.totals() == (500, 450, 50)
     assert wrong.use(0).errors == pytest.approx(50, abs=1)
+
+
+def test_a_machine_has_only_so_many_cores():
+    one = engine((100.0, 10.0))
+    one.machine(0.5, 0.0, now=0.0)
+    one.run(5.0)
+    alone = one.totals()[1]
+    one.machine(0.5, 1.0, now=5.0)
+    one.run(10.0)
+
+    assert alone == pytest.approx(250, abs=1)
+    assert one.totals()[1] - alone == pytest.approx(125, abs=1)  # a quarter of what it wants
 
 
 def test_it_counts_the_same_in_both_histograms():

@@ -96,10 +96,10 @@ def test_runs_together_are_means_and_the_worst():
 def test_a_setting_is_measured_with_the_others_waiting():
     other = replace(service("api"), scaling=tracking())
     app = application(service("web", scaling=tracking()), other)
-    app = replace(app, aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE))
+    app = replace(app, aws=Aws(region="us-east-1", compute=Compute.FARGATE))
     slo = parse_slo("p99 < 200ms")
     found = measured(app, "web", curve(20.0), ASSUMED, slo=slo, seed=1, make=fluid)
-    far = replace(app, aws=Aws(regions=("ap-east-1",)))
+    far = replace(app, aws=Aws(region="ap-east-1"))
 
     assert found.requests == pytest.approx(1_200, abs=2)
     assert found.bad == 0

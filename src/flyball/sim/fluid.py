@@ -17,7 +17,7 @@ from math import inf, log
 from flyball.core.arrivals import RateCurve
 
 from .numbers import mean
-from .parts import COARSE, FINE, Kind, Rules, Station, Use, coarse_table, fine_bucket
+from .parts import COARSE, FINE, Engine, Kind, Rules, Station, Use, coarse_table, fine_bucket
 
 TICK_S = 0.25
 """The longest piece of time in which nothing changes but amounts."""
@@ -41,9 +41,10 @@ _TABLE = coarse_table()
 
 @dataclass(slots=True)
 class Basin:
-    """One instance. `rate`: requests per second that it can serve; the others are sums since they were last read."""
+    """One instance: `rate` requests per second with all its `cores`. `sent` to `cpu_s`: sums since they were read."""
 
     kind: int
+    cores: float
     rate: float
     alone_s: float
     work_s: float
@@ -71,6 +72,8 @@ class FluidEngine:
     _basins: list[Basin | None] = field(default_factory=list)
     _ends: list[float] = field(default_factory=list)
     _failing: list[float] = field(default_factory=list)
+    _cores: float = inf
+    _others: float = 0.0
 
     def __post_init__(self) -> None:
         self._ends = list(accumulate(stage.duration_s for stage in self.curve.stages))
@@ -86,7 +89,7 @@ class FluidEngine:
         rate = cores / work_s
         if station.workers < 1 << 20:
             rate = min(rate, station.workers / alone_s)
-        self._basins.append(Basin(kind=station.kind, rate=rate, alone_s=alone_s, work_s=work_s))
+        self._basins.append(Basin(kind=station.kind, cores=cores, rate=rate, alone_s=alone_s, work_s=work_s))
         return len(self._basins) - 1
 
     def remove(self, slot: int, *, now: float) -> None:  # noqa: ARG002
@@ -100,6 +103,10 @@ class FluidEngine:
     def pace(self, slot: int, factor: float, *, now: float) -> None:  # noqa: ARG002
         """See `parts.Engine`."""
         self._at(slot).pace = factor
+
+    def machine(self, cores: float, others: float, *, now: float) -> None:  # noqa: ARG002
+        """See `parts.Engine`."""
+        self._cores, self._others = cores, others
 
     def fail(self, kind: int, share: float) -> None:
         """See `parts.Engine`."""
@@ -125,12 +132,18 @@ class FluidEngine:
             self._give_up(power)
             return
         there = self._waiting + came
+        power *= self._share(takers, there / (power * lasting_s))
         served = min(there, power * lasting_s)
         before_s = self._waiting / power
         self._waiting = there - served
         self._use = min(served / (power * lasting_s), FULLEST)
         self._serve(takers, power, served, came, (before_s + self._waiting / power) / 2)
         self._give_up(power)
+
+    def _share(self, takers: list[Basin], need: float) -> float:
+        """The share of its power that the machine leaves to each, when they `need` so much of it."""
+        wanted = sum(one.cores * one.pace for one in takers) * min(need, 1.0) + self._others
+        return 1.0 if wanted <= self._cores else self._cores / wanted
 
     def _serve(self, takers: list[Basin], power: float, served: float, came: float, before_s: float) -> None:
         failed = 0.0
@@ -220,6 +233,6 @@ class FluidEngine:
         return sum(one.rate * one.pace for one in self._basins if one is not None and one.open)
 
 
-def fluid(curve: RateCurve, seed: int | str, draws: str, kinds: list[Kind], rules: Rules) -> FluidEngine:  # noqa: ARG001
+def fluid(curve: RateCurve, seed: int | str, draws: str, kinds: list[Kind], rules: Rules) -> Engine:  # noqa: ARG001
     """The engine of a service; nothing in it is drawn."""
     return FluidEngine(curve, kinds, rules)
