@@ -184,8 +184,13 @@ async def _follow(region: str, instance: str, paths: StateDirectory) -> None:
 # Detached
 
 
-def until_up(app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: int) -> int:
-    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving."""
+def until_up(
+    app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: Mapping[str, int]
+) -> int:
+    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving.
+
+    `after`: the newest event of each region before that, and under "" of the edge.
+    """
     edge = Control(file)
     _until_answering(edge, process, log, beginning)
     failed = {}
