@@ -17,8 +17,8 @@ def regions_of(file: Path) -> tuple[str, ...]:
         return tuple(json.loads(paths.edge_file.read_text(encoding="utf-8"))["regions"])
     except (OSError, ValueError, KeyError):
         pass
-    if paths.control_file.exists():
-        return ()
+    if paths.control_file.exists() or paths.balancer_file.exists():
+        return ()  # what runs has none
     return tuple(sorted(one.parent.name for one in paths.regions.glob("*/journal.db")))
 
 
