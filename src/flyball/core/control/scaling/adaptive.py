@@ -31,6 +31,8 @@ CROWD = 8
 LATE_POINTS = 3
 IDLE = 0.3
 """Below this share of busy instances more of them do not make a request faster."""
+TELLING = 1.1
+"""How much more must be forecast for its sentence to say so."""
 MOST_STRAIN, STRAINS, RELAXES = 2.0, 1.05, 0.995
 
 
@@ -63,7 +65,7 @@ def vote(at: Situation) -> Ballot:
             out=out, floor=Floor(capacity=counts.desired, why="nothing is known of the load yet"), memory=kept
         )
     memory = ahead.learned(memory, windows, seen, start_s=at.start_s)
-    rates = Rates(now=seen.now, soon=ahead.forecast(memory, seen) * memory.spread)
+    rates = Rates(now=seen.now, soon=ahead.reserved(memory, ahead.forecast(memory, seen)))
     memory = bursts.counted(memory, seen.fast, over_s=ahead.FAST_S, period_s=windows.period_s, now=at.now)
     due = bursts.expected(memory, start_s=at.start_s, now=at.now)
     rates = rates if due is None else replace(rates, expected=due[0], at=due[1])
@@ -72,7 +74,7 @@ def vote(at: Situation) -> Ballot:
     extra = queue / (at.start_s + 1.0)
     reactive = math.ceil(staffing.needed(rule, rates.now + extra, takes) * memory.strain)
     wanted = max(reactive, math.ceil(staffing.needed(rule, rates.most + extra, takes) * memory.strain))
-    memory = _wishing(memory, wanted, hold_s=min(max(at.start_s, SHORTEST_HOLD_S), LONGEST_HOLD_S), now=at.now)
+    memory = _wishing(memory, wanted, hold_s=_hold_s(at), now=at.now)
     most = max(wish.count for wish in memory.wished)
     text = _text(most, rates, takes, queue)
     floor = Floor(capacity=max(reactive, min(most, counts.desired)), why=text)
@@ -100,7 +102,9 @@ def at_once(at: Situation, glance: Glance) -> Ballot:
     wanted = staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes)
     if min(wanted, at.max) <= at.counts.desired:
         return Ballot()
-    return Ballot(out=(Proposal(desired=wanted, text=_text(wanted, Rates(now=rate, soon=rate), takes, queue)),))
+    text = _text(wanted, Rates(now=rate, soon=rate), takes, queue)
+    memory = _wishing(at.memory.adaptive, wanted, hold_s=_hold_s(at), now=at.now)
+    return Ballot(out=(Proposal(desired=wanted, text=text),), memory=replace(at.memory, adaptive=memory))
 
 
 def _crowd(at: Situation, in_flight: float, waiting: int) -> float:
@@ -127,6 +131,10 @@ def _unreachable(rule: Adaptive, at: Situation, *, busy: float) -> tuple[Hold, .
     return (Hold(key="slo", text=f"scale-out held: {found}, with {busy:.0%} in use: more instances do not help"),)
 
 
+def _hold_s(at: Situation) -> float:
+    return min(max(at.start_s, SHORTEST_HOLD_S), LONGEST_HOLD_S)
+
+
 def _wishing(memory: AdaptiveMemory, wanted: int, *, hold_s: float, now: float) -> AdaptiveMemory:
     kept = [wish for wish in memory.wished if now - wish.at < hold_s and wish.count > wanted]
     return replace(memory, wished=(*kept, Wish(at=now, count=wanted)))
@@ -136,7 +144,7 @@ def _text(wanted: int, rates: Rates, takes: float, queue: float) -> str:
     parts = [f"{rates.now:.4g}/s now"]
     if rates.expected > max(rates.now, rates.soon):
         parts.append(f"{rates.expected:.4g}/s expected at {datetime.fromtimestamp(rates.at, UTC):%H:%M}")
-    elif rates.soon > rates.now:
+    elif rates.soon > TELLING * rates.now:
         parts.append(f"{rates.soon:.4g}/s soon")
     if queue >= 1:
         parts.append(f"{queue:.0f} wait")
