@@ -89,7 +89,7 @@ def _curve(
         written = parse_stages(stages).changed(scale=scale, speed=speed)
         return written if lasting is None else written.first(longest)
     assert trace is not None
-    recorded = read_trace(trace).changed(scale=scale, speed=speed)
+    recorded = read_trace(trace).curve.changed(scale=scale, speed=speed)
     if lasting is None and recorded.duration_s > longest:
         print(f"playing the first {longest:.0f} s of {recorded.duration_s:.0f} s; --for plays more", file=sys.stderr)
     return recorded.first(longest)

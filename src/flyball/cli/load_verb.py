@@ -18,7 +18,9 @@ def load(
     rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
     lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
     stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
-    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    trace: Annotated[
+        Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second; or an access log.")
+    ] = None,
     speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
     scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
     path: Annotated[str | None, Parameter(help="The path; by default the target's.")] = None,

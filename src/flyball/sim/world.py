@@ -224,11 +224,15 @@ class World:
     def _install(self, ward: Ward, member: Member) -> None:
         assert ward.engine is not None
         size, numbers = member.service.size, ward.numbers
+        peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
+        shared = peak > size.cpu
         station = Station(
             kind=min(member.release, len(ward.failing)) - 1,
             cores=size.cpu,
-            peak=max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak,
-            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1),
+            peak=peak,
+            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
+            slice_s=CPU_PERIOD_S if shared else 0.0,
+            slice_at=member.draw() * CPU_PERIOD_S,
             workers=numbers.workers,
             backlog=numbers.backlog,
         )
