@@ -17,10 +17,12 @@ everyone's are. SPEC's theta are over the need, in percent.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +110,26 @@ class Half:
         return fluid.figures(run, self.need, delay_s), run.memory
 
 
+def recordings(directory: Path) -> list[Path]:
+    """The files of a directory that are recordings: two numbers in their second line."""
+    return [path for path in sorted(directory.glob("*.csv")) if _rows(path, 2)]
+
+
+def _rows(path: Path, most: int | None = None) -> list[tuple[float, float]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        try:
+            return [(float(at), float(rate)) for at, rate in islice(csv.reader(lines), 1, most)]
+        except ValueError:
+            return []
+
+
 def read(path: Path, hours: float) -> tuple[list[float], float]:
     """The rates of a recording and the length of a bin, at most so many hours from its middle on."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = [(float(at), float(rate)) for at, rate, *_ in list(csv.reader(lines))[1:]]
+    rows = _rows(path)
     if len(rows) < 2:
         raise SystemExit(f"{path} has no two rows of seconds and requests per second")
     resolution_s = rows[1][0] - rows[0][0]
-    count = round(hours * 3600 / resolution_s)
+    count = max(round(hours * 3600 / resolution_s), 2)
     begin = max(len(rows) - count, 0) // 2
     return [rate for _, rate in rows[begin : begin + count]], resolution_s
 
@@ -159,15 +173,13 @@ def table(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple
 
 
 def main() -> None:
-    import argparse  # noqa: PLC0415
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--delays", type=float, nargs="*", default=list(DELAYS_S))
     parser.add_argument("--hours", type=float, default=4.0, help="how much of each recording is played")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
-    files = sorted(options.recordings.glob("*_*s.csv"))
+    files = recordings(options.recordings)
     if not files:
         raise SystemExit(f"no recordings in {options.recordings}")
     found: dict[str, Figures] = {}
