@@ -63,11 +63,6 @@ def low(policy: TargetTracking, shape: ScalingShape) -> Threshold:
     )
 
 
-def in_points(scaling: Scaling) -> int:
-    """How many datapoints a scale-in is sized by: a second says less than a minute does."""
-    return LOW_POINTS if scaling.period_s < AWS_PERIOD_S else HIGH_POINTS
-
-
 def capacity_for(policy: TargetTracking, value: float, instances: float) -> int:
     """The capacity that brings `value`, seen on `instances`, to the target; only requests can ask for none."""
     wanted = math.ceil(_exactly(policy, value, instances) - EXACT)
@@ -137,8 +132,9 @@ def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], 
 
 def _in(voters: list[tuple[TargetTracking, Threshold]], scaling: Scaling, windows: Windows, counts: Counts) -> Vote:
     wanted, texts = 0, []
+    points = LOW_POINTS if scaling.period_s < AWS_PERIOD_S else HIGH_POINTS  # a second says less than a minute
     for policy, alarm in voters:
-        value, instances = windows.heaviest(policy.metric, in_points(scaling), least=counts.desired) or (
+        value, instances = windows.heaviest(policy.metric, points, least=counts.desired) or (
             0.0,
             counts.desired,
         )
