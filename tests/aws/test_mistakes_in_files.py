@@ -10,6 +10,7 @@ import pytest
 from aws import applications
 from flyball.aws import rules
 from flyball.core.model import (
+    Adaptive,
     Application,
     Aws,
     Balancing,
@@ -229,6 +230,11 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ),
     ("no step at all", stepped(), "no step"),
     ("an alarm over days", stepped(StepAdjustment(lower_bound=0.0, amount=1), duration_s=90000.0), "at most one day"),
+    (
+        "a policy that AWS has not",
+        on_fargate(scaling=Scaling(adaptive=Adaptive(metric=Metric.P99, threshold=200.0))),
+        "AWS has no such policy and nothing would scale",
+    ),
     (
         "a schedule with two kinds of day",
         on_fargate(scaling=Scaling(schedule=(ScheduledAction(cron="0 8 1 * 1", min=4),))),
