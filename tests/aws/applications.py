@@ -16,6 +16,8 @@ from flyball.core.model import (
     Compute,
     Condition,
     Deployment,
+    Firewall,
+    FirewallAction,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -122,7 +124,9 @@ def session_app_in_two_regions() -> Application:
         monthly_budget_usd=200.0,
         alarm_email="ops@example.com",
     )
-    return replace(app, aws=aws, listener=Listener(tls=Tls(), rate_limit=RateLimit(requests=600, per_s=60.0)))
+    return replace(
+        app, aws=aws, listener=Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=600, per_s=60.0),)))
+    )
 
 
 def _forum_service(name: str) -> Service:
@@ -266,7 +270,17 @@ def _everything(compute: Compute) -> Application:
         listener=Listener(
             idle_timeout_s=75.0,
             tls=Tls(),
-            rate_limit=RateLimit(requests=10, per_s=1.0),
+            firewall=Firewall(
+                deny=("203.0.113.0/24", "2001:db8::/32"),
+                allow=("198.51.100.0/24",),
+                methods=("GET", "POST"),
+                max_url_bytes=2048,
+                max_headers_bytes=4096,
+                max_body_bytes=1000,
+                bad_input=FirewallAction.COUNT,
+                rates=(RateLimit(requests=10, per_s=1.0, path="/api", action=FirewallAction.COUNT),),
+                managed=False,
+            ),
             redirects=(Redirect(condition=Condition(path="/old"), location="https://new.example.com/x?y=1"),),
             fixed_responses=(
                 FixedResponse(

@@ -16,7 +16,22 @@ import aws_cdk as cdk
 from flyball.core.errors import FileError
 from flyball.core.model import Application, Aws
 
-from . import audit, balancer, budget, ec2, fargate, image, network, observe, pipeline, regions, rules, security, stores
+from . import (
+    audit,
+    balancer,
+    budget,
+    ec2,
+    fargate,
+    firewall,
+    image,
+    network,
+    observe,
+    pipeline,
+    regions,
+    rules,
+    security,
+    stores,
+)
 from .metrics import Watched
 from .scaling import ecs as ecs_scaling
 from .scaling import group as group_scaling
@@ -103,7 +118,7 @@ def fill(site: Site) -> None:
     for each in watched:
         observe.alarms(site, each, notify)
     observe.dashboard(site, watched)
-    security.firewall(site, balancer=entry.arn)
+    firewall.firewall(site, balancer=entry.arn)
     security.trail(site, logs_bucket=logs)
     regions.build(site, entry)
     pipeline.build(site, alarms=_alarm_names(site, watched))

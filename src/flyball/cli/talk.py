@@ -33,6 +33,7 @@ KIND_STYLES = {
     "balancer_restarted": "red",
     "balancer_failed": "bold red",
     "journal_set_aside": "red",
+    "firewall": "yellow",
     "refused": "red",
     "rollout_completed": "bold green",
 }

@@ -79,6 +79,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             inbox=inbox,
             applier=applier,
             taken_over=found.instances,
+            balancer_ran=found.balancer,
             remote=remote,
             ending=ending.pop_all(),
         )

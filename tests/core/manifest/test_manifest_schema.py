@@ -29,7 +29,8 @@ CANDIDATES: list[Any] = [
     "10.0.0.0/16", "eu-north-1", "t3.micro", "2026-11-20T18:00:00Z", "UTC", "rolling", "ec2", "string", "latency",
     "a@b.org", "a.org", "http://a.org", "text/plain", [], ["x"], ["/a"], ["a", "b"], ["10.0.0.0/24"], {}, {"zz": 1},
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis",
-    "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
+    "round_robin", "block", "GET", "1KB",
+    "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
     {"min": 1, "max": 2},
 ]  # fmt: skip
 
@@ -90,7 +91,8 @@ RESOLVED = {
     "HealthCheck": {"status_min", "status_max"},
     "Balancing": {"algorithm", "slow_start_s", "stickiness"},
     "Condition": {"host", "headers"},
-    "Listener": {"tls", "rate_limit", "redirects", "fixed_responses"},
+    "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
+    "Firewall": {"allow", "deny", "rates", "methods"},
     "RateLimit": {"requests", "per_s"},
     "Route": {"condition", "weight", "priority"},
     "Redirect": {"condition", "location", "status", "priority"},

@@ -10,6 +10,7 @@ from flyball.core.model import (
     Balancing,
     BalancingAlgorithm,
     Condition,
+    Firewall,
     FixedResponse,
     HealthCheck,
     RateLimit,
@@ -152,8 +153,7 @@ def test_filters_stand_there_only_when_asked_for():
     assert filters(application()) == ["router"]
     everything = application(
         service(balancing=Balancing(stickiness=Stickiness())),
-        rate_limit=RateLimit(requests=20, per_s=4),
-        max_body_bytes=5,
+        firewall=Firewall(rates=(RateLimit(requests=20, per_s=4),), max_body_bytes=5),
     )
     assert filters(everything) == ["local_ratelimit", "body_size_limit", "stateful_session", "router"]
     limit, body = (each["typed_config"] for each in manager(everything)["http_filters"][:2])
@@ -215,7 +215,10 @@ ANSWERS = {
     ),
     "fixed_responses": (FixedResponse(condition=Condition(path="/f*"), status=599, body="%{}" * 300),),
 }
-LIMITS = {"rate_limit": RateLimit(requests=3, per_s=0.01), "max_body_bytes": 1 << 40, "idle_timeout_s": 0.125}
+LIMITS = {
+    "firewall": Firewall(rates=(RateLimit(requests=3, per_s=0.01),), max_body_bytes=1 << 40),
+    "idle_timeout_s": 0.125,
+}
 
 
 @pytest.mark.live

@@ -25,16 +25,17 @@ class StoreSeen:
 
 
 class MishapKind(StrEnum):
-    """What may befall a part of Flyball itself; each is told as the reason of the same name."""
+    """What may befall a part that serves the instances; each is told as the reason of the same name."""
 
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    FIREWALL = "firewall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, and what was done, in one sentence. Each is shown once."""
+    """What befell the balancer, its firewall or the journal, and what was done, in one sentence. Each is shown once."""
 
     kind: MishapKind
     text: str

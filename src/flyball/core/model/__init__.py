@@ -3,6 +3,7 @@
 from .application import Application, Observe, Pipeline, Service, Size
 from .autoscalers import ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
+from .firewall import Firewall, FirewallAction, RateLimit
 from .health import HealthCheck
 from .metric import Metric
 from .network import Aws, Compute, Network, RegionRouting
@@ -13,7 +14,6 @@ from .routing import (
     Condition,
     FixedResponse,
     Listener,
-    RateLimit,
     Redirect,
     Route,
     Stickiness,
@@ -48,6 +48,8 @@ __all__ = [
     "Concurrency",
     "Condition",
     "Deployment",
+    "Firewall",
+    "FirewallAction",
     "FixedResponse",
     "HealthCheck",
     "Hpa",

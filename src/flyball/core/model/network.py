@@ -33,8 +33,8 @@ class Network:
 class Aws:
     """Where and on what the application runs on AWS. The first of `regions` is the primary one.
 
-    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
-    managed rules in front of the balancer, `trail` records every call to the account's API.
+    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
+    records every call to the account's API.
     """
 
     regions: tuple[str, ...]
@@ -45,6 +45,5 @@ class Aws:
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
-    waf: bool = True
     trail: bool = True
     network: Network = Network()

@@ -108,6 +108,14 @@ class BalancerJson(TypedDict):
     pid: int | None
 
 
+class RefusalJson(TypedDict):
+    """What a rule of the firewall has matched since the control plane started."""
+
+    rule: str
+    action: str
+    requests: int
+
+
 class PushJson(TypedDict):
     """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
 
@@ -125,6 +133,7 @@ class ApplicationJson(TypedDict):
     dashboard: str | None
     control: ControlJson
     balancer: BalancerJson
+    firewall: list[RefusalJson]
     stopping: bool
     push: PushJson | None
     last_event: int

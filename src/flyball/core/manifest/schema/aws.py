@@ -119,11 +119,11 @@ class AwsTable(Table):
     routing: Annotated[RegionRouting, Lax] | None = key(
         "how visitors are directed to one of several regions", to="routing"
     )
-    waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
     model: ClassVar[type | None] = Aws
+    unsuited: ClassVar[dict[str, str]] = {"waf": "is `managed` under [listener.firewall]"}
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
         """The place, with its network."""

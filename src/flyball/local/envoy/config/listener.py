@@ -6,6 +6,7 @@ from flyball.core.model import Application
 
 from .access_log import file_log
 from .filters import http_filters
+from .firewall import PROGRAM as RATE
 from .queue import queue_filter
 from .replies import local_replies
 from .routes import ROUTES, everything_to_https
@@ -26,12 +27,14 @@ def listener(
     access_log: str,
     certificate: tuple[str, str] | None,
     queued: bool = False,
+    rate: str | None = RATE,
 ) -> Json:
     """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP.
 
-    `queued`: what services have no place for waits in it.
+    `queued`: what services have no place for waits in it. `rate` is the program of rate limits, None for an Envoy that
+    runs no WebAssembly.
     """
-    filters = http_filters(app, [queue_filter(directory)] if queued else [])
+    filters = http_filters(app, [queue_filter(directory)] if queued else [], rate=rate)
     chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",
