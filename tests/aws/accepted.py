@@ -31,7 +31,7 @@ WILDCARDS = (
     (r":autoScalingGroup:\*:autoScalingGroupName/", "the group's id is not known before it exists; its name is"),
     (r":launch-template/\*$", "narrowed by a condition to the application's own tag, or to these templates"),
     (r":ec2:\*:.*:\*/\*$", "tags of what RunInstances makes, by a condition"),
-    (r":role/[\w-]+/\*$", "the application's own roles, handed to one named service by a condition"),
+    (r":role/[\w-]+/[\w-]+/\*$", "the service's own roles, handed to one named service of AWS by a condition"),
     (r":task-definition/[\w-]+:\*$", "every revision of the service's own family"),
     (r":task/[\w-]+/\*$", "tasks of the application's own cluster"),
 )

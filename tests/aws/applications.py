@@ -16,6 +16,8 @@ from flyball.core.model import (
     Compute,
     Condition,
     Deployment,
+    Edge,
+    EdgeRouting,
     Firewall,
     FirewallAction,
     FixedResponse,
@@ -24,13 +26,15 @@ from flyball.core.model import (
     KeyType,
     Listener,
     Metric,
+    Nat,
     Network,
     Observe,
     Pipeline,
     PredictiveScaling,
     RateLimit,
     Redirect,
-    RegionRouting,
+    Region,
+    RegionHealth,
     RolloutAlarm,
     Route,
     Scaling,
@@ -71,7 +75,7 @@ def visitor_board() -> Application:
         name="visitor-board",
         services=(web,),
         stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t3.micro"),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t3.micro"),
     )
 
 
@@ -108,7 +112,7 @@ def session_app() -> Application:
             Store(name="sessions", kind=StoreKind.REDIS),
             Store(name="uploads", kind=StoreKind.BUCKET, archive_after_s=90 * 86400.0),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.EC2, machine="t3.small"),
+        aws=Aws(region="us-east-1", compute=Compute.EC2, machine="t3.small"),
     )
 
 
@@ -118,14 +122,17 @@ def session_app_in_two_regions() -> Application:
     assert app.aws is not None
     aws = replace(
         app.aws,
-        regions=("us-east-1", "eu-west-1"),
         domain="session.example.com",
         spot_percent=50,
         monthly_budget_usd=200.0,
         alarm_email="ops@example.com",
     )
     return replace(
-        app, aws=aws, listener=Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=600, per_s=60.0),)))
+        app,
+        aws=aws,
+        stores=tuple(replace(one, replicate=one.kind is StoreKind.BUCKET) for one in app.stores),
+        regions=(Region(name="us-east-1"), Region(name="eu-west-1")),
+        listener=Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=600, per_s=60.0),))),
     )
 
 
@@ -159,7 +166,7 @@ def forum() -> Application:
         stores=(
             Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE),
+        aws=Aws(region="us-east-1", compute=Compute.FARGATE, network=Network(endpoints=True)),
     )
 
 
@@ -167,6 +174,47 @@ def forum_with_certificate() -> Application:
     """Seed 004's HTTPS: the certificate is given by its ARN."""
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
     return replace(forum(), listener=Listener(tls=Tls(certificate_arn=arn)))
+
+
+def node_on_machines() -> Application:
+    """A Node application on machines, whose releases are archives; beside it an image of a Dockerfile of its own."""
+    web = Service(
+        name="web",
+        build="npm ci --omit=dev",
+        run="node server.js",
+        runtime="node@22",
+        routes=(Route(condition=Condition(path="/")),),
+        health=HealthCheck(path="/health"),
+    )
+    api = replace(
+        web,
+        name="api",
+        build=None,
+        run="./server",
+        runtime=None,
+        dockerfile="Dockerfile",
+        source="api",
+        stores=("sessions",),
+        routes=(Route(condition=Condition(path="/api")),),
+    )
+    return Application(
+        name="node",
+        services=(web, api),
+        stores=(Store(name="sessions", kind=StoreKind.REDIS),),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t4g.small", network=Network(nat=Nat.ONE)),
+    )
+
+
+def images_on_fargate() -> Application:
+    """The same as tasks: an image of ours with Node, and one of a Dockerfile; without a NAT gateway."""
+    app = node_on_machines()
+    return replace(
+        app,
+        name="images",
+        stores=(),
+        services=tuple(replace(each, stores=()) for each in app.services),
+        aws=Aws(region="us-east-1", compute=Compute.FARGATE, network=Network(nat=Nat.NONE)),
+    )
 
 
 def _all_scaling(shape: ScalingShape) -> Scaling:
@@ -263,7 +311,13 @@ def _everything(compute: Compute) -> Application:
         name="everything",
         services=(first, second),
         stores=(
-            Store(name="things", kind=StoreKind.TABLE, key=(KeyField(name="n", type=KeyType.NUMBER),), ttl="until"),
+            Store(
+                name="things",
+                kind=StoreKind.TABLE,
+                replicate=True,
+                key=(KeyField(name="n", type=KeyType.NUMBER),),
+                ttl="until",
+            ),
             Store(name="files", kind=StoreKind.BUCKET, archive_after_s=86400.0),
             Store(name="cache", kind=StoreKind.REDIS, replicas=0),
         ),
@@ -290,12 +344,17 @@ def _everything(compute: Compute) -> Application:
         ),
         pipeline=Pipeline(branch="release", connection_arn=connection, repository="owner/everything"),
         observe=Observe(log_retention_days=90),
+        regions=(Region(name="eu-north-1"), Region(name="eu-west-1")),
+        edge=Edge(
+            routing=EdgeRouting.FAILOVER,
+            health=RegionHealth(path="/region", interval_s=30.0, unhealthy_threshold=4),
+            pause_s=60.0,
+        ),
         aws=Aws(
-            regions=("eu-north-1", "eu-west-1"),
+            region="eu-north-1",
             compute=compute,
             machine="t4g.small",
             domain="all.example.com",
-            routing=RegionRouting.FAILOVER,
             spot_percent=30,
             monthly_budget_usd=99.0,
             alarm_email="ops@example.com",
@@ -303,6 +362,7 @@ def _everything(compute: Compute) -> Application:
                 cidr="10.9.0.0/16",
                 public_subnets=("10.9.0.0/24", "10.9.1.0/24"),
                 private_subnets=("10.9.2.0/24", "10.9.3.0/24"),
+                endpoints=True,
             ),
         ),
     )

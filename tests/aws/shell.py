@@ -14,8 +14,9 @@ PLACES = re.compile(r"/(etc|opt|tmp|usr/local/bin|var/log)/")
 FOLDERS = ("etc/logrotate.d", "etc/systemd/system", "opt/application", "opt/uv/bin", "tmp", "usr/local/bin", "var/log")
 BY_PATH = ("opt/uv/bin/pip", "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl")
 NAMES = (
-    "aws", "cat", "chmod", "chown", "cp", "curl", "dnf", "docker", "install", "ln", "pip", "python", "python3.11",
-    "runuser", "seq", "sh", "sleep", "systemctl", "tar", "useradd",
+    "alternatives", "aws", "cat", "chmod", "chown", "cp", "curl", "cut", "dnf", "docker", "install", "ln", "mkdir",
+    "pip", "python", "python3.11", "python3.12", "tr", "runuser", "seq", "sh", "sleep", "sysctl",
+    "systemctl", "tar", "useradd",
 )  # fmt: skip
 COMMAND = """\
 #!/bin/bash
@@ -23,7 +24,7 @@ line="${0##*/} $*"
 printf '%s\\0' "$line" >> "$CALLS"
 case "$FAILS" in *"<$line>"*) exit 1 ;; esac
 case "$line" in
-  "cat "* | "chmod "* | "seq "*) exec "/bin/${0##*/}" "$@" ;;
+  "cat "* | "chmod "* | "cut "* | "mkdir "* | "seq "* | "tr "*) exec "/bin/${0##*/}" "$@" ;;
   "cp "*) exec /bin/mkdir -p "${@: -1}" ;;
   *api/token*) echo token ;;
   *meta-data/instance-id*) echo i-0abc ;;

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from aws import applications
 from flyball.aws import buildspec, image
 from flyball.aws.commands import PLACEHOLDER, VARIABLE, shell_words, start_script
 from flyball.aws.cron import aws_cron
+from flyball.aws.image import COMMAND
 
 ENVIRONMENT = {"PORT": "80", "NAME": 'a "b" $c'}
 WORDS = (
@@ -134,13 +138,14 @@ def test_the_images_start_script_is_the_start_script(tmp_path):
 def test_build_and_test_run_before_anything_is_stored():
     app = applications.forum()
     services = tuple(replace(service, test="pytest -q") for service in app.services)
-    text = buildspec.for_images(replace(app, services=services), {s.name: [("us-east-1", "1/r")] for s in services})
+    places = {s.name: [("us-east-1", "1/r")] for s in services}
+    text = buildspec.for_release(replace(app, services=services), places, [], tasks=True)
     assert text.index("pytest -q") < text.index("docker build") < text.index("docker push")
 
 
 def test_a_build_that_fails_on_machines_fails_before_them():
     app = applications.visitor_board()
-    text = buildspec.for_archives(app, [("eu-north-1", "bucket")])
+    text = buildspec.for_release(app, {}, [("eu-north-1", "bucket")], tasks=False)
     assert text.index("uv venv && uv pip install") < text.index("tar --create") < text.index("aws s3 cp")
 
 
@@ -158,12 +163,45 @@ def test_services_of_one_source_build_apart_and_leave_it_clean(tmp_path: Path):
 
 def test_a_commit_gives_one_release_however_often_it_is_built():
     app = applications.forum()
-    text = buildspec.for_images(app, {s.name: [("us-east-1", "host/forum/x")] for s in app.services})
-    assert 'RELEASE="$(printf %.12s "$CODEBUILD_RESOLVED_SOURCE_VERSION")"' in text
+    text = buildspec.for_release(app, {s.name: [("us-east-1", "h/forum/x")] for s in app.services}, [], tasks=True)
     assert text.index("describe-images") < text.index("docker build")
 
 
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [("0123456789abcdef0123", "0123456789ab"), ("3/L4kq_tJ+lcp.XroDTDmJ", "3L4kqtJlcpXr")],
+    ids=["commit", "upload"],
+)
+def test_a_release_is_named_after_its_commit_or_its_upload(version: str, release: str):
+    script = f'{buildspec.RELEASE}; printf %s "$RELEASE"'
+    environment = {**os.environ, "CODEBUILD_RESOLVED_SOURCE_VERSION": version}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == release
+
+
+@pytest.mark.parametrize(
+    ("image", "line"),
+    [
+        ({"Entrypoint": ["/server"], "Cmd": ["--port", "a b"]}, "exec /server --port 'a b'"),
+        ({"Entrypoint": None, "Cmd": ["sh", "-c", "serve $PORT"]}, "exec sh -c 'serve $PORT'"),
+    ],
+)
+def test_an_image_starts_what_it_starts_by_itself(image: dict[str, object], line: str):
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND], input=json.dumps(image), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{line}\n"
+
+
+def test_an_image_that_starts_nothing_fails_the_build():
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND], input='{"Env": []}', capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "neither ENTRYPOINT nor CMD" in done.stderr
+
+
 def test_archives_leave_the_git_directory_and_environments_out():
-    text = buildspec.for_archives(applications.visitor_board(), [("eu-north-1", "bucket")])
+    text = buildspec.for_release(applications.visitor_board(), {}, [("eu-north-1", "bucket")], tasks=False)
     assert "--exclude=./.git --exclude=./.venv" in text
     assert '"s3://bucket/web/$RELEASE.tar.gz"' in text

@@ -21,6 +21,7 @@ from aws.conftest import Synth
 from aws.shell import PLACES, REFERENCE, Shell, scripts
 from aws.template import text
 from flyball.aws import image
+from flyball.aws.image import COMMAND, START
 from flyball.core.model import Application, Compute
 from flyball.local.process.environments import environment, run_command
 
@@ -126,6 +127,33 @@ def metadata() -> Iterator[str]:
     server.server_close()
 
 
+BUSYBOX = """\
+#!{python}
+import os, sys, urllib.request
+
+name, *words = sys.argv[1:]
+if name == "wget":
+    sys.stdout.buffer.write(urllib.request.urlopen(words[-1], timeout=10).read())
+else:
+    os.execvp(name, [name, *words])
+"""
+
+
+def around(root: Path, image: dict[str, Any]) -> Path:
+    """The script of the layer around an image, as the pipeline writes it, with this machine's shell."""
+    busybox, start = root / "flyball/busybox", root / "flyball/start"
+    start.parent.mkdir()
+    busybox.write_text(BUSYBOX.format(python=sys.executable), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND], input=json.dumps(image), capture_output=True, text=True, check=True
+    )
+    script = (START + done.stdout).replace("#!/flyball/busybox sh", "#!/bin/sh")
+    start.write_text(script.replace("/flyball/", f"{root}/flyball/"), encoding="utf-8")
+    for each in (busybox, start):
+        each.chmod(0o755)
+    return start
+
+
 def test_a_task_runs_what_flyball_up_runs(synth: Synth, tmp_path: Path, metadata: str):
     app = telling(applications.forum())
     assert app.aws is not None
@@ -138,13 +166,14 @@ def test_a_task_runs_what_flyball_up_runs(synth: Synth, tmp_path: Path, metadata
     write = dockerfile[dockerfile.index("RUN printf ") + 4 : dockerfile.index("\n\nFROM")].replace("\\\n", " ")
     subprocess.run(["/bin/sh", "-c", write.replace("/start", f"{root}/start")], check=True, timeout=30)
     container = synth(app)["forum-us-east-1"].named("PostsTask")["ContainerDefinitions"][0]
-    script, *arguments = (REFERENCE.sub(r"\1", text(word)) for word in container["Command"])
-    variables = {each["Name"]: text(each["Value"]) for each in container["Environment"]}
+    assert "EntryPoint" not in container
+    variables = {each["Name"]: REFERENCE.sub(r"\1", text(each["Value"])) for each in container["Environment"]}
     image_variables = {"FLYBALL_RELEASE": "0123456789ab", "PATH": f"{root}/bin:{os.environ['PATH']}"}
-    command = [*container["EntryPoint"], script.replace("/start", f"{root}/start"), *arguments]
+    layer = around(root, {"Entrypoint": [f"{root}/start"], "Cmd": None})
+    command = [str(layer), *(REFERENCE.sub(r"\1", text(word)) for word in container["Command"])]
     env = {**variables, **image_variables, "ECS_CONTAINER_METADATA_URI_V4": metadata}
     subprocess.run(command, env=env, check=True, timeout=30)
     compare(json.loads((tmp_path / "seen").read_text(encoding="utf-8")), here(app, tmp_path / "release"))
     env["ECS_CONTAINER_METADATA_URI_V4"] = metadata.replace("v4", "v3")
     assert subprocess.run(command, env=env, capture_output=True, check=False, timeout=30).returncode != 0
-    assert PLACES.search(script) is None
+    assert PLACES.search(START) is None

@@ -20,7 +20,13 @@ MAY_FAIL = re.compile(
 
 @pytest.mark.parametrize(
     "app",
-    [applications.session_app_in_two_regions(), applications.forum(), applications.everything_on_machines()],
+    [
+        applications.session_app_in_two_regions(),
+        applications.forum(),
+        applications.everything_on_machines(),
+        applications.node_on_machines(),
+        applications.images_on_fargate(),
+    ],
     ids=lambda app: app.name,
 )
 def test_no_command_fails_unnoticed(synth: Synth, tmp_path: Path, app):

@@ -55,7 +55,7 @@ else
 fi
 """
 SYSTEMCTL = """
-if [ "$1" = enable ]; then
+if [ "$*" = "enable --now instance.service" ]; then
   set -a
   . {root}/etc/instance.env
   {root}/opt/start > {root}/var/log/instance.log 2>&1 &
@@ -90,14 +90,14 @@ class Machine:
             (root / place).mkdir(parents=True)
         self._command("opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl", "")
 
-    def start(self, service: Service, release: str) -> None:
+    def start(self, service: Service, release: str, *more: tuple[str, str], image: str | None = None) -> None:
         """Run the user data of `service`, as the machine of `release` would."""
         for name in ("dnf", "useradd", "chown", "install"):
             self._command(f"bin/{name}", "")
         for name, text in (("sleep", f"exec {shutil.which('sleep')} 0.2"), ("runuser", SHIFT)):
             self._command(f"bin/{name}", text)
         curl = CURL.format(release=release, curl=shutil.which("curl"))
-        for name, text in (("curl", curl), ("aws", AWS), ("systemctl", SYSTEMCTL), ("python3.11", PYTHON)):
+        for name, text in (("curl", curl), ("aws", AWS), ("systemctl", SYSTEMCTL), ("python3.11", PYTHON), *more):
             self._command(f"bin/{name}", text)
         environment = {"FLYBALL_HEALTH": service.health.path, "HOST": "127.0.0.1", "PORT": str(self.port)}
         script = machine.user_data(
@@ -105,6 +105,7 @@ class Machine:
             region="eu-north-1",
             zones={"zone0": "a", "zone1": "b"},
             releases="releases",
+            image=image,
             group="shop-web",
             environment=environment,
             secrets={"SESSIONS_URL": "arn:secret"},
@@ -184,3 +185,29 @@ def test_a_release_is_fetched_built_started_and_joins_the_balancer(there: Machin
     assert "s3 cp --only-show-errors s3://releases/web/0123456789ab.tar.gz" in there.calls[1]
     assert (there.root / "opt/application/built").exists()
     assert there.get("/") == (200, "0123456789ab rediss://:secret@cache:6379/0")
+
+
+DOCKER = """
+echo "$*" >> {root}/docker.log
+if [ "$1" = run ]; then exec env {python} {root}/server.py; fi
+"""
+
+
+def test_an_image_is_pulled_and_started_by_docker_with_the_same_variables(there: Machine):
+    (there.root / "server.py").write_text(SERVER, encoding="utf-8")
+    service = replace(applications.visitor_board().services[0], run="./server", dockerfile="Dockerfile")
+    there.start(service, "0123456789ab", ("docker", DOCKER), ("sysctl", ""), image="1.dkr.ecr.eu/shop/web")
+    login, pull, run = (there.root / "docker.log").read_text(encoding="utf-8").splitlines()
+    assert login == "login --username AWS --password-stdin 1.dkr.ecr.eu"
+    assert pull == "pull --quiet 1.dkr.ecr.eu/shop/web:0123456789ab"
+    assert run.endswith(" --env SESSIONS_URL 1.dkr.ecr.eu/shop/web:0123456789ab")
+    for name in ("PORT", "FLYBALL_INSTANCE", "FLYBALL_RELEASE", "FLYBALL_ZONE"):
+        assert f" --env {name} " in run
+    assert there.calls[-3:] == [READY, WAITS, SIGNALS]
+    assert there.get("/") == (200, "0123456789ab rediss://:secret@cache:6379/0")
+
+
+def test_before_the_first_image_a_placeholder_joins_the_balancer(there: Machine):
+    service = replace(applications.visitor_board().services[0], dockerfile="Dockerfile")
+    there.start(service, "none", ("docker", ""), ("sysctl", ""), image="1.dkr.ecr.eu/shop/web")
+    assert there.get("/") == (503, "no release yet: push the source\n")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.synth
 def test_the_rollout_may_change_the_launch_templates_by_their_tag(visitor_board: Stack):
     asked = next(
         each["Condition"]["StringEquals"]
-        for each in visitor_board.statements("RolloutRole")
+        for each in visitor_board.statements("WebRolloutRole")
         if "ec2:CreateLaunchTemplateVersion" in listed(each["Action"])
     )
     template = visitor_board.named("WebLaunchTemplate")["TagSpecifications"][0]
@@ -25,38 +25,53 @@ def test_the_rollout_may_change_the_launch_templates_by_their_tag(visitor_board:
 
 
 def test_a_refresh_may_look_at_the_alarms_that_take_it_back(visitor_board: Stack):
-    assert visitor_board.allowed("RolloutRole", "cloudwatch:DescribeAlarms") == ["*"]
+    assert visitor_board.allowed("WebRolloutRole", "cloudwatch:DescribeAlarms") == ["*"]
 
 
 @pytest.mark.parametrize(
     ("name", "deployer", "kinds"),
-    [("forum", "PipelineRole", ("TaskRole", "ExecutionRole")), ("visitor_board", "RolloutRole", ("InstanceRole",))],
+    [
+        ("forum", "PostsRolloutRole", ("PostsTaskRole", "PostsExecutionRole")),
+        ("visitor_board", "WebRolloutRole", ("WebInstanceRole",)),
+    ],
 )
-def test_who_deploys_hands_on_the_roles_of_instances_and_no_other(
+def test_who_deploys_a_service_hands_on_the_roles_of_its_instances_and_no_other(
     request: pytest.FixtureRequest, name: str, deployer: str, kinds: tuple[str, ...]
 ):
     stack: Stack = request.getfixturevalue(name)
-    application = name.replace("_", "-")
-    assert stack.allowed(deployer, "iam:PassRole") == [f"arn:aws:iam::<AWS::AccountId>:role/{application}/*"]
+    path = f"/{name.replace('_', '-')}/{deployer.removesuffix('RolloutRole').lower()}/"
+    assert stack.allowed(deployer, "iam:PassRole") == [f"arn:aws:iam::<AWS::AccountId>:role{path}*"]
     paths = {role: each.get("Path", "/") for role, each in stack.all("IAM::Role").items()}
     of_instances = {role for role in paths if any(kind in role for kind in kinds)}
-    assert {role for role, path in paths.items() if path == f"/{application}/"} == of_instances
+    assert {role for role, held in paths.items() if held == path} == of_instances
 
 
 def test_a_rollout_starts_machines_by_the_applications_templates_only(visitor_board: Stack):
     ours, others = (
-        each for each in visitor_board.statements("RolloutRole") if "ec2:RunInstances" in listed(each["Action"])
+        each for each in visitor_board.statements("WebRolloutRole") if "ec2:RunInstances" in listed(each["Action"])
     )
     template = "arn:aws:ec2:eu-north-1:{}:launch-template/*"
     assert text(ours["Resource"]) == template.format("<AWS::AccountId>")
-    assert ours["Condition"] == {"StringEquals": {"aws:ResourceTag/flyball:application": "visitor-board"}}
+    assert ours["Condition"]["StringEquals"] == {
+        "aws:ResourceTag/flyball:application": "visitor-board",
+        "aws:ResourceTag/flyball:service": "web",
+    }
     assert others["NotResource"] == template.format("*")
     assert text(others["Condition"]["ArnLike"]["ec2:LaunchTemplate"][0]) == text(ours["Resource"])
 
 
 def test_a_pipeline_registers_tasks_as_aws_allows_it(forum: Stack):
-    assert forum.allowed("PipelineRole", "ecs:RegisterTaskDefinition") == ["*"]
-    assert "<AWS::AccountId>:task-definition/forum-posts:*" in str(forum.allowed("PipelineRole", "ecs:TagResource"))
+    assert forum.allowed("PostsRolloutRole", "ecs:RegisterTaskDefinition") == ["*"]
+    assert "<AWS::AccountId>:task-definition/forum-posts:*" in str(forum.allowed("PostsRolloutRole", "ecs:TagResource"))
+
+
+def test_the_pipeline_itself_can_roll_out_nothing(forum: Stack):
+    for action in ("ecs:UpdateService", "iam:PassRole", "ecs:RegisterTaskDefinition"):
+        assert forum.allowed("PipelineRole", action) == []
+    taken = forum.allowed("PipelineRole", "sts:AssumeRole")
+    assert sorted(taken) == [f"<{name}.Arn>" for name in sorted(forum.all("IAM::Role")) if "RolloutRole" in name]
+    actions = forum.one("CodePipeline::Pipeline")["Stages"][-1]["Actions"]
+    assert [text(each["RoleArn"]) for each in actions] == taken
 
 
 def test_a_connection_is_used_by_the_name_of_its_service(synth: Synth):

@@ -22,6 +22,8 @@ APPLICATIONS = (
     applications.session_app_in_two_regions(),
     applications.forum(),
     applications.everything_on_fargate(),
+    applications.node_on_machines(),
+    applications.images_on_fargate(),
 )
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "aws.md"
 

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.synth
         applications.session_app_in_two_regions(),
         applications.forum(),
         applications.everything_on_machines(),
+        applications.node_on_machines(),
+        applications.images_on_fargate(),
     ],
     ids=lambda app: app.name,
 )
@@ -43,7 +45,11 @@ def test_shellcheck_is_content(pytestconfig: pytest.Config, synth: Synth, tmp_pa
             assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("service", applications.forum().services, ids=lambda service: service.name)
+@pytest.mark.parametrize(
+    "service",
+    [*applications.forum().services, applications.node_on_machines().services[0]],
+    ids=lambda service: service.name,
+)
 def test_hadolint_is_content(pytestconfig: pytest.Config, tmp_path: Path, service):
     path = tmp_path / "Dockerfile"
     path.write_text(image.dockerfile(service), encoding="utf-8")

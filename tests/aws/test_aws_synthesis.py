@@ -23,7 +23,7 @@ from flyball.core.model import Application
 
 pytestmark = pytest.mark.synth
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "apps").glob("*/flyball.toml"))
+FILES = sorted((*(ROOT / "apps").glob("*/flyball.toml"), *(Path(__file__).parent / "sources").glob("*/flyball.toml")))
 VARIANTS = (
     applications.visitor_board(),
     applications.session_app(),
@@ -32,6 +32,8 @@ VARIANTS = (
     applications.forum_with_certificate(),
     applications.everything_on_machines(),
     applications.everything_on_fargate(),
+    applications.node_on_machines(),
+    applications.images_on_fargate(),
 )
 EACH = """
 import sys
@@ -97,7 +99,7 @@ def test_nothing_is_an_asset_and_nothing_needs_bootstrap(synth: Synth):
             assert "Custom::" not in whole
 
 
-@pytest.mark.parametrize("app", VARIANTS, ids=lambda app: f"{app.name}-{app.aws.regions[0]}")
+@pytest.mark.parametrize("app", VARIANTS, ids=lambda app: f"{app.name}-{app.region_names[0]}")
 def test_cfn_lint_has_no_error_and_no_warning(synth: Synth, tmp_path: Path, app: Application):
     if importlib.util.find_spec("cfnlint") is None:
         pytest.skip("cfn-lint is not installed")
@@ -105,7 +107,7 @@ def test_cfn_lint_has_no_error_and_no_warning(synth: Synth, tmp_path: Path, app:
     from cfnlint.config import ManualArgs
 
     for name, stack in synth(app).items():
-        region = next((region for region in app.aws.regions if name.endswith(region)), "us-east-1")
+        region = next((region for region in app.region_names if name.endswith(region)), "us-east-1")
         found = lint(json.dumps(stack.template), config=ManualArgs(regions=[region]))
         assert [f"{match.rule.id} {match.message}" for match in found] == []
 

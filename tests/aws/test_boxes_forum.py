@@ -271,8 +271,9 @@ def test_task_role_has_the_applications_own_permissions(forum: Stack):
 
 
 def test_codepipeline_role_artifacts_builds_and_deployments(forum: Stack):
-    services = forum.allowed("PipelineRole", "ecs:UpdateService")
-    assert services == [f"arn:aws:ecs:us-east-1:<AWS::AccountId>:service/forum/{service}" for service in SERVICES]
+    for service in SERVICES:
+        updated = forum.allowed(f"{service.title()}RolloutRole", "ecs:UpdateService")
+        assert updated == [f"arn:aws:ecs:us-east-1:<AWS::AccountId>:service/forum/{service}"]
     assert forum.allowed("PipelineRole", "codebuild:StartBuild") == ["<BuildProject.Arn>"]
     assert forum.allowed("PipelineRole", "s3:GetObject") == [
         "arn:aws:s3:::forum-artifacts-<AWS::AccountId>-us-east-1/*"

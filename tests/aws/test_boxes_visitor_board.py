@@ -115,7 +115,7 @@ def test_security_group_http_from_world_to_the_balancer_only(visitor_board: Stac
 def test_machines_start_when_all_ways_out_are_open(visitor_board: Stack):
     waits = set(visitor_board.resources["WebScalingGroup"]["DependsOn"])
     routes = {f"Private{zone}{part}" for zone in "AB" for part in ("DefaultRoute", "Association")}
-    assert routes | {"PublicDefaultRoute", "S3Endpoint", "DynamodbEndpoint", "LogsEndpoint"} <= waits
+    assert routes | {"PublicDefaultRoute", "S3Endpoint", "DynamodbEndpoint"} <= waits
 
 
 def test_no_ssh_anywhere(visitor_board: Stack):

@@ -38,7 +38,7 @@ def cents(usd: float) -> str:
 def test_fargate_pricing_example_1():
     """https://aws.amazon.com/fargate/pricing/: 5 tasks of 1 vCPU and 2 GB, ten minutes a day for 30 days."""
     task = service(size=Size(cpu=1.0, memory_bytes=2 * 1024**3))
-    aws = Aws(regions=(US,), compute=Compute.FARGATE)
+    aws = Aws(region=US, compute=Compute.FARGATE)
     hours = 5 * 30 * 600 / 3_600
     known = prices(US)
 
@@ -83,7 +83,7 @@ def test_nat_gateway_pricing_example():
 
 def test_the_forum_at_its_minimum_has_the_floor_that_was_stated_for_it():
     """Six tasks 54.06, two NAT gateways 65.70, one balancer 16.43: 136.19 a month, and what stands beside it."""
-    app = parse(FORUM)
+    app = parse(FORUM + "\n[network]\nendpoints = true\n")
     lines = {line.what: line.usd * HOURS for line in bill(app, at_min(app))}
     tasks = sum(usd for what, usd in lines.items() if "tasks" in what)
 
@@ -144,7 +144,7 @@ def test_a_bill_grows_with_hours_instances_and_requests():
 def test_spot_makes_only_what_is_above_the_minimum_cheaper():
     def cost(spot: int, count: float) -> float:
         web = service("web", 2, 10)
-        app = Application(name="shop", services=(web,), aws=Aws(regions=(US,), spot_percent=spot))
+        app = Application(name="shop", services=(web,), aws=Aws(region=US, spot_percent=spot))
         return total(bill(app, Use(instance_hours={"web": count})))
 
     assert cost(100, 2) == cost(0, 2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
 from flyball.cli.main import outcome
+from flyball.core.errors import FileError
 
 FILE = """
 name = "shop"
@@ -114,6 +116,17 @@ def test_a_recording_is_played(file, tmp_path, capsys):
     assert found["requests"] == pytest.approx(1200, rel=0.15)
 
 
+def test_an_access_log_is_played(file, tmp_path, capsys):
+    log = tmp_path / "access.log.gz"
+    line = '::1 - - [10/Oct/2025:13:{:02}:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n'
+    log.write_bytes(gzip.compress("".join(line.format(*divmod(n // 7, 60)) for n in range(700)).encode()))
+
+    found = simulated(capsys, file, "--trace", str(log))
+
+    assert len(found["timeline"]) == 100
+    assert found["requests"] == pytest.approx(700, rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -128,6 +141,7 @@ def test_a_recording_is_played(file, tmp_path, capsys):
         ("0,1\n1e9,1\n", "days; at most 366"),
         ("".join(f"{t},5\n" for t in [*range(20), *range(50, 70)]), "gap of 31 s after 19 s"),
         ("\x00\x01\x02\xff", "no rows"),
+        ("2025-10-10 13:55:36 GET / - 80 - ::1 200\n" * 3, "an access log of an unknown form; known are"),
     ],
     ids=[
         "unsorted",
@@ -141,6 +155,7 @@ def test_a_recording_is_played(file, tmp_path, capsys):
         "long",
         "gap",
         "binary",
+        "log",
     ],
 )
 def test_a_bad_recording_is_refused(file, tmp_path, capsys, rows, sentence):
@@ -186,3 +201,20 @@ def test_the_queue_of_the_file_is_modelled(file, capsys):
     assert waits["failed"] == 0
     assert refuses["failed"] > 500
     assert there["failed"] == 0  # an Application Load Balancer refuses nobody
+
+
+def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
+    from flyball.cli.simulate import run
+
+    file = tmp_path / "flyball.toml"
+    regions = "[regions.us-east-1]\ninstances = 3\n[regions.eu-west-1]\n"
+    file.write_text(f'name = "a"\n[services.web]\nrun = "serve"\nroutes = ["/"]\ninstances = 1\n{regions}')
+    found = {}
+    for region in (None, "us-east-1", "eu-west-1"):
+        assert run(file, stages="5:30s", region=region, json=True) == 0
+        out = capsys.readouterr()
+        found[region] = json.loads(out.out)["instance_hours"]
+        assert ("one region is simulated" in out.err) is (region is None)
+    assert found[None] == found["us-east-1"] > 2 * found["eu-west-1"]
+    with pytest.raises(FileError, match="there is no region 'mars'; choose from: us-east-1, eu-west-1"):
+        run(file, stages="5:30s", region="mars", json=True)

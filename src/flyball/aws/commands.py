@@ -63,31 +63,6 @@ def zone_cases(zones: Mapping[str, str], place: str) -> str:
     return f'case "{place}" in\n{cases}esac\n'
 
 
-def entry_script(zones: Mapping[str, str]) -> str:
-    """What a task runs: the image's start script, told by ECS which instance it is, or the placeholder in $0.
-
-    $1 is the program that asks ECS.
-    """
-    return f"""\
-set -eu
-if [ ! -x /start ]; then exec python3 -c "$0"; fi
-task=$(python3 -c "$1")
-FLYBALL_INSTANCE=${{task% *}}
-{zone_cases(zones, "${task#* }")}export FLYBALL_INSTANCE FLYBALL_ZONE
-exec /start
-"""
-
-
-TASK = """\
-import json, os, urllib.request
-
-with urllib.request.urlopen(os.environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task", timeout=10) as answer:
-    task = json.load(answer)
-print(task["TaskARN"].rsplit("/", 1)[-1], task["AvailabilityZone"])
-"""
-"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html"""
-
-
 def start_script(service: Service) -> str:
     """The script that starts the instance; it execs the program, so that signals reach it."""
     return f"#!/bin/sh\nset -eu\nexec {shell_words(service.run)}\n"

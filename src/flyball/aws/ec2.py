@@ -18,13 +18,14 @@ from aws_cdk import aws_logs as logs
 
 from flyball.core.model import Service
 
-from . import machine
+from . import machine, repositories
 from .balancer import Balancer
 from .names import NOTHING, capacity_parameter, in_service, release_parameter
 from .network import Network
 from .observe import log_group
+from .runtimes import as_image
 from .scaling.group import warmup_s
-from .site import APPLICATION_TAG, Site, instance_service, logical, running
+from .site import APPLICATION_TAG, SERVICE_TAG, Site, instance_service, logical, running
 from .stores import StoreThere
 
 ARM = re.compile(r"^[a-z]+\d+g[a-z]*(-[a-z0-9]+)?\.")
@@ -71,6 +72,9 @@ def build(
     group_name = site.name(service.name)
     group_of_logs = log_group(site, service)
     role = _role(site, service, used, log_group=group_of_logs, releases=releases, group_name=group_name)
+    image = repositories.uri(site, service, site.region) if as_image(site.aws, service) else None
+    if image is not None:
+        repositories.may_pull(role, repositories.build(site, service))
     environment = {
         **instance_service(site, service),
         "AWS_REGION": site.region,
@@ -83,6 +87,7 @@ def build(
         region=site.region,
         zones=site.zones,
         releases=releases,
+        image=image,
         group=group_name,
         environment=environment,
         secrets={store.variable: store.secret for store in used if store.secret is not None},
@@ -110,7 +115,7 @@ def _role(
         site.stack,
         logical(service.name, "InstanceRole"),
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-        path=site.role_path,
+        path=site.role_path(service),
         description=f"what instances of {service.name} may do",
     )
     for store in used:
@@ -161,7 +166,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
     tags = {
         "Name": site.name(service.name),
         APPLICATION_TAG: site.app.name,
-        "flyball:service": service.name,
+        SERVICE_TAG: service.name,
         machine.RELEASE_TAG: release.value_as_string,
     }
     machine_type = site.aws.machine
@@ -170,7 +175,11 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
         logical(service.name, "LaunchTemplate"),
         tag_specifications=[
             made.LaunchTemplateTagSpecificationProperty(
-                resource_type="launch-template", tags=[cdk.CfnTag(key=APPLICATION_TAG, value=site.app.name)]
+                resource_type="launch-template",
+                tags=[
+                    cdk.CfnTag(key=APPLICATION_TAG, value=site.app.name),
+                    cdk.CfnTag(key=SERVICE_TAG, value=service.name),
+                ],
             )
         ],
         launch_template_data=made.LaunchTemplateDataProperty(
@@ -198,7 +207,7 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
             monitoring=made.MonitoringProperty(enabled=True),
             network_interfaces=[
                 made.NetworkInterfaceProperty(
-                    device_index=0, associate_public_ip_address=False, delete_on_termination=True, groups=[group]
+                    device_index=0, associate_public_ip_address=site.exposed, delete_on_termination=True, groups=[group]
                 )
             ],
             tag_specifications=[
@@ -250,7 +259,7 @@ def _scaling_group(
         desired_capacity=cdk.Token.as_string(
             cdk.Fn.condition_if(site.first_deploy.logical_id, str(capacity.first), cdk.Aws.NO_VALUE)
         ),
-        vpc_zone_identifier=list(network.private),
+        vpc_zone_identifier=list(network.instances),
         target_group_arns=[each.target_groups[service.name].ref for each in balancer.every],
         launch_template=None if mixed else which,
         mixed_instances_policy=mixed,
@@ -274,7 +283,7 @@ def _scaling_group(
         new_instances_protected_from_scale_in=False,
         termination_policies=["Default"],
         tags=[
-            made.TagPropertyProperty(key="flyball:service", value=service.name, propagate_at_launch=True),
+            made.TagPropertyProperty(key=SERVICE_TAG, value=service.name, propagate_at_launch=True),
         ],
     )
     group.cfn_options.creation_policy = _creation_policy(capacity.first)

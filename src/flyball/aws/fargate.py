@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
@@ -18,10 +19,10 @@ from aws_cdk import aws_logs as logs
 from flyball.aws.sizes import MIB, UNITS
 from flyball.core.model import Service
 
-from . import rollout
+from . import repositories, rollout
 from .balancer import Balancer
-from .commands import PLACEHOLDER, TASK, entry_script
-from .image import BASE, USER
+from .commands import PLACEHOLDER
+from .image import BASE, USER, placeholder
 from .metrics import resolution_s
 from .names import image_parameter
 from .network import Network
@@ -31,6 +32,8 @@ from .stores import StoreThere
 
 PLATFORM = "1.4.0"
 PROVIDERS = "CapacityProviders"
+NEVER_NEEDED = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SYS_CHROOT")
+"""What Docker grants to a container although hardly a server uses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +80,14 @@ def build(
 ) -> FargateService:
     """A service with its repository, roles, task definition and rollout rules."""
     used = [stores[name] for name in service.stores]
-    repository = _repository(site, service)
+    repository = repositories.build(site, service)
     group_of_logs = log_group(site, service)
     execution = _execution_role(site, service, repository, group_of_logs, used)
     role = iam.Role(
         site.stack,
         logical(service.name, "TaskRole"),
         assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-        path=site.role_path,
+        path=site.role_path(service),
         description=f"what instances of {service.name} may do",
     )
     for store in used:
@@ -126,33 +129,6 @@ def build(
     )
 
 
-def _repository(site: Site, service: Service) -> ecr.CfnRepository:
-    """The service's image repository: immutable tags, a scan on every push, the last thirty images kept."""
-    made = ecr.CfnRepository
-    policy = {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": "keep the last thirty images",
-                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
-                "action": {"type": "expire"},
-            }
-        ]
-    }
-    repository = made(
-        site.stack,
-        logical(service.name, "Repository"),
-        repository_name=f"{site.app.name}/{service.name}",
-        image_tag_mutability="IMMUTABLE",
-        image_scanning_configuration=made.ImageScanningConfigurationProperty(scan_on_push=True),
-        encryption_configuration=made.EncryptionConfigurationProperty(encryption_type="KMS"),
-        lifecycle_policy=made.LifecyclePolicyProperty(lifecycle_policy_text=site.stack.to_json_string(policy)),
-    )
-    # Else the repository of a creation that failed would be in the way of the next one.
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-    return repository
-
-
 def _execution_role(
     site: Site, service: Service, repository: ecr.CfnRepository, group: logs.CfnLogGroup, used: list[StoreThere]
 ) -> iam.Role:
@@ -161,13 +137,10 @@ def _execution_role(
         site.stack,
         logical(service.name, "ExecutionRole"),
         assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-        path=site.role_path,
+        path=site.role_path(service),
         description=f"what ECS needs to start {service.name}",
     )
-    image_actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    role.add_to_policy(iam.PolicyStatement(actions=image_actions, resources=[repository.attr_arn]))
-    # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
-    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
+    repositories.may_pull(role, repository)
     role.add_to_policy(
         iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
     )
@@ -199,8 +172,7 @@ def _container(
         name=service.name,
         image=image.value_as_string,
         essential=True,
-        entry_point=["/bin/sh", "-c"],
-        command=[entry_script(site.zones), PLACEHOLDER, TASK],
+        command=placeholder(PLACEHOLDER, site.zones),
         environment=[made.KeyValuePairProperty(name=name, value=value) for name, value in sorted(environment.items())],
         secrets=[made.SecretProperty(name=name, value_from=arn) for name, arn in sorted(secrets.items())],
         port_mappings=[
@@ -208,12 +180,7 @@ def _container(
                 container_port=site.port, host_port=site.port, protocol="tcp", name=service.name, app_protocol="http"
             )
         ],
-        user=f"{USER}:{USER}",
-        readonly_root_filesystem=True,
-        mount_points=[made.MountPointProperty(container_path="/tmp", source_volume="tmp", read_only=False)],  # noqa: S108
-        linux_parameters=made.LinuxParametersProperty(
-            init_process_enabled=True, capabilities=made.KernelCapabilitiesProperty(drop=["ALL"])
-        ),
+        **_confined(service),
         stop_timeout=round(service.deployment.stop_timeout_s),
         ulimits=[made.UlimitProperty(name="nofile", soft_limit=65536, hard_limit=65536)],
         log_configuration=made.LogConfigurationProperty(
@@ -227,6 +194,22 @@ def _container(
             },
         ),
     )
+
+
+def _confined(service: Service) -> dict[str, Any]:
+    """What the container may do: an image of ours nothing but write to /tmp; a Dockerfile says its own user."""
+    made, own = ecs.CfnTaskDefinition, service.dockerfile is not None
+    drop = list(NEVER_NEEDED) if own else ["ALL"]
+    return {
+        "user": None if own else f"{USER}:{USER}",
+        "readonly_root_filesystem": not own,
+        "mount_points": []
+        if own
+        else [made.MountPointProperty(container_path="/tmp", source_volume="tmp", read_only=False)],  # noqa: S108
+        "linux_parameters": made.LinuxParametersProperty(
+            init_process_enabled=True, capabilities=made.KernelCapabilitiesProperty(drop=drop)
+        ),
+    }
 
 
 def _service(
@@ -263,7 +246,9 @@ def _service(
         load_balancers=joined,
         network_configuration=made.NetworkConfigurationProperty(
             awsvpc_configuration=made.AwsVpcConfigurationProperty(
-                assign_public_ip="DISABLED", subnets=list(network.private), security_groups=[group]
+                assign_public_ip="ENABLED" if site.exposed else "DISABLED",
+                subnets=list(network.instances),
+                security_groups=[group],
             )
         ),
     )

@@ -16,8 +16,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 
+from flyball.core.bad_input import BAD_INPUT, IN_HEADERS
 from flyball.core.model import Firewall, FirewallAction, RateLimit
-from flyball.core.model.firewall import BAD_INPUT, IN_HEADERS
 
 from .site import Site, logical
 

@@ -1,27 +1,28 @@
 """What a machine does on first start: install, fetch the release, build, run under systemd, report ready.
 
-The seeds' user data ("install git, clone, run") with two differences: the release is an archive that the pipeline
-tested and stored, so every machine runs the same bytes; and a lifecycle hook keeps the machine out of the balancer
-until its own health check passes. The release is a tag of the machine, so a rollout changes one tag in the launch
-template. https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
+The seeds' user data ("install git, clone, run", or "install Docker, pull from ECR, start") with two differences: the
+release is an archive or an image that the pipeline tested and stored, so every machine runs the same bytes; and a
+lifecycle hook keeps the machine out of the balancer until its own health check passes. The release is a tag of the
+machine, so a rollout changes one tag in the launch template.
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flyball.core.model import Metric, Service
 
 from .commands import PLACEHOLDER, start_script, zone_cases
-from .image import UV, VERSION
+from .image import UV
 from .names import NOTHING, logical
+from .runtimes import of
 
 RELEASE_TAG = "flyball-release"
 HOOK = "ready"
 MEMORY_NAMESPACE = "Flyball/Machines"
 READY_WITHIN_S = 900
-PYTHON_PACKAGE = f"python{VERSION}"
 
 
 def user_data(
@@ -30,6 +31,7 @@ def user_data(
     region: str,
     zones: Mapping[str, str],
     releases: str,
+    image: str | None,
     group: str,
     environment: Mapping[str, str],
     secrets: Mapping[str, str],
@@ -39,19 +41,21 @@ def user_data(
 ) -> str:
     """The bash script. Values may be CDK tokens.
 
-    `zones` is as in `zone_cases`, `releases` is the bucket of release archives, `secrets` maps variables to secret
-    ARNs, `group` is the name of the Auto Scaling group.
+    `zones` is as in `zone_cases`, `releases` is the bucket of release archives, `image` the repository of a service
+    whose releases are images, `secrets` maps variables to secret ARNs, `group` is the name of the Auto Scaling group.
     """
+    told = (*environment, *secrets, "FLYBALL_INSTANCE", "FLYBALL_RELEASE", "FLYBALL_ZONE")
     parts = (
         _facts(region=region, zones=zones, group=group),
         _reports(service, stack),
-        _HEADER.format(python=PYTHON_PACKAGE, uv=UV),
+        _packages(service) if image is None else _DOCKER,
         _agent(service, log_group),
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
         _LOG_ROTATION,
-        _release(service, releases),
-        _unit(service),
+        _PLACEHOLDER,
+        _archive(service, releases) if image is None else _pulled(service, image, told),
+        _unit(service, image),
         _ready(service, environment["PORT"], target_group),
     )
     return "\n".join(parts)
@@ -64,14 +68,35 @@ def needs_memory_metric(service: Service) -> bool:
     return Metric.MEMORY in metrics | {each.metric for each in service.deployment.alarms}
 
 
-_HEADER = """\
-dnf install --assumeyes --quiet git {python} {python}-pip amazon-cloudwatch-agent logrotate
-{python} -m venv /opt/uv
-/opt/uv/bin/pip install --quiet uv=={uv}
-ln --symbolic --force /opt/uv/bin/uv /usr/local/bin/uv
+_ALWAYS = "amazon-cloudwatch-agent logrotate"
+_USER = """\
 useradd --system --home-dir /opt/application --shell /sbin/nologin instance
 install --directory --owner instance --group instance /opt/application
 """
+_DOCKER = f"""\
+dnf install --assumeyes --quiet docker {_ALWAYS}
+sysctl --quiet --write net.ipv4.ip_unprivileged_port_start=80
+systemctl enable --now docker.service
+{_USER}"""
+"""The container shares the machine's network, so that its role's credentials reach it without another hop."""
+
+
+def _packages(service: Service) -> str:
+    """The language of the service, for its build and its instance."""
+    runtime = of(service)
+    if runtime.language == "node":
+        node = f"nodejs{runtime.version}"
+        return f"""\
+dnf install --assumeyes --quiet git {node} {node}-npm {_ALWAYS}
+alternatives --set node /usr/bin/node-{runtime.version}
+{_USER}"""
+    python = f"python{runtime.version}"
+    return f"""\
+dnf install --assumeyes --quiet git {python} {python}-pip {_ALWAYS}
+{python} -m venv /opt/uv
+/opt/uv/bin/pip install --quiet uv=={UV}
+ln --symbolic --force /opt/uv/bin/uv /usr/local/bin/uv
+{_USER}"""
 
 
 def _facts(*, region: str, zones: Mapping[str, str], group: str) -> str:
@@ -171,10 +196,20 @@ END_OF_ROTATION
 """CloudWatch keeps the log; the copy on the machine must not fill its disk."""
 
 
-def _release(service: Service, releases: str) -> str:
+_PLACEHOLDER = f"""\
+cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
+{PLACEHOLDER}END_OF_PLACEHOLDER
+"""
+_START_PLACEHOLDER = "printf '#!/bin/sh\\nexec python3 /opt/placeholder.py\\n' > /opt/start"
+
+
+def _archive(service: Service, releases: str) -> str:
+    """The release's source, built here."""
+    runtime = of(service)
+    version = f" UV_PYTHON=python{runtime.version}" if runtime.language == "python" else ""
     build = (
         f"""\
-  runuser --user instance -- env HOME=/opt/application UV_PYTHON={PYTHON_PACKAGE} \\
+  runuser --user instance -- env HOME=/opt/application{version} \\
     sh -eu -c {shlex.quote(service.build)}
 """
         if service.build is not None
@@ -183,11 +218,9 @@ def _release(service: Service, releases: str) -> str:
     return f"""\
 cat > /opt/start <<'END_OF_START'
 {start_script(service)}END_OF_START
-cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
-{PLACEHOLDER}END_OF_PLACEHOLDER
 cd /opt/application
 if [ "$RELEASE" = {NOTHING} ]; then
-  printf '#!/bin/sh\\nexec {PYTHON_PACKAGE} /opt/placeholder.py\\n' > /opt/start
+  {_START_PLACEHOLDER}
 else
   aws s3 cp --only-show-errors "s3://{releases}/{service.name}/$RELEASE.tar.gz" /tmp/release.tar.gz
   tar --extract --gzip --file /tmp/release.tar.gz --directory /opt/application --no-same-owner
@@ -197,7 +230,28 @@ chmod 0555 /opt/start
 """
 
 
-def _unit(service: Service) -> str:
+def _pulled(service: Service, image: str, told: Iterable[str]) -> str:
+    """The release's image, started as a container that sees the same variables as a process would."""
+    variables = "".join(f" --env {name}" for name in sorted(told))
+    options = f"--network host --init --stop-timeout {round(service.deployment.stop_timeout_s)}"
+    return f"""\
+if [ "$RELEASE" = {NOTHING} ]; then
+  {_START_PLACEHOLDER}
+else
+  aws ecr get-login-password | docker login --username AWS --password-stdin {image.split("/", 1)[0]}
+  docker pull --quiet "{image}:$RELEASE"
+  printf '#!/bin/sh\nexec docker run --rm --name instance {options}{variables} %s\n' "{image}:$RELEASE" > /opt/start
+fi
+chmod 0555 /opt/start
+"""
+
+
+def _unit(service: Service, image: str | None) -> str:
+    who = (
+        "User=instance\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nNoNewPrivileges=true"
+        if image is None
+        else "ExecStartPre=-/usr/bin/docker rm --force instance\nKillMode=mixed"
+    )
     return f"""\
 cat > /etc/systemd/system/instance.service <<'END_OF_UNIT'
 [Unit]
@@ -207,13 +261,11 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-User=instance
+{who}
 WorkingDirectory=/opt/application
 Environment=PATH=/opt/application/.venv/bin:/opt/application/node_modules/.bin:/usr/local/bin:/usr/bin:/bin
 EnvironmentFile=/etc/instance.env
 ExecStart=/opt/start
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-NoNewPrivileges=true
 PrivateTmp=true
 ProtectSystem=full
 LimitNOFILE=65536

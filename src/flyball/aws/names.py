@@ -26,6 +26,10 @@ def image_parameter(service: str) -> str:
     return logical(service, "Image")
 
 
+FARGATE_PORT = 3000
+"""A task's port, from the seed: "allow 3000 from the balancer only"."""
+EC2_PORT = 80
+"""A machine's port, from the seed: "allow 80 from the balancer only"."""
 NOTHING = "none"
 """The value of a parameter that names nothing: no release yet, or no rollout since the stack's own change."""
 

@@ -1,26 +1,30 @@
-"""The private network: addresses, subnets per zone, routes to the internet, endpoints for AWS services.
+"""The network: addresses, subnets per zone, routes to the internet, endpoints for AWS services.
 
 As in the seeds: 10.0.0.0/16; in each zone a public subnet (balancer, NAT gateway) and a private one (instances,
-stores); an internet gateway; interface endpoints for ecr.api, ecr.dkr and logs; gateway endpoints for S3 and DynamoDB.
-Each zone has its own NAT gateway, so losing a zone does not cut off the others.
+stores); an internet gateway; gateway endpoints for S3 and DynamoDB, which are free; interface endpoints for ecr.api,
+ecr.dkr and logs if the file asks for them. By default each zone has its own NAT gateway, so losing a zone does not cut
+off the others; with one, it may; without any, instances are in the public subnets, with addresses of their own.
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-example-private-subnets-nat.html
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
+from flyball.core.model import Nat
+
 from .site import Site, logical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Ids that other parts refer to; subnets in zone order.
+    """Ids that other parts refer to; subnets in zone order. `instances`: those of instances, and `routes` their tables.
 
     A balancer needs `gateway`, the way in from the internet; an instance needs `ways_out` to fetch what it runs.
     CloudFormation creates unrelated resources in any order, so dependents must name both explicitly.
@@ -29,7 +33,8 @@ class Network:
     vpc: str
     public: tuple[str, ...]
     private: tuple[str, ...]
-    private_routes: tuple[str, ...]
+    instances: tuple[str, ...]
+    routes: tuple[str, ...]
     gateway: cdk.CfnResource
     ways_out: tuple[cdk.CfnResource, ...]
 
@@ -49,17 +54,18 @@ def build(site: Site) -> Network:
     public_routes, gateway = _public_way_out(site, vpc)
     public: list[str] = []
     private: list[str] = []
-    private_routes: list[str] = []
+    tables: list[str] = []
     ways_out: list[cdk.CfnResource] = [gateway]
+    nat: ec2.CfnNatGateway | None = None
     for index, (place, zone) in enumerate(site.zones.items()):
         outside = _subnet(site, vpc, "Public", zone, place=place, cidr=plan.public_subnets[index])
         inside = _subnet(site, vpc, "Private", zone, place=place, cidr=plan.private_subnets[index])
-        associated = ec2.CfnSubnetRouteTableAssociation(
-            stack, logical("Public", zone, "Association"), route_table_id=public_routes, subnet_id=outside.ref
-        )
-        routes, *way_out = _private_way_out(site, vpc, zone, outside=outside, inside=inside, gateway=gateway)
-        private_routes.append(routes.ref)
-        ways_out += [associated, *way_out]
+        ways_out.append(_associated(site, "Public", zone, public_routes, outside))
+        if plan.nat is Nat.ZONE or (plan.nat is Nat.ONE and nat is None):
+            nat = _nat_gateway(site, zone, outside, gateway)
+        table, *way_out = _private_routes(site, vpc, zone, inside, nat)
+        ways_out += way_out
+        tables.append(table.ref)
         public.append(outside.ref)
         private.append(inside.ref)
     _flow_log(site, vpc)
@@ -67,13 +73,14 @@ def build(site: Site) -> Network:
         vpc=vpc.ref,
         public=tuple(public),
         private=tuple(private),
-        private_routes=tuple(private_routes),
+        instances=tuple(public if site.exposed else private),
+        routes=(public_routes,) if site.exposed else tuple(tables),
         gateway=gateway,
         ways_out=tuple(ways_out),
     )
 
 
-def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
+def with_endpoints(site: Site, network: Network, *, group: str | None) -> Network:
     """The network with endpoints, which reach AWS services without crossing the internet.
 
     `group` is the security group of the interface endpoints.
@@ -86,10 +93,11 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             service_name=f"com.amazonaws.{site.region}.{service}",
             vpc_endpoint_type="Gateway",
             policy_document=_endpoint_policy(site, service),
-            route_table_ids=list(network.private_routes),
+            route_table_ids=list(network.routes),
         )
         for service in ("s3", "dynamodb")
     ]
+    wanted = ("ecr.api", "ecr.dkr", "logs") if site.has_images else ("logs",)
     interfaces = [
         ec2.CfnVPCEndpoint(
             site.stack,
@@ -100,9 +108,9 @@ def with_endpoints(site: Site, network: Network, *, group: str) -> Network:
             policy_document=_endpoint_policy(site, service),
             private_dns_enabled=True,
             subnet_ids=list(network.private),
-            security_group_ids=[group],
+            security_group_ids=[group] if group else None,
         )
-        for service in (("ecr.api", "ecr.dkr", "logs") if site.on_fargate else ("logs",))
+        for service in (wanted if site.aws.network.endpoints else ())
     ]
     return replace(network, ways_out=(*network.ways_out, *gateways, *interfaces))
 
@@ -169,20 +177,11 @@ def _public_way_out(site: Site, vpc: ec2.CfnVPC) -> tuple[str, ec2.CfnRoute]:
     return str(table.ref), route
 
 
-def _private_way_out(
-    site: Site,
-    vpc: ec2.CfnVPC,
-    zone: str,
-    *,
-    outside: ec2.CfnSubnet,
-    inside: ec2.CfnSubnet,
-    gateway: cdk.CfnResource,
-) -> tuple[ec2.CfnRouteTable, ec2.CfnRoute, ec2.CfnSubnetRouteTableAssociation]:
-    """A private subnet's route table, default route and association; addresses and NAT need the gateway first."""
-    stack = site.stack
-    address = ec2.CfnEIP(stack, logical("Nat", zone, "Address"), domain="vpc", tags=_named(site.name("nat", zone)))
+def _nat_gateway(site: Site, zone: str, outside: ec2.CfnSubnet, gateway: cdk.CfnResource) -> ec2.CfnNatGateway:
+    """A zone's NAT gateway and its address, which both need the internet gateway first."""
+    address = ec2.CfnEIP(site.stack, logical("Nat", zone, "Address"), domain="vpc", tags=_named(site.name("nat", zone)))
     nat = ec2.CfnNatGateway(
-        stack,
+        site.stack,
         logical("Nat", zone),
         allocation_id=address.attr_allocation_id,
         connectivity_type="public",
@@ -191,20 +190,35 @@ def _private_way_out(
     )
     for needy in (address, nat):
         needy.node.add_dependency(gateway)
+    return nat
+
+
+def _private_routes(
+    site: Site, vpc: ec2.CfnVPC, zone: str, inside: ec2.CfnSubnet, nat: ec2.CfnNatGateway | None
+) -> list[Any]:
+    """A private subnet's route table, its association and, by a NAT gateway, its default route."""
+    name = ("Private", zone)
     table = ec2.CfnRouteTable(
-        stack, logical("Private", zone, "Routes"), vpc_id=vpc.ref, tags=_named(site.name("private", zone))
+        site.stack, logical(*name, "Routes"), vpc_id=vpc.ref, tags=_named(site.name("private", zone))
     )
-    route = ec2.CfnRoute(
-        stack,
-        logical("Private", zone, "DefaultRoute"),
-        route_table_id=table.ref,
-        destination_cidr_block="0.0.0.0/0",
-        nat_gateway_id=nat.ref,
+    made = [table, _associated(site, *name, table.ref, inside)]
+    if nat is not None:
+        made.append(
+            ec2.CfnRoute(
+                site.stack,
+                logical(*name, "DefaultRoute"),
+                route_table_id=table.ref,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=nat.ref,
+            )
+        )
+    return made
+
+
+def _associated(site: Site, kind: str, zone: str, table: str, subnet: ec2.CfnSubnet) -> cdk.CfnResource:
+    return ec2.CfnSubnetRouteTableAssociation(
+        site.stack, logical(kind, zone, "Association"), route_table_id=table, subnet_id=subnet.ref
     )
-    associated = ec2.CfnSubnetRouteTableAssociation(
-        stack, logical("Private", zone, "Association"), route_table_id=table.ref, subnet_id=inside.ref
-    )
-    return table, route, associated
 
 
 def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:

@@ -17,6 +17,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk.aws_codepipeline import CfnPipeline
 
+from flyball.core.model import Service
+
 from . import projects
 from .site import Site, bucket_name, logical
 
@@ -62,14 +64,16 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
         return
     role = iam.Role(site.stack, "PipelineRole", assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"))
     source = _source(site)
-    project = projects.image_project(site) if site.on_fargate else projects.archive_project(site)
+    project = projects.build_project(site)
     builds = [project]
     if site.on_fargate:
-        deploys = _ecs_actions(site)
+        deploys = [action for service in site.app.services for action in _ecs_actions(site, service, role)]
     else:
-        refresh = projects.refresh_project(site, alarms)
-        builds.append(refresh)
-        deploys = [_build_action(site, "rollout", refresh.ref, takes="built", gives=None)]
+        builds += [projects.refresh_project(site, each, alarms[each.name]) for each in site.app.services]
+        deploys = [
+            _build_action(site, service.name, each.ref, takes="built", gives=None)
+            for service, each in zip(site.app.services, builds[1:], strict=True)
+        ]
     for statement in (*source.statements, *_pipeline_statements(site, builds)):
         role.add_to_policy(statement)
     stages = [
@@ -95,7 +99,7 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
                     type="S3", location=bucket_name(site.app, "artifacts", region)
                 ),
             )
-            for region in site.aws.regions
+            for region in site.app.region_names
         ],
     )
     pipeline.node.add_dependency(role.node.find_child("DefaultPolicy"), site.stack.node.find_child("ArtifactsBucket"))
@@ -160,6 +164,8 @@ def _action(
     takes: str | None = None,
     gives: str | None = None,
     region: str | None = None,
+    role: str | None = None,
+    order: int = 1,
 ) -> CfnPipeline.ActionDeclarationProperty:
     return CfnPipeline.ActionDeclarationProperty(
         name=name,
@@ -168,7 +174,8 @@ def _action(
         input_artifacts=[CfnPipeline.InputArtifactProperty(name=takes)] if takes else [],
         output_artifacts=[CfnPipeline.OutputArtifactProperty(name=gives)] if gives else [],
         region=region,
-        run_order=1,
+        role_arn=role,
+        run_order=order,
     )
 
 
@@ -186,8 +193,12 @@ def _build_action(
     )
 
 
-def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
-    """One rolling deployment per service and region, guarded by ECS's circuit breaker and alarms."""
+def _ecs_actions(site: Site, service: Service, role: iam.Role) -> list[CfnPipeline.ActionDeclarationProperty]:
+    """A service's deployment in one region after another, none after the first that fails.
+
+    Each is guarded by ECS's circuit breaker and alarms, with rights to this service alone.
+    """
+    own = _ecs_role(site, service, role)
     return [
         _action(
             f"{service.name}-{region}",
@@ -201,17 +212,57 @@ def _ecs_actions(site: Site) -> list[CfnPipeline.ActionDeclarationProperty]:
             },
             takes="built",
             region=region,
+            role=own.role_arn,
+            order=index,
         )
-        for region in site.aws.regions
-        for service in site.app.services
+        for index, region in enumerate(site.app.region_names, 1)
     ]
 
 
+def _ecs_role(site: Site, service: Service, role: iam.Role) -> iam.Role:
+    """What the pipeline takes on to roll out one service.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html
+    """
+    own = iam.Role(
+        site.stack,
+        logical(service.name, "RolloutRole"),
+        assumed_by=iam.ArnPrincipal(role.role_arn),
+        description=f"what the pipeline may do to {service.name}",
+    )
+    ecs = [f"arn:aws:ecs:{region}:{cdk.Aws.ACCOUNT_ID}" for region in site.app.region_names]
+    families = [f"{each}:task-definition/{site.name(service.name)}:*" for each in ecs]
+    for actions, resources in (
+        (["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket}/*" for bucket in _artifact_buckets(site)]),
+        (
+            ["ecs:DescribeServices", "ecs:UpdateService"],
+            [f"{each}:service/{site.name()}/{service.name}" for each in ecs],
+        ),
+        (["ecs:TagResource"], families),
+        (["ecs:DescribeTasks"], [f"{each}:task/{site.name()}/*" for each in ecs]),
+        # AWS allows these only on "*"; a task definition is of use only with a role to pass.
+        (["ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:RegisterTaskDefinition"], ["*"]),
+    ):
+        own.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+    own.add_to_policy(
+        iam.PolicyStatement(
+            actions=["iam:PassRole"],
+            resources=[site.roles(service)],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        )
+    )
+    role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[own.role_arn]))
+    return own
+
+
+def _artifact_buckets(site: Site) -> list[str]:
+    return [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.app.region_names]
+
+
 def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
-    """Rights to artifacts, builds and, on Fargate, deployments of this application's services."""
-    account = cdk.Aws.ACCOUNT_ID
-    buckets = [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.aws.regions]
-    statements = [
+    """Rights to artifacts and builds; what a service's rollout needs has a role of its own."""
+    buckets = _artifact_buckets(site)
+    return [
         iam.PolicyStatement(actions=["s3:GetBucketVersioning", "s3:GetBucketLocation"], resources=buckets),
         iam.PolicyStatement(
             actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
@@ -222,30 +273,6 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
             resources=[project.attr_arn for project in builds],
         ),
     ]
-    if not site.on_fargate:
-        return statements
-    services, families, tasks = [], [], []
-    for region in site.aws.regions:
-        ecs = f"arn:aws:ecs:{region}:{account}"
-        tasks.append(f"{ecs}:task/{site.name()}/*")
-        services += [f"{ecs}:service/{site.name()}/{service.name}" for service in site.app.services]
-        families += [f"{ecs}:task-definition/{site.name(service.name)}:*" for service in site.app.services]
-    statements += [
-        iam.PolicyStatement(actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=services),
-        iam.PolicyStatement(actions=["ecs:TagResource"], resources=families),
-        iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=tasks),
-        # AWS's page of this action allows these only on "*"; a task definition is of use only with a role to pass.
-        # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html
-        iam.PolicyStatement(
-            actions=["ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:RegisterTaskDefinition"], resources=["*"]
-        ),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[site.roles],
-            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        ),
-    ]
-    return statements
 
 
 def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: CfnPipeline) -> None:

@@ -9,70 +9,66 @@ from aws_cdk import aws_logs as logs
 
 from flyball.core.model import Service
 
-from . import buildspec, rollout
-from .site import APPLICATION_TAG, Site, bucket_name, logical
+from . import buildspec, preferences, repositories
+from .ec2 import architecture
+from .runtimes import as_image
+from .site import APPLICATION_TAG, SERVICE_TAG, Site, bucket_name, logical
 
-BUILD_IMAGE = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
 BUILD_MACHINE = "BUILD_GENERAL1_SMALL"
+ON = {
+    "arm64": ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"),
+    "x86_64": ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0"),
+}
+"""Kind and image of the build's machine: an image runs on the processor on which it was made."""
+PUSH = (
+    "BatchCheckLayerAvailability",
+    "BatchGetImage",
+    "CompleteLayerUpload",
+    "DescribeImages",
+    "GetDownloadUrlForLayer",
+    "InitiateLayerUpload",
+    "PutImage",
+    "UploadLayerPart",
+)
 
 
-def repository_uri(site: Site, service: Service, region: str) -> str:
-    """The repository of a service's images."""
-    return f"{cdk.Aws.ACCOUNT_ID}.dkr.ecr.{region}.amazonaws.com/{site.app.name}/{service.name}"
-
-
-def image_project(site: Site) -> codebuild.CfnProject:
-    """Builds, tests and pushes the images of all services to every region."""
+def build_project(site: Site) -> codebuild.CfnProject:
+    """Builds and tests all services, and stores what each region starts: images in ECR, archives in S3."""
+    images = [service for service in site.app.services if as_image(site.aws, service)]
     uris = {
-        service.name: [(region, repository_uri(site, service, region)) for region in site.aws.regions]
-        for service in site.app.services
+        service.name: [(region, repositories.uri(site, service, region)) for region in site.app.region_names]
+        for service in images
     }
-    push = (
-        "BatchCheckLayerAvailability",
-        "BatchGetImage",
-        "CompleteLayerUpload",
-        "DescribeImages",
-        "GetDownloadUrlForLayer",
-        "InitiateLayerUpload",
-        "PutImage",
-        "UploadLayerPart",
-    )
-    repositories = [
-        f"arn:aws:ecr:{region}:{cdk.Aws.ACCOUNT_ID}:repository/{site.app.name}/{service.name}"
-        for region in site.aws.regions
-        for service in site.app.services
-    ]
-    statements = [
-        iam.PolicyStatement(actions=[f"ecr:{verb}" for verb in push], resources=repositories),
-        # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
-        iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
-    ]
-    return _project(site, "Build", buildspec.for_images(site.app, uris), statements, privileged=True)
+    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.app.region_names]
+    statements = []
+    if images:
+        arns = [repositories.arn(site, service, region) for region in site.app.region_names for service in images]
+        statements += [
+            iam.PolicyStatement(actions=[f"ecr:{verb}" for verb in PUSH], resources=arns),
+            # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
+            iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+        ]
+    if len(images) < len(site.app.services):
+        objects = [f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
+        statements.append(iam.PolicyStatement(actions=["s3:PutObject"], resources=objects))
+    specification = buildspec.for_release(site.app, uris, buckets, tasks=site.on_fargate)
+    return _project(site, "Build", specification, statements, privileged=bool(images))
 
 
-def archive_project(site: Site) -> codebuild.CfnProject:
-    """Builds and tests all services, and stores their sources where machines fetch them."""
-    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.aws.regions]
-    statement = iam.PolicyStatement(
-        actions=["s3:PutObject"], resources=[f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
-    )
-    return _project(site, "Build", buildspec.for_archives(site.app, buckets), [statement], privileged=False)
-
-
-def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnProject:
-    """Starts the instance refreshes and waits for them; `alarms` as in `pipeline.build`."""
-    groups = [
-        (site.name(service.name), region, rollout.refresh_preferences(service, alarms[service.name]))
-        for region in site.aws.regions
-        for service in site.app.services
-    ]
-    account = cdk.Aws.ACCOUNT_ID
+def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuild.CfnProject:
+    """Starts a service's instance refreshes and waits for them; `alarms` are the names of its rollout alarms."""
+    group, account = site.name(service.name), cdk.Aws.ACCOUNT_ID
     names = [
         f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{group}"
-        for group, region, _ in groups
+        for region in site.app.region_names
     ]
-    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.aws.regions]
-    ours = {"StringEquals": {f"aws:ResourceTag/{APPLICATION_TAG}": site.app.name}}
+    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.app.region_names]
+    ours = {
+        "StringEquals": {
+            f"aws:ResourceTag/{APPLICATION_TAG}": site.app.name,
+            f"aws:ResourceTag/{SERVICE_TAG}": service.name,
+        }
+    }
     statements = [
         iam.PolicyStatement(actions=["autoscaling:StartInstanceRefresh"], resources=names),
         iam.PolicyStatement(actions=["ec2:CreateLaunchTemplateVersion"], resources=templates, conditions=ours),
@@ -87,7 +83,7 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
             resources=["*"],
         ),
         # A refresh to a new template version checks that its caller may start such a machine: by a template, and only
-        # by one of this application. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+        # by one of this service. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
         iam.PolicyStatement(actions=["ec2:RunInstances"], resources=templates, conditions=ours),
         iam.PolicyStatement(
             actions=["ec2:RunInstances"],
@@ -101,11 +97,14 @@ def refresh_project(site: Site, alarms: dict[str, list[str]]) -> codebuild.CfnPr
         ),
         iam.PolicyStatement(
             actions=["iam:PassRole"],
-            resources=[site.roles],
+            resources=[site.roles(service)],
             conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
-    return _project(site, "Rollout", buildspec.for_refresh(groups), statements, privileged=False)
+    specification = buildspec.for_refresh(
+        group, site.app.region_names, preferences.refresh_preferences(service, alarms)
+    )
+    return _project(site, f"{service.name}-rollout", specification, statements, privileged=False)
 
 
 def _project(
@@ -131,6 +130,7 @@ def _project(
     )
     for statement in statements:
         role.add_to_policy(statement)
+    kind, image = ON["x86_64" if site.on_fargate else architecture(site.aws.machine)]
     project = made(
         site.stack,
         logical(name, "Project"),
@@ -143,8 +143,8 @@ def _project(
         concurrent_build_limit=1,
         encryption_key="alias/aws/s3",
         environment=made.EnvironmentProperty(
-            type="LINUX_CONTAINER",
-            image=BUILD_IMAGE,
+            type=kind,
+            image=image,
             image_pull_credentials_type="CODEBUILD",
             compute_type=BUILD_MACHINE,
             privileged_mode=privileged,

@@ -31,6 +31,20 @@ def roll_out(
     """Refresh `group` to `release` and wait; returns the final status and its reason as one line."""
     found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0]
     version = new_version(machines, template_of(found), release)
+    return to_version(scaling, found, version, preferences=preferences, pause=pause, say=print)
+
+
+def to_version(
+    scaling: Any,
+    found: Mapping[str, Any],
+    version: str,
+    *,
+    preferences: Mapping[str, object],
+    pause: Callable[[float], None],
+    say: Callable[[str], None],
+) -> str:
+    """The same to a version of the launch template that is there; `found` is the group."""
+    group = found["AutoScalingGroupName"]
     started = scaling.start_instance_refresh(
         AutoScalingGroupName=group,
         Strategy="Rolling",
@@ -44,7 +58,7 @@ def roll_out(
         line = (
             f"{refresh['Status']} {refresh.get('PercentageComplete', 0)} % {refresh.get('StatusReason', '')}".rstrip()
         )
-        print(f"{group}: {line}", flush=True)  # noqa: T201 - it reports to the build log
+        say(f"{group}: {line}")
         if refresh["Status"] in GOOD | BAD:
             return line
         pause(POLL_S)

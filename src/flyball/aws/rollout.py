@@ -2,9 +2,7 @@
 
 ECS: minimum healthy and maximum percent, circuit breaker with rollback (rolling only), alarms, and native blue/green,
 canary and linear strategies, which need a second target group and a role that may change the rule's weights.
-EC2: an instance refresh has the same percentages, alarms, bake time and rollback, but does not count failures.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html
 """
 
 from __future__ import annotations
@@ -113,25 +111,3 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
         iam.PolicyStatement(actions=[f"elasticloadbalancing:Describe{what}" for what in describe], resources=["*"])
     )
     return role
-
-
-def refresh_preferences(service: Service, alarms: list[str]) -> dict[str, object]:
-    """The preferences of the instance refresh that the pipeline starts.
-
-    EC2 Auto Scaling allows at most 100 points between the two percentages.
-    """
-    deployment = service.deployment
-    low, high = deployment.minimum_healthy_percent, deployment.maximum_percent
-    preferences: dict[str, object] = {
-        "AutoRollback": deployment.rollback,
-        "MinHealthyPercentage": max(low, high - 100) if high > 100 else low,
-        "MaxHealthyPercentage": max(100, high),
-        "SkipMatching": False,
-        "ScaleInProtectedInstances": "Refresh",
-        "StandbyInstances": "Terminate",
-    }
-    if deployment.bake_s > 0:
-        preferences["BakeTime"] = round(deployment.bake_s)
-    if alarms:
-        preferences["AlarmSpecification"] = {"Alarms": alarms}
-    return preferences

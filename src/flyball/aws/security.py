@@ -29,13 +29,13 @@ WORLD = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """Security group ids. `services` by service name; `inside` and `redis` are None where there is nothing to guard."""
+    """Security group ids. `services` by service name; the others are None where there is nothing to guard."""
 
     balancer: str
     inside: str | None
     services: dict[str, str]
     redis: str | None
-    endpoints: str
+    endpoints: str | None
 
 
 def groups(site: Site, network: Network) -> Groups:
@@ -48,7 +48,12 @@ def groups(site: Site, network: Network) -> Groups:
     }
     using = [services[service.name] for service in site.app.services if _uses_redis(site, service)]
     redis = _redis_group(site, network, using) if using else None
-    endpoints = _group(
+    endpoints = _endpoint_group(site, network) if site.aws.network.endpoints else None
+    return Groups(balancer=balancer, inside=inside, services=services, redis=redis, endpoints=endpoints)
+
+
+def _endpoint_group(site: Site, network: Network) -> str:
+    return _group(
         site,
         network,
         "EndpointGroup",
@@ -56,14 +61,13 @@ def groups(site: Site, network: Network) -> Groups:
         ingress=[_open(443, site.aws.network.cidr, "HTTPS from the network")],
         egress=[_open(443, site.aws.network.cidr, "answers stay in the network")],
     )
-    return Groups(balancer=balancer, inside=inside, services=services, redis=redis, endpoints=endpoints)
 
 
 def _balancer_group(site: Site, network: Network) -> str:
     ingress = [_open(80, WORLD, "HTTP from the world")]
     if site.app.listener.tls is not None:
         ingress.append(_open(443, WORLD, "HTTPS from the world"))
-    egress = _to_private(site, site.port, "to instances")
+    egress = _all(site.instance_subnets, site.port, "to instances")
     return _group(
         site, network, "BalancerGroup", description="the balancer, open to the world", ingress=ingress, egress=egress
     )
@@ -75,13 +79,17 @@ def _inside_group(site: Site, network: Network) -> str:
         network,
         "InsideBalancerGroup",
         description="the balancer inside, reachable from instances only",
-        ingress=_to_private(site, 80, "from instances"),
-        egress=_to_private(site, site.port, "to instances"),
+        ingress=_all(site.instance_subnets, 80, "from instances"),
+        egress=_all(site.instance_subnets, site.port, "to instances"),
     )
 
 
 def _to_private(site: Site, port: int, why: str) -> list[ec2.CfnSecurityGroup.IngressProperty]:
-    return [_open(port, cidr, why) for cidr in site.aws.network.private_subnets[: len(site.app.zones)]]
+    return _all(site.aws.network.private_subnets[: len(site.app.zones)], port, why)
+
+
+def _all(ranges: tuple[str, ...], port: int, why: str) -> list[ec2.CfnSecurityGroup.IngressProperty]:
+    return [_open(port, cidr, why) for cidr in ranges]
 
 
 def _service_group(site: Site, network: Network, service: Service, *, balancer: str, inside: str | None) -> str:

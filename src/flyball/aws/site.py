@@ -8,18 +8,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from flyball.core.model import Application, Aws, Compute, Service
+from flyball.core.model import Application, Aws, Compute, Nat, Service
 
-from .names import NOTHING, logical, running_parameter
+from .names import EC2_PORT, FARGATE_PORT, NOTHING, logical, running_parameter
+from .runtimes import as_image
 
 __all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "running", "trail_arn"]
 
 APPLICATION_TAG = "flyball:application"
 """The tag of everything the application owns; rights and the budget depend on it."""
-FARGATE_PORT = 3000
-"""A task's port, from the seed: "allow 3000 from the balancer only"."""
-EC2_PORT = 80
-"""A machine's port, from the seed: "allow 80 from the balancer only"."""
+SERVICE_TAG = "flyball:service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +37,28 @@ class Site:
     @property
     def primary(self) -> bool:
         """Whether this is the first region, which has everything that exists once: pipeline, trail, global tables."""
-        return self.region == self.aws.regions[0]
+        return self.region == self.app.region_names[0]
 
     @property
     def on_fargate(self) -> bool:
         """Whether instances are tasks, not machines."""
         return self.aws.compute is Compute.FARGATE
+
+    @property
+    def has_images(self) -> bool:
+        """Whether some releases are images."""
+        return any(as_image(self.aws, service) for service in self.app.services)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether instances have public addresses, because there is no NAT gateway."""
+        return self.aws.network.nat is Nat.NONE
+
+    @property
+    def instance_subnets(self) -> tuple[str, ...]:
+        """The address ranges in which instances are."""
+        plan = self.aws.network
+        return (plan.public_subnets if self.exposed else plan.private_subnets)[: len(self.app.zones)]
 
     @property
     def port(self) -> int:
@@ -56,15 +70,13 @@ class Site:
         """The region's zones, as CDK tokens, to the file's names: sorted, so that their order in the file is free."""
         return {cdk.Fn.select(index, cdk.Fn.get_azs()): name for index, name in enumerate(sorted(self.app.zones))}
 
-    @property
-    def role_path(self) -> str:
-        """The path of the instances' roles; rights to pass a role are limited to it."""
-        return f"/{self.app.name}/"
+    def role_path(self, service: Service) -> str:
+        """The path of the roles of a service's instances; rights to pass a role are limited to it."""
+        return f"/{self.app.name}/{service.name}/"
 
-    @property
-    def roles(self) -> str:
+    def roles(self, service: Service) -> str:
         """The ARN of all roles at that path."""
-        return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path}*"
+        return f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:role{self.role_path(service)}*"
 
     def name(self, *parts: str) -> str:
         """A physical name: the application's name and the parts, joined by hyphens."""

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 import aws_cdk as cdk
 
 from flyball.core.errors import FileError
-from flyball.core.model import Application, Aws
+from flyball.core.model import Application, Aws, Service
+from flyball.core.model.edge import in_region
 
 from . import (
     audit,
@@ -29,6 +30,7 @@ from . import (
     pipeline,
     regions,
     rules,
+    runtimes,
     security,
     stores,
 )
@@ -40,17 +42,17 @@ from .site import Site, open_site
 
 def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     """Synthesize into `out`. Raises FileError with every reason AWS would refuse the application."""
-    refusals = [*rules.refusals(app), *_missing_sources(app, source)]
+    refusals = [*rules.refusals(app), *_missing_sources(app, source), *runtimes.refusals(app, source)]
     if refusals:
         raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
+    app = runtimes.settled(app, source)
     templates = synthesize(app)
     mistakes = [
         f"{name}: {mistake}" for name, text in templates.items() for mistake in audit.mistakes(json.loads(text))
     ]
     assert not mistakes, mistakes
     files = {f"{name}.template.json": text for name, text in templates.items()}
-    if fargate_images(app):
-        files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in app.services}
+    files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in _images_of_ours(app)}
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in sorted(files.items()):
@@ -68,9 +70,10 @@ def _missing_sources(app: Application, source: Path) -> list[str]:
     ]
 
 
-def fargate_images(app: Application) -> bool:
-    """Whether instances are containers."""
-    return app.aws is not None and app.aws.compute == "fargate"
+def _images_of_ours(app: Application) -> list[Service]:
+    """The services whose images have no Dockerfile of their own."""
+    assert app.aws is not None
+    return [each for each in app.services if runtimes.as_image(app.aws, each) and each.dockerfile is None]
 
 
 def synthesize(app: Application) -> dict[str, str]:
@@ -93,8 +96,8 @@ def application(app: Application, aws: Aws, directory: str) -> cdk.App:
         outdir=directory,
         tree_metadata=False,
     )
-    for region in aws.regions:
-        fill(open_site(scope, app, aws, region))
+    for region in app.region_names:
+        fill(open_site(scope, in_region(app, region) if app.regions else app, aws, region))
     budget.build(scope, app, aws)
     return scope
 

@@ -11,7 +11,7 @@ from flyball.aws import deployment
 from flyball.aws.deployment.account import boto3_clients
 from flyball.core.model import Application
 
-from . import talk
+from . import floor, talk
 from .files import find_file, load
 
 
@@ -44,6 +44,7 @@ def deploy(path: Path | None, *, yes: bool = False) -> int:
     """Show the changes, ask for confirmation, deploy, and print the URLs of the application."""
     app, plans = _prepared(path)
     _warn(app)
+    talk.say(f"{app.name}: {floor.sentence(app)}")
     outputs = deployment.deploy(app, plans, _desk(yes=yes), clients=boto3_clients)
     for name, value in sorted(outputs.items()):
         print(f"{name}: {value}")

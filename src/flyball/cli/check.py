@@ -6,12 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flyball import beside, parity
-from flyball.aws import lint, rules
+from flyball.aws import lint, rules, runtimes
+from flyball.aws.rules import regions
 from flyball.core.manifest import LintWarning, ManifestError, warnings
-from flyball.core.model import Application
+from flyball.core.manifest.places import Places
+from flyball.core.model import Application, StoreKind
 
-from . import talk
+from . import floor, talk
 from .files import find_file, load, read_text
+
+OWN_TABLES = "a table is a file of its own in each region here; on AWS it is a global table"
 
 
 def run(path: Path | None, *, json: bool = False) -> int:
@@ -26,9 +30,16 @@ def run(path: Path | None, *, json: bool = False) -> int:
         return wrong.exit_code
     doubts = (*warnings(app), *beside.warnings(app, file.parent), *lint.warnings(app))
     found = (*doubts, *_elsewhere(app, told={warning.path for warning in doubts}))
+    notes = runtimes.notes(app, file.parent)
+    if notes:  # there is a source, so this may become a deployment
+        notes = (*notes, ("aws", floor.sentence(app)))
     if json:
-        talk.emit(_answer(file, warnings=[asdict(warning) for warning in found]))
+        noted: list[dict[str, object]] = [{"path": place, "message": said} for place, said in notes]
+        more = {"notes": noted} if noted else {}
+        talk.emit(_answer(file, warnings=[asdict(warning) for warning in found], **more))
         return 0
+    for place, said in notes:
+        talk.say(f"{place}: {said}", "dim")
     for warning in found:
         _say(warning)
     count = f", {len(found)} warning{'s' * (len(found) != 1)}" if found else ""
@@ -42,7 +53,9 @@ def run(path: Path | None, *, json: bool = False) -> int:
 
 def _startable(file: Path) -> Application:
     app, text = load(file), read_text(file)
-    refused = beside.errors(app, file.parent, text)
+    places = Places.of(text)
+    there = (*regions.errors(app), *runtimes.errors(app, file.parent))
+    refused = (*beside.errors(app, file.parent, text), *map(places.complaint, there))
     if refused:
         raise ManifestError(refused, text, file.name)
     return app
@@ -59,7 +72,9 @@ def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
 
 def not_here(app: Application) -> list[str]:
     """Every value of the file that this machine does not honour, with the reason; `[aws]` is only about AWS."""
-    return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
+    found = [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
+    tables = [store for store in app.stores if store.replicate and store.kind is StoreKind.TABLE]
+    return [*found, *(f"stores.{one.name}.replicate = True: {OWN_TABLES}" for one in tables)]
 
 
 def _answer(file: Path, **found: list[dict[str, object]]) -> dict[str, object]:

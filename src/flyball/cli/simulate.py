@@ -20,7 +20,8 @@ from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application
-from flyball.load import read_trace
+from flyball.core.model.edge import in_region
+from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
@@ -46,6 +47,7 @@ from flyball.sim.engines import is_slow
 from . import talk
 from .files import find_file, find_running, read_text
 from .overrides import changed
+from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
@@ -72,26 +74,27 @@ def run(
     compare: bool = False,
     html: Path | None = None,
     keep: Path | None = None,
+    region: str | None = None,
     json: bool = False,
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve = traffic(trace, stages, scale=scale, speed=speed)
+    coming = traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
-        app = parse(text, filename=name, timezones=available_timezones())
+        app = _of_region(parse(text, filename=name, timezones=available_timezones()), region)
         numbers = numbers_of(app, file, request, start)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
         made = Plan(
             app=app,
-            curve=curve,
+            curve=coming.curve,
             seed=seed,
             numbers=numbers,
-            shares=shares(app, service),
+            shares=shares(app, service, coming),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -100,6 +103,8 @@ def run(
     if compare and not (settings or deploy or faults or place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
+    if made.app.region is not None and region is None:
+        talk.say(f"one region is simulated, with all of the traffic: {made.app.region}; --region chooses another")
     usual = plan((), usual=True)[0] if compare else None
     before = None if usual is None else rehearsed(usual, None)
     result = rehearsed(made, keep)
@@ -111,6 +116,16 @@ def run(
     else:
         print("\n".join(report_lines(result, made.app.name, about, before)))
     return 0
+
+
+def _of_region(app: Application, region: str | None) -> Application:
+    """One region, which gets all the traffic: the primary one unless another is named."""
+    if not app.region_names or (region is None and len(app.regions) < 2):
+        return app
+    name = region or app.region_names[0]
+    if name not in {one.name for one in app.regions}:
+        raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names)}")
+    return replace(in_region(app, name), regions=())
 
 
 def _write(path: Path, text: str) -> None:
@@ -165,13 +180,16 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def shares(app: Application, service: str | None) -> dict[str, float]:
-    """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
+def shares(app: Application, service: str | None, coming: Trace) -> dict[str, float]:
+    """Which service gets the traffic: the named one, those of the log, or all with routes alike. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
         if service not in names:
             raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
         return {service: 1.0}
+    known = {name: share for name, share in coming.shares if name in names}
+    if known:
+        return {name: share / sum(known.values()) for name, share in known.items()}
     routed = [one.name for one in app.services if one.routes]
     if not routed:
         raise FileError("no service has a route, so no traffic reaches any; name one with --service")
@@ -219,7 +237,8 @@ def _calibration(file: Path) -> dict[str, Numbers]:
 
 def calibrate(path: Path | None) -> int:
     """Measure from the journal and the access log of the application here, and keep it beside them."""
-    place = StateDirectory(find_running(path).parent / STATE)
+    file = find_running(path)
+    place = parts(file)[0].paths  # of regions the first: their instances are alike
     if not place.journal.exists():
         raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
     log = place.logs / "access.log"
@@ -228,7 +247,7 @@ def calibrate(path: Path | None) -> int:
         numbers = calibrated(journal.steps(), lines, ASSUMED)
     if not numbers:
         raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
-    made = place.root / CALIBRATION
+    made = file.parent / STATE / CALIBRATION
     beside = made.with_suffix(".new")
     beside.write_text(to_text(numbers), encoding="utf-8")
     beside.replace(made)
@@ -240,23 +259,24 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
-    """The curve of a trace or of stages. Raises FileError."""
+def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> Trace:
+    """What a trace or stages say comes. Raises FileError."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
     if stages is not None:
-        curve = parse_stages(stages)
+        coming = Trace(curve=parse_stages(stages))
     else:
         assert trace is not None
-        curve = read_trace(trace)
-        _refuse_gaps(curve, trace)
-    curve = curve.changed(scale=scale, speed=speed)
+        coming = read_trace(trace)
+        if not coming.is_log:
+            _refuse_gaps(coming.curve, trace)
+    curve = coming.curve.changed(scale=scale, speed=speed)
     if curve.duration_s > LONGEST_S:
         raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
     if curve.expected_requests == 0:
         raise FileError("the traffic has no requests")
-    return curve
+    return replace(coming, curve=curve)
 
 
 def _refuse_gaps(curve: RateCurve, trace: Path) -> None:

@@ -16,7 +16,9 @@ from flyball.cli.options import Json, Place
 def simulate(
     path: Place = None,
     *,
-    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    trace: Annotated[
+        Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second; or an access log.")
+    ] = None,
     stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
     speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
     scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
@@ -48,6 +50,9 @@ def simulate(
     calibrate: Annotated[
         bool, Parameter(negative="", help="Simulate nothing: measure what instances do, from the journal of `up`.")
     ] = False,
+    region: Annotated[
+        str | None, Parameter(help="The region that gets the traffic; by default the primary one.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Rehearse traffic in virtual time: the same decisions as `up`, and what users would feel."""
@@ -59,5 +64,5 @@ def simulate(
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
         request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, place=place,
-        compare=compare, html=html, keep=keep, json=json,
+        compare=compare, html=html, keep=keep, region=region, json=json,
     )  # fmt: skip

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flyball.core.control.resume import remade, resumed
+from flyball.core.control.resume import resumed
 from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
+from flyball.core.remaking import remade
 
 from . import deploys
 from .apply import Applier
@@ -41,13 +42,13 @@ class AlreadyRunning(Failed):
 async def start(app: Application, *, file: Path, port: int | None = None) -> Runtime:
     """The control plane of the application in `file`: stores and balancer are up, what ran is taken over.
 
-    Its state lies in `.flyball/` beside the file. Raises `Failed` (or a `FileError`) and leaves nothing new behind when
-    that is not possible.
+    Its state lies in `.flyball/` beside the file, a region's in `.flyball/regions/`. Raises `Failed` (or a `FileError`)
+    and leaves nothing new behind when that is not possible.
     """
     async with contextlib.AsyncExitStack() as ending:
-        paths = StateDirectory(file.parent / NAME)
+        paths = StateDirectory(file.parent / NAME).of_region(app.region)
         paths.create()
-        ending.callback(_locked(paths.lock, app.name).release)
+        ending.callback(locked(paths.lock, app.name).release)
         descriptors.provide()
         paths.create()  # again: a control plane that was just ending takes the sockets' directory away
         journal, mishap = opened(paths.journal)
@@ -63,7 +64,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             door = _door(machine, journal, app, asked=port, taken_over=found.balancer)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
-            remote = await git_remote.offer(paths, file, app)
+            remote = None if app.region is not None else await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()
             journal.remember("port", str(door.port))
         except BaseException:
@@ -98,7 +99,7 @@ async def _undo(machine: Machine, found: _Found) -> None:
             await machine.stop()
 
 
-def _locked(path: Path, name: str) -> FileLock:
+def locked(path: Path, name: str) -> FileLock:
     """The lock of the one control plane of the application `name`, taken. Raises Failed when another has it."""
     lock = FileLock(str(path))
     try:

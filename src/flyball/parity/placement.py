@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import regions
 from .row import PARTS, by_compute, no, on_aws, yes
 
 AWS_ONLY = no("AWS only; it sets nothing here")
@@ -15,6 +16,7 @@ ROWS = (
     on_aws("Application.pipeline", PARTS, PARTS),
     on_aws("Application.observe", PARTS, PARTS),
     on_aws("Application.aws", AWS_ONLY, PARTS),
+    *regions.ROWS,
     on_aws("Pipeline.branch", yes("the branch that deploys when pushed"), yes("source action, trigger")),
     on_aws(
         "Pipeline.connection_arn",
@@ -36,13 +38,18 @@ ROWS = (
         no("logs are limited by size here, not by age"),
         yes("RetentionInDays of every log group, expiry of the log bucket"),
     ),
-    on_aws("Aws.regions", AWS_ONLY, yes("one stack each; the first also has the pipeline and the budget")),
+    on_aws("Aws.region", AWS_ONLY, yes("the region; of several the primary one, which also has the pipeline")),
     on_aws("Aws.compute", AWS_ONLY, yes("Auto Scaling groups or ECS services")),
     by_compute(
         "Aws.machine", AWS_ONLY, yes("InstanceType of the launch template"), no("tasks have no machine; use `size`")
     ),
+    by_compute(
+        "Aws.package",
+        AWS_ONLY,
+        yes("an archive that user data builds, or an image that it pulls"),
+        no("a task is always an image", accepted=("archive", "image")),
+    ),
     on_aws("Aws.domain", AWS_ONLY, yes("Route 53 record, certificate")),
-    on_aws("Aws.routing", AWS_ONLY, yes("Region or Failover of the records")),
     by_compute(
         "Aws.spot_percent",
         AWS_ONLY,
@@ -54,8 +61,10 @@ ROWS = (
     on_aws("Aws.trail", AWS_ONLY, yes("CloudTrail in the first region")),
     on_aws("Aws.network", AWS_ONLY, PARTS),
     on_aws("Network.cidr", AWS_ONLY, yes("CidrBlock of the VPC")),
-    on_aws("Network.public_subnets", AWS_ONLY, yes("balancer and NAT gateways")),
+    on_aws("Network.public_subnets", AWS_ONLY, yes("balancer and NAT gateways; instances without any")),
     on_aws("Network.private_subnets", AWS_ONLY, yes("instances and stores")),
+    on_aws("Network.nat", AWS_ONLY, yes("NAT gateways; without any, public addresses of instances")),
+    on_aws("Network.endpoints", AWS_ONLY, yes("interface endpoints of ECR and logs")),
     on_aws("Store.name", yes("variable NAME_URL"), yes("variable NAME_URL, part of the resource name")),
     on_aws("Store.kind", yes("SQLite, Redis, directory"), yes("DynamoDB, ElastiCache, S3")),
     on_aws("Store.key", yes("`key` of the URL"), yes("KeySchema, and `key` of the URL")),
@@ -73,6 +82,11 @@ ROWS = (
         "Store.archive_after_s",
         no("a directory has no cheaper storage class"),
         yes("lifecycle rule to GLACIER_IR, in whole days; archived objects are still readable at once"),
+    ),
+    on_aws(
+        "Store.replicate",
+        yes("objects are copied to the other regions' directories, the last writer wins"),
+        yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),
     on_aws("KeyField.type", yes("`key` of the URL"), yes("AttributeType S or N")),

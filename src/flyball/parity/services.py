@@ -22,6 +22,16 @@ ROWS = (
     ),
     on_aws("Service.test", yes("before a release is accepted"), yes("CodeBuild, before anything is stored")),
     on_aws("Service.source", yes("what a release copies"), yes("what the build copies")),
+    on_aws(
+        "Service.runtime",
+        no("an instance is a process here and runs with what this machine has"),
+        yes("base of the image, or packages of the machine; versions of the build"),
+    ),
+    on_aws(
+        "Service.dockerfile",
+        no("there is no container engine here: `run` is started, and the image is built on AWS"),
+        yes("CodeBuild; the image starts by its own ENTRYPOINT and CMD"),
+    ),
     by_compute(
         "Service.environment",
         yes("the instance's environment"),
@@ -66,6 +76,9 @@ ROWS = (
     on_aws("Scaling.predictive", LOOP, yes("PredictiveScaling policy")),
     on_aws("Scaling.hpa", LOOP, NOT_PORTABLE),
     on_aws("Scaling.kpa", LOOP, NOT_PORTABLE),
+    on_aws("Scaling.adaptive", LOOP, NOT_PORTABLE),
+    on_aws("Adaptive.metric", LOOP, NOT_PORTABLE),
+    on_aws("Adaptive.threshold", LOOP, NOT_PORTABLE),
     on_aws("Scaling.shape", LOOP, no("`compute` decides", accepted=("asg", "ecs"))),
     by_compute(
         "Scaling.period_s",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flyball.core.errors import FileError
-from flyball.core.model import Application, Aws, Compute, Service, StoreKind
+from flyball.core.model import Application, Aws, Compute, Nat, Service, StoreKind
 from flyball.core.model.rules import rules_in_order
 
 from .table import Price, discount, prices
@@ -25,7 +25,8 @@ DISK_GIB = 20
 MACHINE_METRICS = 7
 MANAGED_RULES = 3
 CACHE_NODE = "cache.t4g.micro"
-DEFAULT = Aws(regions=("us-east-1",), compute=Compute.FARGATE)
+HOME = "us-east-1"
+DEFAULT = Aws(region=HOME, compute=Compute.FARGATE)
 """Where an application without `[aws]` would be."""
 
 
@@ -73,8 +74,18 @@ class Line:
 
 
 def place(app: Application) -> Aws:
-    """The `[aws]` of the file, or where it would be without one."""
-    return app.aws or DEFAULT
+    """The `[aws]` of the file, with its primary region; or where it would be without one."""
+    return replace(app.aws or DEFAULT, region=spread(app)[0])
+
+
+def spread(app: Application) -> tuple[str, ...]:
+    """The regions it is in, the primary one first."""
+    return app.region_names or (HOME,)
+
+
+def home(aws: Aws) -> str:
+    """The region whose prices count."""
+    return aws.region or HOME
 
 
 def at_min(app: Application) -> Use:
@@ -103,10 +114,10 @@ def bill(app: Application, use: Use, habits: Habits | None = None) -> tuple[Line
     Raises FileError for a region or a machine without a price.
     """
     aws = place(app)
-    lines = [*_lines(app, aws, aws.regions[0], use, habits or Habits())]
+    lines = [*_lines(app, aws, home(aws), use, habits or Habits())]
     idle = replace(at_min(app), hours=use.hours, stored=use.stored)
     idle = replace(idle, instance_hours={name: count * use.hours for name, count in idle.instance_hours.items()})
-    for region in aws.regions[1:]:
+    for region in spread(app)[1:]:
         lines += [replace(one, what=f"{one.what}, {region}") for one in _lines(app, aws, region, idle, Habits())]
     return tuple(line for line in lines if line.quantity > 0)
 
@@ -119,19 +130,19 @@ def _lines(app: Application, aws: Aws, region: str, use: Use, habits: Habits) ->
     yield from _watching(app, known, use)
     for store in app.stores:
         yield from _store(app, store.name, known, use, habits)
-    yield from _requests(app, known, use, habits)
+    yield from _requests(app, aws, known, use, habits)
 
 
 def instance_usd(service: Service, aws: Aws, region: str | None = None) -> float:
     """Dollars an hour of one instance on demand."""
     use = Use(instance_hours={service.name: 1.0})
     calm = replace(aws, spot_percent=0)
-    return sum(line.usd for line in _instances(service, calm, prices(region or aws.regions[0]), use))
+    return sum(line.usd for line in _instances(service, calm, prices(region or home(aws)), use))
 
 
 def compute_usd(service: Service, aws: Aws) -> float:
     """What of that an offer can make cheaper: not the disk, nor what is measured."""
-    known = prices(aws.regions[0])
+    known = prices(home(aws))
     return sum(known[item].usd * each for _, item, each in _parts(service, aws, known))
 
 
@@ -176,17 +187,27 @@ def _parts(service: Service, aws: Aws, known: Mapping[str, Price]) -> Iterator[t
 
 
 def _network(app: Application, aws: Aws, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
-    zones = len(app.zones)
+    zones, plan = len(app.zones), aws.network
+    gateways = {Nat.ZONE: zones, Nat.ONE: 1, Nat.NONE: 0}[plan.nat]
     inside = len(app.services) > 1 or (app.listener.tls is not None and aws.domain is None)
     endpoints = 3 if aws.compute is Compute.FARGATE else 1
     for what, item, count in (
         ("balancer", "alb.hour", 1),
         ("balancer inside", "alb.hour", int(inside)),
-        ("NAT gateways", "nat.hour", zones),
-        ("public addresses of balancer and NAT gateways", "ipv4.hour", 2 * zones),
-        ("interface endpoints", "endpoint.hour", endpoints * zones),
+        ("NAT gateways", "nat.hour", gateways),
+        ("public addresses of balancer and NAT gateways", "ipv4.hour", zones + gateways),
+        ("interface endpoints", "endpoint.hour", endpoints * zones if plan.endpoints else 0),
     ):
         yield Line(what=what, kind=Kind.FIXED, price=known[item], quantity=count * use.hours)
+    if plan.nat is Nat.NONE:
+        hours = sum(use.instance_hours.values())
+        yield Line(what="public addresses of instances", kind=Kind.INSTANCES, price=known["ipv4.hour"], quantity=hours)
+
+
+def _way_of_logs(aws: Aws, logged: float) -> tuple[str, str, float]:
+    if aws.network.endpoints:
+        return "logs through the endpoint", "endpoint.gb", logged
+    return "logs through NAT gateways", "nat.gb", 0.0 if aws.network.nat is Nat.NONE else logged
 
 
 def _watching(app: Application, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
@@ -235,7 +256,7 @@ def _store(app: Application, name: str, known: Mapping[str, Price], use: Use, ha
         yield Line(what=f"{name}: {what}", kind=kind, price=known[item], quantity=quantity)
 
 
-def _requests(app: Application, known: Mapping[str, Price], use: Use, habits: Habits) -> Iterator[Line]:
+def _requests(app: Application, aws: Aws, known: Mapping[str, Price], use: Use, habits: Habits) -> Iterator[Line]:
     units = units_per_request(habits, rules=len(rules_in_order(app)))
     logged = use.requests * habits.log_bytes / GB
     firewall = app.listener.firewall
@@ -248,7 +269,7 @@ def _requests(app: Application, known: Mapping[str, Price], use: Use, habits: Ha
             use.requests / 1e6 if firewall.managed or firewall.rules else 0.0,
         ),
         ("logs taken in", "logs.gb", logged),
-        ("logs through the endpoint", "endpoint.gb", logged),
+        _way_of_logs(aws, logged),
         ("logs kept", "logs.stored", logged * app.observe.log_retention_days / 30),
     ):
         yield Line(what=what, kind=Kind.REQUESTS, price=known[item], quantity=quantity)

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from flyball.core.errors import Failed
 from flyball.core.model import Application
@@ -32,16 +33,31 @@ class Desk:
     pause: Callable[[float], None] = time.sleep
 
 
+class Done(Enum):
+    """What was done to a stack."""
+
+    NOTHING = "nothing"
+    CREATED = "created"
+    UPDATED = "updated"
+
+
 @answering()
 def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
     """Create or update every stack, secondary regions first; returns the outputs of the first region's stack.
 
-    Raises Failed without credentials or agreement, when a store would be emptied, or with a failure's first cause.
+    Between two regions that change it waits as long as the file's edge says; the first that fails ends it. Raises
+    Failed without credentials or agreement, when a store would be emptied, or with a failure's first cause.
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
-    created = [_apply(app, plan, account, desk) for plan in wanted]
-    if any(created) and len(wanted) > 1:
+    created = False
+    for index, plan in enumerate(wanted):
+        done = _apply(app, plan, account, desk)
+        created = created or done is Done.CREATED
+        if done is not Done.NOTHING and wanted[index + 1 :] and app.edge.pause_s > 0:
+            desk.say(f"{plan.name} is done; the next region follows in {app.edge.pause_s:g} s")
+            desk.pause(app.edge.pause_s)
+    if created and len(wanted) > 1:
         desk.say("second pass: what needs the other regions")
         for plan in wanted:
             _apply(app, plan, account, desk, agreed=True)
@@ -103,8 +119,8 @@ def _proposed(app: Application, plan: StackPlan, account: Account, *, new: bool,
     return changes.propose(account, plan, now, new=new, pause=pause)
 
 
-def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
-    """Bring one stack up to its plan; True when this created it."""
+def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> Done:
+    """Bring one stack up to its plan."""
     changes.join(account, plan, say=desk.say, pause=desk.pause)
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     stacks.check_changeable(account, plan)
@@ -114,7 +130,7 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if not proposal.changes:
         changes.withdraw(account, plan, proposal, new=new)
         desk.say(f"{plan.name}: nothing to change")
-        return False
+        return Done.NOTHING
     desk.say(f"{plan.name} in {plan.region}: {len(proposal.changes)} changes")
     for change in proposal.changes:
         desk.say(f"  {change}")
@@ -131,4 +147,4 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if new and '"AWS::ECS::Service"' in plan.template:
         make_service_role(account, plan.region)
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
-    return new
+    return Done.CREATED if new else Done.UPDATED

@@ -13,35 +13,55 @@ class Compute(StrEnum):
     FARGATE = "fargate"
 
 
-class RegionRouting(StrEnum):
-    """How Route 53 chooses a region: the nearest, or the first while it is healthy."""
+class Package(StrEnum):
+    """What a release is on EC2: an archive of the source that each machine builds, or an image that Docker runs there.
 
-    LATENCY = "latency"
-    FAILOVER = "failover"
+    A service with a Dockerfile is always an image; so is every task of Fargate.
+    """
+
+    ARCHIVE = "archive"
+    IMAGE = "image"
+
+
+class Nat(StrEnum):
+    """How instances reach the internet on AWS: through a NAT gateway in each zone, through one, or without any.
+
+    Without one they are in the public subnets, with addresses of their own and closed to everything but the balancer.
+    """
+
+    ZONE = "zone"
+    ONE = "one"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Address ranges on AWS; subnets in zone order."""
+    """Address ranges on AWS, subnets in zone order, and the ways out.
+
+    With `endpoints`, images and logs go through interface endpoints, which cost by the hour, instead of NAT gateways,
+    which cost by the byte.
+    """
 
     cidr: str = "10.0.0.0/16"
     public_subnets: tuple[str, ...] = ("10.0.0.0/24", "10.0.1.0/24")
     private_subnets: tuple[str, ...] = ("10.0.100.0/24", "10.0.101.0/24")
+    nat: Nat = Nat.ZONE
+    endpoints: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
-    """Where and on what the application runs on AWS. The first of `regions` is the primary one.
+    """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
     `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
     records every call to the account's API.
     """
 
-    regions: tuple[str, ...]
+    region: str | None = None
     compute: Compute = Compute.FARGATE
     machine: str = "t3.micro"
+    package: Package = Package.ARCHIVE
     domain: str | None = None
-    routing: RegionRouting = RegionRouting.LATENCY
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None

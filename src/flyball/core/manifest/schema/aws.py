@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Network, RegionRouting
+from flyball.core.model import Aws, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -74,13 +74,22 @@ class NetworkTable(Table):
     cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are given", to="cidr")
     public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
     private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")
+    nat: Annotated[Nat, Lax] | None = key(
+        'how instances reach the internet: a NAT gateway in each "zone", "one", or "none", which is the cheapest: '
+        "addresses of their own, closed to all but the balancer",
+        to="nat",
+    )
+    endpoints: bool | None = key(
+        "interface endpoints for images and logs: cheaper than NAT gateways above about a terabyte a month",
+        to="endpoints",
+    )
     model: ClassVar[type | None] = Network
 
     def resolve(self, zones: int) -> Network:
         """The network with one public and one private subnet per zone."""
         cidr = self.cidr or Network().cidr
         return Network(
-            cidr=cidr,
+            **{**self.given(), "cidr": cidr},
             public_subnets=tuple(self.public_subnets or subnets(cidr, zones, public=True)),
             private_subnets=tuple(self.private_subnets or subnets(cidr, zones, public=False)),
         )
@@ -104,29 +113,30 @@ def subnets(cidr: str, zones: int, *, public: bool) -> list[str]:
 class AwsTable(Table):
     """Where and on what the application runs on AWS."""
 
-    region: Region | None = key('the region, such as "eu-north-1"')
-    regions: Annotated[list[Region], Field(min_length=1)] | None = key(
-        "several regions, the first is the primary one; needs `domain`"
-    )
+    region: Region | None = key('the region, such as "eu-north-1"; of several, the primary one', to="region")
     compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
     machine: Machine | None = key("type of the EC2 machines", to="machine")
+    package: Annotated[Package, Lax] | None = key(
+        "what a release is on EC2: an archive of the source, or an image in ECR; a Dockerfile is always an image",
+        to="package",
+    )
     domain: Domain | None = key("domain name of the application, with a zone in Route 53", to="domain")
     spot: WholeShare | None = key("share of instances on spot capacity", to="spot_percent")
     budget: Annotated[float, Field(gt=0, le=1e9)] | None = key(
         "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
-    routing: Annotated[RegionRouting, Lax] | None = key(
-        "how visitors are directed to one of several regions", to="routing"
-    )
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
     model: ClassVar[type | None] = Aws
-    unsuited: ClassVar[dict[str, str]] = {"waf": "is `managed` under [listener.firewall]"}
+    unsuited: ClassVar[dict[str, str]] = {
+        "regions": "are tables of their own, for both worlds: write [regions.us-east-1] and [regions.eu-west-1]",
+        "routing": 'is in [edge], for both worlds: write [edge] routing = "latency"',
+        "waf": "is `managed` under [listener.firewall]",
+    }
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
         """The place, with its network."""
-        regions = tuple(self.regions or [self.region or ""])
         ranges = (self.network or network or NetworkTable()).resolve(zones)
-        return Aws(**self.given(), regions=regions, network=ranges)
+        return Aws(**self.given(), network=ranges)

@@ -46,6 +46,9 @@ Threshold = Annotated[int, Field(ge=1, le=10)]
 Variable = Annotated[
     str, Text(r"^[A-Za-z_][A-Za-z0-9_]{0,200}$", "be a variable name such as LOG_LEVEL: letters, digits and _")
 ]
+Runtime = Annotated[
+    str, Text(r"^(python@[0-9]+\.[0-9]+|node@[0-9]+)$", 'be a language and version such as "python@3.12" or "node@22"')
+]
 Environment = dict[Variable, Annotated[str, Text(r"^[^\x00]*$", "not contain a null character")]]
 
 
@@ -194,6 +197,12 @@ class SharedTable(Table):
     build: Line | None = key("command run once per release, such as installing dependencies", to="build")
     test: Line | None = key("command that must succeed before a release is rolled out", to="test")
     source: Line | None = key("directory of the source, relative to the file", to="source")
+    runtime: Runtime | None = key(
+        'on AWS: language and version, such as "node@22"; by default what the source says', to="runtime"
+    )
+    dockerfile: Line | None = key(
+        "on AWS: Dockerfile of the image, relative to `source`; here `run` is started", to="dockerfile"
+    )
     env: Environment | None = key("environment variables; PORT and the stores' URLs are added")
     health: HealthTable | None = key("health check: a path, or a table")
     stores: list[Name] | None = key("stores it uses; each is passed as NAME_URL")
@@ -209,7 +218,7 @@ class SharedTable(Table):
         "how the next instance is chosen; by default round_robin"
     )
     concurrency: ConcurrencyValue | None = key(
-        'requests that an instance works on at a time; 0 is no limit; by default "auto", what `run` says',
+        'requests that an instance works on at a time; 0 is no limit; by default "auto": as `run` says, or as measured',
         to="concurrency",
     )
     queue: QueueTable | None = key("how many of the others may wait, and how long: a number, or { max, wait }")
@@ -225,7 +234,8 @@ ELSEWHERE = {
     "depends_on": "is not needed: list stores under `stores`; services reach each other at $FLYBALL_URL",
     "env_file": 'is not read: write env = { NAME = "value" }',
     "environment": "is called `env` here",
-    "image": "is not used: an instance is a process; write what the image starts as `run`, what it installs as `build`",
+    "image": "is not used: an instance is a process; write what the image starts as `run`, what it installs as `build` "
+    "(`dockerfile` for AWS)",
     "jobs": "do not exist yet: start a timed job with cron, in a service's directory by `flyball exec SERVICE COMMAND`",
     "port": "is not chosen: every instance gets its own as $PORT; visitors use [listener] port",
     "ports": "are not chosen: every instance gets its own as $PORT; visitors use [listener] port",

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+from flyball.core.bad_input import BAD_INPUT, IN_HEADERS, Pattern
 from flyball.core.model import Firewall, FirewallAction
-from flyball.core.model.firewall import BAD_INPUT, IN_HEADERS, Pattern
 
 from .types import Json, extension, seconds, typed
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from flyball.core.bad_input import BAD_INPUT
 from flyball.core.model import Firewall, FirewallAction, RateLimit
-from flyball.core.model.firewall import BAD_INPUT
 
 PATTERNS = {pattern.name: re.compile(pattern.regex, re.IGNORECASE | re.DOTALL) for pattern in BAD_INPUT}
 COUNT = FirewallAction.COUNT

@@ -1,0 +1,3 @@
+module docker-app
+
+go 1.25
