@@ -39,6 +39,7 @@ KIND_STYLES = {
     "journal_set_aside": "red",
     "firewall": "yellow",
     "refused": "red",
+    "not_let_through": "red",
     "rollout_completed": "bold green",
 }
 

@@ -259,3 +259,9 @@ def test_envoy_accepts_every_combination(tmp_path, extra, secure):
 def untyped(resources):
     """Resources stand in the bootstrap without their type."""
     return [{key: value for key, value in resource.items() if key != "@type"} for resource in resources]
+
+
+def test_services_that_ask_each_other_do_not_pass_the_firewall():
+    found = built(application(firewall=Firewall(max_body_bytes=5)), secret=("/c", "/k"))
+    lists = {one["name"]: json.dumps(one) for one in found["lds.json"]["resources"]}
+    assert {name: "body_size_limit" in text for name, text in lists.items()} == {"http": True, "inside": False}

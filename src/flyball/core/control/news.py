@@ -31,11 +31,16 @@ class MishapKind(StrEnum):
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
+    NOT_LET_THROUGH = "not_let_through"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer, its firewall or the journal, and what was done, in one sentence. Each is shown once."""
+    """What befell the balancer or the journal, or what firewall or boundary refused: one sentence, shown once.
+
+    The boundary names the `service`.
+    """
 
     kind: MishapKind
     text: str
+    service: str = ""

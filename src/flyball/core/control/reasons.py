@@ -45,6 +45,7 @@ class ReasonKind(StrEnum):
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
     REFUSED = "refused"
+    NOT_LET_THROUGH = "not_let_through"
     CLOCK = "clock"
 
 
