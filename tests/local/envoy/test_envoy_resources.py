@@ -156,10 +156,10 @@ def test_filters_stand_there_only_when_asked_for():
         service(concurrency=0, balancing=Balancing(stickiness=Stickiness())),
         firewall=Firewall(rates=(RateLimit(requests=20, per_s=4),), max_body_bytes=5),
     )
-    assert filters(everything) == ["local_ratelimit", "body_size_limit", "stateful_session", "router"]
-    limit, body = (each["typed_config"] for each in manager(everything)["http_filters"][:2])
-    bucket = {"max_tokens": 20, "tokens_per_fill": 20, "fill_interval": "4s"}
-    assert limit["descriptors"] == [{"entries": [{"key": "remote_address"}], "token_bucket": bucket}]
+    assert filters(everything) == ["rbac", "wasm", "body_size_limit", "stateful_session", "router"]
+    rules, rate, body, *_ = (each["typed_config"] for each in manager(everything)["http_filters"])
+    assert list(rules["rules"]["policies"]) == ["body"]
+    assert rate["config"]["configuration"]["value"] == "rate 20 4000 0 /\n"
     assert body["max_request_bytes"] == "5"
 
 
