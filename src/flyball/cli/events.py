@@ -27,10 +27,10 @@ def run(path: Path | None, *, since_s: float | None, service: str | None, follow
     last = 0
     for event in past:
         last = event["id"]
-        _print(event, json=json)
+        show(event, json=json)
     if follow:
         for new in followed(control, after=last, since=since, service=service):
-            _print(new, json=json)
+            show(new, json=json)
     return 0
 
 
@@ -54,7 +54,8 @@ def _past(control: Control, *, since: float, service: str | None) -> list[EventJ
         journal.close()
 
 
-def _print(event: EventJson, *, json: bool) -> None:
+def show(event: EventJson, *, json: bool) -> None:
+    """Print one event."""
     if json:
         talk.emit(event)
     else:

@@ -15,3 +15,10 @@ Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
 Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration of the command line, such as 10m."""
+    from flyball.core.arrivals import parse_duration  # noqa: PLC0415 - hardly a verb needs it
+
+    return None if text is None else parse_duration(text)

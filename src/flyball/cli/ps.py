@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import talk
 from .client import Control
@@ -26,7 +27,13 @@ def run(path: Path | None, *, json: bool) -> int:
     described = Control(find_running(path)).application()
     if json:
         talk.emit(described)
-        return 0
+    else:
+        show(described)
+    return 0
+
+
+def show(described: Mapping[str, Any]) -> None:
+    """Print the application: its services, then their instances."""
     talk.say(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}", "bold")
     talk.table(SERVICE_HEADERS, (service_row(one) for one in described["services"]))
     talk.console(sys.stdout).print()
@@ -35,7 +42,6 @@ def run(path: Path | None, *, json: bool) -> int:
         INSTANCE_HEADERS,
         (instance_row(one, now=now) for service in described["services"] for one in service["instances"]),
     )
-    return 0
 
 
 def service_row(service: ServiceJson) -> list[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flyball.core.control.reasons import ReasonKind
@@ -90,12 +90,17 @@ def releases(path: Path | None, service: str | None, *, json: bool) -> int:
     found = Control(find_running(path)).get("releases", service=service)
     if service is not None and not found:
         raise FileError(f"there is no release of a service {service!r}")
+    show(found, json=json)
+    return 0
+
+
+def show(found: Sequence[ReleaseJson], *, json: bool) -> None:
+    """Print releases."""
     if json:
         talk.emit(found)
-        return 0
+        return
     headers = ("service", "release", "status", "current", "created", "note", "message")
     talk.table(headers, (_row(one) for one in found))
-    return 0
 
 
 def _row(one: ReleaseJson) -> list[object]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from flyball.aws.names import upload_pipeline
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
@@ -32,6 +33,14 @@ class Desk:
     pause: Callable[[float], None] = time.sleep
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a deployment did to a stack: created it, or changed some of its resources."""
+
+    new: bool
+    changed: frozenset[str] = frozenset()
+
+
 @answering()
 def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
     """Create or update every stack, secondary regions first; returns the outputs of the first region's stack.
@@ -40,11 +49,13 @@ def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
-    created = [_apply(app, plan, account, desk) for plan in wanted]
-    if any(created) and len(wanted) > 1:
+    applied = [_apply(app, plan, account, desk) for plan in wanted]
+    if any(each.new for each in applied) and len(wanted) > 1:
         desk.say("second pass: what needs the other regions")
         for plan in wanted:
             _apply(app, plan, account, desk, agreed=True)
+    if not applied[-1].new and "BuildProject" in applied[-1].changed:
+        _build_again(app, account, wanted[-1], desk)
     return stacks.outputs(account, wanted[-1])
 
 
@@ -103,8 +114,22 @@ def _proposed(app: Application, plan: StackPlan, account: Account, *, new: bool,
     return changes.propose(account, plan, now, new=new, pause=pause)
 
 
-def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> bool:
-    """Bring one stack up to its plan; True when this created it."""
+def _build_again(app: Application, account: Account, plan: StackPlan, desk: Desk) -> None:
+    """Start the pipeline that released last: a new or renamed service waits for no push."""
+    pipelines = account.clients("codepipeline", plan.region)
+    newest = {
+        name: max((str(each["startTime"]) for each in told if each["status"] == "Succeeded"), default="")
+        for name in (app.name, upload_pipeline(app.name))
+        if (told := pipelines.list_pipeline_executions(pipelineName=name)["pipelineExecutionSummaries"])
+    }
+    last = max(newest, key=newest.__getitem__, default="")
+    if newest.get(last):
+        pipelines.start_pipeline_execution(name=last)
+        desk.say(f"the file has changed: the pipeline {last} builds the last source again")
+
+
+def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> Applied:
+    """Bring one stack up to its plan."""
     changes.join(account, plan, say=desk.say, pause=desk.pause)
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
     stacks.check_changeable(account, plan)
@@ -114,7 +139,7 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if not proposal.changes:
         changes.withdraw(account, plan, proposal, new=new)
         desk.say(f"{plan.name}: nothing to change")
-        return False
+        return Applied(new=False)
     desk.say(f"{plan.name} in {plan.region}: {len(proposal.changes)} changes")
     for change in proposal.changes:
         desk.say(f"  {change}")
@@ -131,4 +156,4 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if new and '"AWS::ECS::Service"' in plan.template:
         make_service_role(account, plan.region)
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
-    return new
+    return Applied(new=new, changed=frozenset(each.name for each in proposal.changes))
