@@ -1,16 +1,21 @@
 """The Visitor Board from calm to four times one instance's capacity and back to calm: how fast it scales, what fails.
 
 python -m benchmarks.scale_out
+python -m benchmarks.scale_out --slo "p99 < 200ms" --concurrency 8
+
+With `--slo` the board scales by `adaptive` instead of its target; with `--concurrency` its requests wait in one queue
+in the balancer.
 
 Capacity is measured first: what one instance answers in a closed loop. "react" is the time from the first overloaded
-second to the first new instance in service (three datapoints of a second, and the start); "most" the largest number
-wanted; "failed" counts requests that got no answer, or one of 400 and above; "not_sent" those that were due when too
-many were unanswered, because generator and instances share this machine.
+second to the first new instance in service (with the target three datapoints of a second, and the start); "most" the
+largest number wanted; "failed" counts requests that got no answer, or one of 400 and above; "not_sent" those that were
+due when too many were unanswered, because generator and instances share this machine.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -28,18 +33,31 @@ OVERLOAD_S = 30
 def main() -> None:
     parser = arguments(__doc__, runs=5, seconds=60)
     parser.add_argument("--times", type=float, default=4.0, help="load, in capacities of one instance")
+    parser.add_argument("--slo", help='scale by `adaptive` with this objective, such as "p99 < 200ms"')
+    parser.add_argument("--concurrency", type=int, help="requests at an instance; the others wait in one queue")
     options = parser.parse_args()
+    text = manifest(options.slo, options.concurrency)
     samples: dict[str, list[Figures]] = {"visitor-board": []}
     for turn in range(options.runs):
-        samples["visitor-board"].append(measure(options.times, options.seconds))
+        samples["visitor-board"].append(measure(text, options.times, options.seconds))
         say(f"  {turn + 1}/{options.runs} {samples['visitor-board'][-1]}")
     show("One overload", samples)
     if options.save:
         save("scale_out", {"medians": medians(samples), "samples": samples})
 
 
-def measure(times: float, calm_s: float) -> Figures:
-    with application(board()) as (_, directory):
+def manifest(slo: str | None, concurrency: int | None) -> str:
+    """The board's file, with another policy or with a queue."""
+    text = (board() / "flyball.toml").read_text()
+    if slo is not None:
+        text = re.sub(r"^target = .*$", f'adaptive = {{ slo = "{slo}" }}', text, flags=re.MULTILINE)
+    if concurrency is not None:
+        text = text.replace("[services.web]", f"[services.web]\nconcurrency = {concurrency}")
+    return text
+
+
+def measure(text: str, times: float, calm_s: float) -> Figures:
+    with application(board(), text) as (_, directory):
         port = free_port()
         flyball(directory, "up", "-d", "--port", str(port))
         capacity = one_instance(directory, port)

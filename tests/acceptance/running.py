@@ -120,8 +120,8 @@ class Running:
     def clean_up(self) -> None:
         """Stop it, gently if that works, and whatever is left of it without mercy."""
         self.flyball("down", check=False)
-        for path in [*self.paths.processes.glob("*.json"), self.paths.control_file]:
-            loaded = processes.load(path) if path.parent == self.paths.processes else None
+        for path in [*self.paths.processes.glob("*.json"), *self.paths.regions.glob("*/processes/*.json")]:
+            loaded = processes.load(path)
             if loaded is not None:
                 end_group(loaded[0])
         for one in psutil.process_iter(["cmdline"]):

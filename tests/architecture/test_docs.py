@@ -18,6 +18,7 @@ PAGES = pages()
 SH_KEYS = {"", "exit", "until", "for", "notest"}
 # Commands that no test can run, and why: keep this list short.
 NOT_RUN = {
+    "tests/acceptance/test_regions.py does this": {"docs/how-to/regions.md"},
     "it checks everything, this page included": {"CONTRIBUTING.md", "README.md", "tests/README.md"},
     "needs systemd and root": {"docs/how-to/survive-a-reboot.md"},
     "needs an AWS account": {"docs/how-to/move-to-aws.md"},

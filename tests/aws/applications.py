@@ -16,6 +16,8 @@ from flyball.core.model import (
     Compute,
     Condition,
     Deployment,
+    Edge,
+    EdgeRouting,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -29,7 +31,8 @@ from flyball.core.model import (
     PredictiveScaling,
     RateLimit,
     Redirect,
-    RegionRouting,
+    Region,
+    RegionHealth,
     RolloutAlarm,
     Route,
     Scaling,
@@ -70,7 +73,7 @@ def visitor_board() -> Application:
         name="visitor-board",
         services=(web,),
         stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t3.micro"),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t3.micro"),
     )
 
 
@@ -107,7 +110,7 @@ def session_app() -> Application:
             Store(name="sessions", kind=StoreKind.REDIS),
             Store(name="uploads", kind=StoreKind.BUCKET, archive_after_s=90 * 86400.0),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.EC2, machine="t3.small"),
+        aws=Aws(region="us-east-1", compute=Compute.EC2, machine="t3.small"),
     )
 
 
@@ -117,13 +120,18 @@ def session_app_in_two_regions() -> Application:
     assert app.aws is not None
     aws = replace(
         app.aws,
-        regions=("us-east-1", "eu-west-1"),
         domain="session.example.com",
         spot_percent=50,
         monthly_budget_usd=200.0,
         alarm_email="ops@example.com",
     )
-    return replace(app, aws=aws, listener=Listener(tls=Tls(), rate_limit=RateLimit(requests=600, per_s=60.0)))
+    return replace(
+        app,
+        aws=aws,
+        stores=tuple(replace(one, replicate=one.kind is StoreKind.BUCKET) for one in app.stores),
+        regions=(Region(name="us-east-1"), Region(name="eu-west-1")),
+        listener=Listener(tls=Tls(), rate_limit=RateLimit(requests=600, per_s=60.0)),
+    )
 
 
 def _forum_service(name: str) -> Service:
@@ -156,7 +164,7 @@ def forum() -> Application:
         stores=(
             Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
         ),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(endpoints=True)),
+        aws=Aws(region="us-east-1", compute=Compute.FARGATE, network=Network(endpoints=True)),
     )
 
 
@@ -191,7 +199,7 @@ def node_on_machines() -> Application:
         name="node",
         services=(web, api),
         stores=(Store(name="sessions", kind=StoreKind.REDIS),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t4g.small", network=Network(nat=Nat.ONE)),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t4g.small", network=Network(nat=Nat.ONE)),
     )
 
 
@@ -203,7 +211,7 @@ def images_on_fargate() -> Application:
         name="images",
         stores=(),
         services=tuple(replace(each, stores=()) for each in app.services),
-        aws=Aws(regions=("us-east-1",), compute=Compute.FARGATE, network=Network(nat=Nat.NONE)),
+        aws=Aws(region="us-east-1", compute=Compute.FARGATE, network=Network(nat=Nat.NONE)),
     )
 
 
@@ -301,7 +309,13 @@ def _everything(compute: Compute) -> Application:
         name="everything",
         services=(first, second),
         stores=(
-            Store(name="things", kind=StoreKind.TABLE, key=(KeyField(name="n", type=KeyType.NUMBER),), ttl="until"),
+            Store(
+                name="things",
+                kind=StoreKind.TABLE,
+                replicate=True,
+                key=(KeyField(name="n", type=KeyType.NUMBER),),
+                ttl="until",
+            ),
             Store(name="files", kind=StoreKind.BUCKET, archive_after_s=86400.0),
             Store(name="cache", kind=StoreKind.REDIS, replicas=0),
         ),
@@ -318,12 +332,17 @@ def _everything(compute: Compute) -> Application:
         ),
         pipeline=Pipeline(branch="release", connection_arn=connection, repository="owner/everything"),
         observe=Observe(log_retention_days=90),
+        regions=(Region(name="eu-north-1"), Region(name="eu-west-1")),
+        edge=Edge(
+            routing=EdgeRouting.FAILOVER,
+            health=RegionHealth(path="/region", interval_s=30.0, unhealthy_threshold=4),
+            pause_s=60.0,
+        ),
         aws=Aws(
-            regions=("eu-north-1", "eu-west-1"),
+            region="eu-north-1",
             compute=compute,
             machine="t4g.small",
             domain="all.example.com",
-            routing=RegionRouting.FAILOVER,
             spot_percent=30,
             monthly_budget_usd=99.0,
             alarm_email="ops@example.com",

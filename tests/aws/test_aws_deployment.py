@@ -15,7 +15,7 @@ from flyball.aws import deployment, refresh
 from flyball.aws.deployment import changes
 from flyball.aws.deployment.account import Account, boto3_clients
 from flyball.core.errors import Failed
-from flyball.core.model import Application
+from flyball.core.model import Application, Edge
 
 pytestmark = [
     pytest.mark.synth,
@@ -94,6 +94,16 @@ def test_the_other_regions_come_before_the_first(cloud: Cloud):
         "session-app-us-east-1",
     ]
     assert "second pass: what needs the other regions" in cloud.operators["session-app"].lines
+
+
+def test_there_is_a_pause_between_two_regions(cloud: Cloud, tmp_path: Path):
+    pauses: list[float] = []
+    app = applications.session_app_in_two_regions()
+    larger = replace(app.services[0], capacity=replace(app.services[0].capacity, max=12))
+    later = replace(app, services=(larger,), edge=Edge(pause_s=90.0))
+    desk = replace(Operator().desk(), pause=pauses.append)
+    deployment.deploy(later, plan(later, tmp_path), desk, clients=boto3_clients)
+    assert pauses.count(90.0) == 1  # the budget stays as it is, and nothing follows the first region
 
 
 def test_the_same_again_changes_nothing(cloud: Cloud):

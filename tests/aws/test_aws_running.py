@@ -34,7 +34,7 @@ def played(app: Application, script: dict[str, Any]) -> tuple[There, Scripted]:
     client = Scripted(script)
     account = Account(number="1", principal="me", clients=client.clients)
     assert app.aws is not None
-    return There(app=app, region=app.aws.regions[0], account=account), client
+    return There(app=app, region=app.region_names[0], account=account), client
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_nothing_is_an_asset_and_nothing_needs_bootstrap(synth: Synth):
             assert "Custom::" not in whole
 
 
-@pytest.mark.parametrize("app", VARIANTS, ids=lambda app: f"{app.name}-{app.aws.regions[0]}")
+@pytest.mark.parametrize("app", VARIANTS, ids=lambda app: f"{app.name}-{app.region_names[0]}")
 def test_cfn_lint_has_no_error_and_no_warning(synth: Synth, tmp_path: Path, app: Application):
     if importlib.util.find_spec("cfnlint") is None:
         pytest.skip("cfn-lint is not installed")
@@ -107,7 +107,7 @@ def test_cfn_lint_has_no_error_and_no_warning(synth: Synth, tmp_path: Path, app:
     from cfnlint.config import ManualArgs
 
     for name, stack in synth(app).items():
-        region = next((region for region in app.aws.regions if name.endswith(region)), "us-east-1")
+        region = next((region for region in app.region_names if name.endswith(region)), "us-east-1")
         found = lint(json.dumps(stack.template), config=ManualArgs(regions=[region]))
         assert [f"{match.rule.id} {match.message}" for match in found] == []
 

@@ -142,6 +142,7 @@ def test_global_s3_replicates_both_ways_once_both_exist(two_regions: dict[str, S
         rule = later["Rules"][0]
         assert text(rule["Destination"]["Bucket"]) == f"arn:aws:s3:::session-app-uploads-<AWS::AccountId>-{other}"
         assert rule["Status"] == "Enabled"
+        assert rule["Destination"]["Metrics"] == {"Status": "Enabled"}
 
 
 def test_pipeline_and_trail_exist_once(two_regions: dict[str, Stack]):

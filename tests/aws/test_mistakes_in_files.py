@@ -20,6 +20,8 @@ from flyball.core.model import (
     Compute,
     Condition,
     Deployment,
+    Edge,
+    EdgeRouting,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -30,6 +32,7 @@ from flyball.core.model import (
     Pipeline,
     PredictiveScaling,
     RateLimit,
+    Region,
     Route,
     Scaling,
     ScheduledAction,
@@ -62,6 +65,10 @@ def placed(**changes: Any) -> Application:
     app = applications.forum()
     assert app.aws is not None
     return replace(app, aws=replace(app.aws, **changes))
+
+
+def spread(*names: str, **changes: Any) -> Application:
+    return replace(placed(region=None, **changes), regions=tuple(Region(name=name) for name in names))
 
 
 def stored(**changes: Any) -> Application:
@@ -102,14 +109,19 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
         replace(applications.forum(), listener=Listener(rate_limit=RateLimit(requests=0, per_s=60.0))),
         "WAF counts at least 10",
     ),
-    ("several regions without a name", placed(regions=("us-east-1", "eu-west-1")), "to direct visitors"),
+    ("several regions without a name", spread("us-east-1", "eu-west-1"), "to direct visitors"),
+    ("no region at all", placed(region=None), "nothing can be anywhere"),
+    ("a primary region that is none", replace(spread("eu-west-1"), aws=Aws(region="us-east-1")), "none of the regions"),
     (
-        "a region twice",
-        placed(regions=("us-east-1", "us-east-1"), domain="x.example.com"),
-        "at least one region, each once",
+        "a third region to fail over to",
+        replace(
+            spread("us-east-1", "eu-west-1", "eu-north-1", domain="x.example.com"),
+            edge=Edge(routing=EdgeRouting.FAILOVER),
+        ),
+        "between a primary and one secondary",
     ),
-    ("an unknown region", placed(regions=("stockholm",)), "is not a region such as eu-north-1"),
-    ("a region of AWS China", placed(regions=("cn-north-1",)), "in AWS China"),
+    ("an unknown region", placed(region="stockholm"), "is not a region such as eu-north-1"),
+    ("a region of AWS China", placed(region="cn-north-1"), "in AWS China"),
     ("a machine that is none", placed(machine="t3-micro"), "is not an instance type"),
     ("more spot than all", placed(spot_percent=120), "a share is 0 to 100"),
     ("a budget that tells nobody", placed(monthly_budget_usd=9.0), "nobody would be told"),
@@ -329,6 +341,6 @@ def test_all_mistakes_are_told_at_once():
 
 def test_compute_decides_which_rules_hold():
     odd = replace(applications.forum().services[0], size=Size(cpu=0.3))
-    machines = Aws(regions=("us-east-1",), compute=Compute.EC2)
+    machines = Aws(region="us-east-1", compute=Compute.EC2)
     app = replace(applications.forum(), services=(odd,), aws=machines)
     assert rules.refusals(app) == ()

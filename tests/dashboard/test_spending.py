@@ -59,6 +59,6 @@ async def test_the_journal_is_read_once_a_minute(runtime, app):
 
 async def test_without_a_price_it_says_so(runtime, app):
     spending = Spending(Past(runtime.paths.journal))
-    far = replace(application(*app.services), aws=Aws(regions=("ap-east-1",)))
+    far = replace(application(*app.services), aws=Aws(region="ap-east-1"))
 
     assert "there are no prices for ap-east-1" in str(spending.shown(far, runtime.view().services)["problem"])

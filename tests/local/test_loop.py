@@ -21,7 +21,7 @@ class Blind:
     def __init__(self) -> None:
         self.looks = 0
 
-    async def observe(self, *, sampled, now) -> Observation:
+    async def observe(self, *, sampled, now, glanced=()) -> Observation:
         self.looks += 1
         if self.looks == 1:
             raise OSError("no look")

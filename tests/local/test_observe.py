@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flyball.core.control.glance import Glance
 from flyball.core.control.observation import QueueSample, TargetHealth
 from flyball.core.model import Size
 from flyball.local.envoy.admin import TargetStats, Use
@@ -27,9 +28,11 @@ class FakeBalancer:
         self.stats: tuple[TargetStats, ...] | None = (TARGET,)
         self.admin = self
         self.wrong = 0
-        self.waiting = {"web": 7}
+        self.queued = {"web": 7}
         self.waited: dict[str, dict[str, float]] = {}
         self.turned_away = 0
+        self.ended: dict[str, int] = {}
+        self.inside_ms: dict[str, int] = {}
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         return self.stats
@@ -38,11 +41,18 @@ class FakeBalancer:
         latencies = {"web": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}
         return Use(
             latencies=latencies,
-            waiting=self.waiting,
+            waiting=self.queued,
             waited=self.waited,
             turned_away={"web": self.turned_away},
             wrong={"web": self.wrong},
+            ended=self.ended,
+            inside_ms=self.inside_ms,
         )
+
+    async def waiting(self) -> dict[str, int]:
+        if self.stats == ():
+            raise TimeoutError
+        return self.queued
 
 
 class FakeLimits:
@@ -131,7 +141,7 @@ async def test_the_queue_tells_what_became_of_those_that_waited_since_the_last_s
     first = await look(observer, 10.0)
     observer.balancer.turned_away, observer.balancer.waited = 503, {"web": {"p50": 20.0, "p95": 30.0, "p99": 40.0}}
     second = await look(observer, 11.0)
-    observer.balancer.turned_away, observer.balancer.waited, observer.balancer.waiting = 2, {}, {}
+    observer.balancer.turned_away, observer.balancer.waited, observer.balancer.queued = 2, {}, {}
     restarted = await look(observer, 12.0)
     nothing = await look(observer, 13.0)
 
@@ -140,6 +150,21 @@ async def test_the_queue_tells_what_became_of_those_that_waited_since_the_last_s
     assert second.queues == (expected,)
     assert restarted.queues == (QueueSample(service="web", waiting=0, turned_away=2),)
     assert nothing.queues == ()
+
+
+async def test_requests_that_ended_are_told_with_the_time_that_they_were_inside(observer: Observer) -> None:
+    balancer = observer.balancer
+    balancer.ended, balancer.inside_ms, balancer.waiting = {"web": 100}, {"web": 9000}, {}
+    await look(observer, 10.0)
+    balancer.ended, balancer.inside_ms = {"web": 104}, {"web": 9050}
+    second = await look(observer, 11.0)
+    idle = await look(observer, 12.0)
+    balancer.ended, balancer.inside_ms = {"web": 2}, {"web": 10}
+    restarted = await look(observer, 13.0)
+
+    assert second.queues == (QueueSample(service="web", waiting=0, ended=4, inside_ms=12.5),)
+    assert idle.queues == ()
+    assert restarted.queues == (QueueSample(service="web", waiting=0, ended=2, inside_ms=5.0),)
 
 
 async def test_a_wrong_answer_is_told_from_none(observer: Observer) -> None:
@@ -196,3 +221,25 @@ async def test_counters_of_the_gone_are_dropped(observer: Observer) -> None:
     (sample,) = (await look(observer, 11.0)).samples
 
     assert sample.requests == 100
+
+
+async def glance(observer: Observer, now: float):
+    return (await observer.observe(sampled=False, now=now, glanced=("web",))).glances
+
+
+async def test_between_samples_a_glance_tells_what_came_since_the_last_one(observer: Observer) -> None:
+    assert await glance(observer, 10.0) == ()
+    other = replace(TARGET, instance="web-2", requests=20, in_flight=1)
+    observer.balancer.stats, observer.balancer.queued = (replace(TARGET, requests=130), other), {"web": 12}
+    assert await glance(observer, 10.05) == ()
+    (seen,) = await glance(observer, 10.25)
+
+    assert seen == Glance(service="web", requests=30 + 20 + 5, over_s=0.25, in_flight=4, waiting=12)
+    assert (await observer.observe(sampled=True, now=10.5, glanced=("web",))).glances == ()
+
+
+async def test_without_an_answer_of_the_balancer_there_is_no_glance(observer: Observer) -> None:
+    await glance(observer, 10.0)
+    observer.balancer.stats = ()
+
+    assert await glance(observer, 11.0) == ()

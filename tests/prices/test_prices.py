@@ -38,7 +38,7 @@ def cents(usd: float) -> str:
 def test_fargate_pricing_example_1():
     """https://aws.amazon.com/fargate/pricing/: 5 tasks of 1 vCPU and 2 GB, ten minutes a day for 30 days."""
     task = service(size=Size(cpu=1.0, memory_bytes=2 * 1024**3))
-    aws = Aws(regions=(US,), compute=Compute.FARGATE)
+    aws = Aws(region=US, compute=Compute.FARGATE)
     hours = 5 * 30 * 600 / 3_600
     known = prices(US)
 
@@ -144,7 +144,7 @@ def test_a_bill_grows_with_hours_instances_and_requests():
 def test_spot_makes_only_what_is_above_the_minimum_cheaper():
     def cost(spot: int, count: float) -> float:
         web = service("web", 2, 10)
-        app = Application(name="shop", services=(web,), aws=Aws(regions=(US,), spot_percent=spot))
+        app = Application(name="shop", services=(web,), aws=Aws(region=US, spot_percent=spot))
         return total(bill(app, Use(instance_hours={"web": count})))
 
     assert cost(100, 2) == cost(0, 2)

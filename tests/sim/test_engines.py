@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -33,12 +34,13 @@ STATIONS = [
     Station(kind=0, cores=0.25, saved_s=0.05, workers=1, backlog=3),
     Station(kind=1, cores=0.25, saved_s=0.05, workers=20),
 ]
+SLICED = [replace(one, slice_s=0.1, slice_at=0.03 * number) for number, one in enumerate(STATIONS)]
 
 
-def lived(engine) -> list[object]:
+def lived(engine, stations) -> list[object]:
     """An eventful minute: everything that an engine can be told, and all that it tells each second."""
     slots = []
-    for number, station in enumerate(STATIONS):
+    for number, station in enumerate(stations):
         slots.append(engine.add(station, now=0.0))
         engine.route(slots[-1], open=True, weight=1.0 + number % 2, now=0.0)
     told: list[object] = []
@@ -53,6 +55,10 @@ def lived(engine) -> list[object]:
                 engine.remove(slots[0], now=15.0)
                 slots[0] = engine.add(Station(kind=1, peak=2, saved_s=0.1), now=15.0)
                 engine.route(slots[0], open=True, weight=1.0, now=15.0)
+            case 20:
+                engine.machine(1.5, 0.0, now=20.0)
+            case 25:
+                engine.machine(1.5, 0.4, now=25.0)
             case 30:
                 engine.route(slots[2], open=False, weight=1.0, now=30.0)
                 engine.fail(0, 0.5)
@@ -63,11 +69,12 @@ def lived(engine) -> list[object]:
     return told
 
 
+@pytest.mark.parametrize("stations", [STATIONS, SLICED], ids=["even", "sliced"])
 @pytest.mark.parametrize("rules", RULES, ids=range(len(RULES)))
-def test_both_engines_agree_request_by_request(rules):
+def test_both_engines_agree_request_by_request(rules, stations):
     plain_log, fast_log = [], []
-    plain = lived(PlainEngine(Traffic(CURVE, seed=3, draws="x"), KINDS, rules, log=plain_log))
-    fast = lived(FastEngine(FastTraffic(CURVE, seed=3, draws="x"), KINDS, rules, log=fast_log, logged=30_000))
+    plain = lived(PlainEngine(Traffic(CURVE, seed=3, draws="x"), KINDS, rules, log=plain_log), stations)
+    fast = lived(FastEngine(FastTraffic(CURVE, seed=3, draws="x"), KINDS, rules, log=fast_log, logged=30_000), stations)
 
     assert len(plain_log) > 10_000
     assert plain_log == fast_log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_a_recording_is_played(file, tmp_path, capsys):
     assert found["requests"] == pytest.approx(1200, rel=0.15)
 
 
+def test_an_access_log_is_played(file, tmp_path, capsys):
+    log = tmp_path / "access.log.gz"
+    line = '::1 - - [10/Oct/2025:13:{:02}:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n'
+    log.write_bytes(gzip.compress("".join(line.format(*divmod(n // 7, 60)) for n in range(700)).encode()))
+
+    found = simulated(capsys, file, "--trace", str(log))
+
+    assert len(found["timeline"]) == 100
+    assert found["requests"] == pytest.approx(700, rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -128,6 +140,7 @@ def test_a_recording_is_played(file, tmp_path, capsys):
         ("0,1\n1e9,1\n", "days; at most 366"),
         ("".join(f"{t},5\n" for t in [*range(20), *range(50, 70)]), "gap of 31 s after 19 s"),
         ("\x00\x01\x02\xff", "no rows"),
+        ("2025-10-10 13:55:36 GET / - 80 - ::1 200\n" * 3, "an access log of an unknown form; known are"),
     ],
     ids=[
         "unsorted",
@@ -141,6 +154,7 @@ def test_a_recording_is_played(file, tmp_path, capsys):
         "long",
         "gap",
         "binary",
+        "log",
     ],
 )
 def test_a_bad_recording_is_refused(file, tmp_path, capsys, rows, sentence):

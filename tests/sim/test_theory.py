@@ -9,8 +9,9 @@ from statistics import fmean, stdev
 import pytest
 
 from flyball.core.model import BalancingAlgorithm
-from flyball.sim.parts import Station
-from sim.stations import served
+from flyball.sim.parts import Kind, Rules, Station
+from flyball.sim.plain_engine import PlainEngine
+from sim.stations import AS_IT_IS, Given, served
 
 REQUESTS = 60_000
 BATCHES = 30
@@ -110,6 +111,30 @@ def test_what_is_saved_is_spent_at_full_speed():
     # 0.8 s at full speed spend 0.6 of the saved 0.6 (a quarter comes in beside): nothing is left at 0.8 s.
     assert ends[0].at == pytest.approx(0.8)
     assert ends[1].at == pytest.approx(0.8 + 1.0 / 0.25)
+
+
+def test_a_slice_that_is_spent_stands_still_until_the_next():
+    """A quarter of a core in slices of 100 ms: 25 ms at full speed, then 75 ms of nothing; twice that after a rest."""
+    station = Station(cores=0.25, saved_s=0.05, slice_s=0.1, slice_at=0.1)
+    _, ends = served([0.0, 1.02], [0.12, 0.06], station)
+
+    # 50 ms are saved; 25 more come at 100 and 200 ms, the rest of 20 ms at 300 ms.
+    assert ends[0].at == pytest.approx(0.32)
+    # A rest has saved 50 ms again; the other 10 wait for 1.1 s.
+    assert ends[1].at == pytest.approx(1.11)
+
+
+def test_a_machine_shares_its_cores_evenly():
+    """Three stations and a starting program want four cores of two: each gets half of one."""
+    engine = PlainEngine(Given([0.0] * 3, [1.0] * 3), [Kind(work=AS_IT_IS)], Rules(), log=(log := []))
+    for _ in range(3):
+        engine.route(engine.add(Station(), now=0.0), open=True, weight=1.0, now=0.0)
+    engine.machine(2.0, 1.0, now=0.0)
+    engine.run(1.0)
+    engine.machine(2.0, 0.0, now=1.0)
+    engine.run(10.0)
+
+    assert [end.at for end in log] == pytest.approx([1.0 + 0.5 / (2 / 3)] * 3)
 
 
 def test_round_robin_makes_erlang_arrivals():

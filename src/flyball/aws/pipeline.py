@@ -113,7 +113,7 @@ def _pipeline(
                     type="S3", location=bucket_name(site.app, "artifacts", region)
                 ),
             )
-            for region in site.aws.regions
+            for region in site.app.region_names
         ],
     )
     pipeline.node.add_dependency(role.node.find_child("DefaultPolicy"), site.stack.node.find_child("ArtifactsBucket"))
@@ -238,7 +238,7 @@ def _ecs_actions(site: Site, service: Service, role: iam.Role) -> list[CfnPipeli
             region=region,
             role=own.role_arn,
         )
-        for region in site.aws.regions
+        for region in site.app.region_names
     ]
 
 
@@ -253,7 +253,7 @@ def _ecs_role(site: Site, service: Service, role: iam.Role) -> iam.Role:
         assumed_by=iam.ArnPrincipal(role.role_arn),
         description=f"what the pipeline may do to {service.name}",
     )
-    ecs = [f"arn:aws:ecs:{region}:{cdk.Aws.ACCOUNT_ID}" for region in site.aws.regions]
+    ecs = [f"arn:aws:ecs:{region}:{cdk.Aws.ACCOUNT_ID}" for region in site.app.region_names]
     families = [f"{each}:task-definition/{site.name(service.name)}:*" for each in ecs]
     for actions, resources in (
         (["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket}/*" for bucket in _artifact_buckets(site)]),
@@ -279,7 +279,7 @@ def _ecs_role(site: Site, service: Service, role: iam.Role) -> iam.Role:
 
 
 def _artifact_buckets(site: Site) -> list[str]:
-    return [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.aws.regions]
+    return [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.app.region_names]
 
 
 def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:

@@ -36,13 +36,13 @@ def build_project(site: Site) -> codebuild.CfnProject:
     """Builds and tests all services, and stores what each region starts: images in ECR, archives in S3."""
     images = [service for service in site.app.services if as_image(site.aws, service)]
     uris = {
-        service.name: [(region, repositories.uri(site, service, region)) for region in site.aws.regions]
+        service.name: [(region, repositories.uri(site, service, region)) for region in site.app.region_names]
         for service in images
     }
-    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.aws.regions]
+    buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.app.region_names]
     statements = []
     if images:
-        arns = [repositories.arn(site, service, region) for region in site.aws.regions for service in images]
+        arns = [repositories.arn(site, service, region) for region in site.app.region_names for service in images]
         statements += [
             iam.PolicyStatement(actions=[f"ecr:{verb}" for verb in PUSH], resources=arns),
             # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
@@ -60,9 +60,9 @@ def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuil
     group, account = site.name(service.name), cdk.Aws.ACCOUNT_ID
     names = [
         f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{group}"
-        for region in site.aws.regions
+        for region in site.app.region_names
     ]
-    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.aws.regions]
+    templates = [f"arn:aws:ec2:{region}:{account}:launch-template/*" for region in site.app.region_names]
     ours = {
         "StringEquals": {
             f"aws:ResourceTag/{APPLICATION_TAG}": site.app.name,
@@ -101,7 +101,9 @@ def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuil
             conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
-    specification = buildspec.for_refresh(group, site.aws.regions, preferences.refresh_preferences(service, alarms))
+    specification = buildspec.for_refresh(
+        group, site.app.region_names, preferences.refresh_preferences(service, alarms)
+    )
     return _project(site, f"{service.name}-rollout", specification, statements, privileged=False)
 
 

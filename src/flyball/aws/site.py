@@ -38,7 +38,7 @@ class Site:
     @property
     def primary(self) -> bool:
         """Whether this is the first region, which has everything that exists once: pipeline, trail, global tables."""
-        return self.region == self.aws.regions[0]
+        return self.region == self.app.region_names[0]
 
     @property
     def on_fargate(self) -> bool:

@@ -97,10 +97,10 @@ def table_url(site: Site, store: Store) -> str:
 def _table(site: Site, store: Store) -> StoreThere:
     """On demand, encrypted with an AWS managed key, restorable to any second of the last 35 days.
 
-    With several regions it is one global table, created in the first.
+    One that is replicated is a global table, created in the first region.
     """
     name = site.name(store.name)
-    if len(site.aws.regions) > 1:
+    if _is_replicated(site, store):
         _global_table(site, store, name)
     else:
         _regional_table(site, store, name)
@@ -111,6 +111,10 @@ def _table(site: Site, store: Store) -> StoreThere:
         secret=None,
         grants=(Grant(actions=TABLE_ACTIONS, resources=(arn,)),),
     )
+
+
+def _is_replicated(site: Site, store: Store) -> bool:
+    return store.replicate and len(site.app.region_names) > 1
 
 
 def _key_types(store: Store) -> list[tuple[str, str, str]]:
@@ -172,7 +176,7 @@ def _global_table(site: Site, store: Store, name: str) -> None:
                 deletion_protection_enabled=False,
                 table_class="STANDARD",
             )
-            for region in site.aws.regions
+            for region in site.app.region_names
         ],
     )
     table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
@@ -212,7 +216,7 @@ def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
         server_access_logs_prefix=f"s3/{store.name}/",
         versioned=True,
     )
-    if len(site.aws.regions) > 1:
+    if _is_replicated(site, store):
         _replicate(site, store, bucket)
     arn = f"arn:aws:s3:::{name}"
     return StoreThere(
@@ -240,12 +244,12 @@ def _to_glacier(seconds: float) -> s3.Transition:
 
 
 def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
-    """Copies every object to the other regions' buckets, from the second deployment on.
+    """Copies every object to the other regions' buckets, from the second deployment on, and measures how far behind.
 
     Each region's bucket replicates into the others', which must exist first. So the first deployment creates the
     buckets and the second connects them; `flyball aws deploy` does both.
     """
-    others = [region for region in site.aws.regions if region != site.region]
+    others = [region for region in site.app.region_names if region != site.region]
     arns = [f"arn:aws:s3:::{bucket_name(site.app, store.name, region)}" for region in others]
     role = iam.Role(
         site.stack, logical(store.name, "ReplicationRole"), assumed_by=iam.ServicePrincipal("s3.amazonaws.com")
@@ -268,7 +272,7 @@ def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
                 "Status": "Enabled",
                 "Filter": {"Prefix": ""},
                 "DeleteMarkerReplication": {"Status": "Enabled"},
-                "Destination": {"Bucket": arn, "StorageClass": "STANDARD"},
+                "Destination": {"Bucket": arn, "StorageClass": "STANDARD", "Metrics": {"Status": "Enabled"}},
             }
             for index, (region, arn) in enumerate(zip(others, arns, strict=True))
         ],

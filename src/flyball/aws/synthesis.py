@@ -15,6 +15,7 @@ import aws_cdk as cdk
 
 from flyball.core.errors import FileError
 from flyball.core.model import Application, Aws, Service
+from flyball.core.model.edge import in_region
 
 from . import (
     audit,
@@ -98,8 +99,8 @@ def application(app: Application, aws: Aws, directory: str, *, file: str | None 
         outdir=directory,
         tree_metadata=False,
     )
-    for region in aws.regions:
-        fill(open_site(scope, app, aws, region, file=file))
+    for region in app.region_names:
+        fill(open_site(scope, in_region(app, region) if app.regions else app, aws, region, file=file))
     budget.build(scope, app, aws)
     return scope
 

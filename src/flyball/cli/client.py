@@ -37,10 +37,18 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Control:
-    """The control plane of the application in `file`. Every call raises `NotRunning` when there is none."""
+    """The control plane of the application in `file`, or of one region of it; without a region, that of the edge.
 
-    def __init__(self, file: Path) -> None:
-        self.paths = StateDirectory(file.parent / ".flyball")
+    Every call raises `NotRunning` when there is none.
+    """
+
+    def __init__(self, file: Path, region: str | None = None) -> None:
+        self.region = region
+        self.paths = StateDirectory(file.parent / ".flyball").of_region(region)
+
+    def of(self, name: str) -> str:
+        """What a service or instance is called beside those of other regions."""
+        return name if self.region is None else f"{self.region}/{name}"
 
     def get(self, path: str, **query: Any) -> Any:
         """Read something; the answer as JSON."""

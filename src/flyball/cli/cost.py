@@ -33,6 +33,7 @@ from flyball.prices import (
     place,
     prices,
     savings,
+    spread,
     summed,
     total,
 )
@@ -40,6 +41,7 @@ from flyball.prices import (
 from . import talk
 from .client import Control
 from .files import find_file, load
+from .ps import of_region
 from .trace_use import simulated
 
 if TYPE_CHECKING:
@@ -120,14 +122,17 @@ def _in_region(app: Application, region: str | None) -> Application:
     if region is None:
         return app
     prices(region)
-    return replace(app, aws=replace(place(app), regions=(region,)))
+    return replace(app, aws=replace(place(app), region=region), regions=())
 
 
 def _running(file: Path) -> ApplicationJson | None:
+    """The application as it runs; of several regions the primary one, since the others are priced as waiting."""
     try:
-        return Control(file).application()
+        told = Control(file).application()
     except NotRunning:
         return None
+    names = [one["name"] for one in told.get("regions", ())]
+    return of_region(told, names[0]) if names else told
 
 
 def _now(running: ApplicationJson, stored: Mapping[str, float]) -> Use:
@@ -210,7 +215,7 @@ def as_json(report: Report) -> dict[str, object]:
     return {
         "application": report.app.name,
         "currency": "USD",
-        "region": place(report.app).regions[0],
+        "region": place(report.app).region,
         "hour": {name: None if usd is None else _cents(usd) for name, usd in hour.items()},
         "month": {name: None if usd is None else _cents(usd * HOURS) for name, usd in hour.items()},
         "per_million_requests": _cents(report.per_million),
@@ -260,7 +265,7 @@ def _cents(usd: float) -> float:
 
 def _print(report: Report) -> None:
     aws, hour = place(report.app), report.hours()
-    where = f"{', '.join(aws.regions)} on {aws.compute.value}"
+    where = f"{', '.join(spread(report.app))} on {aws.compute.value}"
     talk.say(f"{report.app.name} on AWS, {where}, US dollars", "bold")
     if report.app.aws is None:
         talk.say("the file has no [aws]; it is priced as if it chose this")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from flyball.core.errors import FlyballError, NotRunning
@@ -13,10 +14,12 @@ from flyball.local import face
 from flyball.local.face import Process, Watch, free_port, processes
 from flyball.local.paths import StateDirectory
 from flyball.local.start import AlreadyRunning, start
+from flyball.regions.edge import Edge
 
 from . import talk
 from .client import Control
 from .files import find_running, load
+from .parts import regions_of
 from .up import until_gone
 
 
@@ -33,8 +36,11 @@ def run(path: Path | None) -> int:
             _end(hung)
         process = processes.identify(control.get("application")["control"]["pid"])
     except NotRunning:
-        if not face.any_alive(control.paths) and not face.left(control.paths):
+        regions = [control.paths.of_region(name) for name in regions_of(file)]
+        if not any(face.any_alive(paths) or face.left(paths) for paths in (control.paths, *regions)):
             raise
+        if regions:
+            return asyncio.run(_edge_taken_over_and_stopped(file, regions))
         return _stop_without_control_plane(file, control.paths)
     control.post("down")
     until_gone(control, process)
@@ -63,6 +69,17 @@ def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
         asyncio.run(face.end_all(paths))
         talk.say("stopped; the data is kept")
         return 0
+
+
+async def _edge_taken_over_and_stopped(file: Path, regions: list[StateDirectory]) -> int:
+    known = next((app for app in map(face.application, regions) if app is not None), None)
+    app = load(file) if known is None else replace(known, region=None, listener=replace(known.listener, tls=None))
+    port = None if face.balancer_alive(Control(file).paths) else free_port()
+    edge = await Edge.start(app, file=file, port=port)
+    await edge.stop()
+    await edge.leave()
+    talk.say("stopped; the data is kept")
+    return 0
 
 
 async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:

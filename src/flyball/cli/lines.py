@@ -16,12 +16,18 @@ FAR_S = 60.0  # a time further than this from when the line appeared is not the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line. `fields` are those of a line of JSON, None for any other."""
+    """One line. `fields` are those of a line of JSON, None for any other; `region` is the instance's, if it has one."""
 
     instance: str
     text: str
     at: float
     fields: dict[str, Any] | None = None
+    region: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Who says it: the instance, with its region if there are some."""
+        return self.instance if self.region is None else f"{self.region}/{self.instance}"
 
     def shown(self) -> str:
         """The line for a person: of JSON the level, the message, then what else it has."""
@@ -38,7 +44,8 @@ class Line:
     def as_json(self, *, timed: bool) -> dict[str, object]:
         """What `--json` prints, with the time if asked for."""
         fields = {} if self.fields is None else {"fields": self.fields}
-        return {"instance": self.instance, "line": self.text, **({"at": self.at} if timed else {}), **fields}
+        place = {} if self.region is None else {"region": self.region}
+        return {**place, "instance": self.instance, "line": self.text, **({"at": self.at} if timed else {}), **fields}
 
 
 def read(instance: str, text: str, appeared: float) -> Line:

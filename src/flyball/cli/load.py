@@ -13,6 +13,7 @@ from flyball.core.errors import FileError
 from flyball.load import Latency, Plan, Progress, Result, execute, read_trace
 
 _LONGEST_S = 600.0
+FROM_HEADER = "x-flyball-from"
 
 
 def run(
@@ -28,6 +29,7 @@ def run(
     path: str | None = None,
     method: str = "GET",
     headers: Sequence[str] = (),
+    place: str | None = None,
     body: str = "",
     expect: str | None = None,
     timeout: str = "60s",
@@ -40,9 +42,9 @@ def run(
     """Send load to a service or a URL; return the exit code.
 
     `resolve` turns a service's name ("" for the application) into its URL. Exactly one of `rate`, `stages` and `trace`
-    says how much; `lasting` (the option --for) says how long, by default ten minutes at most. `body` "@NAME" is
-    read from a file. 0: all ok; 1: something failed, or the numbers are not valid; 130: stopped by Ctrl-C. Raises
-    FileError for options that make no sense.
+    says how much; `lasting` (the option --for) says how long, by default ten minutes at most. `place` is where the
+    visitors are. `body` "@NAME" is read from a file. 0: all ok; 1: something failed, or the numbers are not valid; 130:
+    stopped by Ctrl-C. Raises FileError for options that make no sense.
     """
     curve = _curve(rate, lasting, stages, trace, scale=scale, speed=speed)
     url = target if target is not None and "://" in target else resolve(target or "")
@@ -53,7 +55,7 @@ def run(
         evenly=evenly,
         requests=requests,
         method=method,
-        headers=tuple(_header(text) for text in headers),
+        headers=tuple(_header(text) for text in (*headers, *([f"{FROM_HEADER}: {place}"] if place else []))),
         body=_body(body),
         expect=_statuses(expect),
         timeout_s=parse_duration(timeout),
@@ -87,7 +89,7 @@ def _curve(
         written = parse_stages(stages).changed(scale=scale, speed=speed)
         return written if lasting is None else written.first(longest)
     assert trace is not None
-    recorded = read_trace(trace).changed(scale=scale, speed=speed)
+    recorded = read_trace(trace).curve.changed(scale=scale, speed=speed)
     if lasting is None and recorded.duration_s > longest:
         print(f"playing the first {longest:.0f} s of {recorded.duration_s:.0f} s; --for plays more", file=sys.stderr)
     return recorded.first(longest)
@@ -152,6 +154,9 @@ def _summary(result: Result) -> list[str]:
     lines += [f"status {status:<18} {count:>9}" for status, count in sorted(result.by_status.items())]
     answered = sum(result.by_instance.values())
     lines += [f"{name:<25} {count:>9}  {count / answered:.0%}" for name, count in _by_number(result.by_instance)]
+    lines += [
+        f"region {region:<18} {count:>9}  {count / result.sent:.0%}" for region, count in result.by_region.items()
+    ]
     lines += [
         f"failed: {kind}, {failure.count} times; first: {failure.example}" for kind, failure in result.failures.items()
     ]

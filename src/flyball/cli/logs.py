@@ -14,10 +14,12 @@ from pathlib import Path
 from flyball.core.errors import FileError, NotRunning
 from flyball.local import face
 from flyball.local.face import logs, times
+from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
 
 from . import lines, talk
 from .files import find_running
+from .parts import parts
 
 # An instance's log is SERVICE-NUMBER.log; builds (SERVICE-RELEASE), stores and the balancer write logs beside them.
 INSTANCE = re.compile(r"(?!(build|pipeline)-.+-\d+$).+-\d+")
@@ -52,21 +54,21 @@ class Form:
             talk.emit(line.as_json(timed=self.times))
         else:
             at = line.at if self.times else None
-            talk.console(sys.stdout).print(talk.log_line(line.instance, line.shown(), at))
+            talk.console(sys.stdout).print(talk.log_line(line.source, line.shown(), at))
 
 
-def run(path: Path | None, wanted: Wanted, form: Form, *, follow: bool) -> int:
+def run(path: Path | None, wanted: Wanted, form: Form, *, follow: bool, region: str | None = None) -> int:
     """Print the lines of every instance's log; with `follow`, keep printing, also for instances that start later.
 
     Past output can be read when nothing is running; following ends when nothing is running any more.
     """
-    paths = StateDirectory(find_running(path).parent / ".flyball")
-    if not paths.logs.exists():
+    places = [control.paths for control in parts(find_running(path), region)]
+    if not any(paths.logs.exists() for paths in places):
         raise NotRunning
-    found = of_instances(paths.logs, wanted.service)
+    found = [log for paths in places for log in of_instances(paths.logs, wanted.service)]
     if wanted.service is not None and not found:
         raise FileError(f"there is no log of a service or instance {wanted.service!r}")
-    asyncio.run(_tell(paths, found, wanted, form, follow=follow))
+    asyncio.run(_tell(places, found, wanted, form, follow=follow))
     return 0
 
 
@@ -81,15 +83,15 @@ def asked(service: str | None, newest: int | None, since_s: float | None, grep: 
     return Wanted(service=service, newest=limited, since=since, grep=pattern)
 
 
-async def _tell(paths: StateDirectory, found: list[Path], wanted: Wanted, form: Form, *, follow: bool) -> None:
+async def _tell(places: list[StateDirectory], found: list[Path], wanted: Wanted, form: Form, *, follow: bool) -> None:
     offsets = {log: log.stat().st_size for log in found}
     for line in merge(*(past(log, wanted) for log in found), key=lambda line: line.at):
         form.tell(line)
     if not follow:
         return
-    if not face.any_alive(paths):
+    if not any(map(face.any_alive, places)):
         raise NotRunning
-    await _follow_all(paths, wanted, form, offsets)
+    await _follow_all(places, wanted, form, offsets)
 
 
 def past(log: Path, wanted: Wanted) -> list[lines.Line]:
@@ -105,7 +107,13 @@ def _dated(log: Path, ended: list[tuple[int, str]]) -> Iterator[lines.Line]:
     for end, text in ended:
         line = lines.read(log.stem, text, known.at(end))
         latest = max(latest, line.at)
-        yield replace(line, at=latest)
+        yield replace(line, at=latest, region=_region_of(log))
+
+
+def _region_of(log: Path) -> str | None:
+    """The region whose log this is; None without regions."""
+    place = log.parent.parent
+    return place.name if place.parent.name == "regions" and place.parent.parent.name == STATE else None
 
 
 def of_instances(directory: Path, service: str | None) -> list[Path]:
@@ -115,12 +123,12 @@ def of_instances(directory: Path, service: str | None) -> list[Path]:
     return sorted(mine, key=lambda log: (log.stem.rpartition("-")[0], int(log.stem.rpartition("-")[2])))
 
 
-async def _follow_all(paths: StateDirectory, wanted: Wanted, form: Form, offsets: dict[Path, int]) -> None:
+async def _follow_all(places: list[StateDirectory], wanted: Wanted, form: Form, offsets: dict[Path, int]) -> None:
     followed: dict[Path, asyncio.Task[None]] = {}
     alive = True
     while alive:
-        alive = face.any_alive(paths)
-        for log in of_instances(paths.logs, wanted.service):
+        alive = any(map(face.any_alive, places))
+        for log in [one for paths in places for one in of_instances(paths.logs, wanted.service)]:
             if log not in followed:
                 followed[log] = asyncio.ensure_future(_follow(log, offsets.get(log, 0), wanted, form))
         await asyncio.sleep(LOOK_FOR_NEW_S)
@@ -131,6 +139,6 @@ async def _follow_all(paths: StateDirectory, wanted: Wanted, form: Form, offsets
 
 async def _follow(log: Path, offset: int, wanted: Wanted, form: Form) -> None:
     async for _, text in logs.follow(log, offset):
-        line = lines.read(log.stem, text, time.time())
+        line = replace(lines.read(log.stem, text, time.time()), region=_region_of(log))
         if wanted.matches(line):
             form.tell(line)

@@ -27,12 +27,13 @@ def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
     return 0
 
 
-def exec_(path: Path | None, service: str, command: list[str]) -> int:
+def exec_(path: Path | None, service: str, command: list[str], *, region: str | None = None) -> int:
     """Run a command in the directory and environment of an instance of the service; return the command's exit code."""
     if not command:
         raise FileError("give a command to run, such as: flyball exec web ls -la")
     described = Control(find_running(path)).application()
-    instance = _instance_of(described["services"], service)
+    services = [one for one in described["services"] if region is None or one.get("region") == region]
+    instance = _instance_of(services, service)
     try:
         directory = Path(f"/proc/{instance['pid']}/cwd").readlink()
         raw = Path(f"/proc/{instance['pid']}/environ").read_bytes()

@@ -13,7 +13,8 @@ from flyball import __version__
 from flyball.cli import tasks
 from flyball.cli.aws_verbs import aws
 from flyball.cli.cost_verb import cost
-from flyball.cli.options import File, Follow, Json, Only, Place, Since, seconds
+from flyball.cli.load_verb import load
+from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since, seconds
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
 
@@ -77,19 +78,20 @@ def up(
         bool, Parameter(name=["--detach", "-d"], negative="", help="Return once every service is up.")
     ] = False,
     port: Annotated[int | None, Parameter(help="Port of the balancer on 127.0.0.1 (default 8080).")] = None,
+    region: Regions = (),
 ) -> int:
     """Start the application, or take over one whose control plane is gone."""
     from flyball.cli.up import run
 
-    return run(path, detach=detach, port=port)
+    return run(path, detach=detach, port=port, regions=region)
 
 
 @app.command(name="control-plane", show=False)
-def control_plane(file: Path, *, port: int | None = None) -> int:
-    """Run as the control plane behind `up -d`."""
+def control_plane(file: Path, *, port: int | None = None, region: str | None = None, only: tuple[str, ...] = ()) -> int:
+    """Run as the control plane behind `up -d`, or as that of one region."""
     from flyball.cli.up import control
 
-    return control(file, port)
+    return control(file, port, region, only)
 
 
 @app.command
@@ -101,11 +103,11 @@ def down(*, file: File = None) -> int:
 
 
 @app.command
-def ps(*, file: File = None, json: Json = False) -> int:
+def ps(*, region: Region = None, file: File = None, json: Json = False) -> int:
     """Show services, capacity and instances."""
     from flyball.cli.ps import run
 
-    return run(file, json=json)
+    return run(file, region=region, json=json)
 
 
 @app.command
@@ -117,6 +119,7 @@ def logs(
     grep: Annotated[str | None, Parameter(help="Only lines that match this regular expression.")] = None,
     lines: Annotated[int | None, Parameter(name=["--lines", "-n"], help="The newest lines of each instance.")] = None,
     times: Annotated[bool, Parameter(name=["--times", "-t"], negative="", help="When each line was written.")] = False,
+    region: Region = None,
     file: File = None,
     json: Json = False,
 ) -> int:
@@ -124,7 +127,7 @@ def logs(
     from flyball.cli.logs import Form, asked, run
 
     form = Form(json=json, times=times or (sys.stdout.isatty() and not json))
-    return run(file, asked(service, lines, seconds(since), grep), form, follow=follow)
+    return run(file, asked(service, lines, seconds(since), grep), form, follow=follow, region=region)
 
 
 @app.command
@@ -133,25 +136,27 @@ def events(
     *,
     follow: Follow = False,
     since: Since = None,
+    region: Region = None,
     file: File = None,
     json: Json = False,
 ) -> int:
     """Show every decision with its reason."""
     from flyball.cli.events import run
 
-    return run(file, since_s=seconds(since), service=service, follow=follow, json=json)
+    return run(file, since_s=seconds(since), service=service, follow=follow, json=json, region=region)
 
 
 @app.command
 def scale(
     *wishes: Annotated[str, Parameter(help="SERVICE=N")],
     hold: Annotated[str | None, Parameter(help="Pause the scaling policies for this long, such as 5m.")] = None,
+    region: Region = None,
     file: File = None,
 ) -> int:
     """Set the desired capacity; scaling policies stay active."""
     from flyball.cli.scale import run
 
-    return run(file, list(wishes), hold_s=seconds(hold) or 0.0)
+    return run(file, list(wishes), hold_s=seconds(hold) or 0.0, region=region)
 
 
 @app.command
@@ -160,12 +165,13 @@ def deploy(
     *,
     source: Annotated[Path | None, Parameter(name="--from", help="Directory with the new source.")] = None,
     ref: Annotated[str | None, Parameter(help="Git reference to take the source from.")] = None,
+    region: Region = None,
     file: File = None,
 ) -> int:
-    """Release the current source and roll it out; exit 1 if it is rolled back."""
+    """Release the current source and roll it out, region by region; exit 1 if it is rolled back."""
     from flyball.cli.releases import deploy
 
-    return deploy(file, service, source=source, ref=ref)
+    return deploy(file, service, source=source, ref=ref, region=region)
 
 
 @app.command
@@ -173,28 +179,29 @@ def rollback(
     service: Annotated[str, Parameter(help="The service to roll back.")],
     release: Annotated[int | None, Parameter(help="Its number; by default the last completed one.")] = None,
     *,
+    region: Region = None,
     file: File = None,
 ) -> int:
     """Roll out an earlier release again; by default the last completed one."""
     from flyball.cli.releases import rollback
 
-    return rollback(file, service, release)
+    return rollback(file, service, release, region=region)
 
 
 @app.command
-def releases(service: Only = None, *, file: File = None, json: Json = False) -> int:
+def releases(service: Only = None, *, region: Region = None, file: File = None, json: Json = False) -> int:
     """List releases."""
     from flyball.cli.releases import releases
 
-    return releases(file, service, json=json)
+    return releases(file, service, json=json, region=region)
 
 
 @app.command
-def plan(*, file: File = None, json: Json = False) -> int:
+def plan(*, region: Region = None, file: File = None, json: Json = False) -> int:
     """Show what `flyball deploy` would change; exit 0 if nothing, 2 if something."""
     from flyball.cli.plan import run
 
-    return run(file, json=json)
+    return run(file, json=json, region=region)
 
 
 @app.command
@@ -219,42 +226,7 @@ def post_receive(file: Path, job: str) -> int:
     return receive(file, job)
 
 
-@app.command
-def load(
-    target: Annotated[str | None, Parameter(help="A service or a URL; by default the application.")] = None,
-    *,
-    rate: Annotated[float | None, Parameter(help="Requests per second.")] = None,
-    lasting: Annotated[str | None, Parameter(name="--for", help="How long, such as 60s.")] = None,
-    stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
-    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
-    speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
-    scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,
-    path: Annotated[str | None, Parameter(help="The path; by default the target's.")] = None,
-    method: Annotated[str, Parameter(help="The HTTP method.")] = "GET",
-    header: Annotated[
-        tuple[str, ...], Parameter(name=["--header", "-H"], negative="", help='"Name: value"; repeatable.')
-    ] = (),
-    body: Annotated[str, Parameter(help="The body, or @FILE.")] = "",
-    expect: Annotated[str | None, Parameter(help="Statuses that count as ok, such as 200,404.")] = None,
-    timeout: Annotated[str, Parameter(help="How long an answer may take.")] = "60s",
-    requests: Annotated[int | None, Parameter(help="Stop after this many.")] = None,
-    evenly: Annotated[bool, Parameter(negative="", help="Even gaps instead of Poisson arrivals.")] = False,
-    seed: Annotated[int, Parameter(help="Seed of the random arrivals.")] = 0,
-    allow_remote: Annotated[bool, Parameter(negative="", help="Allow a target on another machine.")] = False,
-    file: File = None,
-    json: Json = False,
-) -> int:
-    """Send open-loop load to a service or a URL; latency counts from when each request was due."""
-    from flyball.cli.load import run
-    from flyball.cli.look import address_of
-
-    return run(
-        target, resolve=lambda name: address_of(file, name), rate=rate, lasting=lasting, stages=stages, trace=trace,
-        speed=speed, scale=scale, path=path, method=method, headers=header, body=body, expect=expect, timeout=timeout,
-        requests=requests, evenly=evenly, seed=seed, allow_remote=allow_remote, json=json,
-    )  # fmt: skip
-
-
+app.command(load)
 app.command(simulate)
 app.command(cost)
 
@@ -284,12 +256,13 @@ def open_(
 def exec_(
     service: Annotated[str, Parameter(help="A service or an instance.")],
     *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
+    region: Region = None,
     file: File = None,
 ) -> int:
     """Run a command in an instance's directory and environment."""
     from flyball.cli.look import exec_
 
-    return exec_(file, service, list(command))
+    return exec_(file, service, list(command), region=region)
 
 
 @app.command

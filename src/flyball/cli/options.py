@@ -15,6 +15,11 @@ Only = Annotated[str | None, Parameter(help="Only this service.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
 Since = Annotated[str | None, Parameter(help="How far back to look, such as 10m.")]
 Follow = Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Keep printing as things happen.")]
+Region = Annotated[str | None, Parameter(name="--region", help="Only this region, where there are several.")]
+Regions = Annotated[
+    tuple[str, ...],
+    Parameter(name="--region", negative="", help="Only this region, where there are several; repeatable."),
+]
 
 
 def seconds(text: str | None) -> float | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import talk
-from .client import Control
 from .files import find_file, load
+from .parts import parts
 
 if TYPE_CHECKING:
     from flyball.local.deploys import PlanJson
@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 CHANGES = 2
 
 
-def run(path: Path | None, *, json: bool) -> int:
+def run(path: Path | None, *, json: bool, region: str | None = None) -> int:
     """Compare the file and the source beside it with what is running; 0 if they are equal, 2 if not."""
     file = find_file(path)
     load(file)  # errors in the file are reported here, with their own exit code
-    found = Control(file).get("plan")
-    if json:
-        talk.emit(found)
-    else:
+    changed = False
+    for control in parts(file, region):
+        found = control.get("plan")
+        changed = changed or found["changed"]
+        if json:
+            talk.emit(found if control.region is None else {**found, "region": control.region})
+            continue
+        if control.region is not None:
+            talk.say(control.region, "bold")
         _show(found)
-    return CHANGES if found["changed"] else 0
+    return CHANGES if changed else 0
 
 
 def _show(found: PlanJson) -> None:

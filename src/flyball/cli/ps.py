@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flyball.core.errors import FileError
 
 from . import talk
 from .client import Control
 from .files import find_running
 
 if TYPE_CHECKING:
-    from flyball.core.view.shapes import InstanceJson, ServiceJson
+    from flyball.core.view.shapes import ApplicationJson, InstanceJson, RegionJson, ServedJson, ServiceJson
 
 SERVICE_HEADERS = (
     *("service", "release", "min", "desired", "max", "in service"),
     *("rps", "waiting", "cpu %", "p50", "p95", "p99"),
 )
+REGION_HEADERS = ("region", "health", "control", "balancer", "url", "dashboard")
 INSTANCE_HEADERS = ("instance", "release", "state", "health", "zone", "pid", "port", "cpu %", "memory", "rps", "up")
 
 
-def run(path: Path | None, *, json: bool) -> int:
+def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
     """Print the current state of the application."""
-    described = Control(find_running(path)).application()
+    described = of_region(Control(find_running(path)).application(), region)
     if json:
         talk.emit(described)
     else:
@@ -32,16 +35,53 @@ def run(path: Path | None, *, json: bool) -> int:
     return 0
 
 
-def show(described: Mapping[str, Any]) -> None:
+def show(described: ApplicationJson) -> None:
     """Print the application: its services, then their instances."""
     talk.say(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}", "bold")
-    talk.table(SERVICE_HEADERS, (service_row(one) for one in described["services"]))
+    if "regions" in described:
+        talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
+        talk.console(sys.stdout).print()
+        talk.table(("visitors near", "served by", "requests", "errors"), map(served_row, described.get("served", ())))
+        talk.console(sys.stdout).print()
+    talk.table(headers(described, SERVICE_HEADERS), (service_row(one) for one in described["services"]))
     talk.console(sys.stdout).print()
     now = time.time()
     talk.table(
-        INSTANCE_HEADERS,
+        headers(described, INSTANCE_HEADERS),
         (instance_row(one, now=now) for service in described["services"] for one in service["instances"]),
     )
+
+
+def of_region(described: ApplicationJson, region: str | None) -> ApplicationJson:
+    """Only what is of one region. Raises FileError when there is no such region."""
+    if region is None:
+        return described
+    names = [one["name"] for one in described.get("regions", ())]
+    if region not in names:
+        raise FileError(f"no region {region!r} is running; running are: {', '.join(names) or 'none'}")
+    return {
+        **described,
+        "services": [one for one in described["services"] if one.get("region") == region],
+        "regions": [one for one in described.get("regions", ()) if one["name"] == region],
+        "served": [one for one in described.get("served", ()) if one["region"] == region],
+    }
+
+
+def headers(described: ApplicationJson, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns, the region first where there are some."""
+    return ("region", *names) if "regions" in described else tuple(names)
+
+
+def region_row(one: RegionJson) -> list[object]:
+    """One region as a table row."""
+    control, balancer = one["control"], one["balancer"]
+    pids = [None if control is None else control["pid"], None if balancer is None else balancer["pid"]]
+    return [one["name"], one["health"], *pids, one["url"], one["dashboard"]]
+
+
+def served_row(one: ServedJson) -> list[object]:
+    """Who is served where as a table row."""
+    return [one["nearest"], one["region"], one["requests"], one["errors"]]
 
 
 def service_row(service: ServiceJson) -> list[object]:
@@ -51,6 +91,7 @@ def service_row(service: ServiceJson) -> list[object]:
     rollout = service["rollout"]
     release = service["release"] if rollout is None else f"{rollout['from'] or '-'} -> {rollout['to']}"
     return [
+        *_region(service),
         service["name"],
         release,
         capacity["min"],
@@ -70,6 +111,7 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
     """One instance as a table row."""
     memory = one["memory_bytes"]
     return [
+        *_region(one),
         one["id"],
         one["release"],
         one["lifecycle"].replace("_", " "),
@@ -82,6 +124,10 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
         one["requests_per_second"],
         duration(now - one["started_at"]),
     ]
+
+
+def _region(of: ServiceJson | InstanceJson) -> list[object]:
+    return [of["region"]] if "region" in of else []
 
 
 def duration(seconds: float) -> str:

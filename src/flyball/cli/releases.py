@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.errors import Failed, FileError
+from flyball.core.model import Application
 from flyball.core.view.shapes import EventJson, ReleaseJson
 from flyball.local.deploys import FileJson
 from flyball.local.face import git
@@ -17,22 +18,60 @@ from flyball.local.face import git
 from . import talk
 from .client import Control
 from .files import find_file, find_running, load
+from .parts import parts, regions_of
 from .up import explain
 from .waiting import until_settled
 
 MADE = frozenset({ReasonKind.RELEASE_CREATED, ReasonKind.ROLLOUT_STARTED})
 
 
-def deploy(path: Path | None, service: str | None, *, source: Path | None, ref: str | None) -> int:
+def deploy(
+    path: Path | None, service: str | None, *, source: Path | None, ref: str | None, region: str | None = None
+) -> int:
     """Release the current source (or a directory, or a git reference) and wait for the rollout.
 
-    Without a service: apply the whole file and release every service whose source or settings changed.
+    Without a service: apply the whole file and release every service whose source or settings changed. With regions
+    one after another, and none after the first that fails.
     """
     if source is not None and ref is not None:
         raise FileError("--from and --ref both say where the source is; give one")
     file = find_file(path)
     app = load(file)
-    control = Control(file)
+    if not regions_of(file):
+        return _deploy(Control(file), file, app, service, source=source, ref=ref)
+    if region is None:
+        for change in Control(file).post("file")["applied"]:
+            talk.say(change)
+    return _in_turn(
+        parts(file, region),
+        lambda control: _deploy(control, file, app, service, source=source, ref=ref),
+        pause_s=app.edge.pause_s,
+    )
+
+
+def _in_turn(regions: Sequence[Control], do: Callable[[Control], int], *, pause_s: float) -> int:
+    """Do it in one region after another, with a pause between; stop at the first where it fails."""
+    for index, control in enumerate(regions):
+        left = [one.region or "" for one in regions[index + 1 :]]
+        if control.region is not None:
+            talk.say(control.region, "bold")
+        code = 1
+        try:
+            code = do(control)
+        finally:
+            if code and left:
+                talk.say(f"stopped in {control.region}; nothing was changed in {', '.join(left)}", "bold red")
+        if code:
+            return code
+        if left and pause_s > 0:
+            talk.say(f"{left[0]} follows in {pause_s:g} s")
+            time.sleep(pause_s)
+    return 0
+
+
+def _deploy(
+    control: Control, file: Path, app: Application, service: str | None, *, source: Path | None, ref: str | None
+) -> int:
     last = _newest(control)
     if service is None and source is None and ref is None:
         return _deploy_changed(control, after=last)
@@ -77,17 +116,22 @@ def _release_of(events: list[EventJson]) -> int | None:
     return next((event["release"] for event in events if event["kind"] in MADE), None)
 
 
-def rollback(path: Path | None, service: str, release: int | None) -> int:
-    """Roll out an earlier release again and wait."""
-    control = Control(find_running(path))
+def rollback(path: Path | None, service: str, release: int | None, *, region: str | None = None) -> int:
+    """Roll out an earlier release again and wait; with regions one after another."""
+    found = parts(find_running(path), region)
+    return _in_turn(found, lambda control: _rollback(control, service, release), pause_s=0.0)
+
+
+def _rollback(control: Control, service: str, release: int | None) -> int:
     last = _newest(control)
     going = _release_of(control.post(f"services/{service}/rollback", release=release))
     return _wait(control, {service: release or going}, after=last)
 
 
-def releases(path: Path | None, service: str | None, *, json: bool) -> int:
+def releases(path: Path | None, service: str | None, *, json: bool, region: str | None = None) -> int:
     """List releases, newest first."""
-    found = Control(find_running(path)).get("releases", service=service)
+    running = parts(find_running(path), region)
+    found = [_placed(one, control.region) for control in running for one in control.get("releases", service=service)]
     if service is not None and not found:
         raise FileError(f"there is no release of a service {service!r}")
     show(found, json=json)
@@ -100,13 +144,19 @@ def show(found: Sequence[ReleaseJson], *, json: bool) -> None:
         talk.emit(found)
         return
     headers = ("service", "release", "status", "current", "created", "note", "message")
-    talk.table(headers, (_row(one) for one in found))
+    regional = any("region" in one for one in found)
+    talk.table(("region", *headers) if regional else headers, (_row(one) for one in found))
+
+
+def _placed(one: ReleaseJson, region: str | None) -> ReleaseJson:
+    return one if region is None else {**one, "region": region}
 
 
 def _row(one: ReleaseJson) -> list[object]:
     created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["created_at"]))
     current = "*" if one["current"] else ""
-    return [one["service"], one["release"], one["status"], current, created, one["note"], one["message"]]
+    place = [one["region"]] if "region" in one else []
+    return [*place, one["service"], one["release"], one["status"], current, created, one["note"], one["message"]]
 
 
 def _newest(control: Control) -> int:

@@ -13,13 +13,26 @@ from flyball.local.paths import StateDirectory
 
 from . import talk
 from .files import find_running
+from .parts import parts
 
 
 def run(path: Path | None, *, json: bool) -> int:
     """Replay the journal. Exit 1 at the first step that now decides differently."""
-    paths = StateDirectory(find_running(path).parent / ".flyball")
-    if not paths.journal.exists():
-        raise NotRunning(f"there is no journal in {paths.root}")
+    steps = decisions = 0
+    for control in parts(find_running(path)):
+        if not control.paths.journal.exists():
+            raise NotRunning(f"there is no journal in {control.paths.root}")
+        stepped, decided = _again(control.paths)
+        steps, decisions = steps + stepped, decisions + decided
+    if json:
+        talk.emit({"steps": steps, "decisions": decisions, "identical": True})
+    else:
+        talk.say(f"replayed {steps} steps and {decisions} reasons: all actions are identical")
+    return 0
+
+
+def _again(paths: StateDirectory) -> tuple[int, int]:
+    """How many steps and reasons the journal has; each led to the same actions again."""
     steps = decisions = 0
     with closing(Journal(paths.journal)) as journal:
         for again in replayed(journal.steps()):
@@ -27,8 +40,4 @@ def run(path: Path | None, *, json: bool) -> int:
                 then, now = records.ACTIONS.written(again.recorded.actions), records.ACTIONS.written(again.step.actions)
                 raise Failed(f"step {again.recorded.id} differs: recorded {then}, now {now}")
             steps, decisions = steps + 1, decisions + len(again.step.reasons)
-    if json:
-        talk.emit({"steps": steps, "decisions": decisions, "identical": True})
-    else:
-        talk.say(f"replayed {steps} steps and {decisions} reasons: all actions are identical")
-    return 0
+    return steps, decisions

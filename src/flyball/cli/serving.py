@@ -45,13 +45,13 @@ async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
     control["dashboard"] = panel.url
     socket.unlink(missing_ok=True)
     servers = [
-        Server(_config(control_api.create(runtime, control), uds=str(socket))),
-        Server(_config(panel.app, fd=panel.listener.fileno())),
+        Server(config(control_api.create(runtime, control), uds=str(socket))),
+        Server(config(panel.app, fd=panel.listener.fileno())),
     ]
     tasks = [asyncio.ensure_future(server.serve()) for server in servers]
     while not all(server.started for server in servers):
         await asyncio.sleep(0.005)
-    _write(runtime.paths.control_file, control)
+    write(runtime.paths.control_file, control)
     try:
         yield control
     finally:
@@ -64,13 +64,15 @@ async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
         socket.unlink(missing_ok=True)
 
 
-def _config(app: Any, **where: Any) -> uvicorn.Config:
+def config(app: Any, **where: Any) -> uvicorn.Config:
+    """How a server of ours runs; `where` is its socket."""
     return uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=STREAMS_END_S, **where
     )
 
 
-def _write(path: Path, control: control_api.Control) -> None:
+def write(path: Path, control: control_api.Control) -> None:
+    """Tell the command line how this control plane is reached."""
     me = processes.identify(os.getpid())
     assert me is not None
     temporary = path.with_suffix(".new")

@@ -20,7 +20,7 @@ from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application
-from flyball.load import read_trace
+from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
@@ -76,7 +76,7 @@ def run(
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
     file = find_file(path)
-    curve = traffic(trace, stages, scale=scale, speed=speed)
+    coming = traffic(trace, stages, scale=scale, speed=speed)
 
     def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
@@ -88,10 +88,10 @@ def run(
             app, numbers = on_aws(app, numbers)
         made = Plan(
             app=app,
-            curve=curve,
+            curve=coming.curve,
             seed=seed,
             numbers=numbers,
-            shares=shares(app, service),
+            shares=shares(app, service, coming),
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -165,13 +165,16 @@ def _progress(duration_s: float) -> Callable[[float], None]:
     return tell
 
 
-def shares(app: Application, service: str | None) -> dict[str, float]:
-    """Which service gets the traffic: the named one, or all with routes, the same to each. Raises FileError."""
+def shares(app: Application, service: str | None, coming: Trace) -> dict[str, float]:
+    """Which service gets the traffic: the named one, those of the log, or all with routes alike. Raises FileError."""
     names = [one.name for one in app.services]
     if service is not None:
         if service not in names:
             raise FileError(f"there is no service {service}; the file has: {', '.join(names)}")
         return {service: 1.0}
+    known = {name: share for name, share in coming.shares if name in names}
+    if known:
+        return {name: share / sum(known.values()) for name, share in known.items()}
     routed = [one.name for one in app.services if one.routes]
     if not routed:
         raise FileError("no service has a route, so no traffic reaches any; name one with --service")
@@ -240,23 +243,24 @@ def calibrate(path: Path | None) -> int:
     return 0
 
 
-def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> RateCurve:
-    """The curve of a trace or of stages. Raises FileError."""
+def traffic(trace: Path | None, stages: str | None, *, scale: float, speed: float) -> Trace:
+    """What a trace or stages say comes. Raises FileError."""
     if (trace is None) == (stages is None):
         found = "none" if trace is None else "both"
         raise FileError(f"give exactly one of --trace FILE and --stages 50:1m,400:3m; found {found}")
     if stages is not None:
-        curve = parse_stages(stages)
+        coming = Trace(curve=parse_stages(stages))
     else:
         assert trace is not None
-        curve = read_trace(trace)
-        _refuse_gaps(curve, trace)
-    curve = curve.changed(scale=scale, speed=speed)
+        coming = read_trace(trace)
+        if not coming.is_log:
+            _refuse_gaps(coming.curve, trace)
+    curve = coming.curve.changed(scale=scale, speed=speed)
     if curve.duration_s > LONGEST_S:
         raise FileError(f"the traffic lasts {curve.duration_s / 86_400:.3g} days; at most 366 can be simulated")
     if curve.expected_requests == 0:
         raise FileError("the traffic has no requests")
-    return curve
+    return replace(coming, curve=curve)
 
 
 def _refuse_gaps(curve: RateCurve, trace: Path) -> None:

@@ -16,7 +16,9 @@ from flyball.cli.options import Json, Place
 def simulate(
     path: Place = None,
     *,
-    trace: Annotated[Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second.")] = None,
+    trace: Annotated[
+        Path | None, Parameter(help="A trace: CSV lines of seconds, requests per second; or an access log.")
+    ] = None,
     stages: Annotated[str | None, Parameter(help="Consecutive rates, such as 50:1m,400:3m.")] = None,
     speed: Annotated[float, Parameter(help="Play this many times as fast, at the same rates.")] = 1.0,
     scale: Annotated[float, Parameter(help="Multiply all rates by this.")] = 1.0,

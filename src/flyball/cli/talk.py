@@ -30,6 +30,10 @@ KIND_STYLES = {
     "build_failed": "bold red",
     "store_restarted": "red",
     "store_failed": "bold red",
+    "region_unhealthy": "bold red",
+    "region_failed": "bold red",
+    "region_healthy": "bold green",
+    "replication_stalled": "red",
     "balancer_restarted": "red",
     "balancer_failed": "bold red",
     "journal_set_aside": "red",
@@ -90,8 +94,10 @@ def shown(value: object) -> str:
 
 
 def decision(event: EventJson) -> Text:
-    """One event as one line: time, service, kind, sentence."""
+    """One event as one line: time, region if there are some, service, kind, sentence."""
     line = Text(time.strftime("%H:%M:%S", time.localtime(event["at"])), style="dim")
+    if "region" in event:
+        line.append(f"  {event['region']:<14}", style="bold cyan")
     line.append(f"  {event['service'] or 'all':<12} ", style="bold")
     line.append(f"{event['kind'].replace('_', ' '):<17} ", style=KIND_STYLES.get(event["kind"], ""))
     change = "" if event["from"] is None or event["to"] is None else f"{event['from']} -> {event['to']}: "

@@ -17,10 +17,10 @@ from . import simulate
 
 def simulated(app: Application, file: Path, trace: Path, *, scale: float, stored: Mapping[str, float]) -> Past:
     """The past that the trace would have been. Raises FileError for a trace that cannot be rehearsed."""
-    curve = simulate.traffic(trace, None, scale=scale, speed=1.0)
+    coming = simulate.traffic(trace, None, scale=scale, speed=1.0)
     there, numbers = on_aws(app, simulate.numbers_of(app, file, None, None))
-    must_last(there, curve.duration_s, trace)
-    plan = Plan(app=there, curve=curve, seed=0, numbers=numbers, shares=simulate.shares(app, None))
+    must_last(there, coming.curve.duration_s, trace)
+    plan = Plan(app=there, curve=coming.curve, seed=0, numbers=numbers, shares=simulate.shares(app, None, coming))
     result = simulate.rehearsed(plan, None)
     return summed(there, _moments(there, result, numbers), each_s=result.bin_s, stored=stored)
 

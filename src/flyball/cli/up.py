@@ -23,10 +23,11 @@ from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 from flyball.local.start import start
 
-from . import control_log, talk
+from . import control_log, edge, talk
 from .check import not_here
 from .client import Control
 from .files import find_file, load
+from .parts import regions_of
 from .serving import serve
 from .waiting import GONE, Outcome, outcome, until_settled
 
@@ -34,24 +35,34 @@ CONTROL_STARTS_S = 90.0  # longer than the balancer and a large store need; an e
 LAST_WORDS_S = 2.0
 
 
-def run(path: Path | None, *, detach: bool, port: int | None) -> int:
-    """Bring the application up: in the foreground until Ctrl-C, with `detach` until every service is up."""
+def run(path: Path | None, *, detach: bool, port: int | None, regions: tuple[str, ...] = ()) -> int:
+    """Bring the application up: in the foreground until Ctrl-C, with `detach` until every service is up.
+
+    `regions`: only these, of an application that has some.
+    """
     if port is not None and not 1 <= port <= 65535:
         raise FileError(f"--port must be 1 to 65535, found {port}")
     file = find_file(path)
     app = load(file)
-    face.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
+    if app.regions or regions_of(file) or regions:
+        edge.must_start(app, file, regions)
+    else:
+        face.must_be_startable(app, home=file.parent, paths=StateDirectory(file.parent / ".flyball"))
     for line in not_here(app):
         talk.say(f"not honoured here: {line}", "yellow")
     if not detach:
         control_log.prepare()
-    return _detached(app, file, port) if detach else asyncio.run(_foreground(app, file, port))
+    if detach:
+        return _detached(app, file, port, regions)
+    return asyncio.run(edge.foreground(app, file, port, regions) if app.regions else _foreground(app, file, port))
 
 
-def control(file: Path, port: int | None) -> int:
-    """Run the control plane behind `up -d`: without a terminal, decisions go to its log."""
-    app = load(file)
+def control(file: Path, port: int | None, region: str | None = None, regions: tuple[str, ...] = ()) -> int:
+    """Run the control plane behind `up -d`, or that of one region: without a terminal, decisions go to its log."""
     control_log.prepare()
+    app = load(file) if region is None else edge.of_region(file, region)
+    if app.regions and region is None:
+        return edge.run_control(app, file, port, regions)
 
     async def served() -> int:
         return await serve(
@@ -180,7 +191,7 @@ class _Screen:
 # Detached
 
 
-def _detached(app: Application, file: Path, port: int | None) -> int:
+def _detached(app: Application, file: Path, port: int | None, regions: tuple[str, ...]) -> int:
     control_plane = Control(file)
     if control_plane.running():
         raise Failed(
@@ -192,7 +203,9 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
     last = face.last_event(paths)
-    process = asyncio.run(_spawn(file, port, log))
+    process = asyncio.run(_spawn(file, port, log, regions))
+    if app.regions:
+        return edge.until_up(app, file, process, log, beginning)
     _until_answering(control_plane, process, log, beginning)
     ended = until_settled(
         control_plane.stream(after=last),
@@ -220,10 +233,12 @@ def _detached(app: Application, file: Path, port: int | None) -> int:
     return 1
 
 
-async def _spawn(file: Path, port: int | None, log: Path) -> processes.Process:
+async def _spawn(file: Path, port: int | None, log: Path, regions: tuple[str, ...]) -> processes.Process:
     argv = [sys.executable, "-m", "flyball", "control-plane", str(file)]
     if port is not None:
         argv += ["--port", str(port)]
+    for name in regions:
+        argv += ["--only", name]
     return await processes.spawn(argv, environment=dict(os.environ), directory=file.parent, log=log)
 
 

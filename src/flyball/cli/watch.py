@@ -15,10 +15,11 @@ from rich.text import Text
 
 from . import ps, talk
 from .client import Control
+from .events import newest
 from .files import find_running
 
 if TYPE_CHECKING:
-    from flyball.core.view.shapes import ApplicationJson, EventJson
+    from flyball.core.view.shapes import ApplicationJson, EventJson, ServedJson
 
 EVERY_S = 1.0
 DECISIONS = 12
@@ -32,12 +33,13 @@ def run(path: Path | None, *, times: int | None = None) -> int:
 
     A terminal is redrawn in place; any other output gets every screen.
     """
-    control = Control(find_running(path))
+    file = find_running(path)
+    control = Control(file)
     console = talk.console(sys.stdout, fitted=True)
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         shown = 0
         while times is None or shown < times:
-            told = control.application(), control.events(limit=DECISIONS)
+            told = control.application(), newest(file, limit=DECISIONS)
             if live is not None:
                 live.update(screen(*told, width=console.width, height=console.height), refresh=True)
             else:
@@ -60,10 +62,13 @@ def screen(
     shares = [one["requests_per_second"] or 0.0 for one in instances]
     bars = [bar(share, max(shares)) for share in shares]
     rows = [[*ps.instance_row(one, now=now), share] for one, share in zip(instances, bars, strict=True)]
-    services = _fitting(ps.SERVICE_HEADERS, [ps.service_row(one) for one in described["services"]], width)
-    table = _fitting((*ps.INSTANCE_HEADERS, "serves"), rows, width)
+    services = _fitting(
+        ps.headers(described, ps.SERVICE_HEADERS), [ps.service_row(one) for one in described["services"]], width
+    )
+    table = _fitting((*ps.headers(described, ps.INSTANCE_HEADERS), "serves"), rows, width)
     title = [
         Text(f"{described['application']}  {described['url']}", "bold"),
+        *(Text(_served(one)) for one in described.get("served", ())),
         Text(f"dashboard {described['dashboard']}"),
     ]
     told = [line for event in events for line in talk.decision(event).wrap(talk.console(sys.stdout), width)]
@@ -75,6 +80,10 @@ def screen(
     for line in lines:
         line.rstrip()
     return Group(*lines)
+
+
+def _served(one: ServedJson) -> str:
+    return f"visitors near {one['nearest']} served by {one['region']}: {one['requests']} ({one['errors']} errors)"
 
 
 def _fitting(headers: Sequence[str], rows: list[list[object]], width: int) -> list[Text]:

@@ -13,7 +13,7 @@ from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 from flyball.core.view.views import ServiceView
 from flyball.local.face import Spell
-from flyball.prices import HOURS, Use, bill, place, total
+from flyball.prices import HOURS, Use, bill, spread, total
 
 from .past import Past
 
@@ -67,5 +67,5 @@ class Spending:
             hour, today, month = (total(bill(app, use)) for use in (now, self._today, self._month))
         except FlyballError as error:
             return {"problem": str(error)}
-        where = ", ".join(place(app).regions)
+        where = ", ".join(spread(app))
         return {"region": where, "hour": hour, "at_this_rate": hour * HOURS, "today": today, "month": month}

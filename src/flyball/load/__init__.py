@@ -5,6 +5,6 @@ from __future__ import annotations
 from flyball.load.plan import Plan
 from flyball.load.result import Latency, Progress, Result
 from flyball.load.run import execute, run
-from flyball.load.trace import read_trace
+from flyball.load.trace import Trace, read_trace
 
-__all__ = ["Latency", "Plan", "Progress", "Result", "execute", "read_trace", "run"]
+__all__ = ["Latency", "Plan", "Progress", "Result", "Trace", "execute", "read_trace", "run"]

@@ -110,11 +110,12 @@ class Client:
             async with asyncio.timeout(_CLOSE_S):
                 await self._all_gone.wait()
 
-    def answered(self, exchange: Exchange, status: int, instance: str) -> None:
+    def answered(self, exchange: Exchange, status: int, instance: str, region: str) -> None:
         """Called by a connection: the whole answer has arrived."""
         if self._is_over(exchange):
             now = self._loop.time()
-            self._meter.answered(status, instance, latency_s=now - exchange.due, service_s=now - exchange.sent)
+            latency_s, service_s = now - exchange.due, now - exchange.sent
+            self._meter.answered(status, instance, region, latency_s=latency_s, service_s=service_s)
 
     def broken(self, exchange: Exchange, error: Exception | None) -> None:
         """Called by a connection: there will be no answer."""

@@ -22,7 +22,7 @@ class Exchange:
 class Listener(Protocol):
     """Whoever is told how an exchange ended."""
 
-    def answered(self, exchange: Exchange, status: int, instance: str) -> None:
+    def answered(self, exchange: Exchange, status: int, instance: str, region: str) -> None:
         """The whole answer has arrived."""
 
     def broken(self, exchange: Exchange, error: Exception | None) -> None:
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
 
     def _renew(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._instance = ""
+        self._instance = self._region = ""
         self._head_done = False
         self._length_known = False
 
@@ -104,6 +104,8 @@ class Connection(asyncio.Protocol):
         lower = name.lower()
         if lower == b"x-flyball-instance":
             self._instance = value.decode("latin-1")
+        elif lower == b"x-flyball-region":
+            self._region = value.decode("latin-1")
         elif lower in {b"content-length", b"transfer-encoding"}:
             self._length_known = True
 
@@ -129,10 +131,11 @@ class Connection(asyncio.Protocol):
 
     def _answer(self) -> None:
         exchange, self._exchange = self._exchange, None
-        instance, self._instance = self._instance, ""
+        instance, region = self._instance, self._region
+        self._instance = self._region = ""
         self._head_done = self._length_known = False
         if exchange is not None:
-            self._listener.answered(exchange, self._parser.get_status_code(), instance)
+            self._listener.answered(exchange, self._parser.get_status_code(), instance, region)
 
     def _break(self, error: Exception | None) -> None:
         exchange, self._exchange = self._exchange, None

@@ -32,6 +32,7 @@ class Meter:
         self._not_sent = 0
         self._by_status: Counter[int] = Counter()
         self._by_instance: Counter[str] = Counter()
+        self._by_region: Counter[str] = Counter()
         self._failures: dict[str, Failure] = {}
         self._latency = _histogram()
         self._service = _histogram()
@@ -45,14 +46,16 @@ class Meter:
         _record(self._lag, late_s)
         self._late += late_s * 1000 > MOST_LAG_MS
 
-    def answered(self, status: int, instance: str, *, latency_s: float, service_s: float) -> None:
-        """An answer arrived; `instance` is "" if it names none."""
+    def answered(self, status: int, instance: str, region: str = "", *, latency_s: float, service_s: float) -> None:
+        """An answer arrived; `instance` and `region` are "" if it names none."""
         self._by_status[status] += 1
         if instance:
             known = instance in self._by_instance or len(self._by_instance) < _MOST_INSTANCES
             name = instance if known else "(others)"
             self._by_instance[name] += 1
             self._recent_instances[name] += 1
+        if region and (region in self._by_region or len(self._by_region) < _MOST_INSTANCES):
+            self._by_region[region] += 1
         self._time(latency_s, service_s)
         if status < 400 if self._expect is None else status in self._expect:
             self.ok += 1
@@ -101,6 +104,7 @@ class Meter:
             unfinished=self.unfinished,
             by_status={str(status): count for status, count in self._by_status.items()},
             by_instance=dict(self._by_instance),
+            by_region=dict(self._by_region),
             failures=dict(self._failures),
             latency_ms=_latency(self._latency),
             service_ms=_latency(self._service),

@@ -55,6 +55,7 @@ class Result:
     unfinished: int
     by_status: Mapping[str, int]
     by_instance: Mapping[str, int]
+    by_region: Mapping[str, int]
     failures: Mapping[str, Failure]
     latency_ms: Latency
     service_ms: Latency
@@ -74,5 +75,6 @@ class Result:
         plain = asdict(self)
         plain["by_status"] = dict(sorted(self.by_status.items()))
         plain["by_instance"] = dict(sorted(self.by_instance.items()))
+        plain["by_region"] = dict(sorted(self.by_region.items()))
         plain["valid"] = self.valid
         return plain

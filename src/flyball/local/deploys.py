@@ -23,6 +23,7 @@ from flyball.core.control.verdicts import current
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application, Service
+from flyball.core.model.edge import behind_edge
 from flyball.core.plan import Change, Effect, changes, must_be_possible
 
 from .apply import Applier
@@ -137,7 +138,7 @@ class Deploys:
         remember(self._journal, self._file, app if pushed else None)
         await self._applier.prepare(app)
         self._loop.app = app
-        if app.pipeline != before.pipeline:
+        if app.pipeline != before.pipeline and app.region is None:
             self.remote = await git_remote.offer(self._paths, self._file, app)
         self._applier.push(app, self._loop.state)
         self._loop.inbox.wake()
@@ -184,7 +185,14 @@ class Deploys:
             text = self._file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(f"{self._file} cannot be read: {error}") from error
-        return parse(text, filename=self._file.name, timezones=available_timezones())
+        app = parse(text, filename=self._file.name, timezones=available_timezones())
+        region = self._loop.app.region
+        if region is None:
+            return app
+        try:
+            return behind_edge(app, region)
+        except KeyError as error:
+            raise FileError(f"{self._file.name} has no region {region} any more; `flyball deploy` stops it") from error
 
 
 def only(running: Application, wanted: Application, service: str) -> Application:

@@ -152,7 +152,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait for the tick (True) or for something to happen (False)."""
         now = self._clock.now()
-        await self.inbox.wait(cadence.next_look(self.state, tick=self._next_tick, now=now) - now)
+        await self.inbox.wait(cadence.next_look(self.app, self.state, tick=self._next_tick, now=now) - now)
         now = self._clock.now()
         if now < self._next_tick:
             return False
@@ -165,7 +165,7 @@ class Loop:
         before = self.state
         try:
             seen = replace(
-                await self._observer.observe(sampled=sampled, now=now),
+                await self._observer.observe(sampled=sampled, now=now, glanced=cadence.glanced(self.app)),
                 builds=tuple(one for one in news if isinstance(one, BuildSeen)),
                 stores=tuple(one for one in news if isinstance(one, StoreSeen)),
                 mishaps=tuple(one for one in news if isinstance(one, Mishap)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import psutil
 
+from flyball.core.control.cadence import SHORTEST_GLANCE_S
+from flyball.core.control.glance import Glance
 from flyball.core.control.observation import (
     InstanceSample,
     InstanceSeen,
@@ -27,6 +29,15 @@ WRONG_FOR_S = 3.0
 _Counted = tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What the last look found: requests sent to each instance since the balancer's start, and those that wait."""
+
+    at: float = 0.0
+    sent: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Observer:
     """Turns process facts and the balancer's counters into observations; remembers only the last counters."""
@@ -37,10 +48,14 @@ class Observer:
     _counters: dict[str, _Counted] = field(default_factory=dict)
     _wrong: dict[str, tuple[int, float]] = field(default_factory=dict)
     _turned_away: Mapping[str, int] = field(default_factory=dict)
+    _ended: Mapping[str, int] = field(default_factory=dict)
+    _inside_ms: Mapping[str, int] = field(default_factory=dict)
     _began: bool = False
+    _looked: _Looked = field(default_factory=_Looked)
 
-    async def observe(self, *, sampled: bool, now: float) -> Observation:
+    async def observe(self, *, sampled: bool, now: float, glanced: Collection[str] = ()) -> Observation:
         """Look at everything once. With `sampled`, usage since the last sampled observation comes with it.
+        Without it, the services `glanced` at tell what came since the last look.
 
         The first one has none: what was counted before it, perhaps for days, is not of one second.
         """
@@ -49,12 +64,14 @@ class Observer:
         latencies, queues = await self._traffic(now) if sampled and stats is not None else ((), ())
         samples = self._samples(by_instance, now) if sampled else ()
         began, self._began = self._began, self._began or sampled
+        glances = await self._glances(glanced, stats, now) if glanced and stats is not None else ()
         return Observation(
             instances=tuple(self._seen(one, by_instance.get(one.id), now) for one in self.instances.running.values()),
             sampled=sampled,
             samples=samples if began else (),
             latencies=latencies if began else (),
             queues=queues,
+            glances=() if sampled else glances,
             busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
             balancer=stats is not None,
         )
@@ -110,8 +127,35 @@ class Observer:
         )
         return latencies, self._queues(use)
 
+    async def _glances(
+        self, services: Collection[str], stats: Collection[TargetStats], now: float
+    ) -> tuple[Glance, ...]:
+        """What came to each service since the last look: sent to its instances, or waiting more than before."""
+        before = self._looked
+        if now - before.at < SHORTEST_GLANCE_S:
+            return ()
+        try:
+            waiting = await self.balancer.admin.waiting()
+        except (OSError, ValueError, TimeoutError):
+            return ()
+        self._looked = _Looked(at=now, sent={one.instance: one.requests for one in stats}, waiting=waiting)
+        return tuple(
+            Glance(
+                service=service,
+                requests=max(sum(max(one.requests - before.sent.get(one.instance, 0), 0) for one in mine) + grown, 0),
+                over_s=now - before.at,
+                in_flight=sum(one.in_flight for one in mine),
+                waiting=waiting.get(service, 0),
+            )
+            for service in (services if before.at else ())
+            for mine in [[one for one in stats if one.service == service]]
+            for grown in [waiting.get(service, 0) - before.waiting.get(service, 0)]
+        )
+
     def _queues(self, use: Use) -> tuple[QueueSample, ...]:
-        before, self._turned_away = self._turned_away, use.turned_away
+        away, self._turned_away = _since(self._turned_away, use.turned_away), use.turned_away
+        ended, self._ended = _since(self._ended, use.ended), use.ended
+        inside_ms, self._inside_ms = _since(self._inside_ms, use.inside_ms), use.inside_ms
         if not self._began:
             return tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
         samples = (
@@ -120,13 +164,14 @@ class Observer:
                 waiting=use.waiting.get(service, 0),
                 waited_p50_ms=waited.get("p50"),
                 waited_p99_ms=waited.get("p99"),
-                # A balancer that was started again counts from zero.
-                turned_away=away - before.get(service, 0) if away >= before.get(service, 0) else away,
+                turned_away=away.get(service, 0),
+                ended=ended.get(service),
+                inside_ms=inside_ms[service] / ended[service] if ended.get(service) else None,
             )
-            for service in sorted({*use.waiting, *use.waited, *use.turned_away})
-            for waited, away in [(use.waited.get(service, {}), use.turned_away.get(service, 0))]
+            for service in sorted({*use.waiting, *use.waited, *use.turned_away, *use.ended})
+            for waited in [use.waited.get(service, {})]
         )
-        return tuple(one for one in samples if one != QueueSample(service=one.service, waiting=0))
+        return tuple(one for one in samples if replace(one, ended=None) != QueueSample(service=one.service, waiting=0))
 
     def _seen(self, running: Running, target: TargetStats | None, now: float) -> InstanceSeen:
         timed_out = target is not None and target.timed_out
@@ -151,6 +196,14 @@ class Observer:
         """Drop counters of instances that are no more."""
         for gone in self._counters.keys() - self.instances.running.keys():
             del self._counters[gone]
+
+
+def _since(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str, int]:
+    """What was counted in between; a balancer that was started again counts from zero."""
+    return {
+        service: count - before.get(service, 0) if count >= before.get(service, 0) else count
+        for service, count in after.items()
+    }
 
 
 def _health(target: TargetStats | None) -> TargetHealth:

@@ -34,7 +34,13 @@ class StateDirectory:
         self.lock = root / "lock"  # held by the one control plane of this application
         self.control_file = root / "control.json"  # how the command line reaches the control plane
         self.limits_file = root / "cgroup"  # where this application's cgroups are
+        self.regions = root / "regions"  # one state directory for each region
+        self.edge_file = root / "edge.json"  # with regions: the edge's port and theirs
         self._sockets_outside = root / "sockets"  # where the sockets are when that is outside
+
+    def of_region(self, region: str | None) -> StateDirectory:
+        """The state of one region; this one itself without."""
+        return self if region is None else StateDirectory(self.regions / region)
 
     @property
     def sockets(self) -> Path:

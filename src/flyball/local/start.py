@@ -41,13 +41,13 @@ class AlreadyRunning(Failed):
 async def start(app: Application, *, file: Path, port: int | None = None) -> Runtime:
     """The control plane of the application in `file`: stores and balancer are up, what ran is taken over.
 
-    Its state lies in `.flyball/` beside the file. Raises `Failed` (or a `FileError`) and leaves nothing new behind when
-    that is not possible.
+    Its state lies in `.flyball/` beside the file, a region's in `.flyball/regions/`. Raises `Failed` (or a `FileError`)
+    and leaves nothing new behind when that is not possible.
     """
     async with contextlib.AsyncExitStack() as ending:
-        paths = StateDirectory(file.parent / NAME)
+        paths = StateDirectory(file.parent / NAME).of_region(app.region)
         paths.create()
-        ending.callback(_locked(paths.lock, app.name).release)
+        ending.callback(locked(paths.lock, app.name).release)
         descriptors.provide()
         paths.create()  # again: a control plane that was just ending takes the sockets' directory away
         journal, mishap = opened(paths.journal)
@@ -63,7 +63,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             door = _door(machine, journal, app, asked=port, taken_over=found.balancer)
             applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
-            remote = await git_remote.offer(paths, file, app)
+            remote = None if app.region is not None else await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()
             journal.remember("port", str(door.port))
         except BaseException:
@@ -97,7 +97,7 @@ async def _undo(machine: Machine, found: _Found) -> None:
             await machine.stop()
 
 
-def _locked(path: Path, name: str) -> FileLock:
+def locked(path: Path, name: str) -> FileLock:
     """The lock of the one control plane of the application `name`, taken. Raises Failed when another has it."""
     lock = FileLock(str(path))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import regions
 from .row import PARTS, by_compute, no, on_aws, yes
 
 AWS_ONLY = no("AWS only; it sets nothing here")
@@ -15,6 +16,7 @@ ROWS = (
     on_aws("Application.pipeline", PARTS, PARTS),
     on_aws("Application.observe", PARTS, PARTS),
     on_aws("Application.aws", AWS_ONLY, PARTS),
+    *regions.ROWS,
     on_aws("Pipeline.branch", yes("the branch that deploys when pushed"), yes("source action, trigger")),
     on_aws(
         "Pipeline.connection_arn",
@@ -36,7 +38,7 @@ ROWS = (
         no("logs are limited by size here, not by age"),
         yes("RetentionInDays of every log group, expiry of the log bucket"),
     ),
-    on_aws("Aws.regions", AWS_ONLY, yes("one stack each; the first also has the pipeline and the budget")),
+    on_aws("Aws.region", AWS_ONLY, yes("the region; of several the primary one, which also has the pipeline")),
     on_aws("Aws.compute", AWS_ONLY, yes("Auto Scaling groups or ECS services")),
     by_compute(
         "Aws.machine", AWS_ONLY, yes("InstanceType of the launch template"), no("tasks have no machine; use `size`")
@@ -48,7 +50,6 @@ ROWS = (
         no("a task is always an image", accepted=("archive", "image")),
     ),
     on_aws("Aws.domain", AWS_ONLY, yes("Route 53 record, certificate")),
-    on_aws("Aws.routing", AWS_ONLY, yes("Region or Failover of the records")),
     by_compute(
         "Aws.spot_percent",
         AWS_ONLY,
@@ -82,6 +83,11 @@ ROWS = (
         "Store.archive_after_s",
         no("a directory has no cheaper storage class"),
         yes("lifecycle rule to GLACIER_IR, in whole days; archived objects are still readable at once"),
+    ),
+    on_aws(
+        "Store.replicate",
+        no("here each region keeps its own for now"),
+        yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),
     on_aws("KeyField.type", yes("`key` of the URL"), yes("AttributeType S or N")),

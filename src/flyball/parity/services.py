@@ -76,6 +76,9 @@ ROWS = (
     on_aws("Scaling.predictive", LOOP, yes("PredictiveScaling policy")),
     on_aws("Scaling.hpa", LOOP, NOT_PORTABLE),
     on_aws("Scaling.kpa", LOOP, NOT_PORTABLE),
+    on_aws("Scaling.adaptive", LOOP, NOT_PORTABLE),
+    on_aws("Adaptive.metric", LOOP, NOT_PORTABLE),
+    on_aws("Adaptive.threshold", LOOP, NOT_PORTABLE),
     on_aws("Scaling.shape", LOOP, no("`compute` decides", accepted=("asg", "ecs"))),
     by_compute(
         "Scaling.period_s",

@@ -3,7 +3,7 @@
 AWS's Price List needs an account; so the prices are data in the package, each with its source and its date.
 """
 
-from .bill import HOURS, Kind, Line, Use, at_max, at_min, bill, floor, instance_usd, place, total
+from .bill import HOURS, Kind, Line, Use, at_max, at_min, bill, floor, instance_usd, place, spread, total
 from .past import Past, Used, summed
 from .savings import Saving, savings
 from .table import Price, discount, machines, prices, regions
@@ -31,6 +31,7 @@ __all__ = [
     "prices",
     "regions",
     "savings",
+    "spread",
     "summed",
     "total",
 ]

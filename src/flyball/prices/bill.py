@@ -25,7 +25,8 @@ DISK_GIB = 20
 MACHINE_METRICS = 7
 MANAGED_RULES = 3
 CACHE_NODE = "cache.t4g.micro"
-DEFAULT = Aws(regions=("us-east-1",), compute=Compute.FARGATE)
+HOME = "us-east-1"
+DEFAULT = Aws(region=HOME, compute=Compute.FARGATE)
 """Where an application without `[aws]` would be."""
 
 
@@ -73,8 +74,18 @@ class Line:
 
 
 def place(app: Application) -> Aws:
-    """The `[aws]` of the file, or where it would be without one."""
-    return app.aws or DEFAULT
+    """The `[aws]` of the file, with its primary region; or where it would be without one."""
+    return replace(app.aws or DEFAULT, region=spread(app)[0])
+
+
+def spread(app: Application) -> tuple[str, ...]:
+    """The regions it is in, the primary one first."""
+    return app.region_names or (HOME,)
+
+
+def home(aws: Aws) -> str:
+    """The region whose prices count."""
+    return aws.region or HOME
 
 
 def at_min(app: Application) -> Use:
@@ -103,10 +114,10 @@ def bill(app: Application, use: Use, habits: Habits | None = None) -> tuple[Line
     Raises FileError for a region or a machine without a price.
     """
     aws = place(app)
-    lines = [*_lines(app, aws, aws.regions[0], use, habits or Habits())]
+    lines = [*_lines(app, aws, home(aws), use, habits or Habits())]
     idle = replace(at_min(app), hours=use.hours, stored=use.stored)
     idle = replace(idle, instance_hours={name: count * use.hours for name, count in idle.instance_hours.items()})
-    for region in aws.regions[1:]:
+    for region in spread(app)[1:]:
         lines += [replace(one, what=f"{one.what}, {region}") for one in _lines(app, aws, region, idle, Habits())]
     return tuple(line for line in lines if line.quantity > 0)
 
@@ -126,12 +137,12 @@ def instance_usd(service: Service, aws: Aws, region: str | None = None) -> float
     """Dollars an hour of one instance on demand."""
     use = Use(instance_hours={service.name: 1.0})
     calm = replace(aws, spot_percent=0)
-    return sum(line.usd for line in _instances(service, calm, prices(region or aws.regions[0]), use))
+    return sum(line.usd for line in _instances(service, calm, prices(region or home(aws)), use))
 
 
 def compute_usd(service: Service, aws: Aws) -> float:
     """What of that an offer can make cheaper: not the disk, nor what is measured."""
-    known = prices(aws.regions[0])
+    known = prices(home(aws))
     return sum(known[item].usd * each for _, item, each in _parts(service, aws, known))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Aws, Compute, Service, Size, Store, StoreKind
 
-from .bill import CACHE_NODE, GB, HOURS, compute_usd, instance_usd, place
+from .bill import CACHE_NODE, GB, HOURS, compute_usd, home, instance_usd, place, spread
 from .past import Past, Used
 from .table import Machine, discount, machines, prices
 
@@ -112,7 +112,7 @@ def _has_room(machine: Machine, cores: float, held: float) -> bool:
 
 
 def _lifecycle(app: Application, aws: Aws, past: Past | None) -> Saving:
-    known = prices(aws.regions[0])
+    known = prices(home(aws))
     strategy, buckets = "lifecycle", [store for store in app.stores if store.kind is StoreKind.BUCKET]
     open_ones = [store for store in buckets if store.archive_after_s is None]
     if not open_ones:
@@ -129,8 +129,8 @@ def _lifecycle(app: Application, aws: Aws, past: Past | None) -> Saving:
 
 def _nodes(app: Application, aws: Aws) -> Saving:
     offer = discount("reserved-nodes")
-    nodes = sum(_count(app.stores)) * len(aws.regions)
-    usd = nodes * prices(aws.regions[0])[f"elasticache.{CACHE_NODE}"].usd * offer.share * HOURS
+    nodes = sum(_count(app.stores)) * len(spread(app))
+    usd = nodes * prices(home(aws))[f"elasticache.{CACHE_NODE}"].usd * offer.share * HOURS
     text = f"{offer.text}: {nodes} of them" if nodes else "the application has no Redis"
     return Saving(strategy="reserved cache nodes", month=usd, text=text)
 

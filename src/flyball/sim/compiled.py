@@ -5,128 +5,14 @@ Names are those of `plain_engine`; a request is a row of the pool, a line is a c
 
 from __future__ import annotations
 
-from math import frexp, inf, isfinite
+from math import frexp, inf
 
-from numba import njit
-
+from . import compiled_station as s
 from . import layout as c
+from .compiled_station import compiled, inlined
 from .parts import FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
 
 LOWEST_WEIGHT = 0.01
-
-# Arrays live as long as the engine that made them, so nothing here needs to count who holds them: a hundred times as
-# fast. The whole module is compiled at the first use on a machine, and kept.
-compiled = njit(cache=True, _nrt=False)  # type: ignore[call-overload]
-# A call would pass some 160 numbers, the parts of all arrays.
-inlined = njit(cache=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
-
-
-@inlined
-def _before(a, key_a, row_a, key_b, row_b):
-    return key_a < key_b or (key_a == key_b and a.rows[row_a, c.NUMBER] < a.rows[row_b, c.NUMBER])
-
-
-@inlined
-def _push(a, keys, held, size, key, row):
-    hole = size
-    while hole > 0:
-        above = (hole - 1) >> 1
-        if not _before(a, key, row, keys[above], held[above]):
-            break
-        keys[hole], held[hole] = keys[above], held[above]
-        hole = above
-    keys[hole], held[hole] = key, row
-
-
-@inlined
-def _pop(a, keys, held, size):
-    """Take the first of `size`; what stays is a heap of one less."""
-    size -= 1
-    key, row, hole = keys[size], held[size], 0
-    while True:
-        below = 2 * hole + 1
-        if below >= size:
-            break
-        if below + 1 < size and _before(a, keys[below + 1], held[below + 1], keys[below], held[below]):
-            below += 1
-        if not _before(a, keys[below], held[below], key, row):
-            break
-        keys[hole], held[hole] = keys[below], held[below]
-        hole = below
-    keys[hole], held[hole] = key, row
-
-
-@inlined
-def _speed(a, slot):
-    wanted = min(float(a.whole[slot, c.WORKING]), a.reals[slot, c.PEAK])
-    return wanted if a.reals[slot, c.SAVED] > 0 else min(wanted, a.reals[slot, c.CORES])
-
-
-@inlined
-def _advance(a, slot, now):
-    passed = now - a.reals[slot, c.SEEN_AT]
-    a.reals[slot, c.SEEN_AT] = now
-    if passed <= 0:
-        return
-    spent = 0.0
-    if a.whole[slot, c.WORKING] > 0 and a.reals[slot, c.FACTOR] > 0:
-        spent = _speed(a, slot)
-        a.reals[slot, c.CLOCK] += passed * spent * a.reals[slot, c.FACTOR] / a.whole[slot, c.WORKING]
-        a.reals[slot, c.CPU] += passed * spent
-    saved = a.reals[slot, c.SAVED] + passed * (a.reals[slot, c.CORES] - spent)
-    a.reals[slot, c.SAVED] = min(max(saved, 0.0), a.reals[slot, c.MOST_SAVED])
-
-
-@compiled
-def plan(a, slot):
-    """See `plain_engine`."""
-    at, what = inf, 0
-    seen_at, saved, cores = a.reals[slot, c.SEEN_AT], a.reals[slot, c.SAVED], a.reals[slot, c.CORES]
-    working = a.whole[slot, c.WORKING]
-    if working > 0 and a.reals[slot, c.FACTOR] > 0:
-        speed = _speed(a, slot)
-        ends = (a.work_at[slot, 0] - a.reals[slot, c.CLOCK]) * working / (speed * a.reals[slot, c.FACTOR])
-        at, what = seen_at + max(ends, 0.0), c.DONE
-        if speed > cores and isfinite(saved):
-            empty = seen_at + saved / (speed - cores)
-            if empty < at:
-                at, what = empty, c.SPENT
-    if a.whole[slot, c.WAITING] > 0 and a.wait_at[slot, 0] < at:
-        at, what = a.wait_at[slot, 0], c.WOKEN
-    a.next_at[slot] = at
-    a.whole[slot, c.WHAT] = what
-
-
-@compiled
-def load(a, slot):
-    """See `plain_engine`."""
-    return a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] + a.whole[slot, c.LINE]
-
-
-@inlined
-def _drawn(tables, kind, length, draw):
-    at = draw * (length - 1)
-    below = min(int(at), length - 2)
-    return tables[kind, below] + (at - below) * (tables[kind, below + 1] - tables[kind, below])
-
-
-@inlined
-def _work(a, slot, row):
-    kind = a.whole[slot, c.KIND]
-    work = _drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
-    _push(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING], a.reals[slot, c.CLOCK] + work, row)
-    a.whole[slot, c.WORKING] += 1
-
-
-@inlined
-def _begin(a, slot, row, now):
-    kind = a.whole[slot, c.KIND]
-    wait = _drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
-    if wait > 0:
-        _push(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING], now + wait, row)
-        a.whole[slot, c.WAITING] += 1
-    else:
-        _work(a, slot, row)
 
 
 @inlined
@@ -184,7 +70,7 @@ def _was_tried(a, row, slot):
 def _is_able(a, row, slot):
     if a.whole[slot, c.OPEN] == 0 or (a.rows[row, c.TRIED] > 0 and _was_tried(a, row, slot)):
         return False
-    return a.counts[c.CONCURRENCY] == 0 or load(a, slot) < a.counts[c.CONCURRENCY]
+    return a.counts[c.CONCURRENCY] == 0 or s.load(a, slot) < a.counts[c.CONCURRENCY]
 
 
 @inlined
@@ -212,14 +98,14 @@ def _choose_least(a, row):
     least, tied = inf, 0
     for slot in range(a.counts[c.SLOTS]):
         if _is_able(a, row, slot):
-            score = (load(a, slot) + 1) / a.reals[slot, c.WEIGHT]
+            score = (s.load(a, slot) + 1) / a.reals[slot, c.WEIGHT]
             if score < least:
                 least, tied = score, 1
             elif score == least:
                 tied += 1
     which = int(a.drawn[row, 3] * tied)
     for slot in range(a.counts[c.SLOTS]):
-        if _is_able(a, row, slot) and (load(a, slot) + 1) / a.reals[slot, c.WEIGHT] == least:
+        if _is_able(a, row, slot) and (s.load(a, slot) + 1) / a.reals[slot, c.WEIGHT] == least:
             if which == 0:
                 return slot
             which -= 1
@@ -239,20 +125,20 @@ def _append(a, slot, row):
 
 @inlined
 def _send(a, slot, row, now):
-    _advance(a, slot, now)
+    s.advance_station(a, slot, now)
     a.whole[slot, c.SENT] += 1
     if a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] < min(a.whole[slot, c.WORKERS], a.counts[c.CONNECTIONS]):
-        _begin(a, slot, row, now)
+        s.begin(a, slot, row, now)
     else:
         _append(a, slot, row)
-    plan(a, slot)
+    s.plan(a, slot)
 
 
 @inlined
 def _put_off(a, row, now):
     full = False
     for slot in range(a.counts[c.SLOTS]):
-        full = full or (a.whole[slot, c.OPEN] == 1 and load(a, slot) >= a.counts[c.CONCURRENCY])
+        full = full or (a.whole[slot, c.OPEN] == 1 and s.load(a, slot) >= a.counts[c.CONCURRENCY])
     if a.counts[c.CONCURRENCY] > 0 and full and a.counts[c.Q_LEN] < a.counts[c.QUEUE]:
         a.rows[row, c.NEXT] = -1
         if a.counts[c.Q_LEN] == 0:
@@ -307,7 +193,7 @@ def lose(a, row, slot, now):
 def _has_room(a):
     room = False
     for slot in range(a.counts[c.SLOTS]):
-        room = room or (a.whole[slot, c.OPEN] == 1 and load(a, slot) < a.counts[c.CONCURRENCY])
+        room = room or (a.whole[slot, c.OPEN] == 1 and s.load(a, slot) < a.counts[c.CONCURRENCY])
     return room
 
 
@@ -324,17 +210,19 @@ def serve_queue(a, now):
 @inlined
 def _happen(a, slot):
     now, what = a.next_at[slot], a.whole[slot, c.WHAT]
-    _advance(a, slot, now)
+    s.advance_station(a, slot, now)
     if what == c.SPENT:
         a.reals[slot, c.SAVED] = 0.0
+    elif what == c.SLICED:
+        s.take(a, slot, 1.0)
     elif what == c.WOKEN:
         row = a.wait_row[slot, 0]
-        _pop(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING])
+        s.pop(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING])
         a.whole[slot, c.WAITING] -= 1
-        _work(a, slot, row)
+        s.work(a, slot, row)
     else:
         ends, row = a.work_at[slot, 0], a.work_row[slot, 0]
-        _pop(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING])
+        s.pop(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING])
         a.whole[slot, c.WORKING] -= 1
         a.reals[slot, c.CLOCK] = ends if a.whole[slot, c.WORKING] > 0 else 0.0
         _answer(a, slot, row, now)
@@ -342,11 +230,11 @@ def _happen(a, slot):
             row = a.whole[slot, c.HEAD]
             a.whole[slot, c.HEAD] = a.rows[row, c.NEXT]
             a.whole[slot, c.LINE] -= 1
-            _begin(a, slot, row, now)
+            s.begin(a, slot, row, now)
         if a.counts[c.Q_LEN] > 0:
-            plan(a, slot)
+            s.plan(a, slot)
             serve_queue(a, now)
-    plan(a, slot)
+    s.plan(a, slot)
 
 
 @inlined
@@ -364,6 +252,32 @@ def _arrive(a, now):
 
 
 @compiled
+def settle(a, now):
+    """See `plain_engine`."""
+    cores = a.scalars[c.OTHERS]
+    for slot in range(a.counts[c.SLOTS]):
+        cores += s.wanted(a, slot)
+    share = 1.0 if cores <= a.scalars[c.MACHINE] else a.scalars[c.MACHINE] / cores
+    if share == a.scalars[c.SHARE]:
+        return
+    for slot in range(a.counts[c.SLOTS]):
+        if a.whole[slot, c.THERE] == 1:
+            s.advance_station(a, slot, now)
+    a.scalars[c.SHARE] = share
+    for slot in range(a.counts[c.SLOTS]):
+        if a.whole[slot, c.THERE] == 1:
+            s.plan(a, slot)
+
+
+@inlined
+def _is_packed(a, most):
+    packed = False
+    for slot in range(a.counts[c.SLOTS]):
+        packed = packed or a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] >= most
+    return packed
+
+
+@compiled
 def run(a, until, most):
     """Let time pass; answers why it stopped before. `most` requests fit into one station's heaps."""
     while True:
@@ -378,21 +292,22 @@ def run(a, until, most):
             break
         if at <= comes:
             _happen(a, first)
-            continue
-        if a.counts[c.FREE] < 0:
+        elif a.counts[c.FREE] < 0:
             return c.NEEDS_ROWS
-        for slot in range(a.counts[c.SLOTS]):
-            if a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] >= most:
-                return c.NEEDS_HEAPS
-        _arrive(a, comes)
+        elif _is_packed(a, most):
+            return c.NEEDS_HEAPS
+        else:
+            _arrive(a, comes)
+        if a.scalars[c.MACHINE] < inf:
+            settle(a, min(at, comes))
     for slot in range(a.counts[c.SLOTS]):
         if a.whole[slot, c.THERE] == 1:
-            _advance(a, slot, until)
-            plan(a, slot)
+            s.advance_station(a, slot, until)
+            s.plan(a, slot)
     return c.FINISHED
 
 
 @compiled
 def advance(a, slot, now):
     """See `plain_engine`."""
-    _advance(a, slot, now)
+    s.advance_station(a, slot, now)

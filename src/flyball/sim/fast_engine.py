@@ -13,6 +13,7 @@ import numpy as np
 from flyball.core.model import BalancingAlgorithm
 
 from . import compiled as c
+from . import compiled_station as s
 from . import layout as at
 from .parts import COARSE, FINE, Arrivals, Kind, Rules, Served, Station, Use, coarse_table
 
@@ -64,6 +65,7 @@ class FastEngine:
         a.reals[slot, at.MOST_SAVED] = a.reals[slot, at.SAVED] = station.saved_s
         a.reals[slot, at.SEEN_AT] = a.reals[slot, at.JOINED_AT] = now
         a.reals[slot, at.FACTOR] = a.reals[slot, at.WEIGHT] = 1.0
+        a.reals[slot, at.SLICE], a.reals[slot, at.SLICE_AT] = station.slice_s, now + station.slice_at
         a.next_at[slot] = inf
         return slot
 
@@ -83,6 +85,7 @@ class FastEngine:
             self._more_heaps()
         for lost in sorted(rows, key=lambda one: int(a.rows[one, at.NUMBER])):
             c.lose(self._a, lost, slot, now)
+        c.settle(self._a, now)
 
     def route(self, slot: int, *, open: bool, weight: float, now: float) -> None:  # noqa: A002
         """See `Engine`."""
@@ -92,12 +95,19 @@ class FastEngine:
         a.whole[slot, at.OPEN], a.reals[slot, at.WEIGHT] = open, weight
         if a.counts[at.Q_LEN]:
             c.serve_queue(a, now)
+        c.settle(a, now)
 
     def pace(self, slot: int, factor: float, *, now: float) -> None:
         """See `Engine`."""
         c.advance(self._a, slot, now)
         self._a.reals[slot, at.FACTOR] = factor
-        c.plan(self._a, slot)
+        s.plan(self._a, slot)
+        c.settle(self._a, now)
+
+    def machine(self, cores: float, others: float, *, now: float) -> None:
+        """See `Engine`."""
+        self._a.scalars[at.MACHINE], self._a.scalars[at.OTHERS] = cores, others
+        c.settle(self._a, now)
 
     def fail(self, kind: int, share: float) -> None:
         """See `Engine`."""
@@ -188,7 +198,7 @@ class FastEngine:
 
 
 def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
-    scalars = np.array([0.0, rules.slow_start_s, rules.timeout_s])
+    scalars = np.array([0.0, rules.slow_start_s, rules.timeout_s, inf, 0.0, 1.0])
     counts = np.zeros(at.REPEATABLE + 1, dtype=np.int64)
     counts[at.LEAST] = rules.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS
     counts[at.CONNECTIONS], counts[at.CONCURRENCY], counts[at.QUEUE] = rules.connections, rules.concurrency, rules.queue
@@ -198,7 +208,7 @@ def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
     _chain(rows, 0)
     heap = (FIRST_SLOTS, FIRST_MOST)
     return at.Arrays(
-        reals=np.zeros((FIRST_SLOTS, at.CPU + 1)),
+        reals=np.zeros((FIRST_SLOTS, at.SLICE_AT + 1)),
         whole=np.zeros((FIRST_SLOTS, at.ERRORS + 1), dtype=np.int64),
         next_at=np.full(FIRST_SLOTS, inf),
         work_at=np.zeros(heap),

@@ -10,7 +10,7 @@ import numpy as np
 
 from flyball.core.arrivals import RateCurve
 
-from .compiled import compiled
+from .compiled_station import compiled
 from .parts import Batch
 
 CHUNK = 65_536

@@ -15,7 +15,8 @@ from flyball.core.errors import FileError
 from flyball.core.model import Application
 
 from .rehearsal import Fault
-from .world import Member, World
+from .wards import Member
+from .world import World
 
 FORM = re.compile(
     r"(?P<what>zone|store|crash|freeze|slow) (?P<who>\S+) at (?P<at>\S+)( for (?P<lasts>\S+))?( by (?P<by>[0-9.]+))?"

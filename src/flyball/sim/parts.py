@@ -3,7 +3,10 @@
 An instance is a station. It works on at most `workers` requests at a time, which share its processor (processor
 sharing); the others wait in order. One worker makes it first come, first served. `peak` cores are what the program can
 use at once (1 for an interpreter with one lock), `cores` what it may use for long, and `saved_s` how many core seconds
-it may save while it is idle and spend at its peak: the CPU share with its burst.
+it may save while it is idle and spend at its peak: the CPU share with its burst. The kernel gives the share in slices:
+at the begin of each `slice_s` comes what is due for it, and an instance that has spent all stands still until the next.
+
+All stations of a service are on one machine, whose cores they share evenly when together they want more than it has.
 """
 
 from __future__ import annotations
@@ -68,12 +71,17 @@ def quantile_s(counts: Sequence[int], share: float) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What one instance can do. `kind`: which service times and failure rate its release has."""
+    """What one instance can do. `kind`: which service times and failure rate its release has.
+
+    With `slice_s` 0 the share comes in evenly. `slice_at`: when the first slice begins, at most one slice later.
+    """
 
     kind: int = 0
     cores: float = 1.0
     peak: float = 1.0
     saved_s: float = inf
+    slice_s: float = 0.0
+    slice_at: float = 0.0
     workers: int = UNLIMITED
     backlog: int = UNLIMITED
 
@@ -158,6 +166,10 @@ class Engine(Protocol):
 
     def pace(self, slot: int, factor: float, *, now: float) -> None:
         """It goes on at this share of its speed; 0 is frozen."""
+        ...
+
+    def machine(self, cores: float, others: float, *, now: float) -> None:
+        """The machine has so many cores for the stations, and for others that want so many of them at the moment."""
         ...
 
     def fail(self, kind: int, share: float) -> None:

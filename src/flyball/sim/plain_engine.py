@@ -7,12 +7,12 @@ waited for its store, the saved processor time is used up). At equal times stati
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from math import inf, isfinite
+from math import inf
 
 from flyball.core.model import BalancingAlgorithm
 
+from .body import Body, Request
 from .parts import (
     COARSE,
     FINE,
@@ -30,81 +30,6 @@ from .parts import (
 
 COARSE_OF_MS = coarse_table()
 LOWEST_WEIGHT = 0.01
-
-
-@dataclass(slots=True)
-class Request:
-    """One request. `born`: when it came, less what its retries cost. `tried`: slots that refused or lost it."""
-
-    number: int
-    born: float
-    draws: tuple[float, float, float, float]
-    tried: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Body:
-    """One station and what it has in hand. `clock` is its virtual time: what each working request has been given."""
-
-    slot: int
-    station: Station
-    seen_at: float
-    saved: float
-    joined_at: float
-    there: bool = True
-    open: bool = False
-    factor: float = 1.0
-    weight: float = 1.0
-    deadline: float = 0.0
-    clock: float = 0.0
-    working: list[tuple[float, int, Request]] = field(default_factory=list)
-    waiting: list[tuple[float, int, Request]] = field(default_factory=list)
-    line: deque[Request] = field(default_factory=deque)
-    used: Use = field(default_factory=Use)
-    next_at: float = inf
-    what: str = ""
-
-    @property
-    def busy(self) -> int:
-        """Requests that it works on or that wait for a store."""
-        return len(self.working) + len(self.waiting)
-
-    @property
-    def load(self) -> int:
-        """All that was sent to it and is not answered."""
-        return self.busy + len(self.line)
-
-    def speed(self) -> float:
-        """Cores that it uses now."""
-        wanted = min(float(len(self.working)), self.station.peak)
-        return wanted if self.saved > 0 else min(wanted, self.station.cores)
-
-    def advance(self, now: float) -> None:
-        """Let time pass at a speed that does not change until then."""
-        passed, self.seen_at = now - self.seen_at, now
-        if passed <= 0:
-            return
-        spent = 0.0
-        if self.working and self.factor > 0:
-            spent = self.speed()
-            self.clock += passed * spent * self.factor / len(self.working)
-            self.used.cpu_s += passed * spent
-        saved = self.saved + passed * (self.station.cores - spent)
-        self.saved = min(max(saved, 0.0), self.station.saved_s)
-
-    def plan(self) -> None:
-        """What happens here next, and when, if nothing comes in between."""
-        self.next_at, self.what = inf, ""
-        if self.working and self.factor > 0:
-            speed = self.speed()
-            ends = (self.working[0][0] - self.clock) * len(self.working) / (speed * self.factor)
-            self.next_at, self.what = self.seen_at + max(ends, 0.0), "done"
-            if speed > self.station.cores and isfinite(self.saved):
-                empty = self.seen_at + self.saved / (speed - self.station.cores)
-                if empty < self.next_at:
-                    self.next_at, self.what = empty, "spent"
-        if self.waiting and self.waiting[0][0] < self.next_at:
-            self.next_at, self.what = self.waiting[0][0], "woken"
 
 
 class PlainEngine:
@@ -125,11 +50,13 @@ class PlainEngine:
         self._coarse = [0] * COARSE
         self._fine = [0] * FINE
         self._came = self._well = self._failed = 0
+        self._cores, self._others, self._share = inf, 0.0, 1.0
 
     def add(self, station: Station, *, now: float) -> int:
         """See `Engine`."""
         free = next((body.slot for body in self._bodies if not body.there), len(self._bodies))
         body = Body(slot=free, station=station, seen_at=now, saved=station.saved_s, joined_at=now)
+        body.slice_at, body.share = now + station.slice_at, self._share
         self._bodies[free : free + 1] = [body]
         return free
 
@@ -146,6 +73,7 @@ class PlainEngine:
                 self._fail(request, slot, now)
             elif self._again(request, now):
                 self._dispatch(request, now)
+        self._settle(now)
 
     def route(self, slot: int, *, open: bool, weight: float, now: float) -> None:  # noqa: A002
         """See `Engine`."""
@@ -154,6 +82,7 @@ class PlainEngine:
             body.joined_at, body.deadline = now, self._round + 1.0 / weight
         body.open, body.weight = open, weight
         self._serve_queue(now)
+        self._settle(now)
 
     def pace(self, slot: int, factor: float, *, now: float) -> None:
         """See `Engine`."""
@@ -161,6 +90,27 @@ class PlainEngine:
         body.advance(now)
         body.factor = factor
         body.plan()
+        self._settle(now)
+
+    def machine(self, cores: float, others: float, *, now: float) -> None:
+        """See `Engine`."""
+        self._cores, self._others = cores, others
+        self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        """Everybody goes on at the share of the machine that is left, when that changes."""
+        wanted = self._others
+        for body in self._bodies:
+            wanted += body.wanted()
+        share = 1.0 if wanted <= self._cores else self._cores / wanted
+        if share == self._share:
+            return
+        self._share = share
+        for body in self._bodies:
+            if body.there:
+                body.advance(now)
+                body.share = share
+                body.plan()
 
     def fail(self, kind: int, share: float) -> None:
         """See `Engine`."""
@@ -178,6 +128,8 @@ class PlainEngine:
                 self._happen(body)
             else:
                 self._arrive(comes)
+            if self._cores < inf:
+                self._settle(at)
         for one in self._bodies:
             if one.there:
                 one.advance(until)
@@ -188,6 +140,8 @@ class PlainEngine:
         body.advance(now)
         if what == "spent":
             body.saved = 0.0
+        elif what == "slice":
+            body.take(1.0)
         elif what == "woken":
             _, _, request = heappop(body.waiting)
             self._work(body, request)

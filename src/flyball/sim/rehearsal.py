@@ -143,7 +143,7 @@ class Rehearsal:
             self._look(when)
 
     def _look(self, latest: float = math.inf) -> None:
-        look = cadence.next_look(self._state, tick=self._tick, now=self._world.now)
+        look = cadence.next_look(self.plan.app, self._state, tick=self._tick, now=self._world.now)
         self._world.run(min(look, latest))
         if self._world.now < look and self._world.now == latest:
             return
@@ -154,7 +154,7 @@ class Rehearsal:
         sampled = now >= self._tick
         if sampled:
             self._tick = cadence.next_tick(app, self._state, now=now)
-        seen = world.observe(sampled=sampled)
+        seen = world.observe(sampled=sampled, glanced=cadence.glanced(app))
         before = self._state
         done = step(app, before, seen, now=now)
         self._state = done.state

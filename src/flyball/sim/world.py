@@ -6,8 +6,7 @@ happens here too, between two looks of the loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from itertools import accumulate
 from math import inf
@@ -27,10 +26,11 @@ from flyball.core.control.observation import (
 from flyball.core.control.routing import Target, targets
 from flyball.core.control.state import State
 from flyball.core.latency import BUCKET_EDGES_MS, percentiles_of
-from flyball.core.model import Application, HealthCheck, Service
+from flyball.core.model import Application, HealthCheck
 
 from .numbers import Numbers, drawn
 from .parts import CONNECTIONS, Engine, Station
+from .wards import Member, Ward
 
 RECHECK_S = 0.25
 """The balancer asks an instance that is down again after so long, or its interval where that is shorter."""
@@ -39,43 +39,6 @@ CPU_PERIOD_S = 0.1
 CHECK_S = 0.001
 """Processor time of a health check."""
 EDGES = (*BUCKET_EDGES_MS, inf)
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One pretended instance. Times are None until they happen."""
-
-    id: str
-    service: Service
-    release: int
-    zone: str
-    started_at: float
-    draw: Callable[[], float]
-    ready: bool = False
-    slot: int | None = None
-    stopping: bool = False
-    gone_at: float | None = None
-    exit_code: int | None = None
-    detail: str = ""
-    target: Target | None = None
-    health: TargetHealth = TargetHealth.UNUSED
-    checks: int = 0
-    right: int = 0
-    wrong: int = 0
-    factor: float = 1.0
-    first_sample: bool = True
-    failing: bool = False
-
-
-@dataclass(slots=True)
-class Ward:
-    """One service as the world has it. `engine` is None before there is traffic; `failing`: by release."""
-
-    service: Service
-    numbers: Numbers
-    engine: Engine | None = None
-    failing: tuple[float, ...] = (0.0,)
-    members: dict[str, Member] = field(default_factory=dict)
 
 
 class World:
@@ -136,15 +99,16 @@ class World:
 
     # What the loop sees.
 
-    def observe(self, *, sampled: bool) -> Observation:
+    def observe(self, *, sampled: bool, glanced: Collection[str] = ()) -> Observation:
         """See `core.control.observation`."""
+        glances = tuple(glance for name in glanced if (glance := self.wards[name].glance(self.base, now=self.now)))
         builds, self._builds = tuple(self._builds), []
         intents, self._intents = tuple(self._intents), []
         seen = tuple(self._seen(one) for one in self.members.values())
         for gone in [one for one in self.members.values() if one.gone_at is not None]:
             del self.members[gone.id], self.wards[gone.service.name].members[gone.id]
         if not sampled:
-            return Observation(instances=seen, builds=builds, intents=intents)
+            return Observation(instances=seen, glances=glances, builds=builds, intents=intents)
         elapsed_s = None if self._sampled_at is None else self.now - self._sampled_at
         self._sampled_at = self.now
         latencies, queues = self._traffic()
@@ -260,11 +224,15 @@ class World:
     def _install(self, ward: Ward, member: Member) -> None:
         assert ward.engine is not None
         size, numbers = member.service.size, ward.numbers
+        peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
+        shared = peak > size.cpu
         station = Station(
             kind=min(member.release, len(ward.failing)) - 1,
             cores=size.cpu,
-            peak=max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak,
-            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1),
+            peak=peak,
+            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
+            slice_s=CPU_PERIOD_S if shared else 0.0,
+            slice_at=member.draw() * CPU_PERIOD_S,
             workers=numbers.workers,
             backlog=numbers.backlog,
         )

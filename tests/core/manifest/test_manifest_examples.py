@@ -4,6 +4,7 @@ import pytest
 
 from flyball.core.manifest import parse
 from flyball.core.model import (
+    Adaptive,
     AdjustmentType,
     Application,
     Aws,
@@ -14,6 +15,8 @@ from flyball.core.model import (
     Compute,
     Condition,
     Deployment,
+    Edge,
+    EdgeRouting,
     FixedResponse,
     HealthCheck,
     Hpa,
@@ -28,7 +31,9 @@ from flyball.core.model import (
     PredictiveScaling,
     RateLimit,
     Redirect,
-    RegionRouting,
+    Region,
+    RegionHealth,
+    RegionService,
     RolloutAlarm,
     Route,
     Scaling,
@@ -71,7 +76,7 @@ def test_the_visitor_board_is_read_whole():
             ),
         ),
         stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
-        aws=Aws(regions=("eu-north-1",), compute=Compute.EC2, machine="t3.micro"),
+        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t3.micro"),
     )
 
 
@@ -212,6 +217,7 @@ def test_every_scaling_word_reaches_the_model():
         hpa.in_window = "1m"
         hpa.out_rates = ["2/5s"]
         hpa.in_rates = ["50%/1m"]
+        adaptive = { slo = "p95 < 1.5s" }
         kpa.rps = 20
         kpa.utilization = "80%"
         kpa.stable = "30s"
@@ -300,6 +306,7 @@ def test_every_scaling_word_reaches_the_model():
             in_rate=4.0,
             in_delay_s=30.0,
         ),
+        adaptive=Adaptive(metric=Metric.P95, threshold=1500.0),
         period_s=20.0,
         scale_out_cooldown_s=60.0,
         scale_in_cooldown_s=120.0,
@@ -412,10 +419,21 @@ def test_every_other_word_reaches_the_model():
         [observe]
         otlp = "http://127.0.0.1:4318"
         log_retention = "7d"
-        [aws]
-        regions = ["eu-north-1", "us-east-1"]
-        domain = "app.example.com"
+        [regions.us-east-1]
+        [regions.eu-north-1]
+        zones = 2
+        instances = 2
+        services.api.instances.max = 5
+        services.api.size.cpu = 1
+        [edge]
         routing = "failover"
+        health = { path = "/region", every = "10s", unhealthy_after = 4 }
+        sources = { "127.0.1.0/24" = "eu-west-1" }
+        distances = true
+        pause = "1m"
+        [aws]
+        region = "eu-north-1"
+        domain = "app.example.com"
         spot = "50%"
         budget = 20
         email = "me@example.com"
@@ -458,10 +476,28 @@ def test_every_other_word_reaches_the_model():
         branch="release", connection_arn="arn:aws:codeconnections:eu-north-1:1:connection/x", repository="me/app"
     )
     assert app.observe == Observe(otlp="http://127.0.0.1:4318", log_retention_days=7)
+    assert app.regions == (
+        Region(name="us-east-1"),
+        Region(
+            name="eu-north-1",
+            zones=("a", "b"),
+            services=(
+                RegionService(name="web", size=service.size, capacity=Capacity(min=2, max=2)),
+                RegionService(name="api", size=Size(cpu=1.0), capacity=Capacity(min=2, max=5)),
+            ),
+        ),
+    )
+    assert app.region_names == ("eu-north-1", "us-east-1")
+    assert app.edge == Edge(
+        routing=EdgeRouting.FAILOVER,
+        health=RegionHealth(path="/region", interval_s=10.0, timeout_s=2.0, unhealthy_threshold=4),
+        sources=(("127.0.1.0/24", "eu-west-1"),),
+        distances=True,
+        pause_s=60.0,
+    )
     assert app.aws == Aws(
-        regions=("eu-north-1", "us-east-1"),
+        region="eu-north-1",
         domain="app.example.com",
-        routing=RegionRouting.FAILOVER,
         spot_percent=50,
         monthly_budget_usd=20.0,
         alarm_email="me@example.com",

@@ -30,7 +30,7 @@ CANDIDATES: list[Any] = [
     "a@b.org", "a.org", "http://a.org", "text/plain", [], ["x"], ["/a"], ["a", "b"], ["10.0.0.0/24"], {}, {"zz": 1},
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
-    {"min": 1, "max": 2}, "archive", "python@3.12", "node@22", "one",
+    {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
 ]  # fmt: skip
 
 
@@ -81,7 +81,10 @@ def test_every_key_has_a_description():
 
 # Fields that a key sets under another name, through its own table or by counting.
 RESOLVED = {
-    "Application": {"name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws"},
+    "Application": {
+        "name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws",
+        "regions", "edge", "region",
+    },
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
         "balancing", "queue",
@@ -95,7 +98,8 @@ RESOLVED = {
     "Route": {"condition", "weight", "priority"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
-    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "shape"},
+    "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "adaptive", "shape"},
+    "Adaptive": {"metric", "threshold"},
     "Hpa": {"metric", "target_value", "out_rates", "in_rates"},
     "Kpa": {"metric", "target_value"},
     "ChangeRate": {"amount", "percent", "period_s"},
@@ -113,7 +117,10 @@ RESOLVED = {
     "KeyField": {"name", "type"},
     "Observe": {"log_retention_days"},
     "Network": {"public_subnets", "private_subnets"},
-    "Aws": {"regions", "network"},
+    "Aws": {"network"},
+    "Region": {"name", "zones", "serves", "services"},
+    "RegionService": {"name", "size", "capacity"},
+    "Edge": {"health", "sources"},
 }  # fmt: skip
 
 

@@ -45,11 +45,17 @@ class Applied:
 def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients: Clients) -> dict[str, str]:
     """Create or update every stack, secondary regions first; returns the outputs of the first region's stack.
 
-    Raises Failed without credentials or agreement, when a store would be emptied, or with a failure's first cause.
+    Between two regions that change it waits as long as the file's edge says; the first that fails ends it. Raises
+    Failed without credentials or agreement, when a store would be emptied, or with a failure's first cause.
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
-    applied = [_apply(app, plan, account, desk) for plan in wanted]
+    applied: list[Applied] = []
+    for index, plan in enumerate(wanted):
+        applied.append(_apply(app, plan, account, desk))
+        if (applied[-1].new or applied[-1].changed) and wanted[index + 1 :] and app.edge.pause_s > 0:
+            desk.say(f"{plan.name} is done; the next region follows in {app.edge.pause_s:g} s")
+            desk.pause(app.edge.pause_s)
     if any(each.new for each in applied) and len(wanted) > 1:
         desk.say("second pass: what needs the other regions")
         for plan in wanted:

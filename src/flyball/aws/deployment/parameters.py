@@ -81,7 +81,7 @@ def hosted_zone(app: Application, account: Account) -> str:
     assert app.aws is not None
     assert app.aws.domain is not None
     wanted = f".{app.aws.domain.rstrip('.')}."
-    pages = account.clients("route53", app.aws.regions[0]).get_paginator("list_hosted_zones").paginate()
+    pages = account.clients("route53", app.region_names[0]).get_paginator("list_hosted_zones").paginate()
     zones = [zone for page in pages for zone in page["HostedZones"]]
     fitting = [
         zone for zone in zones if wanted.endswith(f".{zone['Name']}") and not zone["Config"].get("PrivateZone", False)

@@ -52,7 +52,7 @@ def plans(app: Application, directory: Path) -> tuple[StackPlan, ...]:
     that fits into 51,200 bytes needs no bucket.
     """
     assert app.aws is not None, "synthesis came first"
-    first, *others = app.aws.regions
+    first, *others = app.region_names
     named = [(f"{app.name}-{region}", region) for region in (*others, first)]
     if app.aws.monthly_budget_usd is not None:
         named.insert(0, (f"{app.name}-budget", BUDGET_REGION))

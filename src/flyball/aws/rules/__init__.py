@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flyball.core.model import Application, Aws, Service
+from flyball.core.model.edge import in_region
 
 from . import deployments, places, scaling, services, stores
 
@@ -17,7 +18,10 @@ def refusals(app: Application) -> tuple[str, ...]:
     """Every reason the application cannot run on AWS as written; empty when it can."""
     if app.aws is None:
         return ("aws: missing; synthesis needs its region and compute",)
-    return tuple(_all(app, app.aws))
+    if not app.region_names or not {*app.region_names} <= {one.name for one in app.regions}:
+        return tuple(_all(app, app.aws))  # no regions, or a primary one that is none of them
+    found = [reason for name in app.region_names for reason in _all(in_region(app, name), app.aws)]
+    return tuple(dict.fromkeys(found))
 
 
 def _all(app: Application, aws: Aws) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from flyball.core.model import Application, Aws, Condition
+from flyball.core.model import Application, Aws, Condition, EdgeRouting
 from flyball.core.model.rules import HIGHEST, Forward, rules_in_order
 
 from .regions import unknown
@@ -19,6 +19,7 @@ NAME = re.compile(r"[a-z]([a-z0-9]|-(?!-))*(?<!-)")
 MACHINE = re.compile(r"[a-z]+\d+[a-z-]*\.(nano|micro|small|medium|large|\d*xlarge|metal(-\d+xl)?)")
 CONNECTION = re.compile(r"arn:aws:(codestar-connections|codeconnections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]+")
 CERTIFICATE = re.compile(r"arn:aws:acm:([a-z0-9-]+):\d{12}:certificate/[0-9a-f-]+")
+FAILOVER_REGIONS = 2
 LONGEST_NAME = 28
 """A bucket name has at most 63 characters; purpose, account and region take the rest."""
 
@@ -73,18 +74,18 @@ def of_listener(app: Application, aws: Aws) -> Iterator[str]:
     if tls is not None and tls.certificate_arn is None and aws.domain is None:
         yield "listener.tls: needs aws.domain or a certificate ARN; ACM would have no name for a certificate"
     if tls is not None and tls.certificate_arn is not None:
-        yield from _of_certificate(tls.certificate_arn, aws)
+        yield from _of_certificate(tls.certificate_arn, app.region_names)
     yield from _of_rules(app)
     limit = listener.rate_limit
     if limit is not None and (limit.requests < 1 or limit.per_s <= 0):
         yield "listener.rate_limit: AWS WAF counts at least 10 requests in a window of 60 to 600 s"
 
 
-def _of_certificate(arn: str, aws: Aws) -> Iterator[str]:
+def _of_certificate(arn: str, regions: tuple[str, ...]) -> Iterator[str]:
     found = CERTIFICATE.fullmatch(arn)
     if found is None:
         yield f"listener.tls: {arn!r} is not a certificate's ARN; CreateListener would fail"
-    elif len(aws.regions) > 1 or found.group(1) != aws.regions[0]:
+    elif len(regions) > 1 or found.group(1) != regions[0]:
         yield f"listener.tls: the certificate is in {found.group(1)}; a balancer accepts only its own region's"
 
 
@@ -123,7 +124,7 @@ def _of_priorities(app: Application) -> Iterator[str]:
 
 def of_account(app: Application, aws: Aws) -> Iterator[str]:
     """Regions, machine, money, logs, pipeline."""
-    yield from _of_regions(aws)
+    yield from _of_regions(app, aws)
     if not MACHINE.fullmatch(aws.machine):
         yield f"aws.machine: {aws.machine!r} is not an instance type such as t3.micro; no machine would ever launch"
     if not 0 <= aws.spot_percent <= 100:
@@ -139,15 +140,20 @@ def of_account(app: Application, aws: Aws) -> Iterator[str]:
     yield from _of_pipeline(app)
 
 
-def _of_regions(aws: Aws) -> Iterator[str]:
-    if not aws.regions or len(set(aws.regions)) != len(aws.regions):
-        yield "aws.regions: list at least one region, each once"
-    for region in aws.regions:
+def _of_regions(app: Application, aws: Aws) -> Iterator[str]:
+    names = app.region_names
+    if not names:
+        yield "aws.region: missing; nothing can be anywhere"
+    if app.regions and names[0] not in {one.name for one in app.regions}:
+        yield f"aws.region: {names[0]} is none of the regions; the primary one is the first of them"
+    for region in names:
         wrong = unknown(region)
         if wrong is not None:
             yield f"aws.region: {wrong}"
-    if len(aws.regions) > 1 and aws.domain is None:
+    if len(names) > 1 and aws.domain is None:
         yield "aws.domain: missing; several regions need it to direct visitors"
+    if len(names) > FAILOVER_REGIONS and app.edge.routing is EdgeRouting.FAILOVER:
+        yield f"edge.routing: failover is between a primary and one secondary on AWS, found {len(names)} regions"
 
 
 def _of_pipeline(app: Application) -> Iterator[str]:

@@ -103,6 +103,6 @@ def _of_predictive(aws: Aws, service: Service, where: str) -> Iterator[str]:
 def _of_autoscalers(service: Service, where: str) -> Iterator[str]:
     """Policies that AWS has not: without another one beside them the capacity would stay as it is."""
     scaling = service.scaling
-    foreign = [name for name in ("hpa", "kpa") if getattr(scaling, name) is not None]
+    foreign = [name for name in ("hpa", "kpa", "adaptive") if getattr(scaling, name) is not None]
     if foreign and not (scaling.target_tracking or scaling.steps or scaling.schedule or scaling.predictive):
         yield f"{where}.{foreign[0]}: AWS has no such policy and nothing would scale; add a target for it beside"

@@ -41,7 +41,7 @@ def _of_redis(app: Application, store: Store, where: str, name: str) -> Iterator
 
 def _of_bucket(app: Application, store: Store, where: str, name: str) -> Iterator[str]:
     assert app.aws is not None
-    for region in app.aws.regions:
+    for region in app.region_names:
         whole = f"{name}-{ACCOUNT}-{region}"
         if len(whole) > 63 or not CACHE_NAME.fullmatch(name):
             yield f"{where}: {name!r} with account and region has {len(whole)} characters; CreateBucket accepts 63"

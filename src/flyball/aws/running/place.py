@@ -13,6 +13,7 @@ from flyball.aws.deployment.account import Account, Clients, identify
 from flyball.aws.refresh import TAG, template_of
 from flyball.core.errors import FileError, NotRunning
 from flyball.core.model import Application, Compute, Service
+from flyball.core.model.edge import in_region
 
 NOT_THERE = "{name} is not deployed in {region}. Deploy it with: flyball aws deploy"
 
@@ -88,7 +89,10 @@ def there(app: Application, clients: Clients) -> tuple[There, ...]:
     if app.aws is None:
         raise FileError("aws: missing; the file does not say where it runs on AWS")
     account = identify(clients)
-    return tuple(There(app=app, region=region, account=account) for region in app.aws.regions)
+    return tuple(
+        There(app=in_region(app, region) if app.regions else app, region=region, account=account)
+        for region in app.region_names
+    )
 
 
 def revision(arn: str) -> int:

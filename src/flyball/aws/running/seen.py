@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from flyball.aws.deployment.stacks import StackPlan, outputs
 from flyball.aws.names import EC2_PORT, FARGATE_PORT
 from flyball.core.model import Service
-from flyball.core.view.shapes import InstanceJson, RolloutJson, ServiceJson
+from flyball.core.view.shapes import ApplicationJson, InstanceJson, RolloutJson, ServiceJson
 
 from . import datapoints
 from .place import There, revision, version_of
@@ -24,30 +24,48 @@ LIFECYCLES = {
 }
 
 
-def application(regions: Sequence[There], *, now: float) -> dict[str, Any]:
+def application(regions: Sequence[There], *, now: float) -> ApplicationJson:
     """The whole application. Raises NotRunning when it is not deployed."""
-    first = regions[0]
-    name = first.app.name
-    told = outputs(first.account, StackPlan(name=f"{name}-{first.region}", region=first.region, template=""))
-    console = (
-        f"https://{first.region}.console.aws.amazon.com/cloudwatch/home?region={first.region}#dashboards/dashboard"
-    )
+    first, several = regions[0], len(regions) > 1
+    services = [_service(region, service, now=now) for region in regions for service in region.app.services]
+    told = _told(first)
     push = {"url": told.get("PushTo", ""), "name": None, "branch": first.app.pipeline.branch, "note": ""}
-    return {
-        "application": name,
+    described: dict[str, Any] = {
+        "application": first.app.name,
         "url": told.get("Url", ""),
-        "dashboard": f"{console}/{name}-{first.region}",
+        "dashboard": _dashboard(first),
         "control": {"pid": None, "journal_error": None},
         "balancer": {"pid": None},
         "stopping": False,
         "push": push if "PushTo" in told else None,
         "last_event": 0,
-        "services": [
-            {**_service(region, service, now=now), **({"region": region.region} if len(regions) > 1 else {})}
-            for region in regions
-            for service in first.app.services
-        ],
+        "services": services,
     }
+    if several:
+        described["served"] = []
+        described["regions"] = [
+            {
+                "name": region.region,
+                "health": "unknown",
+                "url": _told(region).get("Url"),
+                "dashboard": _dashboard(region),
+                "control": None,
+                "balancer": None,
+            }
+            for region in regions
+        ]
+    return cast("ApplicationJson", described)
+
+
+def _told(region: There) -> dict[str, str]:
+    """The outputs of the region's stack."""
+    name = f"{region.app.name}-{region.region}"
+    return outputs(region.account, StackPlan(name=name, region=region.region, template=""))
+
+
+def _dashboard(region: There) -> str:
+    console = f"https://{region.region}.console.aws.amazon.com/cloudwatch/home?region={region.region}"
+    return f"{console}#dashboards/dashboard/{region.app.name}-{region.region}"
 
 
 def _service(region: There, service: Service, *, now: float) -> ServiceJson:
@@ -55,7 +73,7 @@ def _service(region: There, service: Service, *, now: float) -> ServiceJson:
     health = _health(region, found)
     instances = _tasks(region, service, health) if region.on_fargate else _machines(region, found, health)
     low, high = bounds(region, service, found)
-    return {
+    told: ServiceJson = {
         "name": service.name,
         "release": revision(found["taskDefinition"]) if region.on_fargate else version_of(found),
         "building": None,
@@ -66,9 +84,15 @@ def _service(region: There, service: Service, *, now: float) -> ServiceJson:
             "max": high,
             "in_service": sum(1 for one in instances if one["lifecycle"] == "in_service"),
         },
+        "concurrency": service.places,
         "metrics": datapoints.last(region, service, _groups(region, found), now=now),
         "instances": instances,
     }
+    if len(region.app.region_names) > 1:
+        told["region"] = region.region
+        for one in instances:
+            one["region"] = region.region
+    return told
 
 
 def bounds(region: There, service: Service, found: Mapping[str, Any]) -> tuple[int, int]:

@@ -14,16 +14,13 @@ from dataclasses import replace
 
 from flyball.core.model import Metric, Scaling, ScalingShape, ScheduledAction
 
-from . import overload
+from . import metering, overload
 from .pacing import Bounds
 from .reasons import ReasonKind
-from .samples import sample_of
-from .scaling import cooldown, decide, policies, policy_alarms, schedule, target_tracking
-from .scaling.proposal import Counts, Hold
+from .scaling import cooldown, decide, policies, schedule, target_tracking
+from .scaling.proposal import Hold
 from .scaling.situation import Situation
-from .state import Instance, Lifecycle
 from .turn import Turn
-from .windows import record, shaped
 
 
 def update(turn: Turn) -> None:
@@ -31,8 +28,10 @@ def update(turn: Turn) -> None:
     _refuse_what_cannot_be(turn)
     bounds = _bounds(turn)
     _follow_schedule(turn, bounds)
-    if turn.seen.sampled and _measured(turn):
+    if turn.seen.sampled and metering.measured(turn):
         _decide(turn)
+    elif not turn.seen.sampled and turn.service.scaling.adaptive is not None:
+        _glance(turn)
 
 
 def _refuse_what_cannot_be(turn: Turn) -> None:
@@ -114,69 +113,43 @@ def _scheduled(turn: Turn, bounds: Bounds, action: ScheduledAction) -> Bounds:
     return bounds
 
 
-def _measured(turn: Turn) -> bool:
-    service, scaling = turn.service, turn.service.scaling
-    alarms = policy_alarms.thresholds(service)
-    asked = policies.of(scaling)
-    watched = policy_alarms.metrics(alarms) | asked.scaled_by
-    windows = shaped(turn.state.windows, asked.recorded, period_s=scaling.period_s, origin=turn.origin)
-    since = turn.origin if windows.sampled_at is None else windows.sampled_at
-    warmup = cooldown.warmup_s(scaling)
-    serving = _serving(turn)
-    sample = sample_of(
-        turn.samples,
-        measured={one.id for one in serving if _is_measured(one, since, warmup, turn.now)},
-        in_service=len(serving),
-        in_flight=sum(one.in_flight for one in serving),
-        queue=next((one for one in turn.seen.queues if one.service == service.name), None),
-        wanted=turn.state.desired > 0,
-        latency=next((one for one in turn.seen.latencies if one.service == service.name), None),
-    )
-    keep = max(policy_alarms.points_kept(alarms), asked.points)
-    windows, closed = record(windows, sample, keep=keep, watched=watched, origin=turn.origin, now=turn.now)
-    states = policy_alarms.evaluated(alarms, windows, turn.state.alarms) if closed else turn.state.alarms
-    turn.state = replace(turn.state, windows=windows, alarms=states)
-    return closed
-
-
-def _serving(turn: Turn) -> list[Instance]:
-    rollout = turn.state.rollout
-    parked = rollout is not None and rollout.parks_old
-    return [
-        one
-        for one in turn.instances.values()
-        if one.lifecycle is Lifecycle.IN_SERVICE and not (parked and rollout and one.release != rollout.to_release)
-    ]
-
-
-def _is_measured(instance: Instance, since: float, warmup: float, now: float) -> bool:
-    assert instance.in_service_at is not None
-    return instance.in_service_at <= since and not (warmup > 0 and cooldown.is_warming(instance, warmup, now=now))
-
-
-def _decide(turn: Turn) -> None:
-    state, scaling = turn.state, turn.service.scaling
-    bounds = bounds_of(turn)
+def _situation(turn: Turn) -> Situation:
+    state, bounds = turn.state, bounds_of(turn)
     rollout = state.rollout
     moving = rollout is not None and not rollout.given_up
-    situation = Situation(
-        scaling=scaling,
+    return Situation(
+        scaling=turn.service.scaling,
         min=bounds.min,
         max=bounds.max,
-        counts=_counts(turn),
+        counts=metering.counts(turn),
         windows=state.windows,
         alarms={alarm.name: alarm.state for alarm in state.alarms},
         cooldown=cooldown.expired(state.cooldown, now=turn.now),
         held_s=max((state.held_until or turn.now) - turn.now, 0.0),
         rollout=f"release {rollout.to_release}" if rollout and moving else "",
-        trouble=lambda: overload.why_not_scale_in(turn, _serving(turn)),
+        trouble=lambda: overload.why_not_scale_in(turn, metering.serving(turn)),
+        places=turn.service.places,
+        start_s=metering.start_s(turn) if turn.service.scaling.adaptive else 0.0,
         memory=state.memory,
         now=turn.now,
     )
-    decision = decide.decide(situation)
+
+
+def _decide(turn: Turn) -> None:
+    _carry_out(turn, decide.decide(_situation(turn)), _blind(turn))
+
+
+def _glance(turn: Turn) -> None:
+    glance = next((one for one in turn.seen.glances if one.service == turn.state.name), None)
+    if glance is not None:
+        _carry_out(turn, decide.at_once(_situation(turn), glance), [])
+
+
+def _carry_out(turn: Turn, decision: decide.Decision, holds: list[Hold]) -> None:
+    state = turn.state
     if decision.cooldown != state.cooldown or decision.memory is not None:
         turn.state = replace(state, cooldown=decision.cooldown, memory=decision.memory or state.memory)
-    turn.hold((*decision.holds, *_blind(turn)))
+    turn.hold((*decision.holds, *holds))
     if decision.kind is not None:
         turn.set_desired(decision.desired, decision.kind, decision.text)
 
@@ -190,11 +163,3 @@ def _blind(turn: Turn) -> list[Hold]:
         for metric, values in series
         if running and len(values) >= target_tracking.LOW_POINTS and all(value is None for value in values)
     ]
-
-
-def _counts(turn: Turn) -> Counts:
-    warmup = cooldown.warmup_s(turn.service.scaling)
-    everyone = turn.instances.values() if warmup > 0 else ()
-    warming = [one for one in everyone if cooldown.is_warming(one, warmup, now=turn.now)]
-    still = sum(1 for one in warming if one.lifecycle is Lifecycle.IN_SERVICE)
-    return Counts(desired=turn.state.desired, running=len(_serving(turn)) - still, warming=bool(warming))

@@ -59,9 +59,48 @@ class PredictiveMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """A burst that came `at_s` of a cycle of `cycle_s` (an hour, a day, a week), `times` as much as before it.
+
+    `came` and `missed` count how often it did and did not; `next_at`: when it is expected next.
+    """
+
+    cycle_s: float
+    next_at: float
+    times: float
+    came: int = 1
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveMemory:
+    """What one request takes, as fading sums of datapoints: `busy` and `placed` instance-seconds, and `requests`.
+
+    `level`: requests per second, slowly averaged. `began_at`, `peak`: of the burst that runs, None without one.
+    `bursts`: the ones that are expected. `wished`: falling wishes, each the largest since its time. `strain`: how much
+    more than calculated the latency needs. `together`, `deviation` and `spread`: what the forecast of one start delay
+    has learned (`scaling/ahead.py`).
+    """
+
+    busy: float = 0.0
+    placed: float = 0.0
+    requests: float = 0.0
+    level: float | None = None
+    began_at: float | None = None
+    peak: float = 0.0
+    bursts: tuple[Burst, ...] = ()
+    wished: tuple[Wish, ...] = ()
+    strain: float = 1.0
+    together: float = 0.0
+    deviation: float = 0.0
+    spread: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """The parts of all policies."""
 
     hpa: HpaMemory = HpaMemory()
     kpa: KpaMemory = KpaMemory()
     predictive: PredictiveMemory = PredictiveMemory()
+    adaptive: AdaptiveMemory = AdaptiveMemory()

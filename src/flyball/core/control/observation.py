@@ -11,6 +11,7 @@ from typing import Self
 
 from flyball.core.model import Service, Size
 
+from .glance import Glance
 from .news import Mishap, StoreSeen
 
 
@@ -68,10 +69,10 @@ class InstanceSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSample:
-    """Requests of a service that wait in the balancer for an instance now, and what became of others that had to.
+    """Requests of a service that wait in the balancer now, and what became of others since the last sample.
 
-    `waited_p50_ms` and `waited_p99_ms` are of those that went on since the last sampled step, None when none did;
-    `turned_away` got a 503 in that time. Absent when there is nothing to tell.
+    `waited_p50_ms` and `waited_p99_ms` are of those that had to wait and went on, None when none did; `turned_away` got
+    a 503. `ended` ended at an instance, after `inside_ms` there on average; None when that is not counted.
     """
 
     service: str
@@ -79,6 +80,8 @@ class QueueSample:
     waited_p50_ms: float | None = None
     waited_p99_ms: float | None = None
     turned_away: int = 0
+    ended: int | None = None
+    inside_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +173,10 @@ Intent = Deploy | Rollback | Scale | Replace | Shutdown
 class Observation:
     """Everything a step may know of the world.
 
-    `sampled`: this observation carries usage since the last sampled one (a tick of the clock), as opposed to one
-    made because something happened in between. Without it, `samples`, `latencies` and `queues` are empty and mean
-    nothing. `busy_percent`: how busy all cores of the machine were since then, None when unknown or not a machine.
-    `balancer`: the balancer runs and its verdicts are fresh; without it nobody is called unhealthy.
+    `sampled`: this observation carries usage since the last sampled one (a tick of the clock); others are made because
+    something happened in between, and have no `samples`, `latencies` and `queues`. `glances`: services watched between
+    two samples. `busy_percent`: how busy all cores of the machine were since the last sample, None when unknown or not
+    a machine. `balancer`: it runs and its verdicts are fresh; without it nobody is called unhealthy.
     """
 
     instances: tuple[InstanceSeen, ...] = ()
@@ -181,6 +184,7 @@ class Observation:
     samples: tuple[InstanceSample, ...] = ()
     latencies: tuple[LatencySample, ...] = ()
     queues: tuple[QueueSample, ...] = ()
+    glances: tuple[Glance, ...] = ()
     busy_percent: float | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()

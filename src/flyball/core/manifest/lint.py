@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flyball.core.model import Application, Service, Strategy
+from flyball.core.model import Application, Service, StoreKind, Strategy
 
 _DOCS = "https://docs.aws.amazon.com/"
 _EC2AS = _DOCS + "autoscaling/ec2/userguide/"
@@ -30,12 +30,12 @@ def warnings(app: Application) -> tuple[LintWarning, ...]:
         at = f"services.{service.name}"
         for source in (_capacity, _steps, _rollout):
             found += source(at, service)
-    return (*found, *_unused_stores(app))
+    return (*found, *_unused_stores(app), *_own_stores(app))
 
 
 def _capacity(at: str, service: Service) -> Iterator[LintWarning]:
     capacity, scaling = service.capacity, service.scaling
-    policies = scaling.target_tracking or scaling.steps or scaling.hpa or scaling.kpa
+    policies = scaling.target_tracking or scaling.steps or scaling.hpa or scaling.kpa or scaling.adaptive
     if policies and capacity.min == capacity.max and not scaling.schedule:
         yield LintWarning(
             path=f"{at}.instances",
@@ -82,3 +82,12 @@ def _unused_stores(app: Application) -> Iterator[LintWarning]:
     for store in app.stores:
         if store.name not in used:
             yield LintWarning(path=f"stores.{store.name}", message="no service uses this store")
+
+
+def _own_stores(app: Application) -> Iterator[LintWarning]:
+    for store in app.stores:
+        if len(app.regions) > 1 and not store.replicate and store.kind is not StoreKind.REDIS:
+            yield LintWarning(
+                path=f"stores.{store.name}.replicate",
+                message="each region keeps its own: what a visitor leaves in one is not seen in the others",
+            )

@@ -1,11 +1,12 @@
 """What the user wants, as frozen values: durations in seconds, sizes in bytes, cpu in cores, percentages 0 to 100."""
 
-from .application import Application, Observe, Pipeline, Service, Size
-from .autoscalers import ChangeRate, Hpa, Kpa
+from .application import Application, Observe, Pipeline, Service
+from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .metric import Metric
-from .network import Aws, Compute, Nat, Network, Package, RegionRouting
+from .network import Aws, Compute, Nat, Network, Package
+from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
     Balancing,
@@ -31,10 +32,12 @@ from .scaling import (
     StepScaling,
     TargetTracking,
 )
+from .size import Size
 from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
     "AUTO",
+    "Adaptive",
     "AdjustmentType",
     "Application",
     "Aws",
@@ -47,7 +50,10 @@ __all__ = [
     "Compute",
     "Concurrency",
     "Condition",
+    "Continent",
     "Deployment",
+    "Edge",
+    "EdgeRouting",
     "FixedResponse",
     "HealthCheck",
     "Hpa",
@@ -65,7 +71,9 @@ __all__ = [
     "Queue",
     "RateLimit",
     "Redirect",
-    "RegionRouting",
+    "Region",
+    "RegionHealth",
+    "RegionService",
     "RolloutAlarm",
     "Route",
     "Scaling",

@@ -7,22 +7,12 @@ from dataclasses import dataclass
 from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
 from .network import Aws
+from .regions import Edge, Region
 from .rollout import Deployment
 from .routing import Balancing, Listener, Route
 from .scaling import Capacity, Scaling
+from .size import Size
 from .stores import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """What one instance reserves: `cpu` in cores, memory in bytes.
-
-    `burst` lets an instance save unused CPU time for one scheduler period.
-    """
-
-    cpu: float = 0.25
-    memory_bytes: int = 512 * 1024 * 1024
-    burst: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +46,15 @@ class Service:
 
     @property
     def places(self) -> int | None:
-        """How many requests an instance works on at a time; None without a limit."""
+        """How many requests an instance works on at a time, as far as it is written; None without a limit."""
         if self.concurrency == AUTO:
             return believed(self.run, dict(self.environment))
         return self.concurrency or None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether that number is found out while the service runs: the file leaves it open, and so does the command."""
+        return self.concurrency == AUTO and self.places is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +79,10 @@ class Observe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """The whole file. Services and stores are in file order; names are unique. `zones` are labels such as "a", "b"."""
+    """The whole file. Services and stores are in file order; names are unique. `zones` are labels such as "a", "b".
+
+    `region` is which of the `regions` this is, once `in_region` made it; None for the whole and without regions.
+    """
 
     name: str
     services: tuple[Service, ...]
@@ -93,6 +91,9 @@ class Application:
     zones: tuple[str, ...] = ("a", "b")
     pipeline: Pipeline = Pipeline()
     observe: Observe = Observe()
+    regions: tuple[Region, ...] = ()
+    edge: Edge = Edge()
+    region: str | None = None
     aws: Aws | None = None
 
     def service(self, name: str) -> Service:
@@ -102,3 +103,12 @@ class Application:
     def store(self, name: str) -> Store:
         """The store with that name. Raises KeyError if there is none."""
         return {store.name: store for store in self.stores}[name]
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Every region, the primary one first: the one that `[aws]` names, else the first of the file."""
+        primary = None if self.aws is None else self.aws.region
+        names = [one.name for one in self.regions]
+        if primary is None:
+            return tuple(names)
+        return (primary, *(name for name in names if name != primary))

@@ -1,4 +1,4 @@
-"""Policies of other systems, with their own words and defaults: Kubernetes' HPA and Knative's KPA.
+"""Policies that AWS has not: Kubernetes' HPA and Knative's KPA, with their words and defaults, and our own.
 
 https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
 https://knative.dev/docs/serving/autoscaling/
@@ -61,3 +61,11 @@ class Kpa:
     def per_instance(self) -> float:
         """What one instance is meant to have."""
         return self.target_value * self.utilization_percent / 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """As few instances as keep a latency below `threshold` (ms), found out from what the requests take."""
+
+    metric: Metric
+    threshold: float

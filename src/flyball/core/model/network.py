@@ -23,13 +23,6 @@ class Package(StrEnum):
     IMAGE = "image"
 
 
-class RegionRouting(StrEnum):
-    """How Route 53 chooses a region: the nearest, or the first while it is healthy."""
-
-    LATENCY = "latency"
-    FAILOVER = "failover"
-
-
 class Nat(StrEnum):
     """How instances reach the internet on AWS: through a NAT gateway in each zone, through one, or without any.
 
@@ -58,18 +51,17 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
-    """Where and on what the application runs on AWS. The first of `regions` is the primary one.
+    """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
     `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
     managed rules in front of the balancer, `trail` records every call to the account's API.
     """
 
-    regions: tuple[str, ...]
+    region: str | None = None
     compute: Compute = Compute.FARGATE
     machine: str = "t3.micro"
     package: Package = Package.ARCHIVE
     domain: str | None = None
-    routing: RegionRouting = RegionRouting.LATENCY
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None

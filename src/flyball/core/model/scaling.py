@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .autoscalers import Hpa, Kpa
+from .autoscalers import Adaptive, Hpa, Kpa
 from .metric import Metric
 
 
@@ -127,6 +127,7 @@ class Scaling:
     predictive: PredictiveScaling | None = None
     hpa: Hpa | None = None
     kpa: Kpa | None = None
+    adaptive: Adaptive | None = None
     shape: ScalingShape = ScalingShape.ECS
     period_s: float = 1.0
     scale_out_cooldown_s: float | None = None

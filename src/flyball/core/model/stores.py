@@ -38,6 +38,7 @@ def variable(store: str) -> str:
 class Store:
     """A data service. Tables have `key` and `ttl`, the attribute with a row's expiry in seconds since 1970.
 
+    With regions, `replicate` brings what one of them writes to all the others.
     On AWS, redis has `replicas` beside its primary, and a bucket's objects move to Glacier after `archive_after_s`.
     """
 
@@ -47,6 +48,7 @@ class Store:
     ttl: str | None = None
     replicas: int = 1
     archive_after_s: float | None = None
+    replicate: bool = False
 
     @property
     def variable(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import ReleaseStatus, RolloutPhase
@@ -81,18 +81,21 @@ class InstanceJson(TypedDict):
     in_flight: int
     started_at: float
     detail: str
+    region: NotRequired[str]
 
 
 class ServiceJson(TypedDict):
-    """One service."""
+    """One service. `concurrency`: how many requests an instance works on at a time, None without a limit."""
 
     name: str
     release: int | None
     building: int | None
     rollout: RolloutJson | None
     capacity: CapacityJson
+    concurrency: int | None
     metrics: MetricsJson
     instances: list[InstanceJson]
+    region: NotRequired[str]
 
 
 class ControlJson(TypedDict):
@@ -117,8 +120,31 @@ class PushJson(TypedDict):
     note: str
 
 
+class RegionJson(TypedDict):
+    """One region; None of what its control plane does not tell."""
+
+    name: str
+    health: str
+    url: str | None
+    dashboard: str | None
+    control: ControlJson | None
+    balancer: BalancerJson | None
+
+
+class ServedJson(TypedDict):
+    """Requests of the visitors that are nearest to a region, or belong to it, and the region that served them."""
+
+    nearest: str
+    region: str
+    requests: int
+    errors: int
+
+
 class ApplicationJson(TypedDict):
-    """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it."""
+    """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it.
+
+    With regions, `regions` and `served` are there, and every service and instance names its region.
+    """
 
     application: str
     url: str
@@ -129,6 +155,8 @@ class ApplicationJson(TypedDict):
     push: PushJson | None
     last_event: int
     services: list[ServiceJson]
+    regions: NotRequired[list[RegionJson]]
+    served: NotRequired[list[ServedJson]]
 
 
 EventJson = TypedDict(
@@ -143,6 +171,7 @@ EventJson = TypedDict(
         "reason": str,
         "instance": str | None,
         "release": int | None,
+        "region": NotRequired[str],
     },
 )
 
@@ -157,3 +186,4 @@ class ReleaseJson(TypedDict):
     created_at: float
     note: str
     message: str
+    region: NotRequired[str]

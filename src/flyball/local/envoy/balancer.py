@@ -33,6 +33,7 @@ from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
+from .config.types import Json
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
@@ -90,6 +91,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        concurrency: Mapping[str, int],
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -105,8 +107,13 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            concurrency=concurrency,
             queue=PROGRAM if queue else None,
         )
+        return self.write(files)
+
+    def write(self, files: Mapping[str, Json]) -> bool:
+        """Write a complete set of files for Envoy to pick up; True when something changed."""
         return bool(envoy_files.write(self._paths.xds, files))
 
     def take_over(self) -> bool:

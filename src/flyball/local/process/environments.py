@@ -55,6 +55,7 @@ def environment(
     own: Mapping[str, str],
     directory: Path | None = None,
     otlp: str | None = None,
+    region: str | None = None,
     caller: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """The whole environment of an instance. `stores`: variable to URL. `own`: the file's variables.
@@ -78,6 +79,7 @@ def environment(
         "FLYBALL_SERVICE": service,
         "FLYBALL_URL": url,
         "FLYBALL_ZONE": zone,
+        **({} if region is None else {"FLYBALL_REGION": region}),
     }
 
 

@@ -232,6 +232,13 @@ class Journal(Reader):
         self.last_event = max([self.last_event, *(event.id for event in events)])
         return events
 
+    def tell(self, reasons: Iterable[Reason], *, now: float) -> list[Event]:
+        """Write down reasons that no step gave: of the edge, which decides nothing about instances."""
+        with failing(self.path, "written"), self._db:
+            events = [self._record_event(reason, now) for reason in reasons]
+        self.last_event = max([self.last_event, *(event.id for event in events)])
+        return events
+
     def _record_step(self, app: Application, before: State, seen: Observation, step: Step, now: float) -> None:
         snapshot = None
         if self._since_snapshot >= SNAPSHOT_EVERY:

@@ -18,13 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flyball.core.control.alarms import EXACT, show
+from flyball.core.control.glance import Glance
 from flyball.core.control.memory import Memory
 from flyball.core.control.pacing import Cooldown
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.model import Metric, ScalingShape
 
+from . import adaptive, policies, target_tracking
 from . import cooldown as cooldowns
-from . import policies, target_tracking
 from .proposal import Floor, Hold, Proposal, Vote
 from .situation import Situation
 
@@ -62,6 +63,12 @@ def decide(at: Situation) -> Decision:
     told = tuple(hold for ballot in ballots for hold in ballot.told)
     memory = next((ballot.memory for ballot in reversed(ballots) if ballot.memory is not None), None)
     return replace(made, holds=(*made.holds, *told), memory=memory) if told or memory else made
+
+
+def at_once(at: Situation, glance: Glance) -> Decision:
+    """What is decided between two datapoints: nothing but a scale-out."""
+    ballot = adaptive.at_once(at, glance)
+    return _scale_out(at, list(ballot.out)) if ballot.out else Decision(desired=at.counts.desired, cooldown=at.cooldown)
 
 
 def _scale_out(at: Situation, votes: list[Vote]) -> Decision:

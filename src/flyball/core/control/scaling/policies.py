@@ -14,7 +14,7 @@ from functools import lru_cache
 from flyball.core.control.alarms import EXACT
 from flyball.core.model import Metric, Scaling
 
-from . import hpa, kpa, predictive, steps, target_tracking
+from . import adaptive, ahead, hpa, kpa, predictive, steps, target_tracking
 from .proposal import Ballot
 from .situation import Situation
 
@@ -54,6 +54,15 @@ POLICIES = (
         asks=lambda of: {of.kpa.metric, Metric.REQUESTS} if of.kpa else set(),
         vote=kpa.vote,
         looks_back_s=lambda of: max(of.kpa.stable_s, of.kpa.panic_s) if of.kpa else 0.0,
+    ),
+    Policy(
+        has=lambda of: of.adaptive is not None,
+        asks=lambda of: (
+            {Metric.CONCURRENCY, Metric.OFFERED, Metric.CPU, Metric.REQUESTS}
+            | ({of.adaptive.metric} if of.adaptive else set())
+        ),
+        vote=adaptive.vote,
+        looks_back_s=lambda _of: ahead.LOOKS_BACK_S,
     ),
 )
 

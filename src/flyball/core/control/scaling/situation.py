@@ -22,7 +22,8 @@ class Situation:
     """What a decision depends on.
 
     `held_s`: an operator holds the capacity that long; `rollout`: "release 7" or ""; `trouble` says why this is no time
-    to scale in, "" when it is, and is asked only before a scale-in.
+    to scale in, "" when it is, and is asked only before a scale-in. `places`: how many requests an instance works on
+    at a time, None without a limit; `start_s`: how long an instance takes from its launch into service.
     """
 
     scaling: Scaling
@@ -35,5 +36,7 @@ class Situation:
     held_s: float
     rollout: str
     trouble: Callable[[], str]
+    places: int | None = None
+    start_s: float = 2.0
     memory: Memory = Memory()
     now: float

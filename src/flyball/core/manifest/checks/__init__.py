@@ -11,6 +11,7 @@ from flyball.core.manifest.complaints import Unplaced
 from flyball.core.manifest.schema import FileTable
 
 from .aws import aws_complaints
+from .regions import region_complaints
 from .routes import route_complaints
 from .scaling import scaling_complaints
 from .services import service_complaints
@@ -25,3 +26,4 @@ def complaints_across(file: FileTable, timezones: Collection[str] | None) -> Ite
     yield from route_complaints(file)
     yield from store_complaints(file)
     yield from aws_complaints(file)
+    yield from region_complaints(file)

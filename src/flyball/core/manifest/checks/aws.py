@@ -1,4 +1,4 @@
-"""Rules of regions, zones and address ranges."""
+"""Rules of the region, zones and address ranges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from flyball.core.manifest.complaints import Path, Unplaced
-from flyball.core.manifest.schema import AwsTable, FileTable, NetworkTable
+from flyball.core.manifest.schema import FileTable, NetworkTable
 from flyball.core.model import Network
 
 
@@ -16,7 +16,8 @@ def aws_complaints(file: FileTable) -> Iterator[Unplaced]:
         if file.network is not None:
             yield Unplaced(path=("network",), message="is only used on AWS", hint="add [aws]", on_key=True)
         return
-    yield from _regions(file.aws)
+    if file.aws.region is None and not file.regions:
+        yield Unplaced(path=("aws",), message="`region` is missing", hint='such as region = "eu-north-1"', on_key=True)
     if file.zones is not None and file.aws.zones not in (None, file.zones):
         yield Unplaced(path=("aws", "zones"), message="differs from `zones` at the top")
     if file.network is not None and file.aws.network is not None:
@@ -26,20 +27,6 @@ def aws_complaints(file: FileTable) -> Iterator[Unplaced]:
         yield from _network(("aws", "network"), file.aws.network, zones)
     elif file.network is not None:
         yield from _network(("network",), file.network, zones)
-
-
-def _regions(aws: AwsTable) -> Iterator[Unplaced]:
-    if aws.region is None and aws.regions is None:
-        yield Unplaced(path=("aws",), message="`region` is missing", hint='such as region = "eu-north-1"', on_key=True)
-    if aws.region is not None and aws.regions is not None:
-        yield Unplaced(
-            path=("aws", "regions"), message="cannot be given together with `region`", hint="keep one", on_key=True
-        )
-    regions = aws.regions or []
-    if len(set(regions)) < len(regions):
-        yield Unplaced(path=("aws", "regions"), message="names a region twice")
-    if len(regions) > 1 and aws.domain is None:
-        yield Unplaced(path=("aws", "regions"), message="several regions need a `domain` that visitors use")
 
 
 def _network(at: Path, network: NetworkTable, zones: int) -> Iterator[Unplaced]:

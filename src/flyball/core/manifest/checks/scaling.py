@@ -39,6 +39,7 @@ def scaling_complaints(name: str, service: ServiceTable, timezones: Collection[s
         if len(predictive.metrics()) != 1:
             yield Unplaced(path=(*at, "predictive"), message="needs exactly one of cpu, memory, requests", on_key=True)
     yield from _autoscalers(at, service.scale, routed)
+    yield from _objective(at, service.scale, routed)
     for direction, index, rule in service.scale.rules():
         path = (*at, direction, index)
         yield from _rule(path, direction, rule)
@@ -62,6 +63,16 @@ def _autoscalers(at: Path, scale: ScaleTable, routed: bool) -> Iterator[Unplaced
         for key in ("requests", "concurrency", "rps"):
             if not routed and getattr(table, key, None) is not None:
                 yield _unrouted((*at, name, key))
+
+
+def _objective(at: Path, scale: ScaleTable, routed: bool) -> Iterator[Unplaced]:
+    if scale.adaptive is not None and not routed:
+        yield Unplaced(
+            path=(*at, "adaptive", "slo"),
+            message=f"the service has no {scale.adaptive.slo[0]}: without routes nobody measures it",
+            hint="use cpu or memory of another policy",
+            also=((*at[:2], "routes"),),
+        )
 
 
 def _unrouted(path: Path) -> Unplaced:

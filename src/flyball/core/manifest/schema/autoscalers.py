@@ -1,4 +1,4 @@
-"""Policies that other systems have, as keys of `scale`: `hpa` (Kubernetes) and `kpa` (Knative)."""
+"""Policies that AWS has not, as keys of `scale`: `hpa` (Kubernetes), `kpa` (Knative); and our own, `adaptive`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core import durations
 from flyball.core.manifest import units
-from flyball.core.model import ChangeRate, Hpa, Kpa, Metric
+from flyball.core.model import Adaptive, ChangeRate, Hpa, Kpa, Metric
 
-from .base import NUMBER_OR_PERCENT, Duration, Percent, Share, Table, between, key, number_or_percent, span
+from .base import (
+    NUMBER_OR_PERCENT,
+    Duration,
+    Percent,
+    Share,
+    Table,
+    between,
+    key,
+    number_or_percent,
+    required,
+    span,
+    text_of,
+)
 
+SLO_PATTERN = r"^p(50|95|99)[ ]*<=?[ ]*[0-9]{1,9}(\.[0-9]{1,6})?[ ]?(ms|s|m|h|d)$"
 RATE_PATTERN = r"^[0-9]{1,6}%?/[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 Many = Annotated[float, Field(gt=0, le=1e9)]
 Factor = Annotated[float, Field(ge=1, le=1e6)]
@@ -105,3 +118,27 @@ class KpaTable(Table):
         """The policy for its one metric."""
         metric, value = self.metrics()[0]
         return Kpa(**self.given(), metric=metric, target_value=value)
+
+
+def _objective(text: str) -> tuple[Metric, float]:
+    """Metric and milliseconds of "p99 < 200ms"."""
+    metric, comparison, value = units.condition(text)
+    if metric not in {Metric.P50, Metric.P95, Metric.P99} or comparison.upward or value <= 0:
+        raise ValueError(f"must be a latency below a limit such as p99 < 200ms, found {text!r}")
+    return metric, value
+
+
+class AdaptiveTable(Table):
+    """As few instances as keep an objective."""
+
+    slo: Annotated[
+        tuple[Metric, float],
+        text_of(_objective, 'an objective in quotes such as "p99 < 200ms"'),
+        WithJsonSchema({"type": "string", "pattern": SLO_PATTERN}),
+    ] = required('the objective: "p99 < 200ms", also p95 and p50')
+    model: ClassVar[type | None] = Adaptive
+
+    def resolve(self) -> Adaptive:
+        """The policy."""
+        metric, threshold = self.slo
+        return Adaptive(metric=metric, threshold=threshold)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Nat, Network, Package, RegionRouting
+from flyball.core.model import Aws, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -113,10 +113,7 @@ def subnets(cidr: str, zones: int, *, public: bool) -> list[str]:
 class AwsTable(Table):
     """Where and on what the application runs on AWS."""
 
-    region: Region | None = key('the region, such as "eu-north-1"')
-    regions: Annotated[list[Region], Field(min_length=1)] | None = key(
-        "several regions, the first is the primary one; needs `domain`"
-    )
+    region: Region | None = key('the region, such as "eu-north-1"; of several, the primary one', to="region")
     compute: Annotated[Compute, Lax] | None = key("ec2: an Auto Scaling group; fargate: ECS", to="compute")
     machine: Machine | None = key("type of the EC2 machines", to="machine")
     package: Annotated[Package, Lax] | None = key(
@@ -129,17 +126,17 @@ class AwsTable(Table):
         "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
-    routing: Annotated[RegionRouting, Lax] | None = key(
-        "how visitors are directed to one of several regions", to="routing"
-    )
     waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
     model: ClassVar[type | None] = Aws
+    unsuited: ClassVar[dict[str, str]] = {
+        "regions": "are tables of their own, for both worlds: write [regions.us-east-1] and [regions.eu-west-1]",
+        "routing": 'is in [edge], for both worlds: write [edge] routing = "latency"',
+    }
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
         """The place, with its network."""
-        regions = tuple(self.regions or [self.region or ""])
         ranges = (self.network or network or NetworkTable()).resolve(zones)
-        return Aws(**self.given(), regions=regions, network=ranges)
+        return Aws(**self.given(), network=ranges)

@@ -12,6 +12,7 @@ from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingS
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
 from .base import Duration, Name, Table, Text, key, laid_over, required, span
+from .regions import EdgeTable, RegionTable
 from .routing import AnswerTable, ListenerTable
 from .services import ELSEWHERE, DefaultsTable, ServiceTable
 from .stores import StoreTable
@@ -91,6 +92,8 @@ class FileTable(Table):
     routes: list[AnswerTable] | None = key("redirects and fixed responses")
     pipeline: PipelineTable | None = key("from push to rollout")
     observe: ObserveTable | None = key("traces and logs")
+    regions: dict[Name, RegionTable] | None = key("several copies of the application: [regions.us-east-1]")
+    edge: EdgeTable | None = key("how visitors are led to one of the regions")
     network: NetworkTable | None = key("address ranges on AWS")
     aws: AwsTable | None = key("where it runs on AWS")
     model: ClassVar[type | None] = Application
@@ -105,14 +108,17 @@ class FileTable(Table):
         zones = tuple(self.zones or (self.aws and self.aws.zones) or ZONES[:2])
         on_machines = self.aws is not None and self.aws.compute is Compute.EC2
         shape = ScalingShape.ASG if on_machines else ScalingShape.ECS
+        merged = self.merged()
         return Application(
             name=self.name,
-            services=tuple(service.resolve(name, shape) for name, service in self.merged().items()),
+            services=tuple(service.resolve(name, shape) for name, service in merged.items()),
             stores=tuple(store.resolve(name) for name, store in (self.stores or {}).items()),
             listener=(self.listener or ListenerTable()).resolve(self.routes or []),
             zones=zones,
             pipeline=Pipeline(**(self.pipeline or PipelineTable()).given()),
             observe=(self.observe or ObserveTable()).resolve(),
+            regions=tuple(region.resolve(name, merged) for name, region in (self.regions or {}).items()),
+            edge=(self.edge or EdgeTable()).resolve(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
 

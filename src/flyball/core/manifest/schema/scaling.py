@@ -22,7 +22,7 @@ from flyball.core.model import (
     cron,
 )
 
-from .autoscalers import HpaTable, KpaTable
+from .autoscalers import AdaptiveTable, HpaTable, KpaTable
 from .base import (
     NUMBER_OR_PERCENT,
     Duration,
@@ -299,6 +299,7 @@ class ScaleTable(Table):
     predictive: PredictiveTable | None = key("predictive scaling, such as { cpu = 50 }")
     hpa: HpaTable | None = key("Kubernetes' policy, such as { cpu = 50 }; not on AWS")
     kpa: KpaTable | None = key("Knative's policy, such as { concurrency = 10 }; not on AWS")
+    adaptive: AdaptiveTable | None = key('as few instances as keep { slo = "p99 < 200ms" }; not on AWS')
     out_cooldown: Cooldown | None = key("wait after scaling out; by default five periods", to="scale_out_cooldown_s")
     in_cooldown: Cooldown | None = key("wait after scaling in; by default five periods", to="scale_in_cooldown_s")
     warm_up: Cooldown | None = key(
@@ -329,5 +330,6 @@ class ScaleTable(Table):
             predictive=None if self.predictive is None else self.predictive.resolve(),
             hpa=None if self.hpa is None else self.hpa.resolve(),
             kpa=None if self.kpa is None else self.kpa.resolve(),
+            adaptive=None if self.adaptive is None else self.adaptive.resolve(),
             shape=shape,
         )

@@ -33,6 +33,10 @@ class StoreTable(Table):
         'of a bucket on AWS: when objects move to Glacier (still readable at once), in whole days such as "90d"',
         to="archive_after_s",
     )
+    replicate: bool | None = key(
+        "of a bucket or table, with regions: what one region writes reaches all others; the last writer wins",
+        to="replicate",
+    )
     # Last, because its name hides the function.
     key: Annotated[dict[Attribute, Annotated[KeyType, Lax]], Field(min_length=1, max_length=2)] | None = key(
         'of a table: the partition key, and optionally a sort key: { board = "string", posted = "string" }'

@@ -78,7 +78,7 @@ def _connection_manager(app: Application, directory: str, access_log: str, filte
         stream_idle_timeout=idle,
         common_http_protocol_options=_protocol(idle),
         local_reply_config=local_replies(),
-        **_forwarding(),
+        **_forwarding(behind_edge=app.region is not None),
         **tracing(app),
     )
 
@@ -115,14 +115,17 @@ def _protocol(idle: str) -> Json:
     return {"idle_timeout": idle, "headers_with_underscores_action": "DROP_HEADER"}
 
 
-def _forwarding() -> Json:
+def _forwarding(*, behind_edge: bool) -> Json:
     """What the app is told about the client: X-Forwarded-For (appended to), -Proto, -Port and X-Request-Id.
+
+    A region's balancer hands on what the edge before it has written.
 
     Envoy would write this machine's own address for a client on this machine, so the client's is appended by the route.
     A client's own request id is kept, so that it can follow its request; its x-envoy headers are not.
     """
     return {
         "use_remote_address": True,
+        **({"xff_num_trusted_hops": 1} if behind_edge else {}),
         "skip_xff_append": True,
         "append_x_forwarded_port": True,
         "preserve_external_request_id": True,

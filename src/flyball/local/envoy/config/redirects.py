@@ -17,7 +17,7 @@ _OPTIONAL_QUERY = r"%CEL(re.extract(request.path, '^[^?]*([?].+)?', '\\1'))%"
 _QUERY = "%QUERY_PARAMS(ORIG)%"
 
 
-def redirect(rule: Redirect, *, protocol: str, port: int) -> Json:
+def redirect(rule: Redirect, *, protocol: str, port: str) -> Json:
     """Answer with `location`, its placeholders filled from the request and from the listener's protocol and port."""
     return {
         "direct_response": {"status": rule.status},
@@ -33,7 +33,7 @@ def fixed_response(rule: FixedResponse) -> Json:
     }
 
 
-def location(text: str, *, protocol: str, port: int) -> str:
+def location(text: str, *, protocol: str, port: str) -> str:
     """A redirect's location in Envoy's format: `#{host}` has no port, `#{path}` no leading slash, `#{query}` no `?`."""
     known = {
         "?#{query}": _OPTIONAL_QUERY,
@@ -41,7 +41,7 @@ def location(text: str, *, protocol: str, port: int) -> str:
         "#{path}": _PATH,
         "#{query}": _QUERY,
         "#{protocol}": protocol,
-        "#{port}": str(port),
+        "#{port}": port,
     }
     parts = re.split("(" + "|".join(re.escape(placeholder) for placeholder in known) + ")", text)
     return "".join(known.get(part) or literal(part) for part in parts)

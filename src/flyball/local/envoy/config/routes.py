@@ -17,6 +17,8 @@ from .types import Json, extension, seconds, typed
 
 ROUTES = "routes"
 INSTANCE_HEADER = "x-flyball-instance"
+BEFORE_THE_EDGE = ("%REQ(X-FORWARDED-PROTO)%", "%REQ(X-FORWARDED-PORT)%")
+"""How a region's visitor has reached the edge: it may not be sent around it."""
 
 
 def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
@@ -30,7 +32,7 @@ def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
         name=ROUTES,
         virtual_hosts=[{"name": "all", "domains": ["*"], "routes": routes}],
         response_headers_to_add=[response_header(INSTANCE_HEADER, "%UPSTREAM_HOST_NAME%")],
-        request_headers_to_add=[_client_address()],
+        request_headers_to_add=[] if app.region is not None else [client_address()],
         request_headers_to_remove=["x-envoy-external-address", INSTANCE_HEADER],
     )
 
@@ -46,7 +48,8 @@ def _routes(app: Application, rule: Rule, *, port: int, secure: bool) -> list[Js
         case Forward():
             return _forwards(app, rule.condition, rule.action)
         case Redirect():
-            answer = redirect(rule.action, protocol="https" if secure else "http", port=port)
+            protocol, place = ("https" if secure else "http", str(port)) if app.region is None else BEFORE_THE_EDGE
+            answer = redirect(rule.action, protocol=protocol, port=place)
         case FixedResponse():
             answer = fixed_response(rule.action)
     return [{"match": route_match(rule.condition), **answer}]
@@ -60,7 +63,7 @@ def _forwards(app: Application, condition: Condition, forward: Forward) -> list[
     return [
         {
             "match": route_match(condition, repeatable=repeatable),
-            "route": {**_destination(app, shares), **_behaviour(repeatable=repeatable)},
+            "route": {**_destination(app, shares), **behaviour(repeatable=repeatable)},
             **_session(app, shares),
         }
         for repeatable in (True, False)
@@ -83,7 +86,7 @@ def _session(app: Application, shares: list[tuple[str, int]]) -> Json:
     return stickiness.settings(app, shares[0][0])
 
 
-def _behaviour(*, repeatable: bool) -> Json:
+def behaviour(*, repeatable: bool) -> Json:
     """No limit on the whole time of a request: the listener's idle timeout governs, as on AWS.
 
     A request is tried on other instances at once. One that may change something is sent again only when it cannot have
@@ -105,7 +108,8 @@ def _behaviour(*, repeatable: bool) -> Json:
     }
 
 
-def _client_address() -> Json:
+def client_address() -> Json:
+    """The client's address, for X-Forwarded-For."""
     address = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
     return {"header": address, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
 

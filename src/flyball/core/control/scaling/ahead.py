@@ -1,0 +1,79 @@
+"""How many requests per second will come one start delay from now?
+
+Rule: the slow average, plus the part of the last seconds' deviation from it that is usually still there (or has grown)
+after a start delay: a slope of the past hour's pairs, learned by least squares. What comes is compared with what was
+forecast; `spread` is the ratio that is exceeded in one of fifty seconds, learned too. Needed is forecast x spread: a
+load that swings to and fro gets a reserve, one that climbs is followed early, a calm one gets next to nothing.
+
+Ours. https://en.wikipedia.org/wiki/Stochastic_approximation (the quantile), https://en.wikipedia.org/wiki/Least_squares
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from flyball.core.control.memory import AdaptiveMemory
+from flyball.core.control.windows import Windows
+from flyball.core.model import Metric
+
+FAST_S, SLOW_S = 4.0, 30.0
+LONGEST_S = 60.0
+"""A start delay that is longer counts as so long."""
+LOOKS_BACK_S = LONGEST_S + SLOW_S + 2 * FAST_S
+HALF_LIFE_S = 600.0
+EXCEEDED = 0.02
+LEARNS = 0.05
+MOST_SPREAD, MOST_SLOPE = 2.0, 2.0
+SIGMAS = 2.0
+"""Standard deviations of a Poisson count by which two averages must differ to be different."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Averages:
+    """Requests per second over the last seconds and over half a minute."""
+
+    fast: float
+    slow: float
+
+    @property
+    def now(self) -> float:
+        """The fast average where it differs from the slow one for sure."""
+        noise = SIGMAS * math.sqrt(max(self.slow, 1.0) / FAST_S)
+        return self.fast if abs(self.fast - self.slow) > noise else self.slow
+
+
+def averages(windows: Windows, *, ago_s: float = 0.0) -> Averages | None:
+    """The averages so long ago; None without a datapoint then."""
+    points = windows.values(Metric.OFFERED)
+    end = len(points) - round(ago_s / windows.period_s)
+    fast, slow = (_mean(points, end, max(1, round(length_s / windows.period_s))) for length_s in (FAST_S, SLOW_S))
+    return None if fast is None or slow is None else Averages(fast=fast, slow=slow)
+
+
+def _mean(points: tuple[float | None, ...], end: int, count: int) -> float | None:
+    real = [value for value in points[max(end - count, 0) : max(end, 0)] if value is not None]
+    return sum(real) / len(real) if real else None
+
+
+def forecast(memory: AdaptiveMemory, seen: Averages) -> float:
+    """What will come, without the reserve."""
+    slope = min(max(memory.together / memory.deviation, 0.0), MOST_SLOPE) if memory.deviation > 0 else 1.0
+    return max(seen.slow + slope * (seen.fast - seen.slow), 0.0)
+
+
+def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s: float) -> AdaptiveMemory:
+    """The memory after the newest datapoint was compared with what was forecast for it."""
+    then = averages(windows, ago_s=min(start_s, LONGEST_S) + FAST_S / 2)
+    if then is None:
+        return memory
+    predicted, fade = forecast(memory, then), 0.5 ** (windows.period_s / HALF_LIFE_S)
+    exceeded = now.fast > predicted * memory.spread
+    step = LEARNS * windows.period_s * (1 - EXCEEDED if exceeded else -EXCEEDED)
+    deviation = then.fast - then.slow
+    return replace(
+        memory,
+        together=memory.together * fade + deviation * (now.fast - then.slow),
+        deviation=memory.deviation * fade + deviation * deviation,
+        spread=min(max(memory.spread + step, 1.0), MOST_SPREAD),
+    )

@@ -1,0 +1,94 @@
+"""Which bursts come again at the same minute of the hour, the day or the week?
+
+Rule: a burst begins when the requests per second are well above their slow average, and ends when they are not any more
+or after `LONGEST_S`. It is expected again one hour, one day and one week after it began. Of one that comes within
+`NEAR_S` of its time the size is averaged; one that does not come is missed, and forgotten once it has been missed as
+often as it came. From a start delay before its time until `RELEASE_S` after it, the service is ready for it.
+
+Ours. AWS's forecast knows hours and cannot see such bursts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from flyball.core.control.memory import AdaptiveMemory, Burst
+
+HOUR_S, DAY_S, WEEK_S = 3600.0, 86_400.0, 604_800.0
+CYCLES_S = (HOUR_S, DAY_S, WEEK_S)
+LEVEL_S = 120.0
+"""Time constant of the slow average."""
+BEGINS, ENDS = 1.3, 1.15
+"""A burst has begun above this many times the slow average, and is over below that many."""
+SIGMAS = 4.0
+"""How many standard deviations of a Poisson count it must be above the average as well."""
+LONGEST_S = 180.0
+NEAR_S = 20.0
+RELEASE_S = 15.0
+EARLY_S = 2.0
+MOST = 200
+"""Bursts that are remembered; the newest stay."""
+
+
+def counted(memory: AdaptiveMemory, rate: float, *, over_s: float, period_s: float, now: float) -> AdaptiveMemory:
+    """The memory after a datapoint: `rate` is the newest average, over `over_s`."""
+    if memory.level is None:
+        return replace(memory, level=rate)
+    level = memory.level
+    if memory.began_at is None:
+        above = level + SIGMAS * math.sqrt(max(level, 1.0) / over_s)
+        if rate > max(BEGINS * level, above):
+            return replace(memory, began_at=now - over_s / 2, peak=rate)
+        level += (rate - level) * (1 - math.exp(-period_s / LEVEL_S))
+        return _overdue(replace(memory, level=level), now)
+    if rate > ENDS * level and now - memory.began_at < LONGEST_S:
+        return replace(memory, peak=max(memory.peak, rate))
+    learned = _learned(memory.bursts, memory.began_at, max(memory.peak / max(level, 1.0), BEGINS))
+    longest = now - memory.began_at >= LONGEST_S
+    return _overdue(replace(memory, bursts=learned, began_at=None, peak=0.0, level=rate if longest else level), now)
+
+
+def _learned(bursts: tuple[Burst, ...], began_at: float, times: float) -> tuple[Burst, ...]:
+    found, known = [], set()
+    for burst in bursts:
+        if abs(burst.next_at - began_at) <= NEAR_S:
+            known.add(burst.cycle_s)
+            found.append(_again(burst, began_at, times))
+        else:
+            found.append(burst)
+    new = (
+        Burst(cycle_s=cycle_s, next_at=began_at + cycle_s, times=times) for cycle_s in CYCLES_S if cycle_s not in known
+    )
+    return tuple([*found, *new][-MOST:])
+
+
+def _again(burst: Burst, began_at: float, times: float) -> Burst:
+    next_at, size = min(burst.next_at, began_at) + burst.cycle_s, (burst.times + times) / 2
+    return replace(burst, next_at=next_at, times=size, came=burst.came + 1, missed=0)
+
+
+def _overdue(memory: AdaptiveMemory, now: float) -> AdaptiveMemory:
+    """The memory without what was missed too often; all that was missed waits for its next time."""
+    if all(now - burst.next_at <= NEAR_S for burst in memory.bursts):
+        return memory
+    return replace(memory, bursts=tuple(_still_expected(memory.bursts, now)))
+
+
+def _still_expected(bursts: tuple[Burst, ...], now: float) -> Iterator[Burst]:
+    for burst in bursts:
+        if now - burst.next_at <= NEAR_S:
+            yield burst
+        elif burst.missed + 1 < burst.came:
+            cycles = math.floor((now - NEAR_S - burst.next_at) / burst.cycle_s) + 1
+            yield replace(burst, next_at=burst.next_at + cycles * burst.cycle_s, missed=burst.missed + 1)
+
+
+def expected(memory: AdaptiveMemory, *, start_s: float, now: float) -> tuple[float, float] | None:
+    """Requests per second and time of the largest burst to be ready for now; None without one."""
+    due = [burst for burst in memory.bursts if burst.next_at - start_s - EARLY_S <= now < burst.next_at + RELEASE_S]
+    if not due or memory.level is None:
+        return None
+    largest = max(due, key=lambda burst: (burst.times, -burst.next_at))
+    return memory.level * largest.times, largest.next_at

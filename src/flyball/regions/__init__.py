@@ -1,0 +1,1 @@
+"""Several regions on this machine: each an application of its own, and the edge that leads visitors to one of them."""

@@ -1,0 +1,209 @@
+"""The files that feed the edge's Envoy: for each order of regions a cluster, whose priorities are that order.
+
+A request goes to the first region that passes its health check; which order counts for it, its visitor's place tells.
+All of that is in Envoy: visitors are led elsewhere also while the edge's control plane is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flyball.core.model import Application, HealthCheck, Service
+from flyball.core.model.distances import PLACES
+from flyball.core.model.edge import Order, edge_health_path, shares
+from flyball.core.model.regions import Continent
+from flyball.local.envoy.config import tracing
+from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
+from flyball.local.envoy.config.clusters import cluster, endpoints_file
+from flyball.local.envoy.config.connections import Connections
+from flyball.local.envoy.config.endpoints import taking
+from flyball.local.envoy.config.listener import ROUTES_FILE, listener
+from flyball.local.envoy.config.matches import REPEATABLE
+from flyball.local.envoy.config.redirects import response_header
+from flyball.local.envoy.config.resources import discovery
+from flyball.local.envoy.config.routes import ROUTES, behaviour, client_address
+from flyball.local.envoy.config.types import Json, extension, typed
+
+FROM_HEADER = "x-flyball-from"
+REGION_HEADER = "x-flyball-region"
+Shares = tuple[tuple[Order, int], ...]
+
+
+def files(
+    app: Application,
+    ports: Mapping[str, int],
+    *,
+    directory: str,
+    port: int,
+    access_log: str,
+    certificate: tuple[str, str] | None,
+    limits: Connections,
+) -> dict[str, Json]:
+    """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody."""
+    shares_of = led(app, tuple(ports))
+    orders = sorted({order for found in shares_of.values() for order, _ in found})
+    door = replace(app, services=(), stores=())
+    contents: dict[str, list[Json]] = {
+        **{endpoints_file(name_of(order)): [_endpoints(order, ports)] for order in orders},
+        CLUSTERS_FILE: [*(_cluster(app, order, directory, limits) for order in orders), *tracing.clusters(app)],
+        ROUTES_FILE: [_routes(shares_of)],
+        LISTENERS_FILE: [
+            _by_source(
+                app,
+                listener(door, directory=directory, port=port, access_log=access_log, certificate=certificate),
+            )
+        ],
+    }
+    return {name: discovery(resources) for name, resources in sorted(contents.items())}
+
+
+def led(app: Application, running: tuple[str, ...]) -> dict[str | None, Shares]:
+    """Place -> the orders of its visitors, of the regions that run; None: any other place."""
+    known = dict.fromkeys([*app.region_names, *PLACES, *(place for _, place in app.edge.sources), *Continent])
+    every: list[str | None] = [None, *map(str, known)]
+    return {place: _running(shares(app, place), running) for place in every}
+
+
+def name_of(order: Order) -> str:
+    """The name of an order's cluster."""
+    return "_".join(order)
+
+
+def order_of(name: str) -> Order:
+    """The order that a cluster's name stands for."""
+    return tuple(name.split("_"))
+
+
+def _running(found: Shares, running: tuple[str, ...]) -> Shares:
+    """The same without the regions that do not run; what was theirs goes to the next in their order."""
+    weights: dict[Order, int] = {}
+    for order, weight in found:
+        left = tuple(name for name in order if name in running)
+        weights[left] = weights.get(left, 0) + weight
+    return tuple(weights.items())
+
+
+def _cluster(app: Application, order: Order, directory: str, limits: Connections) -> Json:
+    health = app.edge.health
+    check = HealthCheck(
+        path=edge_health_path(app) or "/",
+        interval_s=health.interval_s,
+        timeout_s=health.timeout_s,
+        healthy_threshold=health.healthy_threshold,
+        unhealthy_threshold=health.unhealthy_threshold,
+        status_min=200,
+        status_max=399,  # as Route 53
+    )
+    region = Service(name=name_of(order), run="", health=check, concurrency=0)
+    made = cluster(region, directory, replace(limits, per_instance=limits.clients), queued=True)
+    if edge_health_path(app) is None:
+        asked = {key: value for key, value in made["health_checks"][0].items() if key != "http_health_check"}
+        made["health_checks"] = [{**asked, "tcp_health_check": {}}]
+    return made
+
+
+def _endpoints(order: Order, ports: Mapping[str, int]) -> Json:
+    return typed(
+        "envoy.config.endpoint.v3.ClusterLoadAssignment",
+        cluster_name=name_of(order),
+        endpoints=[
+            {
+                "priority": priority,
+                "locality": {"region": name},
+                "lb_endpoints": [
+                    {
+                        "endpoint": {
+                            "hostname": name,
+                            "address": {"socket_address": {"address": "127.0.0.1", "port_value": ports[name]}},
+                        },
+                        "metadata": taking(True),
+                    }
+                ],
+            }
+            for priority, name in enumerate(order)
+        ],
+    )
+
+
+def _routes(shares_of: Mapping[str | None, Shares]) -> Json:
+    """Places that are led alike share a route; the last is for every other place."""
+    others = shares_of[None]
+    alike: dict[Shares, list[str]] = {}
+    for place, found in shares_of.items():
+        if place is not None and found != others:
+            alike.setdefault(found, []).append(place)
+    routes = [route for found, places in alike.items() for route in _pair(found, [_from(places)])]
+    return typed(
+        "envoy.config.route.v3.RouteConfiguration",
+        name=ROUTES,
+        virtual_hosts=[{"name": "all", "domains": ["*"], "routes": [*routes, *_pair(others, [])]}],
+        response_headers_to_add=[response_header(REGION_HEADER, "%UPSTREAM_HOST_NAME%")],
+        request_headers_to_add=[client_address()],
+        request_headers_to_remove=["x-envoy-external-address", REGION_HEADER],
+    )
+
+
+def _from(places: list[str]) -> Json:
+    expression = "(?i)(" + "|".join(sorted(places)) + ")"
+    return {"name": FROM_HEADER, "string_match": {"safe_regex": {"regex": expression}}}
+
+
+def _pair(found: Shares, headers: list[Json]) -> list[Json]:
+    """Two routes: for requests that may be sent again after a reset, and for all others."""
+    method = {"name": ":method", "string_match": {"safe_regex": {"regex": REPEATABLE}}}
+    return [
+        {
+            "match": {"prefix": "/", "headers": [*headers, *([method] if repeatable else [])]},
+            **_answer(found, repeatable=repeatable),
+        }
+        for repeatable in (True, False)
+    ]
+
+
+def _answer(found: Shares, *, repeatable: bool) -> Json:
+    if all(not order for order, _ in found):
+        return {"direct_response": {"status": 503}}
+    clusters = [
+        {"name": name_of(order), "weight": weight, "metadata_match": taking(True)} for order, weight in found if order
+    ]
+    if len(clusters) == 1:
+        (only,) = clusters
+        destination = {"cluster": only["name"], "metadata_match": only["metadata_match"]}
+    else:
+        destination = {"weighted_clusters": {"clusters": clusters}}
+    return {"route": {**destination, **_tried_elsewhere(behaviour(repeatable=repeatable))}}
+
+
+def _tried_elsewhere(action: Json) -> Json:
+    """A region whose balancer takes no connection is not waited for: the next one is tried at once."""
+    priority = extension(
+        "envoy.retry_priorities.previous_priorities",
+        "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        update_frequency=1,
+    )
+    return {**action, "retry_policy": {**action["retry_policy"], "retry_priority": priority}}
+
+
+def _by_source(app: Application, made: Json) -> Json:
+    """A filter chain for each address range of the file, which tells where its visitors are."""
+    chains = [_told(chain, source, place) for source, place in app.edge.sources for chain in made["filter_chains"]]
+    return {**made, "filter_chains": [*chains, *made["filter_chains"]]}
+
+
+def _told(chain: Json, source: str, place: str) -> Json:
+    address, _, length = source.partition("/")
+    ranges = [{"address_prefix": address, "prefix_len": int(length)}]
+    mutation = {"append": {"header": {"key": FROM_HEADER, "value": place}, "append_action": "ADD_IF_ABSENT"}}
+    early = extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[mutation],
+    )
+    manager = chain["filters"][0]
+    telling = {**manager["typed_config"], "early_header_mutation_extensions": [early]}
+    return {
+        **chain,
+        "filter_chain_match": {**chain.get("filter_chain_match", {}), "source_prefix_ranges": ranges},
+        "filters": [{**manager, "typed_config": telling}],
+    }

@@ -1,0 +1,279 @@
+"""The edge's control plane: it starts or takes over the edge and every region, and tells how they are.
+
+Nothing of it stands between a visitor and an instance: the edge's Envoy, the regions' control planes, balancers and
+instances all outlive it. `stop` ends everything, `leave` ends only the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from filelock import FileLock
+
+from flyball.core.control.reasons import Event, Reason, ReasonKind
+from flyball.core.errors import Failed, FileError, FlyballError
+from flyball.core.model import Application
+from flyball.local import face
+from flyball.local.envoy import certificate
+from flyball.local.envoy.admin import TargetStats
+from flyball.local.envoy.balancer import Balancer
+from flyball.local.envoy.config.connections import connections
+from flyball.local.paths import NAME, StateDirectory
+from flyball.local.process.ports import can_listen, free_port
+from flyball.local.record.journal import Journal
+from flyball.local.start import locked
+
+from . import ask, config, view
+from .record import EdgeRecord, read
+from .region import RunningRegion
+
+log = structlog.get_logger()
+LOOK_EVERY_S = 0.5
+
+
+class Edge:
+    """The edge of one application. `await Edge.start(…)` makes it; then `run` in a task, `stop` or `leave`."""
+
+    def __init__(self, app: Application, file: Path, paths: StateDirectory, journal: Journal, lock: FileLock) -> None:
+        self.app = app
+        self.paths = paths
+        self.journal = journal
+        self.listeners: set[Callable[[Event], None]] = set()
+        self.closing = asyncio.Event()
+        self.regions: dict[str, RunningRegion] = {}
+        self.stopping = False
+        self.targets: tuple[TargetStats, ...] = ()
+        self._file = file
+        self._lock = lock
+        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
+        self._port = app.listener.port
+        self._health: dict[str, str] = {}
+        self._stopped = asyncio.Event()
+
+    # Starting
+
+    @classmethod
+    async def start(cls, app: Application, *, file: Path, port: int | None, picked: tuple[str, ...] = ()) -> Edge:
+        """The edge listens and every region (or those `picked`) is on its way. Raises Failed, and FileError.
+
+        Raises nothing for a region that cannot start: that is told as an event, and tried again.
+        """
+        paths = StateDirectory(file.parent / NAME)
+        must_be_startable(app, paths, picked)
+        paths.create()
+        lock = locked(paths.lock, app.name)
+        try:
+            paths.create()
+            edge = cls(app, file, paths, Journal(paths.journal), lock)
+            await edge._begin(port, picked)
+        except BaseException:
+            lock.release()
+            raise
+        return edge
+
+    async def _begin(self, asked: int | None, picked: tuple[str, ...]) -> None:
+        before = read(self.paths)
+        runs = self._balancer.take_over()
+        self._port = _port(self.app, asked, before if runs else None)
+        wanted = picked or (tuple(before.regions) if runs and before is not None else self.app.region_names)
+        for name in self.app.region_names:
+            if name in wanted:
+                self._add(name, before)
+        self._push()
+        try:
+            if not runs:
+                await self._balancer.start()
+            await self._balancer.until_ready()
+        except BaseException:
+            if not runs:
+                await self._balancer.stop()
+                self.paths.edge_file.unlink(missing_ok=True)
+            raise
+        for region in self.regions.values():
+            region.keep()
+
+    def _add(self, name: str, before: EdgeRecord | None) -> None:
+        paths = self.paths.of_region(name)
+        known = None if before is None else before.regions.get(name)
+        alive = known is not None and face.balancer_alive(paths)
+        port = known if known is not None and (alive or can_listen(known)) else free_port(exclude={self._port})
+
+        def ended(text: str) -> None:
+            self._tell([Reason(kind=ReasonKind.REGION_FAILED, service="", text=text)])
+
+        self.regions[name] = RunningRegion(name, self._file, paths, port, ended)
+
+    def _push(self) -> None:
+        ports = {name: region.port for name, region in self.regions.items()}
+        EdgeRecord(port=self._port, regions=ports).write(self.paths.edge_file)
+        tls = self.app.listener.tls
+        own = self.paths.root / "tls"
+        files = config.files(
+            self.app,
+            ports,
+            directory=str(self.paths.xds),
+            port=self._port,
+            access_log=str(self._balancer.access_log),
+            certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
+            limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        )
+        self._balancer.write(files)
+        self._files = files
+
+    # Running
+
+    async def run(self) -> None:
+        """Look after the edge until it is stopped, or this task is cancelled."""
+        while not self._stopped.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._stopped.wait()
+            try:
+                self._balancer.write(self._files)  # what could not be written at once, such as routes
+                self.targets = await self._balancer.targets() or ()
+                self._compare(view.health_of(self.targets))
+            except (FlyballError, OSError) as error:
+                log.warning("edge", error=str(error))
+
+    def _compare(self, now: dict[str, str]) -> None:
+        reasons = []
+        for name, health in now.items():
+            before = self._health.get(name, "initial")
+            begins = before == "initial" and health == "unhealthy"  # it has never served yet
+            if health != before and not begins and health in {"healthy", "unhealthy"} and name in self.regions:
+                reasons.append(self._changed(name, health, now))
+            if not begins:
+                self._health[name] = health
+        self._tell(reasons)
+
+    def _changed(self, name: str, health: str, now: dict[str, str]) -> Reason:
+        if health == "healthy":
+            text = f"{name} passes its health check and serves its visitors"
+            return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text)
+        others = [one for one in self.regions if one != name and now.get(one) == "healthy"]
+        led = f"its visitors are led to {', '.join(others)}" if others else "no region is healthy"
+        text = f"{name} fails its health check: {led}"
+        return Reason(kind=ReasonKind.REGION_UNHEALTHY, service="", text=text)
+
+    def _tell(self, reasons: Iterable[Reason]) -> None:
+        given = list(reasons)
+        if not given:
+            return
+        try:
+            events = self.journal.tell(given, now=time.time())
+        except FlyballError as error:  # a full disk: it is told all the same
+            log.warning("journal", error=str(error))
+            events = [Event(id=0, at=time.time(), reason=reason) for reason in given]
+        for event in events:
+            for listener in list(self.listeners):
+                listener(event)
+
+    @property
+    def url(self) -> str:
+        """Address of the application."""
+        scheme = "http" if self.app.listener.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._port}"
+
+    async def described(self) -> dict[str, Any]:
+        """What `flyball ps --json` prints."""
+        names = list(self.regions)
+        told = await asyncio.gather(*(ask.application(self.regions[name].paths) for name in names))
+        balancer = self._balancer.process
+        return {
+            "application": self.app.name,
+            "url": self.url,
+            "dashboard": next((one["dashboard"] for one in told if one is not None), None),
+            "control": {"pid": os.getpid(), "journal_error": None},
+            "balancer": {"pid": None if balancer is None else balancer.pid},
+            "stopping": self.stopping,
+            "push": None,
+            "last_event": self.journal.last_event,
+            **view.merged(dict(zip(names, told, strict=True)), self._health),
+            "served": view.served(self.targets),
+        }
+
+    # Changing
+
+    async def apply(self, app: Application) -> list[str]:
+        """Take a changed file over: regions that are new in it start, those that it no longer has are stopped.
+
+        The answer says what has changed, one line each. Data of a region that is stopped stays where it is.
+        """
+        if app.name != self.app.name or app.listener.port != self.app.listener.port:
+            raise FileError("name and port cannot change while it runs; `flyball down` first, then `flyball up`")
+        if not app.regions:
+            raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
+        gone = [name for name in self.regions if name not in app.region_names]
+        new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
+        self.app = app
+        leaving = {name: self.regions.pop(name) for name in gone}
+        for name in new:
+            self._add(name, None)
+        self._push()
+        for name in new:
+            self.regions[name].keep()
+            self._tell([Reason(kind=ReasonKind.REGION_ADDED, service="", text=f"{name} is in the file and starts")])
+        for name, region in leaving.items():
+            text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
+            self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text)])
+            await region.stop()
+        return [*(f"regions.{name}: added" for name in new), *(f"regions.{name}: removed" for name in gone)]
+
+    # Ending
+
+    def begin_to_stop(self) -> None:
+        """The same as `stop`, without waiting for it."""
+        if not self.stopping:
+            self.stopping = True
+            self._ending = asyncio.ensure_future(self.stop())
+
+    async def stop(self) -> None:
+        """Drain and stop every region, then the edge; the data stays. `run` ends."""
+        self.stopping = True
+        await asyncio.gather(*(region.stop() for region in self.regions.values()))
+        await self._balancer.stop()
+        self.paths.edge_file.unlink(missing_ok=True)
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` has ended."""
+        return self._stopped.is_set()
+
+    async def leave(self) -> None:
+        """End the control plane; what it looked after goes on, for the next one to take over."""
+        self.closing.set()
+        await asyncio.gather(*(region.leave() for region in self.regions.values()))
+        await self._balancer.close()
+        self.journal.close()
+        if self.stopped:
+            self.paths.remove_sockets()
+        self._lock.release()
+
+
+def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str, ...]) -> None:
+    """Raise FileError for regions that are not in the file, and when the application runs here without regions."""
+    for name in picked:
+        if name not in app.region_names:
+            raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names) or 'none'}")
+    if read(paths) is None and face.any_alive(paths):
+        raise FileError(f"{app.name} is running here without regions; `flyball down` first, then `flyball up`")
+
+
+def _port(app: Application, asked: int | None, taken_over: EdgeRecord | None) -> int:
+    if taken_over is not None:
+        if asked not in {None, taken_over.port}:
+            raise Failed(f"{app.name} is running on port {taken_over.port}; `flyball down` first to change it")
+        return taken_over.port
+    wanted = app.listener.port if asked is None else asked
+    if not can_listen(wanted):
+        raise Failed(f"port {wanted} is in use; choose another with --port")
+    return wanted

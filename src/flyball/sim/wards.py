@@ -1,0 +1,73 @@
+"""The pretended instances of a service, and what the world knows of them and of their requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flyball.core.control.cadence import SHORTEST_GLANCE_S
+from flyball.core.control.glance import Glance
+from flyball.core.control.observation import TargetHealth
+from flyball.core.control.routing import Target
+from flyball.core.model import Service
+
+from .numbers import Numbers
+from .parts import CONNECTIONS, Engine
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One pretended instance. Times are None until they happen."""
+
+    id: str
+    service: Service
+    release: int
+    zone: str
+    started_at: float
+    draw: Callable[[], float]
+    ready: bool = False
+    slot: int | None = None
+    stopping: bool = False
+    gone_at: float | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    target: Target | None = None
+    health: TargetHealth = TargetHealth.UNUSED
+    checks: int = 0
+    right: int = 0
+    wrong: int = 0
+    factor: float = 1.0
+    first_sample: bool = True
+    failing: bool = False
+
+
+@dataclass(slots=True)
+class Ward:
+    """One service as the world has it. `engine` is None before there is traffic; `failing`: by release.
+
+    `came` and `glanced_at`: how many requests had come at the last look at it, and when that was.
+    """
+
+    service: Service
+    numbers: Numbers
+    engine: Engine | None = None
+    failing: tuple[float, ...] = (0.0,)
+    members: dict[str, Member] = field(default_factory=dict)
+    came: int = 0
+    glanced_at: float = 0.0
+
+    def glance(self, began: float, *, now: float) -> Glance | None:
+        """What came since the last look at it; None before there is traffic, or when that was just now."""
+        since = max(self.glanced_at, began)
+        if self.engine is None or now - since < SHORTEST_GLANCE_S:
+            return None
+        came = self.engine.totals()[0]
+        requests, self.came, self.glanced_at = came - self.came, came, now
+        loads = [self.engine.load(one.slot) for one in self.members.values() if one.slot is not None]
+        return Glance(
+            service=self.service.name,
+            requests=requests,
+            over_s=now - since,
+            in_flight=sum(min(load, CONNECTIONS) for load in loads),
+            waiting=self.engine.queued(),
+        )

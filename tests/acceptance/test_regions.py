@@ -1,0 +1,144 @@
+"""Two regions behind one edge: each visitor at home, and somewhere else when home is gone. One application for all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from acceptance.running import Running, result_of
+from acceptance.small import file, server
+from flyball.local.process import processes
+
+pytestmark = pytest.mark.live
+US, EU = "us-east-1", "eu-west-1"
+EDGE = f"""
+[regions.{US}]
+[regions.{EU}]
+[edge.health]
+path = "/health"
+every = "500ms"
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    directory = tmp_path_factory.mktemp("two")
+    (directory / "server.py").write_text(server("one"))
+    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }") + EDGE)
+    running = Running(directory)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.clean_up()
+
+
+def served(running: Running, place: str, *, times: int = 20) -> set[tuple[int, str | None]]:
+    """Status and region of the answers to a visitor from there."""
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(running), timeout=30)
+    found = set()
+    for _ in range(times):
+        connection.request("GET", "/", headers={"x-flyball-from": place})
+        answer = connection.getresponse()
+        answer.read()
+        found.add((answer.status, answer.getheader("x-flyball-region")))
+    connection.close()
+    return found
+
+
+def port_of(running: Running) -> int:
+    return int(json.loads(running.paths.edge_file.read_text())["port"])
+
+
+def region(running: Running, name: str) -> dict[str, Any]:
+    return dict(next(one for one in running.now()["regions"] if one["name"] == name))
+
+
+def healthy(running: Running, name: str = EU) -> bool:
+    return bool(region(running, name)["health"] == "healthy")
+
+
+def pids(running: Running) -> dict[tuple[str, str], int]:
+    services = running.now()["services"]
+    return {(one["region"], one["id"]): one["pid"] for service in services for one in service["instances"]}
+
+
+def kinds(running: Running, name: str | None = None) -> list[str]:
+    return [event["kind"] for event in running.events() if event.get("region") == name]
+
+
+def test_each_visitor_is_served_by_the_region_of_its_place(two: Running):
+    two.until(lambda: healthy(two, US) and healthy(two, EU), what="both are healthy")
+    sent = result_of(two.load("--from", EU, "--rate", "100", "--requests", "60"))
+    assert (sent["failed"], sent["by_region"]) == (0, {EU: 60})
+    assert served(two, US) == served(two, "sa-east-1") == {(200, US)}
+    described = two.ps()
+    assert {(one["region"], one["instances"][0]["region"]) for one in described["services"]} == {(US, US), (EU, EU)}
+    table = {(one["nearest"], one["region"]): one["requests"] for one in described["served"]}
+    assert table[EU, EU] >= 60
+    assert table[EU, US] == table[US, EU] == 0
+    assert f"{EU}/web-1 | starting one" in two.flyball("logs").stdout
+    assert two.flyball("ps", "--region", "mars", check=False).returncode == 2
+
+
+def test_a_region_without_its_balancer_is_passed_over_at_once(two: Running):
+    two.until(lambda: healthy(two), what="both are healthy")
+    described = region(two, EU)
+    os.kill(described["control"]["pid"], signal.SIGSTOP)  # else it starts the balancer again within a second
+    try:
+        two.kill(described["balancer"]["pid"])
+        assert served(two, EU) == {(200, US)}
+    finally:
+        os.kill(described["control"]["pid"], signal.SIGCONT)
+    two.until(lambda: (200, EU) in served(two, EU), what="its visitors are at home again")
+
+
+def test_all_control_planes_die_and_nothing_else_does(two: Running):
+    before, edge = pids(two), two.now()["balancer"]["pid"]
+    controls = {name: region(two, name)["control"]["pid"] for name in (US, EU)}
+    two.kill_control_plane()
+    for pid in controls.values():
+        two.kill(pid)
+    two.until(lambda: served(two, EU) == {(200, EU)}, what="each is served at home")
+    assert two.flyball("ps", check=False).returncode == 3
+    two.flyball("up", "-d")
+    assert (pids(two), two.now()["balancer"]["pid"]) == (before, edge)
+    two.kill(region(two, EU)["control"]["pid"])
+    two.until(lambda: region(two, EU)["control"] is not None, what="its control plane is started again")
+    assert pids(two) == before
+    assert {"region_failed", "region_healthy"} <= set(kinds(two))
+
+
+def test_a_bad_release_stops_in_the_first_region(two: Running):
+    bad = two.directory / "bad"
+    bad.mkdir()
+    (bad / "server.py").write_text(server("bad", crash_s=0))
+    done = two.flyball("deploy", "web", "--from", str(bad), check=False)
+    assert done.returncode == 1
+    assert f"stopped in {US}; nothing was changed in {EU}" in done.stderr
+    assert [kind for kind in kinds(two, EU) if kind == "release_created"] == ["release_created"]
+    assert "rolled_back" in kinds(two, US)
+    (two.directory / "server.py").write_text(server("two"))
+    two.flyball("deploy", "web")
+    releases = json.loads(two.flyball("releases", "--json").stdout)
+    assert {(one["region"], one["release"]) for one in releases if one["current"]} == {(US, 3), (EU, 2)}
+
+
+def test_a_region_that_is_no_longer_in_the_file_is_stopped(two: Running):
+    text = (two.directory / "flyball.toml").read_text()
+    gone = dict(before for before in pids(two).items() if before[0][0] == US)
+    (two.directory / "flyball.toml").write_text(text.replace(f"[regions.{US}]\n", ""))
+    assert f"regions.{US}: removed" in two.flyball("deploy").stderr
+    assert [one["name"] for one in two.now()["regions"]] == [EU]
+    assert served(two, US) == {(200, EU)}
+    assert not [pid for pid in gone.values() if processes.identify(pid)]
+    assert two.paths.of_region(US).journal.exists()
+    two.flyball("down")
+    assert not two.paths.edge_file.exists()
+    assert two.flyball("ps", check=False).returncode == 3
