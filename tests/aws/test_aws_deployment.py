@@ -449,7 +449,7 @@ def test_roles(cloud: Cloud):
 
 def test_dashboard(cloud: Cloud):
     body = cloud.client("cloudwatch").get_dashboard(DashboardName="forum-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 7
+    assert len(json.loads(body)["widgets"]) == 8
 
 
 def test_pipeline(cloud: Cloud):

@@ -187,6 +187,7 @@ def firewall(site: Site, *, balancer: str) -> None:
     rules = [_rate_rule(limit)] if limit is not None else []
     if site.aws.waf:
         rules += _managed_rules(first=len(rules))
+        rules += [_body_rule(site.aws.uploads, priority=len(rules))] if site.aws.uploads else []
     acl = wafv2.CfnWebACL(
         site.stack,
         "Firewall",
@@ -238,9 +239,9 @@ def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
 
 
 def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
-    """AWS's managed rule groups. What the common rules find in a body is counted, not blocked.
+    """AWS's managed rule groups. What the common rules find in a body is counted; `_body_rule` may block it.
 
-    A body may be an image or a post that quotes code, on any path; addresses, headers and cookies are still judged.
+    A body may be an image or a post that quotes code; addresses, headers and cookies are still judged.
     https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
     """
     names = (
@@ -266,6 +267,56 @@ def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
         )
         for index, name in enumerate(names)
     ]
+
+
+def _body_rule(uploads: tuple[str, ...], *, priority: int) -> wafv2.CfnWebACL.RuleProperty:
+    """Blocks what the common rules have counted in a body, except at and below the paths that take files.
+
+    https://docs.aws.amazon.com/waf/latest/developerguide/waf-labels.html
+    """
+    made = wafv2.CfnWebACL
+    kinds = [name.removesuffix("_BODY") for name in COUNTED]
+    found = [
+        made.StatementProperty(
+            label_match_statement=made.LabelMatchStatementProperty(
+                scope="LABEL", key=f"awswaf:managed:aws:core-rule-set:{kind}_Body"
+            )
+        )
+        for kind in kinds
+    ]
+    taken = [_below(path) for path in uploads]
+    files = taken[0] if len(taken) == 1 else _any(taken)
+    return made.RuleProperty(
+        name="bodies",
+        priority=priority,
+        action=made.RuleActionProperty(block={}),
+        statement=made.StatementProperty(
+            and_statement=made.AndStatementProperty(
+                statements=[
+                    _any(found),
+                    made.StatementProperty(not_statement=made.NotStatementProperty(statement=files)),
+                ]
+            )
+        ),
+        visibility_config=_visible("Bodies"),
+    )
+
+
+def _any(statements: list[wafv2.CfnWebACL.StatementProperty]) -> wafv2.CfnWebACL.StatementProperty:
+    made = wafv2.CfnWebACL
+    return made.StatementProperty(or_statement=made.OrStatementProperty(statements=statements))
+
+
+def _below(path: str) -> wafv2.CfnWebACL.StatementProperty:
+    made = wafv2.CfnWebACL
+    return made.StatementProperty(
+        byte_match_statement=made.ByteMatchStatementProperty(
+            field_to_match=made.FieldToMatchProperty(uri_path={}),
+            positional_constraint="STARTS_WITH",
+            search_string=path,
+            text_transformations=[made.TextTransformationProperty(priority=0, type="NORMALIZE_PATH")],
+        )
+    )
 
 
 def _visible(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

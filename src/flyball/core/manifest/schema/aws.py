@@ -11,6 +11,7 @@ from flyball.core.manifest import units
 from flyball.core.model import Aws, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
+from .routing import UrlPath
 
 ZONES = ("a", "b", "c", "d", "e", "f")
 
@@ -127,6 +128,9 @@ class AwsTable(Table):
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
     waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
+    uploads: list[UrlPath] | None = key(
+        "paths that take files: the firewall's rules for bodies only count there; by default they only count everywhere"
+    )
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
@@ -139,4 +143,4 @@ class AwsTable(Table):
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
         """The place, with its network."""
         ranges = (self.network or network or NetworkTable()).resolve(zones)
-        return Aws(**self.given(), network=ranges)
+        return Aws(**self.given(), uploads=tuple(self.uploads or ()), network=ranges)
