@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,29 +19,32 @@ pytestmark = [pytest.mark.synth, pytest.mark.filterwarnings("ignore::Deprecation
 APP, REGION = applications.visitor_board(), "eu-north-1"
 
 
-@dataclass
 class Cut:
     """The account's clients, until the call with this number: Ctrl-C comes before it is sent, or after its answer."""
 
-    at: int | None = None
-    after: bool = False
-    calls: list[str] = field(default_factory=list)
-    known: dict[tuple[str, str], Any] = field(default_factory=dict)
+    known: ClassVar[dict[tuple[str, str], Any]] = {}
+    now: ClassVar[Cut]
+
+    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
+        self.at = at
+        self.after = after
+        self.calls: list[str] = []
 
     def clients(self, service: str, region: str) -> Any:
-        if (service, region) not in self.known:
+        if (service, region) not in Cut.known:
             client = boto3_clients(service, region)
-            client.meta.events.register("before-call", self._before)
-            client.meta.events.register("after-call", self._after)
-            self.known[service, region] = client
-        return self.known[service, region]
+            client.meta.events.register("before-call", lambda model, **_: Cut.now.before(model.name))
+            client.meta.events.register("after-call", lambda **_: Cut.now.answered())
+            Cut.known[service, region] = client
+        Cut.now = self
+        return Cut.known[service, region]
 
-    def _before(self, model: Any, **_: Any) -> None:
-        self.calls.append(model.name)
+    def before(self, call: str) -> None:
+        self.calls.append(call)
         if not self.after and len(self.calls) - 1 == self.at:
             raise KeyboardInterrupt
 
-    def _after(self, **_: Any) -> None:
+    def answered(self) -> None:
         if self.after and len(self.calls) - 1 == self.at:
             raise KeyboardInterrupt
 

@@ -99,7 +99,7 @@ def test_every_honoured_field_is_looked_at(world: parity.World):
 
 def test_refresh_has_the_files_numbers(synth: Synth):
     stack = synth(applications.everything_on_machines())["everything-eu-north-1"]
-    whole = text(stack.named("RolloutProject")["Source"]["BuildSpec"])
+    whole = text(stack.named("FrontRolloutProject")["Source"]["BuildSpec"])
     line = next(line for line in whole.splitlines() if "refresh.py everything-front eu-north-1" in line)
     preferences = json.loads(line.split("'")[1].replace("<FrontRolloutAlarm1>", "").replace("<FrontRolloutAlarm2>", ""))
     assert (preferences["MinHealthyPercentage"], preferences["MaxHealthyPercentage"]) == (50, 150)

@@ -191,7 +191,7 @@ def test_codecommit_repository(forum: Stack):
 
 
 def test_push_triggers_the_pipeline(forum: Stack):
-    rule = forum.one("Events::Rule")
+    rule = forum.named("Trigger")
     assert rule["EventPattern"]["source"] == ["aws.codecommit"]
     assert rule["EventPattern"]["detail"]["referenceName"] == ["main"]
     assert text(rule["Targets"][0]["Arn"]).endswith(":<Pipeline>")

@@ -149,8 +149,8 @@ def test_global_s3_replicates_both_ways_once_both_exist(two_regions: dict[str, S
 
 
 def test_pipeline_and_trail_exist_once(two_regions: dict[str, Stack]):
-    for kind in ("CodePipeline::Pipeline", "CloudTrail::Trail"):
-        assert len(two_regions["session-app-us-east-1"].all(kind)) == 1
+    for kind, names in (("CodePipeline::Pipeline", {"Pipeline", "UploadPipeline"}), ("CloudTrail::Trail", {"Trail"})):
+        assert two_regions["session-app-us-east-1"].all(kind).keys() == names
         assert two_regions["session-app-eu-west-1"].all(kind) == {}
 
 
