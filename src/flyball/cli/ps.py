@@ -49,7 +49,7 @@ def show(described: ApplicationJson) -> None:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
         talk.console(sys.stdout).print()
         if described.get("replication"):
-            talk.table(("store", "region", "waiting", "lag", "problem"), map(lag_row, described["replication"]))
+            talk.table(("store", "region", "waiting", "lag", "took", "problem"), map(lag_row, described["replication"]))
             talk.console(sys.stdout).print()
         talk.table(("visitors near", "served by", "requests", "errors"), map(served_row, described.get("served", ())))
         talk.console(sys.stdout).print()
@@ -139,7 +139,8 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
 
 def lag_row(one: ReplicationJson) -> list[object]:
     """How far a region's store is behind as a table row."""
-    return [one["store"], one["region"], one["waiting"], f"{one['lag_s']:.1f}s", one["problem"]]
+    took = None if one["took_s"] is None else f"{one['took_s']:.1f}s"
+    return [one["store"], one["region"], one["waiting"], f"{one['lag_s']:.1f}s", took, one["problem"]]
 
 
 def _region(of: ServiceJson | InstanceJson) -> list[object]:
