@@ -118,7 +118,7 @@ RESOLVED = {
     "KeyField": {"name", "type"},
     "Observe": {"log_retention_days"},
     "Network": {"public_subnets", "private_subnets"},
-    "Aws": {"network"},
+    "Aws": {"network", "uploads"},
     "Region": {"name", "zones", "serves", "services"},
     "RegionService": {"name", "size", "capacity"},
     "Edge": {"health", "sources"},
