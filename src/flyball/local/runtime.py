@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from flyball.core.control.news import Mishap
 from flyball.core.control.observation import Intent, Shutdown
 from flyball.core.control.reasons import Event
 from flyball.core.control.state import State
@@ -24,11 +25,13 @@ from flyball.core.view.views import ApplicationView
 from .apply import Applier
 from .deploys import Deploys
 from .loop import Clock, Inbox, Loop
-from .machine import Machine
+from .machine import Door, Machine
 from .observe import Observer
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
+from .process.walls.walls import describe
 from .record.journal import Journal
+from .refusals import Refusals
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -53,12 +56,14 @@ class Runtime:
         inbox: Inbox,
         applier: Applier,
         taken_over: tuple[str, ...],
+        balancer_ran: bool,
         remote: Remote | None,
         ending: contextlib.AsyncExitStack,
     ) -> None:
         self.file = file
         self.paths, self.limits, self.stores = machine.paths, machine.limits, machine.stores
         self.instances, self.balancer = machine.instances, machine.balancer
+        self.walls = machine.walls
         self.journal = journal
         self.clock = clock
         self.taken_over = taken_over
@@ -74,6 +79,7 @@ class Runtime:
         )
         self.deploys = Deploys(file, machine.paths, journal=journal, loop=self.loop, applier=applier, remote=remote)
         self.pipeline = Pipeline(self)
+        self.refusals = Refusals(None if balancer_ran else {})
         self.listeners: set[Listener] = set()
         self.stopping = False
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
@@ -99,9 +105,19 @@ class Runtime:
         return self._applier.door.url(self.app)
 
     @property
+    def door(self) -> Door:
+        """Where the balancer listens."""
+        return self._applier.door
+
+    @property
     def inside_url(self) -> str:
         """Address of the application for its own services."""
         return self._applier.door.inside_url(self.app)
+
+    @property
+    def boundary(self) -> str:
+        """Who reaches whom, in one sentence."""
+        return describe(self.walls)
 
     def now(self) -> float:
         """Seconds since the epoch, on the loop's clock."""
@@ -130,8 +146,16 @@ class Runtime:
             try:
                 for seen in await self._machine.keep():
                     self.loop.inbox.hear(seen)
+                for mishap in await self._refused():
+                    self.loop.inbox.hear(mishap)
             except (FlyballError, OSError) as error:
                 log.warning("housekeeping", error=str(error))
+
+    async def _refused(self) -> tuple[Mishap, ...]:
+        firewall = self.app.listener.firewall
+        if not firewall.rules or (matched := await self.balancer.matched()) is None:
+            return ()
+        return self.refusals.add(matched, firewall, now=self.now())
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an operator's intent to the loop; the events of the step that took it."""

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flyball.core.control.resume import remade, resumed
+from flyball.core.control.resume import resumed
 from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
+from flyball.core.remaking import remade
 
 from . import deploys
 from .apply import Applier
@@ -28,6 +29,7 @@ from .paths import NAME, StateDirectory
 from .pipeline import git_remote
 from .process import descriptors, processes
 from .process.ports import can_listen, free_port
+from .process.walls.router import DOOR
 from .process.watch import Watch
 from .record.journal import Journal
 from .record.opening import opened
@@ -79,6 +81,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             inbox=inbox,
             applier=applier,
             taken_over=found.instances,
+            balancer_ran=found.balancer,
             remote=remote,
             ending=ending.pop_all(),
         )
@@ -136,7 +139,8 @@ def _door(machine: Machine, journal: Journal, app: Application, *, asked: int | 
     if taken_over:
         _recall_ports(journal, machine.paths)
     outside = _port(journal, app, asked=asked, taken_over=taken_over)
-    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over))
+    inside = None if machine.walls is None or machine.walls.problem else DOOR
+    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over), inside=inside)
 
 
 def _port(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> int:

@@ -15,6 +15,11 @@ ROWS = (
     on_aws("Application.zones", yes("labels of instances, spread evenly"), yes("one pair of subnets each")),
     on_aws("Application.pipeline", PARTS, PARTS),
     on_aws("Application.observe", PARTS, PARTS),
+    on_aws(
+        "Application.boundary",
+        yes("closed: network namespaces, a user per service"),
+        yes("closed always: security groups, private subnets, a role per service"),
+    ),
     on_aws("Application.aws", AWS_ONLY, PARTS),
     *regions.ROWS,
     on_aws("Pipeline.branch", yes("the branch that deploys when pushed"), yes("source action, trigger")),
@@ -58,7 +63,6 @@ ROWS = (
     ),
     on_aws("Aws.monthly_budget_usd", AWS_ONLY, yes("BudgetLimit")),
     on_aws("Aws.alarm_email", AWS_ONLY, yes("subscription to the alarm topic")),
-    on_aws("Aws.waf", AWS_ONLY, yes("managed rule groups in front of the balancer")),
     on_aws("Aws.trail", AWS_ONLY, yes("CloudTrail in the first region")),
     on_aws("Aws.network", AWS_ONLY, PARTS),
     on_aws("Network.cidr", AWS_ONLY, yes("CidrBlock of the VPC")),
@@ -86,7 +90,7 @@ ROWS = (
     ),
     on_aws(
         "Store.replicate",
-        no("here each region keeps its own for now"),
+        yes("objects are copied to the other regions' directories, the last writer wins"),
         yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),

@@ -23,6 +23,21 @@ class Package(StrEnum):
     IMAGE = "image"
 
 
+class Boundary(StrEnum):
+    """Whether instances and stores are reachable only along the paths that the file declares."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Where instances may connect to outside: `everywhere`, or only `to` "10.0.0.0/8", "10.1.2.3:5432", "host:5432"."""
+
+    everywhere: bool = True
+    to: tuple[str, ...] = ()
+
+
 class Nat(StrEnum):
     """How instances reach the internet on AWS: through a NAT gateway in each zone, through one, or without any.
 
@@ -53,8 +68,8 @@ class Network:
 class Aws:
     """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
-    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
-    managed rules in front of the balancer, `trail` records every call to the account's API.
+    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
+    records every call to the account's API.
     """
 
     region: str | None = None
@@ -65,6 +80,5 @@ class Aws:
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
-    waf: bool = True
     trail: bool = True
     network: Network = Network()

@@ -111,6 +111,14 @@ class BalancerJson(TypedDict):
     pid: int | None
 
 
+class RefusalJson(TypedDict):
+    """What a rule of the firewall has matched since the control plane started."""
+
+    rule: str
+    action: str
+    requests: int
+
+
 class PushJson(TypedDict):
     """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
 
@@ -140,10 +148,24 @@ class ServedJson(TypedDict):
     errors: int
 
 
+class ReplicationJson(TypedDict):
+    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written.
+
+    `took_s`: how long the latest object was on its way.
+    """
+
+    store: str
+    region: str
+    waiting: int
+    lag_s: float
+    took_s: float | None
+    problem: str | None
+
+
 class ApplicationJson(TypedDict):
     """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it.
 
-    With regions, `regions` and `served` are there, and every service and instance names its region.
+    With regions, `regions`, `served` and `replication` are there, and every service and instance names its region.
     """
 
     application: str
@@ -151,12 +173,15 @@ class ApplicationJson(TypedDict):
     dashboard: str | None
     control: ControlJson
     balancer: BalancerJson
+    firewall: list[RefusalJson]
     stopping: bool
     push: PushJson | None
     last_event: int
+    boundary: str
     services: list[ServiceJson]
     regions: NotRequired[list[RegionJson]]
     served: NotRequired[list[ServedJson]]
+    replication: NotRequired[list[ReplicationJson]]
 
 
 EventJson = TypedDict(

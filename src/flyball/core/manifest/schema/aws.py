@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Nat, Network, Package
+from flyball.core.model import Aws, Boundary, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -69,8 +69,11 @@ Email = Annotated[
 
 
 class NetworkTable(Table):
-    """Address ranges on AWS."""
+    """Who reaches whom, and address ranges on AWS."""
 
+    boundary: Annotated[Boundary, Lax] | None = key(
+        'closed: instances and stores are reached only along the paths that the file declares; by default "open"'
+    )
     cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are given", to="cidr")
     public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
     private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")
@@ -126,7 +129,6 @@ class AwsTable(Table):
         "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
-    waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
@@ -134,6 +136,7 @@ class AwsTable(Table):
     unsuited: ClassVar[dict[str, str]] = {
         "regions": "are tables of their own, for both worlds: write [regions.us-east-1] and [regions.eu-west-1]",
         "routing": 'is in [edge], for both worlds: write [edge] routing = "latency"',
+        "waf": "is `managed` under [listener.firewall]",
     }
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
