@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from flyball.cli.main import outcome
-from flyball.sim import ASSUMED, calibrated
+from flyball.sim import ASSUMED, Calibration, calibrated
 from flyball.sim.numbers import mean
 
 FILE = """
@@ -83,7 +83,7 @@ def test_only_requests_that_were_alone_tell_how_long_one_takes(place, capsys):
 
 
 def test_without_anything_seen_nothing_is_measured():
-    assert calibrated([], [], ASSUMED) == {}
+    assert calibrated([], [], ASSUMED, cores=2) == Calibration()
     assert mean(ASSUMED.work) == pytest.approx(0.003)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from flyball.core.control.cadence import SHORTEST_GLANCE_S
 from flyball.core.control.glance import Glance
@@ -12,7 +13,10 @@ from flyball.core.control.routing import Target
 from flyball.core.model import Service
 
 from .numbers import Numbers
-from .parts import CONNECTIONS, Engine
+from .parts import CONNECTIONS, Engine, Station
+
+CPU_PERIOD_S = 0.1
+"""A CPU share is given out in slices of this length; with `burst` a whole one may be saved."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +59,22 @@ class Ward:
     members: dict[str, Member] = field(default_factory=dict)
     came: int = 0
     glanced_at: float = 0.0
+
+    def station(self, member: Member) -> Station:
+        """What one of its instances can do."""
+        size, numbers = member.service.size, self.numbers
+        peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
+        shared = peak > size.cpu
+        return Station(
+            release=min(member.release, len(self.failing)) - 1,
+            cores=size.cpu,
+            peak=peak,
+            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
+            slice_s=CPU_PERIOD_S if shared else 0.0,
+            slice_at=member.draw() * CPU_PERIOD_S,
+            workers=numbers.workers,
+            backlog=numbers.backlog,
+        )
 
     def glance(self, began: float, *, now: float) -> Glance | None:
         """What came since the last look at it; None before there is traffic, or when that was just now."""

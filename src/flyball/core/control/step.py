@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rollout
+from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rest, rollout
 from .actions import Action, Build, Launch, Terminate
 from .news import StoreSeen
 from .observation import InstanceSample, Observation, Shutdown
@@ -82,6 +82,12 @@ def _run(turn: Turn) -> None:
     if built is not None:
         rollout.start(turn, built)
     capacity.update(turn)
+    if not rest.at_rest(turn):
+        exchange_instances(turn)
+
+
+def exchange_instances(turn: Turn) -> None:
+    """Take a rollout further, start what is missing, let go what is too much."""
     rollout.advance(turn)
     reconcile.reconcile(turn)
     releases.forget(turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
@@ -48,8 +49,13 @@ class Service:
     def places(self) -> int | None:
         """How many requests an instance works on at a time; None without a limit."""
         if self.concurrency == AUTO:
-            return believed(self.run, dict(self.environment))
+            return _believed(self.run, self.environment)
         return self.concurrency or None
+
+
+@lru_cache(maxsize=256)  # for every datapoint, and always the same
+def _believed(run: str, environment: tuple[tuple[str, str], ...]) -> int | None:
+    return believed(run, dict(environment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
