@@ -31,6 +31,8 @@ class FakeBalancer:
         self.queued = {"web": 7}
         self.waited: dict[str, dict[str, float]] = {}
         self.turned_away = 0
+        self.ended: dict[str, int] = {}
+        self.inside_ms: dict[str, int] = {}
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         return self.stats
@@ -43,6 +45,8 @@ class FakeBalancer:
             waited=self.waited,
             turned_away={"web": self.turned_away},
             wrong={"web": self.wrong},
+            ended=self.ended,
+            inside_ms=self.inside_ms,
         )
 
     async def waiting(self) -> dict[str, int]:
@@ -146,6 +150,21 @@ async def test_the_queue_tells_what_became_of_those_that_waited_since_the_last_s
     assert second.queues == (expected,)
     assert restarted.queues == (QueueSample(service="web", waiting=0, turned_away=2),)
     assert nothing.queues == ()
+
+
+async def test_requests_that_ended_are_told_with_the_time_that_they_were_inside(observer: Observer) -> None:
+    balancer = observer.balancer
+    balancer.ended, balancer.inside_ms, balancer.waiting = {"web": 100}, {"web": 9000}, {}
+    await look(observer, 10.0)
+    balancer.ended, balancer.inside_ms = {"web": 104}, {"web": 9050}
+    second = await look(observer, 11.0)
+    idle = await look(observer, 12.0)
+    balancer.ended, balancer.inside_ms = {"web": 2}, {"web": 10}
+    restarted = await look(observer, 13.0)
+
+    assert second.queues == (QueueSample(service="web", waiting=0, ended=4, inside_ms=12.5),)
+    assert idle.queues == ()
+    assert restarted.queues == (QueueSample(service="web", waiting=0, ended=2, inside_ms=5.0),)
 
 
 async def test_a_wrong_answer_is_told_from_none(observer: Observer) -> None:

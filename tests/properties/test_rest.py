@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from flyball.core.control import capacity, lifecycle, overload, rest
+from flyball.core.control import capacity, concurrency, lifecycle, overload, rest
 from flyball.core.control.observation import TargetHealth
 from flyball.core.control.step import _turns, exchange_instances
 from flyball.core.control.turn import Turn
@@ -31,6 +31,7 @@ def drafts(inputs) -> list[Turn]:
         lifecycle.observe(turn)
         overload.observe(turn)
         capacity.update(turn)
+        concurrency.adapt(turn)
         made.append(turn)
     return made
 

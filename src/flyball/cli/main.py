@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flyball import __version__
 from flyball.cli import tasks
 from flyball.cli.cost_verb import cost
+from flyball.cli.lab_verb import lab
 from flyball.cli.load_verb import load
 from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
 from flyball.cli.simulate_verb import simulate
@@ -279,6 +280,9 @@ def replay(*, file: File = None, json: Json = False) -> int:
     from flyball.cli.replay import run
 
     return run(file, json=json)
+
+
+app.command(lab)
 
 
 @app.command

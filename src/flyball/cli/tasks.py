@@ -15,6 +15,7 @@ TASKS = {
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
     "On AWS": ("aws", "cost"),
+    "Learn": ("lab",),
     "This machine": ("doctor", "completion"),
 }
 EXAMPLES = {
@@ -36,6 +37,7 @@ EXAMPLES = {
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
     "exec": ("flyball exec web env",),
+    "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }
 FIRST_STEPS = "Begin with: flyball init, flyball check, flyball up. Beside it: flyball watch, flyball load --rate 50"

@@ -205,7 +205,7 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
     last = face.last_event(paths)
     process = asyncio.run(_spawn(file, port, log, regions))
     if app.regions:
-        return edge.until_up(app, file, process, log, beginning)
+        return edge.until_up(app, file, process, log, beginning, after=last)
     _until_answering(control_plane, process, log, beginning)
     ended = until_settled(
         control_plane.stream(after=last),

@@ -70,12 +70,14 @@ class Applier:
     def push(self, app: Application, state: State) -> None:
         """Give the balancer the routes of the file and the targets of the state, where they changed."""
         endpoints = {service.name: self._endpoints(state, service.name) for service in app.services}
+        adapting = {service.name for service in app.services if service.adapts}
         self._machine.balancer.push(
             app,
             endpoints,
             port=self.door.port,
             inside_port=self.door.inside_port,
             certificate=self._certificate(app.listener.tls),
+            concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:

@@ -18,7 +18,7 @@ from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
-from .process.ports import free_port
+from .process.ports import can_listen, free_port
 from .process.processes import Process
 from .process.watch import Watch
 from .record.journal import Damaged, Journal, Reader, Spell
@@ -38,6 +38,7 @@ __all__ = [
     "Run",
     "Spell",
     "Watch",
+    "can_listen",
     "free_port",
     "git",
     "logs",

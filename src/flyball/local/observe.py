@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -48,6 +48,8 @@ class Observer:
     _counters: dict[str, _Counted] = field(default_factory=dict)
     _wrong: dict[str, tuple[int, float]] = field(default_factory=dict)
     _turned_away: Mapping[str, int] = field(default_factory=dict)
+    _ended: Mapping[str, int] = field(default_factory=dict)
+    _inside_ms: Mapping[str, int] = field(default_factory=dict)
     _began: bool = False
     _looked: _Looked = field(default_factory=_Looked)
 
@@ -151,7 +153,9 @@ class Observer:
         )
 
     def _queues(self, use: Use) -> tuple[QueueSample, ...]:
-        before, self._turned_away = self._turned_away, use.turned_away
+        away, self._turned_away = _since(self._turned_away, use.turned_away), use.turned_away
+        ended, self._ended = _since(self._ended, use.ended), use.ended
+        inside_ms, self._inside_ms = _since(self._inside_ms, use.inside_ms), use.inside_ms
         if not self._began:
             return tuple(QueueSample(service=service, waiting=count) for service, count in use.waiting.items())
         samples = (
@@ -160,13 +164,14 @@ class Observer:
                 waiting=use.waiting.get(service, 0),
                 waited_p50_ms=waited.get("p50"),
                 waited_p99_ms=waited.get("p99"),
-                # A balancer that was started again counts from zero.
-                turned_away=away - before.get(service, 0) if away >= before.get(service, 0) else away,
+                turned_away=away.get(service, 0),
+                ended=ended.get(service),
+                inside_ms=inside_ms[service] / ended[service] if ended.get(service) else None,
             )
-            for service in sorted({*use.waiting, *use.waited, *use.turned_away})
-            for waited, away in [(use.waited.get(service, {}), use.turned_away.get(service, 0))]
+            for service in sorted({*use.waiting, *use.waited, *use.turned_away, *use.ended})
+            for waited in [use.waited.get(service, {})]
         )
-        return tuple(one for one in samples if one != QueueSample(service=one.service, waiting=0))
+        return tuple(one for one in samples if replace(one, ended=None) != QueueSample(service=one.service, waiting=0))
 
     def _seen(self, running: Running, target: TargetStats | None, now: float) -> InstanceSeen:
         timed_out = target is not None and target.timed_out
@@ -191,6 +196,14 @@ class Observer:
         """Drop counters of instances that are no more."""
         for gone in self._counters.keys() - self.instances.running.keys():
             del self._counters[gone]
+
+
+def _since(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str, int]:
+    """What was counted in between; a balancer that was started again counts from zero."""
+    return {
+        service: count - before.get(service, 0) if count >= before.get(service, 0) else count
+        for service, count in after.items()
+    }
 
 
 def _health(target: TargetStats | None) -> TargetHealth:

@@ -86,7 +86,7 @@ ROWS = (
     ),
     on_aws(
         "Store.replicate",
-        no("here each region keeps its own for now"),
+        yes("objects are copied to the other regions' directories, the last writer wins"),
         yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),

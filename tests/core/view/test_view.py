@@ -158,6 +158,7 @@ def test_a_service_is_told_with_all_keys_that_were_promised():
         "name": "web",
         "release": 1,
         "building": 2,
+        "concurrency": 80,
         "rollout": {
             "from": 1,
             "to": 2,

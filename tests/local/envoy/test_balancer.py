@@ -56,7 +56,7 @@ async def test_a_changed_file_shares_the_connections_among_as_many_instances_as_
     balancer = Balancer(paths, few.name, lambda: None)
     shares = []
     for app in (few, many):
-        balancer.push(app, {"web": ()}, port=1, inside_port=2, certificate=None)
+        balancer.push(app, {"web": ()}, port=1, inside_port=2, certificate=None, concurrency={})
         shares.append(connections_per_instance(paths))
     await balancer.close()
 
@@ -70,7 +70,7 @@ async def test_one_that_is_stopped_while_it_is_started_again_is_gone(tmp_path: P
     died = asyncio.Event()
     app = application(service())
     balancer = Balancer(paths, app.name, died.set)
-    balancer.push(app, {"web": ()}, port=free_port(), inside_port=free_port(), certificate=None)
+    balancer.push(app, {"web": ()}, port=free_port(), inside_port=free_port(), certificate=None, concurrency={})
     await balancer.start()
     await balancer.until_ready()
     assert balancer.process is not None

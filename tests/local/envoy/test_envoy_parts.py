@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,7 @@ from local.envoy.envoy_rig import application, service
 
 
 def built(*services):
-    app = application(*services)
+    app = application(*(replace(each, concurrency=0) for each in services))
     return files(app, {}, directory="/d", port=1, inside_port=8081, access_log="/l", certificate=None)
 
 

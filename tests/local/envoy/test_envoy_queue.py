@@ -12,6 +12,7 @@ import pytest
 
 from flyball.core.model import Balancing, Condition, Queue, Route, Stickiness, Tls
 from flyball.local.envoy import certificate
+from flyball.local.envoy.config.queue import PROGRAM
 from local.envoy.envoy_rig import application, service
 from waiting import soon
 
@@ -430,6 +431,46 @@ async def test_a_filter_that_cannot_be_used_holds_nobody_back(envoy, instances, 
     held.gate.set()
     assert set(statuses(await asyncio.gather(*requests))) == {200}
     assert await envoy.refused()
+
+
+async def test_what_waits_in_a_program_that_is_replaced_goes_on(envoy, instances, client, tmp_path):
+    web = await instances("web-1")
+    held = Held(web)
+    app = limited(1)
+    await start(envoy, app, web=[web])
+    requests = sent(client, 5)
+    await waiting(envoy, 4)
+    envoy.push(limited(1, queue=Queue(most=50)), web=[web])  # what waits came under an older configuration
+    envoy.queue = another(tmp_path)
+    envoy.push(app, web=[web])
+    await soon(lambda: replaced(envoy))
+    held.gate.set()
+    assert set(statuses(await asyncio.gather(*requests))) == {200}
+    await waiting(envoy, 0)
+
+
+def another(directory):
+    """The same program with a section of its own, which does nothing."""
+    path = directory / "another.wasm"
+    path.write_bytes(Path(PROGRAM).read_bytes() + b"\0\2\1x")
+    return str(path)
+
+
+async def replaced(envoy):
+    """Whether the other program has begun."""
+    await envoy.admin.use()
+    found = await envoy.admin._json("/stats?format=json&filter=wasm.*created")
+    return sum(stat["value"] for stat in found["stats"]) > 1
+
+
+async def test_the_time_inside_is_told_without_the_wait(envoy, instances, client):
+    web = await instances("web-1")
+    web.slow_s = 0.2
+    await start(envoy, limited(1), web=[web])
+    await asyncio.gather(*sent(client, 4))
+    use = await envoy.admin.use()
+    assert use.ended == {"web": 4}
+    assert 4 * 200 <= use.inside_ms["web"] < use.latencies["web"]["p99"] * 4
 
 
 CRASHES = """

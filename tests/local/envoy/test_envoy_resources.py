@@ -71,7 +71,7 @@ def test_equal_inputs_give_equal_bytes_and_order_does_not_matter():
     one = built(app, {"web": [endpoint(1), endpoint(2)], "api": []})
     two = built(other, {"api": [], "web": [endpoint(2), endpoint(1)]})
     assert json.dumps(one) == json.dumps(two)
-    assert list(one) == ["cds.json", "eds-api.json", "eds-web.json", "lds.json", "rds.json"]
+    assert list(one) == ["cds.json", "eds-api.json", "eds-web.json", "lds.json", "queue.json", "rds.json"]
 
 
 def test_a_version_changes_with_its_content_only():
@@ -86,7 +86,7 @@ def test_endpoints_name_instance_address_weight_and_whether_they_drain():
         "hostname": "web-1",
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 20001}},
     }
-    assert (one["load_balancing_weight"], one["health_status"], two["health_status"]) == (7, "UNKNOWN", "DRAINING")
+    assert (one["load_balancing_weight"], one["health_status"], two["health_status"]) == (7001, "UNKNOWN", "DRAINING")
     assert [each["metadata"]["filter_metadata"]["envoy.lb"]["taking"] for each in (one, two)] == ["yes", "no"]
     assert only(built()["eds-web.json"])["endpoints"] == []
 
@@ -149,9 +149,10 @@ def test_slow_start_belongs_to_round_robin_alone():
 
 
 def test_filters_stand_there_only_when_asked_for():
-    assert filters(application()) == ["router"]
+    assert filters(application(service(concurrency=0))) == ["router"]
+    assert filters(application()) == ["queue", "router"]
     everything = application(
-        service(balancing=Balancing(stickiness=Stickiness())),
+        service(concurrency=0, balancing=Balancing(stickiness=Stickiness())),
         rate_limit=RateLimit(requests=20, per_s=4),
         max_body_bytes=5,
     )

@@ -34,7 +34,7 @@ def built(*services: Service, endpoints: tuple[Endpoint, ...] = ()) -> dict[str,
 
 
 def algorithm(balancing: Balancing) -> dict[str, Any]:
-    subset = built(service(balancing=balancing))["cds.json"]["load_balancing_policy"]["policies"][0]
+    subset = built(service(balancing=balancing, concurrency=0))["cds.json"]["load_balancing_policy"]["policies"][0]
     inner = subset["typed_extension_config"]["typed_config"]["subset_lb_policy"]["policies"][0]
     return dict(inner["typed_extension_config"]["typed_config"])
 
@@ -80,6 +80,7 @@ def test_fact_30_round_robin_by_default_least_outstanding_by_choice():
     """Algorithms are round_robin (the default) and least_outstanding_requests; weighted_random is AWS's alone.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
     """
+    assert Balancing().algorithm is BalancingAlgorithm.ROUND_ROBIN
     assert algorithm(Balancing())["@type"].endswith("RoundRobin")
     least = algorithm(Balancing(algorithm=BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS))
     assert least["@type"].endswith("LeastRequest")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flyball.core.model import Balancing, Listener, Queue
+from flyball.core.model import Balancing, BalancingAlgorithm, Listener, Queue
 from flyball.local.envoy import files, process
 from flyball.local.envoy.config.endpoints import Endpoint
 from flyball.local.envoy.config.queue import PROGRAM, at_once
@@ -43,13 +43,18 @@ def cluster(content):
     return content["cds.json"]["resources"][0]
 
 
+def weights(content):
+    (group,) = content["eds-web.json"]["resources"][0]["endpoints"]
+    return [one["load_balancing_weight"] for one in group["lb_endpoints"]]
+
+
 def algorithm(content):
     subset = cluster(content)["load_balancing_policy"]["policies"][0]["typed_extension_config"]["typed_config"]
     return subset["subset_lb_policy"]["policies"][0]["typed_extension_config"]
 
 
 def test_without_a_limit_there_is_no_filter():
-    content = built(application(service()))
+    content = built(application(service(concurrency=0)))
     assert "queue.json" not in content
     assert filters(content) == ["envoy.filters.http.router"]
     assert algorithm(content)["name"].endswith("round_robin")
@@ -61,6 +66,24 @@ def test_the_filter_comes_right_before_the_router_and_the_least_busy_instance_is
     assert algorithm(content)["name"].endswith("least_request")
     assert algorithm(content)["typed_config"]["slow_start_config"]["slow_start_window"] == "30s"
     assert lines(content) == "web 3 10000 50000\n"
+
+
+def test_a_limit_that_adapts_is_told_and_leaves_the_instances_their_turns():
+    adapting = application(service())
+    content = built(adapting, [endpoint(1), endpoint(2, weight=3)], concurrency={"web": 80})
+    assert lines(content) == "web 106 10000 50000\n"
+    assert weights(content) == [1001, 3000]
+    assert algorithm(content)["name"].endswith("least_request")
+    assert "selection_method" not in algorithm(content)["typed_config"]
+    least = service(balancing=Balancing(algorithm=BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS))
+    assert weights(built(application(least), [endpoint(1), endpoint(2)])) == [1000, 1000]
+
+
+def test_without_webassembly_nothing_adapts():
+    content = built(application(service()), [endpoint(1), endpoint(2)], concurrency={"web": 80}, queue=None)
+    assert filters(content) == ["envoy.filters.http.router"]
+    assert algorithm(content)["name"].endswith("round_robin")
+    assert weights(content) == [1000, 1000]
 
 
 def test_the_file_says_how_many_wait_and_how_long():

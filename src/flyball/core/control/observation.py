@@ -69,10 +69,10 @@ class InstanceSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSample:
-    """Requests of a service that wait in the balancer for an instance now, and what became of others that had to.
+    """Requests of a service that wait in the balancer now, and what became of others since the last sample.
 
-    `waited_p50_ms` and `waited_p99_ms` are of those that went on since the last sampled step, None when none did;
-    `turned_away` got a 503 in that time. Absent when there is nothing to tell.
+    `waited_p50_ms` and `waited_p99_ms` are of those that had to wait and went on, None when none did; `turned_away` got
+    a 503. `ended` ended at an instance, after `inside_ms` there on average; None when that is not counted.
     """
 
     service: str
@@ -80,6 +80,8 @@ class QueueSample:
     waited_p50_ms: float | None = None
     waited_p99_ms: float | None = None
     turned_away: int = 0
+    ended: int | None = None
+    inside_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
-"""What keeps a service from changing too far or too fast? The memory of bounds, cooldowns, back-off and holds.
+"""What keeps a service from changing too far or too fast? The memory of bounds, cooldowns, back-off, holds and limits.
 
-Rule: plain values that `capacity`, `scaling/cooldown` and `breaker` write and read; what they mean is said there.
+Rule: plain values that `capacity`, `scaling/cooldown`, `breaker` and `concurrency` write and read; what they mean is
+said there.
 """
 
 from __future__ import annotations
@@ -46,3 +47,19 @@ class Held:
 
     key: str
     last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """How many requests an instance works on at a time, where it adapts; `said` is the last that was told.
+
+    `inside_s`: how long requests take inside while nothing is in their way, `measured` how much that rests on: a rate
+    of requests. `careful_from`: the limit from which on it
+    rises by one at a time.
+    """
+
+    limit: int = 80
+    inside_s: float | None = None
+    measured: float = 0.0
+    careful_from: int | None = None
+    said: int = 80

@@ -18,6 +18,7 @@ class ReasonKind(StrEnum):
     UNHEALTHY = "unhealthy"
     HEALTHY = "healthy"
     OVERLOADED = "overloaded"
+    CONCURRENCY = "concurrency"
     DRAINING = "draining"
     TERMINATED = "terminated"
     FAILED = "failed"

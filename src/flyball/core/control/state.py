@@ -13,7 +13,7 @@ from flyball.core.model import Strategy
 from .alarms import Alarm
 from .memory import Memory
 from .observation import ReleaseSpec, TargetHealth
-from .pacing import Backoff, Bounds, Cooldown, Held
+from .pacing import Adaptive, Backoff, Bounds, Cooldown, Held
 from .windows import Windows
 
 
@@ -146,7 +146,7 @@ class ServiceState:
 
     `finished` is the last completed rollout while it is still watched for late crashes. `holds` are the holds said
     lately, `told` the refusals already said. `schedule_at`: scheduled actions up to then are done. `overloaded_since`:
-    since when most of its instances have too much to do. `memory` is what its policies remember.
+    since when most of its instances have too much to do. `memory`: of its policies. `adaptive`: its limit.
     """
 
     name: str
@@ -167,6 +167,7 @@ class ServiceState:
     schedule_at: float | None = None
     overloaded_since: float | None = None
     memory: Memory = Memory()
+    adaptive: Adaptive = Adaptive()
 
     def find_release(self, number: int) -> Release | None:
         """The release of that number, None when it is not (or no longer) known."""

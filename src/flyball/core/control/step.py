@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, clock, intents, lifecycle, overload, reconcile, releases, rest, rollout
+from . import capacity, clock, concurrency, intents, lifecycle, overload, reconcile, releases, rest, rollout
 from .actions import Action, Build, Launch, Terminate
 from .news import StoreSeen
 from .observation import InstanceSample, Observation, Shutdown
@@ -82,6 +82,7 @@ def _run(turn: Turn) -> None:
     if built is not None:
         rollout.start(turn, built)
     capacity.update(turn)
+    concurrency.adapt(turn)
     if not rest.at_rest(turn):
         exchange_instances(turn)
 

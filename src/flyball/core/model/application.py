@@ -47,10 +47,15 @@ class Service:
 
     @property
     def places(self) -> int | None:
-        """How many requests an instance works on at a time; None without a limit."""
+        """How many requests an instance works on at a time, as far as it is written; None without a limit."""
         if self.concurrency == AUTO:
             return _believed(self.run, self.environment)
         return self.concurrency or None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether that number is found out while the service runs: the file leaves it open, and so does the command."""
+        return self.concurrency == AUTO and self.places is None
 
 
 @lru_cache(maxsize=256)  # for every datapoint, and always the same

@@ -1,7 +1,7 @@
 """How many requests may an instance work on at a time, and where do the others wait?
 
 Rule: a number is the limit, 0 is none. "auto" believes a server whose command says how many it takes (`gunicorn -w 2
---threads 4`, `puma -w 2 -t 5:5`, `php -S`) and sets no limit for any other, so that nobody is slowed down by a guess.
+--threads 4`, `puma -w 2 -t 5:5`, `php -S`); for any other the number is found out while it runs (`core/control`).
 A configuration file may change what a command leaves out, so only a command that says all of it is believed.
 
 AWS: an Application Load Balancer has neither. The word is Knative's and Cloud Run's.

@@ -35,6 +35,7 @@ def service(of: ServiceView, places: Mapping[str, Place]) -> ServiceJson:
         "building": of.building,
         "rollout": None if of.rollout is None else rollout(of.rollout),
         "capacity": capacity(of.capacity),
+        "concurrency": of.concurrency,
         "metrics": metrics(of.metrics),
         "instances": [instance(one, places.get(one.of.id, NOWHERE)) for one in of.instances],
     }

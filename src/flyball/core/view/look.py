@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flyball.core.control import breaker
+from flyball.core.control import breaker, concurrency
 from flyball.core.control.alarms import AlarmState
 from flyball.core.control.observation import InstanceSample, InstanceSeen, Observation, QueueSample
 from flyball.core.control.scaling import policy_alarms
@@ -76,6 +76,7 @@ def _service(
         metrics=metrics(state.windows, queue),
         alarms=_alarms(of, state),
         held_until=state.held_until,
+        concurrency=concurrency.limit(of, state.adaptive),
         instances=tuple(_instance(one, found.get(one.id), samples.get(one.id), state.windows.sample_s) for one in mine),
     )
 

@@ -85,13 +85,14 @@ class InstanceJson(TypedDict):
 
 
 class ServiceJson(TypedDict):
-    """One service."""
+    """One service. `concurrency`: how many requests an instance works on at a time, None without a limit."""
 
     name: str
     release: int | None
     building: int | None
     rollout: RolloutJson | None
     capacity: CapacityJson
+    concurrency: int | None
     metrics: MetricsJson
     instances: list[InstanceJson]
     region: NotRequired[str]
@@ -139,10 +140,20 @@ class ServedJson(TypedDict):
     errors: int
 
 
+class ReplicationJson(TypedDict):
+    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written."""
+
+    store: str
+    region: str
+    waiting: int
+    lag_s: float
+    problem: str | None
+
+
 class ApplicationJson(TypedDict):
     """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it.
 
-    With regions, `regions` and `served` are there, and every service and instance names its region.
+    With regions, `regions`, `served` and `replication` are there, and every service and instance names its region.
     """
 
     application: str
@@ -156,6 +167,7 @@ class ApplicationJson(TypedDict):
     services: list[ServiceJson]
     regions: NotRequired[list[RegionJson]]
     served: NotRequired[list[ServedJson]]
+    replication: NotRequired[list[ReplicationJson]]
 
 
 EventJson = TypedDict(

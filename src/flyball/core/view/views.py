@@ -80,7 +80,10 @@ class InstanceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceView:
-    """One service. `release` is the one that serves, `building` the one that is built; `held_until`: by hand."""
+    """One service. `release` is the one that serves, `building` the one that is built; `held_until`: by hand.
+
+    `concurrency`: how many requests an instance works on at a time now, None without a limit.
+    """
 
     of: Service
     release: int | None
@@ -92,6 +95,7 @@ class ServiceView:
     alarms: tuple[AlarmView, ...]
     held_until: float | None
     instances: tuple[InstanceView, ...]
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

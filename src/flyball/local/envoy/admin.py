@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import aiohttp
 
 from flyball.core.latency import percentiles
 
+from .config.endpoints import THOUSANDTHS
 from .config.types import Json
 
 TIMEOUT_S = 2.0
@@ -57,8 +58,9 @@ class Use:
 
     `latencies`: service -> {"p50", "p95", "p99"} in ms since the last time, waiting included; services without requests
     are absent. `waiting`: service -> requests that wait for an instance now. `waited`: as `latencies`, how long those
-    waited in the queue that had to. `turned_away`: service -> requests that the queue had no room or no time for, since
-    Envoy's start. `wrong`: service -> health checks that got a wrong answer, since Envoy's start.
+    waited in the queue that had to. The others are counted since Envoy's start, by service: `turned_away`, requests
+    that the queue had no room or no time for; `ended`, those of a service with a queue that ended at an instance, which
+    had them for `inside_ms` altogether; `wrong`, health checks that got a wrong answer.
     """
 
     latencies: Mapping[str, Mapping[str, float]]
@@ -66,6 +68,8 @@ class Use:
     waited: Mapping[str, Mapping[str, float]]
     turned_away: Mapping[str, int]
     wrong: Mapping[str, int]
+    ended: Mapping[str, int] = field(default_factory=dict)
+    inside_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 class Admin:
@@ -114,13 +118,15 @@ class Admin:
             {service: values for (service, stat), values in passed.items() if stat == what and values is not None}
             for what in ("upstream_rq_time", "queue.took_ms", "queue.waited_ms")
         )
-        pending, waiting, full, late, failures, silent = (
+        pending, waiting, full, late, ended, inside, failures, silent = (
             Counter(_numbers(found, what))
             for what in (
                 "upstream_rq_pending_active",
                 "queue.waiting",
                 "queue.full",
                 "queue.late",
+                "queue.ended",
+                "queue.inside_ms",
                 "health_check.failure",
                 "health_check.network_failure",
             )
@@ -131,6 +137,8 @@ class Admin:
             waited=waited,
             turned_away=dict(sorted((full + late).items())),
             wrong={service: count - silent[service] for service, count in failures.items()},
+            ended=ended,
+            inside_ms=inside,
         )
 
     async def waiting(self) -> Mapping[str, int]:
@@ -180,7 +188,7 @@ def _targets(cluster: Json) -> Iterator[TargetStats]:
             requests=counters.get("rq_total", 0),
             errors=counters.get("rq_error", 0),
             in_flight=counters.get("rq_active", 0),
-            weight=int(host.get("weight", 1)),
+            weight=int(host.get("weight", THOUSANDTHS)) // THOUSANDTHS,
             timed_out=bool(health.get("active_hc_timeout")),
         )
 

@@ -91,6 +91,7 @@ class Balancer:
         port: int,
         inside_port: int,
         certificate: tuple[str, str] | None,
+        concurrency: Mapping[str, int],
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -106,6 +107,7 @@ class Balancer:
             access_log=str(self.access_log),
             certificate=certificate,
             limits=connections(app.services, descriptors=self._descriptors),
+            concurrency=concurrency,
             queue=PROGRAM if queue else None,
         )
         return self.write(files)

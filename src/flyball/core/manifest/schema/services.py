@@ -218,7 +218,7 @@ class SharedTable(Table):
         "how the next instance is chosen; by default round_robin"
     )
     concurrency: ConcurrencyValue | None = key(
-        'requests that an instance works on at a time; 0 is no limit; by default "auto", what `run` says',
+        'requests that an instance works on at a time; 0 is no limit; by default "auto": as `run` says, or as measured',
         to="concurrency",
     )
     queue: QueueTable | None = key("how many of the others may wait, and how long: a number, or { max, wait }")

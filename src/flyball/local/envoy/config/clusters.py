@@ -47,7 +47,7 @@ def cluster(service: Service, directory: str, limits: Connections, *, queued: bo
         },
         outlier_detection=_ejection(),
         health_checks=[_health_check(service.health)],
-        load_balancing_policy=_policy(service),
+        load_balancing_policy=_policy(service, queued=queued),
         typed_extension_protocol_options=_connections(),
     )
 
@@ -127,7 +127,7 @@ def _health_check(health: HealthCheck) -> Json:
     }
 
 
-def _policy(service: Service) -> Json:
+def _policy(service: Service, *, queued: bool) -> Json:
     """The algorithm, applied to those endpoints only that take new requests."""
     name = "envoy.load_balancing_policies.subset"
     subset = extension(
@@ -135,16 +135,23 @@ def _policy(service: Service) -> Json:
         "load_balancing_policies.subset.v3.Subset",
         fallback_policy="NO_FALLBACK",
         subset_selectors=[{"keys": [TAKING]}],
-        subset_lb_policy={"policies": [{"typed_extension_config": _algorithm(service)}]},
+        subset_lb_policy={"policies": [{"typed_extension_config": _algorithm(service, queued=queued)}]},
     )
     return {"policies": [{"typed_extension_config": subset}]}
 
 
-def _algorithm(service: Service) -> Json:
+def goes_by_turns(service: Service, *, queued: bool) -> bool:
+    """Whether requests go round the instances although the service has a limit: one that adapts is not exact anyway."""
+    round_robin = service.balancing.algorithm is BalancingAlgorithm.ROUND_ROBIN
+    return queued and service.adapts and round_robin
+
+
+def _algorithm(service: Service, *, queued: bool) -> Json:
     """Slow start rises in a straight line and is left out with least outstanding requests, as on AWS.
 
     With a limit, the free place that a request waited for is at the instance with the fewest requests: round robin
-    would send it to the next one, full or not.
+    would send it to the next one, full or not. With a limit that adapts it goes by turns all the same, which become
+    rarer with the requests that an instance has (`endpoints.load_assignment`).
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
     """
     balancing = service.balancing
@@ -155,11 +162,12 @@ def _algorithm(service: Service) -> Json:
         "min_weight_percent": {"value": 1.0},
     }
     slowly = {"slow_start_config": slow_start} if balancing.slow_start_s > 0 and not least else {}
-    if least or service.places is not None:
+    turns = goes_by_turns(service, queued=queued)
+    if least or turns or service.places is not None:
         return extension(
             "envoy.load_balancing_policies.least_request",
             "load_balancing_policies.least_request.v3.LeastRequest",
-            selection_method="FULL_SCAN",
+            **({} if turns else {"selection_method": "FULL_SCAN"}),
             **slowly,
         )
     return extension(

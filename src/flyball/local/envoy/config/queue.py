@@ -30,8 +30,8 @@ _NOTHING = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 
 
 def has_queue(app: Application) -> bool:
-    """Whether any service has a limit."""
-    return any(service.places is not None for service in app.services)
+    """Whether any service has a limit, or one that adapts."""
+    return any(service.adapts or service.places is not None for service in app.services)
 
 
 def queue_filter(directory: str) -> Json:
@@ -44,9 +44,14 @@ def queue_filter(directory: str) -> Json:
     return {"name": FILTER, "config_discovery": discovery}
 
 
-def queue_resource(app: Application, endpoints: Mapping[str, Sequence[Endpoint]], program: str) -> Json:
+def queue_resource(
+    app: Application, endpoints: Mapping[str, Sequence[Endpoint]], limits: Mapping[str, int], program: str
+) -> Json:
     """The filter's configuration, as queue.c reads it. It goes on with requests if it cannot do its work."""
-    lines = [_line(app, service, endpoints.get(service.name, ())) for service in app.services]
+    lines = [
+        _line(app, service, endpoints.get(service.name, ()), limits.get(service.name, service.places))
+        for service in app.services
+    ]
     config = {
         "name": FILTER,
         "root_id": FILTER,
@@ -89,8 +94,7 @@ def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int:
     return int(concurrency * shares) + ending
 
 
-def _line(app: Application, service: Service, endpoints: Sequence[Endpoint]) -> str:
-    concurrency = service.places
+def _line(app: Application, service: Service, endpoints: Sequence[Endpoint], concurrency: int | None) -> str:
     if concurrency is None:
         return ""
     longest_s, idle_s = service.queue.longest_s, app.listener.idle_timeout_s

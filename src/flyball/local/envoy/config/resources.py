@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from flyball.core.model import Application
 
 from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
-from .clusters import cluster, endpoints_file
+from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
@@ -30,6 +31,7 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections = Connections(),
+    concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
@@ -37,6 +39,7 @@ def files(
     Every file is named by others as `directory`/name. `port` is where the listener is, which may differ from the
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
+    `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
@@ -47,7 +50,12 @@ def files(
         listeners = [plain(port=port, certificate=certificate), plain(name="inside", port=inside_port)]
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
-        **{endpoints_file(each.name): [load_assignment(each.name, endpoints.get(each.name, ()))] for each in services},
+        **{
+            endpoints_file(each.name): [
+                load_assignment(each.name, endpoints.get(each.name, ()), by_turns=goes_by_turns(each, queued=queued))
+            ]
+            for each in services
+        },
         CLUSTERS_FILE: [
             *(cluster(service, directory, limits, queued=queued) for service in services),
             *tracing.clusters(app),
@@ -56,7 +64,7 @@ def files(
         LISTENERS_FILE: listeners,
     }
     if queue is not None and queued:
-        contents[QUEUE_FILE] = [queue_resource(app, endpoints, queue)]
+        contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 

@@ -81,7 +81,7 @@ typedef struct {
     uint32_t places, most_waiting, longest_ms;
     uint32_t at_work, waiting;
     uint32_t first, last;        // in `requests`, NONE when nobody waits
-    uint32_t waiting_now, waited_ms, took_ms, refused_full, refused_late;  // metrics
+    uint32_t waiting_now, waited_ms, took_ms, ended, inside_ms, refused_full, refused_late;  // metrics
 } Service;
 
 typedef enum { FREE, AT_WORK, WAITING } Place;
@@ -93,6 +93,7 @@ typedef struct {
     uint32_t before, behind;     // in the queue
     uint32_t next;               // in its chain of `chains`, or in the list of free records
     uint64_t since;              // nanoseconds; when it came
+    uint32_t waited_ms;
 } Request;
 
 static Service services[MOST_SERVICES];
@@ -133,7 +134,6 @@ static void remove_request(uint32_t at) {
 
 // The turn of the loop after this one: there what has just ended is no longer counted at its instance.
 
-static uint32_t root;             // the newest configuration's context
 static uint32_t turns;            // the queue by which this program wakes itself
 static int woken;
 
@@ -141,12 +141,9 @@ static void wake(void) {
     if (!woken && waiting_in_all > 0) woken = host_enqueue(turns, TEXT("turn")) == OK;
 }
 
+// The timer belongs to the configuration that the request in effect came under. It lives as long as that request, also
+// when this program has been replaced by another: what waits here then goes on by the timer alone.
 enum { TICK_MS = 100 };
-
-static void tick(int on) {
-    host_act_for(root);
-    host_tick_every(on ? TICK_MS : 0);
-}
 
 // Waiting
 
@@ -162,7 +159,8 @@ static void join(uint32_t at) {
     service->last = at;
     service->waiting++;
     tell_waiting(service);
-    if (waiting_in_all++ == 0) tick(1);
+    waiting_in_all++;
+    host_tick_every(TICK_MS);
 }
 
 static void leave(uint32_t at) {
@@ -174,7 +172,7 @@ static void leave(uint32_t at) {
     else service->last = request->before;
     service->waiting--;
     tell_waiting(service);
-    if (--waiting_in_all == 0) tick(0);
+    waiting_in_all--;
 }
 
 static uint32_t age_ms(const Request *request) {
@@ -198,6 +196,7 @@ static void admit(Service *service) {
         uint32_t ms = age_ms(&requests[at]);
         leave(at);
         requests[at].place = AT_WORK;
+        requests[at].waited_ms = ms;
         service->at_work++;
         host_record(service->waited_ms, ms);
         host_act_for(requests[at].context);
@@ -255,7 +254,6 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
         if (at == NONE) return CONTINUE;
         if (!room) {
             join(at);
-            host_act_for(context);
             return PAUSE;
         }
         requests[at].place = AT_WORK;
@@ -282,7 +280,13 @@ EXPORT(proxy_on_response_headers) uint32_t on_response_headers(uint32_t context,
 EXPORT(proxy_on_log) void on_log(uint32_t context) {
     uint32_t at = find_request(context);
     if (at == NONE) return;
-    if (requests[at].place == AT_WORK) host_record(services[requests[at].service].took_ms, age_ms(&requests[at]));
+    if (requests[at].place == AT_WORK) {
+        Service *service = &services[requests[at].service];
+        uint32_t took_ms = age_ms(&requests[at]);
+        host_record(service->took_ms, took_ms);
+        host_increment(service->ended, 1);
+        host_increment(service->inside_ms, took_ms - requests[at].waited_ms);
+    }
     give_back(at);
 }
 
@@ -302,10 +306,14 @@ EXPORT(proxy_on_queue_ready) void on_queue_ready(uint32_t context, uint32_t toke
 }
 
 EXPORT(proxy_on_tick) void on_tick(uint32_t context) {
+    woken = 0;
     for (uint32_t i = 0; i < service_count; i++) {
         admit(&services[i]);  // in case that a turn was lost
         refuse_the_late(&services[i]);
     }
+    if (waiting_in_all > 0) return;
+    host_act_for(context);
+    host_tick_every(0);
 }
 
 // Configuration
@@ -331,6 +339,8 @@ static Service *service_named(const char *name, size_t size) {
     define(GAUGE, service, TEXT("waiting"), &service->waiting_now);
     define(HISTOGRAM, service, TEXT("waited_ms"), &service->waited_ms);
     define(HISTOGRAM, service, TEXT("took_ms"), &service->took_ms);
+    define(COUNTER, service, TEXT("ended"), &service->ended);
+    define(COUNTER, service, TEXT("inside_ms"), &service->inside_ms);
     define(COUNTER, service, TEXT("full"), &service->refused_full);
     define(COUNTER, service, TEXT("late"), &service->refused_late);
     return service;
@@ -358,7 +368,6 @@ EXPORT(proxy_on_configure) uint32_t on_configure(uint32_t context, uint32_t size
     uint64_t now;
     char *text = NULL;
     size_t length = 0;
-    root = context;
     host_time(&now);  // a name of its own: a queue that two programs share wakes only one of them
     host_register((const char *)&now, sizeof now, &turns);
     woken = 0;
@@ -369,7 +378,7 @@ EXPORT(proxy_on_configure) uint32_t on_configure(uint32_t context, uint32_t size
         while (at < end && *at != '\n') at++;
         read_line(line, at);
     }
-    if (waiting_in_all > 0) tick(1);
+    if (waiting_in_all > 0) host_tick_every(TICK_MS);
     wake();
     return 1;
 }
