@@ -7,8 +7,8 @@ import json as json_text
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -132,7 +132,7 @@ def rehearsed(plan: Plan, keep: Path | None) -> Result:
     if keep is None:
         result = Rehearsal(plan, progress=progress).run()
     else:
-        with closing(_new_journal(keep)) as journal:
+        with _new_journal(keep) as journal:
             result = Rehearsal(plan, progress=progress, record=journal.record).run()
     return replace(result, cost_usd=_cost_usd(plan.app, result))
 
@@ -146,13 +146,20 @@ def _cost_usd(app: Application, result: Result) -> float | None:
         return None
 
 
-def _new_journal(directory: Path) -> Journal:
-    """A journal of its own: that of an application that runs is not written over."""
+@contextmanager
+def _new_journal(directory: Path) -> Iterator[Journal]:
+    """A journal of its own: that of an application that runs is not written over. All of it is kept, or nothing."""
     home = StateDirectory(directory / STATE)
     if home.journal.exists():
         raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
     home.root.mkdir(parents=True, exist_ok=True)
-    return Journal(home.journal)
+    try:
+        with closing(Journal(home.journal)) as journal:
+            yield journal
+    except BaseException:  # Ctrl-C, too
+        for part in home.root.glob(f"{home.journal.name}*"):
+            part.unlink()
+        raise
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:
