@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flyball.cli.main import outcome
+from flyball.core.errors import FileError
 
 FILE = """
 name = "shop"
@@ -200,3 +201,20 @@ def test_the_queue_of_the_file_is_modelled(file, capsys):
     assert waits["failed"] == 0
     assert refuses["failed"] > 500
     assert there["failed"] == 0  # an Application Load Balancer refuses nobody
+
+
+def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
+    from flyball.cli.simulate import run
+
+    file = tmp_path / "flyball.toml"
+    regions = "[regions.us-east-1]\ninstances = 3\n[regions.eu-west-1]\n"
+    file.write_text(f'name = "a"\n[services.web]\nrun = "serve"\nroutes = ["/"]\ninstances = 1\n{regions}')
+    found = {}
+    for region in (None, "us-east-1", "eu-west-1"):
+        assert run(file, stages="5:30s", region=region, json=True) == 0
+        out = capsys.readouterr()
+        found[region] = json.loads(out.out)["instance_hours"]
+        assert ("one region is simulated" in out.err) is (region is None)
+    assert found[None] == found["us-east-1"] > 2 * found["eu-west-1"]
+    with pytest.raises(FileError, match="there is no region 'mars'; choose from: us-east-1, eu-west-1"):
+        run(file, stages="5:30s", region="mars", json=True)

@@ -14,6 +14,7 @@ from flyball.cli import tasks
 from flyball.cli.cost_verb import cost
 from flyball.cli.lab_verb import lab
 from flyball.cli.load_verb import load
+from flyball.cli.look_verbs import doctor, exec_, network
 from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
 from flyball.cli.simulate_verb import simulate
 from flyball.core.errors import FileError, FlyballError
@@ -253,25 +254,9 @@ def open_(
     return open_(file, dashboard=dashboard, show=print_)
 
 
-@app.command(name="exec")
-def exec_(
-    service: Annotated[str, Parameter(help="A service or an instance.")],
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
-    region: Region = None,
-    file: File = None,
-) -> int:
-    """Run a command in an instance's directory and environment."""
-    from flyball.cli.look import exec_
-
-    return exec_(file, service, list(command), region=region)
-
-
-@app.command
-def doctor(*, json: Json = False) -> int:
-    """Check this machine: what Flyball needs and what it finds."""
-    from flyball.cli.look import doctor
-
-    return doctor(json=json)
+app.command(exec_, name="exec")
+app.command(doctor)
+app.command(network)
 
 
 @app.command

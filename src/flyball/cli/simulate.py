@@ -21,6 +21,7 @@ from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application
+from flyball.core.model.edge import in_region
 from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
@@ -48,6 +49,7 @@ from flyball.sim.engines import is_slow
 from . import talk
 from .files import find_file, find_running, read_text
 from .overrides import changed
+from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
@@ -74,6 +76,7 @@ def run(
     compare: bool = False,
     html: Path | None = None,
     keep: Path | None = None,
+    region: str | None = None,
     json: bool = False,
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
@@ -84,7 +87,7 @@ def run(
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
-        app = parse(text, filename=name, timezones=available_timezones())
+        app = _of_region(parse(text, filename=name, timezones=available_timezones()), region)
         numbers, machine = numbers_of(app, file, request, start), calibration_of(file).machine
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
@@ -104,6 +107,8 @@ def run(
     if compare and not (settings or deploy or faults or place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
+    if made.app.region is not None and region is None:
+        talk.say(f"one region is simulated, with all of the traffic: {made.app.region}; --region chooses another")
     usual = plan((), usual=True)[0] if compare else None
     before = None if usual is None else rehearsed(usual, None)
     result = rehearsed(made, keep)
@@ -115,6 +120,16 @@ def run(
     else:
         print("\n".join(report_lines(result, made.app.name, about, before)))
     return 0
+
+
+def _of_region(app: Application, region: str | None) -> Application:
+    """One region, which gets all the traffic: the primary one unless another is named."""
+    if not app.region_names or (region is None and len(app.regions) < 2):
+        return app
+    name = region or app.region_names[0]
+    if name not in {one.name for one in app.regions}:
+        raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names)}")
+    return replace(in_region(app, name), regions=())
 
 
 def _write(path: Path, text: str) -> None:
@@ -234,7 +249,8 @@ def calibration_of(file: Path) -> Calibration:
 
 def calibrate(path: Path | None) -> int:
     """Measure from the journal and the access log of the application here, and keep it beside them."""
-    place = StateDirectory(find_running(path).parent / STATE)
+    file = find_running(path)
+    place = parts(file)[0].paths  # of regions the first: their instances are alike
     if not place.journal.exists():
         raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
     log = place.logs / "access.log"
@@ -244,7 +260,7 @@ def calibrate(path: Path | None) -> int:
         found = calibrated(journal.steps(), rows, ASSUMED, cores=os.cpu_count() or 1, load=load)
     if not found.services:
         raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
-    made = place.root / CALIBRATION
+    made = file.parent / STATE / CALIBRATION
     beside = made.with_suffix(".new")
     beside.write_text(to_text(found), encoding="utf-8")
     beside.replace(made)

@@ -11,7 +11,7 @@ from flyball.core.errors import FileError
 TASKS = {
     "Write the file": ("init", "check", "config", "schema"),
     "Run it": ("up", "down", "open", "scale"),
-    "Look at it": ("ps", "watch", "logs", "events", "exec"),
+    "Look at it": ("ps", "watch", "logs", "events", "exec", "network"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
     "Try it": ("load", "simulate", "replay"),
     "On AWS": ("aws", "cost"),
@@ -37,6 +37,7 @@ EXAMPLES = {
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
     "exec": ("flyball exec web env",),
+    "network": ("flyball network", "flyball network --probe"),
     "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }

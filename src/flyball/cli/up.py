@@ -113,6 +113,7 @@ class _Screen:
         talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
         talk.say(f"  {'dashboard':<14} {control['dashboard']}")
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
+        talk.say(f"  {'boundary':<14} {runtime.boundary}")
         if (push := runtime.deploys.remote) is not None:
             talk.say(f"  {'deploy by':<14} {pushing(push.name or push.url, push.branch, push.note)}")
         if runtime.taken_over:
@@ -218,6 +219,7 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
         described = control_plane.application()
         talk.say(f"{app.name} serves on {described['url']}", "bold green")
         talk.say(f"dashboard {described['dashboard']}")
+        talk.say(f"boundary {described['boundary']}")
         if described["push"] is not None:
             push = described["push"]
             talk.say(f"deploy by {pushing(push['name'] or push['url'], push['branch'], push['note'])}")

@@ -9,7 +9,6 @@ AWS: not its own; a controller that reconciles all the time would do the same fo
 from __future__ import annotations
 
 from .observation import InstanceSeen, TargetHealth
-from .releases import REMEMBERED
 from .state import Instance, Lifecycle
 from .turn import Turn
 
@@ -18,8 +17,6 @@ def at_rest(turn: Turn) -> bool:
     """Whether the rest of the step would change nothing."""
     state = turn.state
     if state.rollout is not None or state.finished is not None or state.backoff.failed_at is not None:
-        return False
-    if len(state.releases) > REMEMBERED:
         return False
     staying = 0
     for one in turn.instances.values():

@@ -65,7 +65,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
             *told,
             *unknown,
             *(_told(store) for store in seen.stores),
-            *(Reason(kind=ReasonKind(one.kind.value), service="", text=one.text) for one in seen.mishaps),
+            *(Reason(kind=ReasonKind(one.kind.value), service=one.service, text=one.text) for one in seen.mishaps),
             *(reason for turn in turns.values() for reason in turn.reasons),
         ),
     )
@@ -85,13 +85,13 @@ def _run(turn: Turn) -> None:
     concurrency.adapt(turn)
     if not rest.at_rest(turn):
         exchange_instances(turn)
+    releases.forget(turn)
 
 
 def exchange_instances(turn: Turn) -> None:
     """Take a rollout further, start what is missing, let go what is too much."""
     rollout.advance(turn)
     reconcile.reconcile(turn)
-    releases.forget(turn)
 
 
 def _turns(app: Application, state: State, seen: Observation, *, now: float) -> dict[str, Turn]:

@@ -164,6 +164,7 @@ class ApplicationJson(TypedDict):
     stopping: bool
     push: PushJson | None
     last_event: int
+    boundary: str
     services: list[ServiceJson]
     regions: NotRequired[list[RegionJson]]
     served: NotRequired[list[ServedJson]]
