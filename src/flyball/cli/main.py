@@ -17,6 +17,7 @@ from flyball.cli.load_verb import load
 from flyball.cli.look_verbs import doctor, exec_, network
 from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
 from flyball.cli.simulate_verb import simulate
+from flyball.cli.tune_verb import tune
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -228,9 +229,8 @@ def post_receive(file: Path, job: str) -> int:
     return receive(file, job)
 
 
-app.command(load)
-app.command(simulate)
-app.command(cost)
+for verb in (load, simulate, tune, cost):
+    app.command(verb)
 
 
 @app.command

@@ -87,7 +87,7 @@ def run(
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
-        app = _of_region(parse(text, filename=name, timezones=available_timezones()), region)
+        app = of_region(parse(text, filename=name, timezones=available_timezones()), region)
         numbers, machine = numbers_of(app, file, request, start), calibration_of(file).machine
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
@@ -113,7 +113,7 @@ def run(
     before = None if usual is None else rehearsed(usual, None)
     result = rehearsed(made, keep)
     if html is not None:
-        _write(html, page(result, made.app.name, about, before))
+        write(html, page(result, made.app.name, about, before))
     if json:
         beside = {} if before is None else {"before": before.as_json()}
         print(json_text.dumps({**result.as_json(), **about, **beside}))
@@ -122,7 +122,7 @@ def run(
     return 0
 
 
-def _of_region(app: Application, region: str | None) -> Application:
+def of_region(app: Application, region: str | None) -> Application:
     """One region, which gets all the traffic: the primary one unless another is named."""
     if not app.region_names or (region is None and len(app.regions) < 2):
         return app
@@ -132,7 +132,7 @@ def _of_region(app: Application, region: str | None) -> Application:
     return replace(in_region(app, name), regions=())
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """All of it or nothing."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
