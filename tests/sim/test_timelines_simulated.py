@@ -45,7 +45,7 @@ class Evenly:
 
     def more(self):
         times = list(islice(self._times, 4096))
-        return times, [0.5] * (5 * len(times))
+        return times, [0.5] * (4 * len(times))
 
 
 def engine(curve: RateCurve, _seed, _draws, kinds: list[Kind], rules: Rules):

@@ -43,7 +43,7 @@ def _fine_bucket(latency):
 @inlined
 def _answer(a, slot, row, now):
     a.whole[slot, c.ANSWERED] += 1
-    latency = now - a.born[row] + s.drawn(a.way, 0, a.way.shape[1], a.drawn[row, 4])
+    latency = now - a.born[row] + s.drawn(a.way, 0, a.way.shape[1], a.drawn[row, 3])
     wrong = a.drawn[row, 2] < a.failing[a.whole[slot, c.RELEASE]]
     late = latency > a.scalars[c.TIMEOUT]
     if late:

@@ -151,8 +151,8 @@ class Served:
 
 
 Batch = tuple[Sequence[float], Sequence[float]]
-"""Arrival times, and draws from [0, 1) for each: work, wait, route and failure, choice, way."""
-DRAWS = 5
+"""Arrival times, and draws from [0, 1) for each: work, wait, route and failure, choice and way."""
+DRAWS = 4
 
 
 class Arrivals(Protocol):

@@ -249,7 +249,7 @@ class PlainEngine:
 
     def _answer(self, body: Body, request: Request, now: float) -> None:
         body.used.answered += 1
-        latency = now - request.born + _drawn(self._rules.way, request.draws[4])
+        latency = now - request.born + _drawn(self._rules.way, request.draws[3])
         wrong = request.wrong < self._failing[body.station.release]
         late = latency > self._rules.timeout_s
         if late:
