@@ -141,12 +141,16 @@ class ServedJson(TypedDict):
 
 
 class ReplicationJson(TypedDict):
-    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written."""
+    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written.
+
+    `took_s`: how long the latest object was on its way.
+    """
 
     store: str
     region: str
     waiting: int
     lag_s: float
+    took_s: float | None
     problem: str | None
 
 
