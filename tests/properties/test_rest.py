@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from flyball.core.control import capacity, concurrency, lifecycle, overload, rest
-from flyball.core.control.observation import TargetHealth
-from flyball.core.control.step import _turns, exchange_instances
+from flyball.core.control import capacity, concurrency, lifecycle, overload, reconcile, rollout
+from flyball.core.control.step import _turns
 from flyball.core.control.turn import Turn
 from properties.test_step_properties import applications, brief, histories, live
 from scenarios.pretend import PretendWorld
@@ -46,22 +45,10 @@ def test_at_rest_there_is_nothing_to_exchange(app, history):
     world = live(app, history, kind=Watched)
     for turn in drafts(world.inputs):
         before = written(turn)
-        if rest.at_rest(turn):
-            exchange_instances(turn)
+        if turn.at_rest:
+            rollout.advance(turn)
+            reconcile.reconcile(turn)
             assert written(turn) == before
-
-
-@brief
-@given(applications(), histories)
-def test_of_an_unchanged_instance_there_is_nothing_to_say(app, history):
-    world = live(app, history, kind=Watched)
-    for turn in drafts(world.inputs):
-        for instance in tuple(turn.instances.values()):
-            seen = turn.by_id.get(instance.id)
-            if seen is not None and rest.is_unchanged(instance, seen, TargetHealth.HEALTHY):
-                before = written(turn)
-                lifecycle._in_service(turn, instance)
-                assert written(turn) == before
 
 
 def test_most_steps_of_a_calm_service_are_at_rest():
@@ -70,4 +57,4 @@ def test_most_steps_of_a_calm_service_are_at_rest():
     world = live(application(service(routes=())), [(60.0, ("load", 20.0))], kind=Watched)
     turns = drafts(world.inputs)
 
-    assert sum(rest.at_rest(turn) for turn in turns) > 0.8 * len(turns)
+    assert sum(turn.at_rest for turn in turns) > 0.8 * len(turns)

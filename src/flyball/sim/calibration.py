@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from flyball.core.control.replay import Recorded
 
 from . import measured_load, measured_log
+from .fitted import fitted
 from .measured_log import Alone
 from .measured_steps import Measured, Reading
 from .numbers import (
@@ -51,7 +52,7 @@ _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 
 
 def calibrated(
-    steps: Iterable[Recorded], log: Iterable[str], assumed: Numbers, *, cores: int, load: str | None = None
+    steps: Iterable[Recorded], lines: Iterable[str], assumed: Numbers, *, cores: int, load: str | None = None
 ) -> Calibration:
     """Numbers of every service that was seen, on a machine of so many cores; what was not measured is as assumed.
 
@@ -60,17 +61,19 @@ def calibrated(
     reading = Reading()
     for step in steps:
         reading.see(step)
-    lone, had = measured_log.read(log, reading, measured_load.window(load))
-    services = {
-        name: _numbers(
-            one,
-            [row for row in lone if row.service == name],
-            assumed,
-            way=measured_load.way(load, had.get(name, [])),
-        )
-        for name, one in sorted(reading.found.items())
-    }
-    return Calibration(machine=_machine(reading, cores), services=services)
+    log = measured_log.read(lines, reading, measured_load.window(load))
+    services: dict[str, Numbers] = {}
+    least: list[float] = []
+    for name, one in sorted(reading.found.items()):
+        way = measured_load.way(load, log.had.get(name, []))
+        numbers = _numbers(one, [row for row in log.alone if row.service == name], assumed, way=way)
+        rows = [rows for (service, _), rows in log.instances.items() if service == name]
+        services[name], cores_left = fitted(numbers, one.size, rows)
+        least += [] if cores_left is None else [cores_left]
+    machine = _machine(reading, cores)
+    if machine is not None and least:
+        machine = replace(machine, least=min(*least, machine.cores))
+    return Calibration(machine=machine, services=services)
 
 
 def to_text(calibration: Calibration) -> str:

@@ -12,8 +12,6 @@ from random import Random
 from .numbers import Machine, drawn
 from .wards import Member, Ward
 
-LEAST = 0.5
-"""The kernel leaves instances this share of the machine, however much others want."""
 BUILDING = 1.0
 """Cores that a build wants."""
 SHORTEST_STALL_S = 0.02
@@ -55,5 +53,5 @@ class Shared:
         for name, ward in wards.items():
             if ward.engine is not None:
                 beside = sum(used for other, used in self.used.items() if other != name)
-                cores = 0.0 if self.still else max(left - beside, LEAST * machine.cores)
+                cores = 0.0 if self.still else max(left - beside, machine.least)
                 ward.engine.machine(cores, others, now=now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from .measured_steps import Measured, Reading
@@ -28,36 +28,46 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """One request at an instance: when it came, and how long the instance took."""
+
     at: float
     took_s: float
     path: str
 
 
-def read(
-    log: Iterable[str], reading: Reading, window: tuple[float, float] | None
-) -> tuple[list[Alone], dict[str, list[float]]]:
-    """All such requests of a log; and how long the balancer had each request that came in the window, by service."""
-    had: dict[str, list[float]] = {}
-    by_instance: dict[tuple[str, str], list[_Row]] = {}
-    for number, line in enumerate(log):
+@dataclass(slots=True)
+class Log:
+    """What a log tells. `instances`: all requests, by service and instance.
+
+    `had`: by service, how long the balancer had those that came in a window.
+    """
+
+    alone: list[Alone] = field(default_factory=list)
+    had: dict[str, list[float]] = field(default_factory=dict)
+    instances: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+
+
+def read(lines: Iterable[str], reading: Reading, window: tuple[float, float] | None) -> Log:
+    """All that was answered without an error."""
+    log = Log()
+    for number, line in enumerate(lines):
         try:
             row = json.loads(line)
             if row["instance"] and int(row["status"]) < 500:
-                one = _Row(float(row["at"]), _took_s(row, number), str(row.get("path", "/")))
-                by_instance.setdefault((str(row["service"]), str(row["instance"])), []).append(one)
+                one = Row(float(row["at"]), _took_s(row, number), str(row.get("path", "/")))
+                log.instances.setdefault((str(row["service"]), str(row["instance"])), []).append(one)
                 if window is not None and window[0] <= one.at <= window[1] and "duration_us" in row:
-                    had.setdefault(str(row["service"]), []).append(float(row["duration_us"]) / 1e6)
+                    log.had.setdefault(str(row["service"]), []).append(float(row["duration_us"]) / 1e6)
         except (ValueError, KeyError, TypeError):  # a torn line
             continue
-    found = []
-    for (service, instance), rows in by_instance.items():
+    for (service, instance), rows in log.instances.items():
         seen = reading.found.get(service, Measured())
         release = reading.launched[instance][1] if instance in reading.launched else None
         for one in _lone(sorted(rows, key=lambda row: row.at), seen):
             route = _route(one.path, seen.routes)
-            found.append(Alone(service=service, release=release, route=route, took_s=one.took_s))
-    return found, had
+            log.alone.append(Alone(service=service, release=release, route=route, took_s=one.took_s))
+    return log
 
 
 def _took_s(row: dict[str, object], number: int) -> float:
@@ -68,10 +78,10 @@ def _took_s(row: dict[str, object], number: int) -> float:
     return (float(str(row["instance_ms"])) + (number % 10 + 0.5) / 10) / 1000
 
 
-def _lone(rows: list[_Row], seen: Measured) -> list[_Row]:
+def _lone(rows: list[Row], seen: Measured) -> list[Row]:
     """Those that no other one overlaps, after so few that the share cannot be spent."""
     work_s = seen.any_work_s
-    few = max(1, int(seen.cores * SLICE_S / work_s / 2)) if work_s else len(rows)
+    few = max(1, int(seen.size.cpu * SLICE_S / work_s / 2)) if work_s else len(rows)
     found, free_at, first = [], 0.0, 0
     for index, row in enumerate(rows):
         while rows[first].at < row.at - LOOKED_BACK_S:

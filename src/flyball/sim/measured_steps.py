@@ -9,6 +9,7 @@ from statistics import median
 from flyball.core.control.actions import Build, Launch, Terminate
 from flyball.core.control.observation import InstanceSample, InstanceSeen, TargetHealth
 from flyball.core.control.replay import Recorded
+from flyball.core.model import Size
 
 ENOUGH_SAMPLES = 10
 MOST_STARTING = 1.0
@@ -21,7 +22,7 @@ LONGEST_TICK_S = 1.5
 class Measured:
     """What was seen of one service. `busy`, by release: (processor seconds, seconds, answers) of samples with requests.
 
-    `routes`: the paths of its listener rules; `cores`: its instances' share.
+    `routes`: the paths of its listener rules; `size`: that of its instances.
     """
 
     start: list[float] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Measured:
     idle: list[float] = field(default_factory=list)
     busy: dict[int, list[tuple[float, float, int]]] = field(default_factory=dict)
     routes: tuple[str, ...] = ()
-    cores: float = 1.0
+    size: Size = field(default_factory=Size)
 
     @property
     def idle_cores(self) -> float:
@@ -134,7 +135,7 @@ class Reading:
         for service in step.app.services:
             paths = tuple(route.condition.path for route in service.routes)
             one = self.of(service.name)
-            one.routes, one.cores = paths, service.size.cpu
+            one.routes, one.size = paths, service.size
         used = 0.0
         for sample in step.seen.samples:
             name, release, _ = self.launched.get(sample.id, ("", 0, 0.0))

@@ -52,6 +52,7 @@ class Machine:
 
     `background` is what everything else uses all the time, `request_s` what the balancer and who sends the request need
     for each. `starting`: what an instance uses until it is ready. `stall`: how long the machine stood still, by second.
+    `least`: what instances get of it however much others want.
     """
 
     cores: float
@@ -59,6 +60,7 @@ class Machine:
     request_s: float
     starting: float
     stall: Table = NOTHING
+    least: float = 1.0
 
     def told(self) -> dict[str, float]:
         """What was measured, for a report."""
@@ -67,6 +69,7 @@ class Machine:
             "background_cores": round(self.background, 4),
             "balancer_ms": round(self.request_s * 1000, 4),
             "starting_cores": round(self.starting, 4),
+            "least_cores": self.least,
             "stall_ms_p99": round(drawn(self.stall, 0.99) * 1000, 4),
         }
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from flyball.core.control.cadence import SHORTEST_GLANCE_S
 from flyball.core.control.glance import Glance
 from flyball.core.control.observation import TargetHealth
 from flyball.core.control.routing import Target
-from flyball.core.model import Service
+from flyball.core.model import Service, Size
 
 from .numbers import Numbers
 from .parts import CONNECTIONS, Engine, Station
@@ -62,19 +62,8 @@ class Ward:
 
     def station(self, member: Member) -> Station:
         """What one of its instances can do."""
-        size, numbers = member.service.size, self.numbers
-        peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
-        shared = peak > size.cpu
-        return Station(
-            release=min(member.release, len(self.failing)) - 1,
-            cores=size.cpu,
-            peak=peak,
-            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
-            slice_s=CPU_PERIOD_S if shared else 0.0,
-            slice_at=member.draw() * CPU_PERIOD_S,
-            workers=numbers.workers,
-            backlog=numbers.backlog,
-        )
+        made = station(self.numbers, member.service.size, member.draw())
+        return replace(made, release=min(member.release, len(self.failing)) - 1)
 
     def glance(self, began: float, *, now: float) -> Glance | None:
         """What came since the last look at it; None before there is traffic, or when that was just now."""
@@ -91,3 +80,18 @@ class Ward:
             in_flight=sum(min(load, CONNECTIONS) for load in loads),
             waiting=self.engine.queued(),
         )
+
+
+def station(numbers: Numbers, size: Size, draw: float) -> Station:
+    """An instance of this size. `draw`: where in a slice of its CPU share it begins."""
+    peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
+    shared = peak > size.cpu
+    return Station(
+        cores=size.cpu,
+        peak=peak,
+        saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
+        slice_s=CPU_PERIOD_S if shared else 0.0,
+        slice_at=draw * CPU_PERIOD_S,
+        workers=numbers.workers,
+        backlog=numbers.backlog,
+    )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import breaker, rest
+from . import breaker
 from .observation import InstanceSeen, TargetHealth
 from .reasons import ReasonKind
 from .state import Instance, Lifecycle
@@ -97,8 +97,6 @@ def exit_text(seen: InstanceSeen) -> str:
 
 def _alive(turn: Turn, instance: Instance, seen: InstanceSeen) -> None:
     health = seen.target_health if turn.seen.balancer else instance.health  # without a balancer the last verdict stands
-    if rest.is_unchanged(instance, seen, health):
-        return
     if (instance.health, instance.in_flight, instance.seen) != (health, seen.in_flight, True):
         instance = replace(instance, health=health, in_flight=seen.in_flight, seen=True)
         turn.put(instance)

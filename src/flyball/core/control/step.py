@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, Service
 
-from . import capacity, clock, concurrency, intents, lifecycle, overload, reconcile, releases, rest, rollout
+from . import capacity, clock, concurrency, intents, lifecycle, overload, reconcile, releases, rollout
 from .actions import Action, Build, Launch, Terminate
 from .news import StoreSeen
 from .observation import InstanceSample, Observation, Shutdown
@@ -83,15 +83,10 @@ def _run(turn: Turn) -> None:
         rollout.start(turn, built)
     capacity.update(turn)
     concurrency.adapt(turn)
-    if not rest.at_rest(turn):
-        exchange_instances(turn)
+    if not turn.at_rest:
+        rollout.advance(turn)
+        reconcile.reconcile(turn)
     releases.forget(turn)
-
-
-def exchange_instances(turn: Turn) -> None:
-    """Take a rollout further, start what is missing, let go what is too much."""
-    rollout.advance(turn)
-    reconcile.reconcile(turn)
 
 
 def _turns(app: Application, state: State, seen: Observation, *, now: float) -> dict[str, Turn]:

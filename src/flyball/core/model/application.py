@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
@@ -50,18 +49,13 @@ class Service:
     def places(self) -> int | None:
         """How many requests an instance works on at a time, as far as it is written; None without a limit."""
         if self.concurrency == AUTO:
-            return _believed(self.run, self.environment)
+            return believed(self.run, dict(self.environment))
         return self.concurrency or None
 
     @property
     def adapts(self) -> bool:
         """Whether that number is found out while the service runs: the file leaves it open, and so does the command."""
         return self.concurrency == AUTO and self.places is None
-
-
-@lru_cache(maxsize=256)  # for every datapoint, and always the same
-def _believed(run: str, environment: tuple[tuple[str, str], ...]) -> int | None:
-    return believed(run, dict(environment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

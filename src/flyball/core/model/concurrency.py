@@ -13,10 +13,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
 Concurrency = int | Literal["auto"]
+_split = lru_cache(maxsize=256)(shlex.split)  # for every datapoint, and always the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Queue:
 
 def believed(run: str, environment: Mapping[str, str]) -> int | None:
     """How many requests the server of this command line says that it takes at a time; None when it does not say."""
-    words = shlex.split(run)
+    words = _split(run)
     programs = [word.rpartition("/")[2] for word in words]
     for server, read in (("gunicorn", _gunicorn), ("puma", _puma), ("php", _php)):
         if server in programs:
