@@ -83,9 +83,8 @@ def _run(turn: Turn) -> None:
         rollout.start(turn, built)
     capacity.update(turn)
     concurrency.adapt(turn)
-    if not turn.at_rest:
-        rollout.advance(turn)
-        reconcile.reconcile(turn)
+    rollout.advance(turn)
+    reconcile.reconcile(turn)
     releases.forget(turn)
 
 

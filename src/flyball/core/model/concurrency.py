@@ -13,12 +13,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
 Concurrency = int | Literal["auto"]
-_split = lru_cache(maxsize=256)(shlex.split)  # for every datapoint, and always the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Queue:
 
 def believed(run: str, environment: Mapping[str, str]) -> int | None:
     """How many requests the server of this command line says that it takes at a time; None when it does not say."""
-    words = _split(run)
+    words = shlex.split(run)
     programs = [word.rpartition("/")[2] for word in words]
     for server, read in (("gunicorn", _gunicorn), ("puma", _puma), ("php", _php)):
         if server in programs:
