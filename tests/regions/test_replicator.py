@@ -168,6 +168,17 @@ def test_a_copy_never_takes_the_place_of_what_came_meanwhile(pair: tuple[Path, P
     assert [path.name for path in target.iterdir()] == ["k"]
 
 
+def test_who_shares_the_bucket_shares_what_arrives(pair: tuple[Path, Path]):
+    source, target = pair
+    (source / "photos").mkdir()
+    (source / "photos" / "cat").write_text("meow")
+    (source / "photos" / "cat").chmod(0o600)
+    target.chmod(0o2770)
+    directory.copy("photos/cat", source, target, version=version(source / "photos" / "cat"), instead=None)
+    assert (target / "photos").stat().st_mode & 0o7777 == 0o2770
+    assert (target / "photos" / "cat").stat().st_mode & 0o777 == 0o660
+
+
 def test_a_copy_of_what_was_written_again_is_thrown_away(pair: tuple[Path, Path]):
     source, target = pair
     with pytest.raises(directory.Changed):

@@ -43,6 +43,27 @@ def refused(capsys, *words: str) -> str:
     return err
 
 
+def test_adaptive_goes_to_what_is_offered_within_a_second(tmp_path, capsys):
+    (tmp_path / "flyball.toml").write_text(FILE.replace("target = { cpu = 50 }", 'adaptive = { slo = "p99 < 200ms" }'))
+    found = simulated(capsys, str(tmp_path), "--stages", "20:20s,300:20s,20:30s", "--seed", "3")
+    outs = [event for event in found["events"] if event["kind"] == "scale_out"]
+
+    assert found["failed"] == 0
+    assert 20.0 < outs[0]["at"] < 21.0
+    assert "/s now, " in outs[0]["reason"]
+    assert max(row["desired"] for row in found["timeline"]) >= 4
+    assert found["timeline"][-1]["desired"] <= 2
+
+
+def test_a_burst_that_comes_again_finds_its_instances_there(tmp_path, capsys):
+    (tmp_path / "flyball.toml").write_text(FILE.replace("target = { cpu = 50 }", 'adaptive = { slo = "p99 < 200ms" }'))
+    found = simulated(capsys, str(tmp_path), "--stages", "5:2m,150:1m,5:59m,150:20s", "--seed", "3")
+    before = [event for event in found["events"] if event["kind"] == "in_service" and 3600.0 < event["at"] < 3720.0]
+
+    assert len(before) >= 2
+    assert any("/s expected at 01:0" in event["reason"] for event in found["events"])
+
+
 def test_a_step_of_load_scales_out_and_in_again(file, capsys):
     found = simulated(capsys, file, *STEP, "--seed", "3")
 
@@ -81,7 +102,7 @@ def test_the_report_has_decisions_and_says_what_is_assumed(file, capsys):
     assert outcome(["simulate", file, *STEP, "--request", "4ms"]) == 0
     said = capsys.readouterr().out
 
-    assert "1 -> 2: cpu 100 % > 50 % for 3 of 3 points; 1 x 100 / 50 = 2 -> 2" in said
+    assert "2 -> 4: cpu 100 % > 50 % for 3 of 3 points; 2 x 100 / 50 = 4 -> 4" in said
     assert "given:     work_ms 4.0" in said
     assert "Nothing was measured" in said
 

@@ -15,7 +15,10 @@ from flyball.core.model import Application, StoreKind
 from . import floor, talk
 from .files import find_file, load, read_text
 
-OWN_TABLES = "a table is a file of its own in each region here; on AWS it is a global table"
+OWN_TABLES = (
+    "each region keeps its own here: a program makes its own tables, and no rule says which of two writes counts; "
+    "on AWS it is a global table"
+)
 
 
 def run(path: Path | None, *, json: bool = False) -> int:

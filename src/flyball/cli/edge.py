@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from flyball.core.control.reasons import Event, ReasonKind
@@ -184,8 +184,13 @@ async def _follow(region: str, instance: str, paths: StateDirectory) -> None:
 # Detached
 
 
-def until_up(app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: int) -> int:
-    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving."""
+def until_up(
+    app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: Mapping[str, int]
+) -> int:
+    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving.
+
+    `after`: the newest event of each region before that, and under "" of the edge.
+    """
     edge = Control(file)
     _until_answering(edge, process, log, beginning)
     failed = {}
@@ -209,10 +214,12 @@ def until_up(app: Application, file: Path, process: processes.Process, log: Path
     return 1 if failed else 0
 
 
-def _region_up(app: Application, region: Control, edge: Control, after: int) -> Outcome:
+def _region_up(app: Application, region: Control, edge: Control, after: Mapping[str, int]) -> Outcome:
     deadline = time.monotonic() + STARTS_S
     while not region.running():
-        told = [event for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED and event["id"] > after]
+        told = [
+            event for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED and event["id"] > after[""]
+        ]
         mine = [event["reason"] for event in told if event["reason"].startswith(f"{region.region}:")]
         if mine:
             return Outcome(mine[-1].partition(": ")[2])
@@ -221,7 +228,7 @@ def _region_up(app: Application, region: Control, edge: Control, after: int) -> 
         time.sleep(0.1)
     try:
         return until_settled(
-            region.stream(after=0),
+            region.stream(after=after.get(region.region or "", 0)),
             region.application,
             region.paths,
             services={one.name: None for one in app.services},

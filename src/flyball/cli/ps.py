@@ -43,7 +43,7 @@ def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
         talk.console(sys.stdout).print()
         if described.get("replication"):
-            talk.table(("store", "region", "waiting", "lag", "problem"), map(lag_row, described["replication"]))
+            talk.table(("store", "region", "waiting", "lag", "took", "problem"), map(lag_row, described["replication"]))
             talk.console(sys.stdout).print()
         talk.table(("visitors near", "served by", "requests", "errors"), map(served_row, described.get("served", ())))
         talk.console(sys.stdout).print()
@@ -134,7 +134,8 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
 
 def lag_row(one: ReplicationJson) -> list[object]:
     """How far a region's store is behind as a table row."""
-    return [one["store"], one["region"], one["waiting"], f"{one['lag_s']:.1f}s", one["problem"]]
+    took = None if one["took_s"] is None else f"{one['took_s']:.1f}s"
+    return [one["store"], one["region"], one["waiting"], f"{one['lag_s']:.1f}s", took, one["problem"]]
 
 
 def _region(of: ServiceJson | InstanceJson) -> list[object]:

@@ -204,9 +204,10 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
     last = face.last_event(paths)
+    lasts = {"": last, **{name: face.last_event(paths.of_region(name)) for name in app.region_names}}
     process = asyncio.run(_spawn(file, port, log, regions))
     if app.regions:
-        return edge.until_up(app, file, process, log, beginning, after=last)
+        return edge.until_up(app, file, process, log, beginning, after=lasts)
     _until_answering(control_plane, process, log, beginning)
     ended = until_settled(
         control_plane.stream(after=last),

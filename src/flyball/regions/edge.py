@@ -292,7 +292,9 @@ def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str
     for name in picked:
         if name not in app.region_names:
             raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names) or 'none'}")
-    if read(paths) is None and face.any_alive(paths):
+    if not app.regions and read(paths) is not None and face.any_alive(paths):
+        raise FileError(f"{app.name} is running here with regions; `flyball down` first, then `flyball up`")
+    if app.regions and read(paths) is None and face.any_alive(paths):
         raise FileError(f"{app.name} is running here without regions; `flyball down` first, then `flyball up`")
 
 

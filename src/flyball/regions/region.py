@@ -19,6 +19,7 @@ from . import ask
 
 LONGEST_PAUSE_S = 10.0
 LASTED_S = 60.0
+STARTED_S = 10.0  # one that ends sooner says why
 LOOK_EVERY_S = 0.1
 GIVE_UP_S = 120.0  # a region whose control plane cannot even be started
 
@@ -49,11 +50,12 @@ class RunningRegion:
             await self._until_ended()
             if self._stopping:
                 return
-            if asyncio.get_running_loop().time() - began > LASTED_S:
+            lasted_s = asyncio.get_running_loop().time() - began
+            if lasted_s > LASTED_S:
                 pause_s, self._last = 0.0, ""
             if self._process is not None:
-                words = logs.last_line(self.paths.logs / "control.log")
-                self._told(f"{self.name}: its control plane has ended and is started again: {words}")
+                words = f": {logs.last_line(self.paths.logs / 'control.log')}" if lasted_s < STARTED_S else ""
+                self._told(f"{self.name}: its control plane has ended and is started again{words}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s + 0.2, LONGEST_PAUSE_S)  # one that cannot start must not spin
 

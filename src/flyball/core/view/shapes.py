@@ -111,6 +111,14 @@ class BalancerJson(TypedDict):
     pid: int | None
 
 
+class RefusalJson(TypedDict):
+    """What a rule of the firewall has matched since the control plane started."""
+
+    rule: str
+    action: str
+    requests: int
+
+
 class PushJson(TypedDict):
     """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
 
@@ -141,12 +149,16 @@ class ServedJson(TypedDict):
 
 
 class ReplicationJson(TypedDict):
-    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written."""
+    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written.
+
+    `took_s`: how long the latest object was on its way.
+    """
 
     store: str
     region: str
     waiting: int
     lag_s: float
+    took_s: float | None
     problem: str | None
 
 
@@ -161,6 +173,7 @@ class ApplicationJson(TypedDict):
     dashboard: str | None
     control: ControlJson
     balancer: BalancerJson
+    firewall: list[RefusalJson]
     stopping: bool
     push: PushJson | None
     last_event: int

@@ -56,8 +56,8 @@ function show(told) {
   );
   fill(
     of("replication"),
-    ["store", "region", "waiting", "seconds behind", "problem"],
-    told.replication.map((one) => [one.store, one.region, String(one.waiting), number(one.lag_s, 1), one.problem]),
+    ["store", "region", "waiting", "seconds behind", "the latest took", "problem"],
+    told.replication.map((one) => [one.store, one.region, String(one.waiting), number(one.lag_s, 1), number(one.took_s, 1), one.problem]),
   );
 }
 

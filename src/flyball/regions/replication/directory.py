@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -74,11 +75,13 @@ def _version(path: Path) -> Version | None:
 def copy(key: Key, source: Path, target: Path, *, version: Version, instead: Version | None) -> None:
     """Bring a version over. Raises Changed when source or target has another one by now, OSError from the disk."""
     place = target / key
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(place.parent)
     unfinished = _unfinished(place)
     try:
         shutil.copyfile(source / key, unfinished, follow_symlinks=False)
         shutil.copystat(source / key, unfinished)
+        if place.parent.stat().st_mode & stat.S_ISGID:  # behind walls a group shares it: it may write what it reads
+            unfinished.chmod(stat.S_IMODE(unfinished.stat().st_mode) | 0o660)
         os.utime(unfinished, ns=(version.at_ns, version.at_ns))
         if _version(source / key) != version or unfinished.stat().st_size != version.size:
             raise Changed(key)
@@ -87,6 +90,15 @@ def copy(key: Key, source: Path, target: Path, *, version: Version, instead: Ver
         raise Changed(key) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _make(directory: Path) -> None:
+    """Make a directory, open to whom its parent is."""
+    if not directory.is_dir():
+        _make(directory.parent)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            directory.chmod(stat.S_IMODE(directory.parent.stat().st_mode))
 
 
 def delete(key: Key, target: Path, *, instead: Version) -> None:

@@ -24,12 +24,16 @@ LONGEST_PAUSE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a region's bucket is behind: how many objects wait, for how long the oldest, and why if it fails."""
+    """How far a region's bucket is behind: how many objects wait, for how long the oldest, and why if it fails.
+
+    `took_s` is how long the latest one was on its way, from when it was written.
+    """
 
     store: str
     region: str
     waiting: int
     lag_s: float
+    took_s: float | None
     problem: str | None
 
 
@@ -42,6 +46,7 @@ class _Target:
     not_before: float = 0.0
     waiting: int = 0
     oldest_ns: int | None = None
+    took_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +125,7 @@ class Replicator:
             if isinstance(one, Copy):
                 source = places[one.source]
                 directory.copy(one.key, source, places[one.target], version=one.version, instead=one.instead)
+                target.took_s = round((time.time_ns() - one.at_ns) / 1e9, 3)
             else:
                 directory.delete(one.key, places[one.target], instead=one.instead)
         except directory.Changed:
@@ -159,6 +165,7 @@ class Replicator:
                 region,
                 target.waiting,
                 0.0 if target.oldest_ns is None else round(max(now_ns - target.oldest_ns, 0) / 1e9, 3),
+                target.took_s,
                 target.problem,
             )
             for store, bucket in self._buckets.items()
