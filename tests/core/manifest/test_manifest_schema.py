@@ -95,7 +95,7 @@ RESOLVED = {
     "Condition": {"host", "headers"},
     "Listener": {"tls", "rate_limit", "redirects", "fixed_responses"},
     "RateLimit": {"requests", "per_s"},
-    "Route": {"condition", "weight", "priority"},
+    "Route": {"condition", "weight", "priority", "queue"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
     "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "adaptive", "shape"},

@@ -20,7 +20,7 @@ USE = (
     r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
     r"|^wasmcustom\.queue\."
 )
-WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.waiting"
+WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
 QUEUE_STATS = "wasmcustom.queue."
 REFUSALS = (
     r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
