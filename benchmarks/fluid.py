@@ -79,6 +79,7 @@ class Run:
     turned_away: float
     launches: int
     desired: list[int]
+    memory: Memory
 
 
 def waiting(rate: np.ndarray, serving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,10 +176,10 @@ class Governed:
         )
 
 
-def governed(scaling: Scaling, arrivals: np.ndarray, *, delay_s: float, first: int, most: int, began: float) -> Run:
+def governed(policy: Governed, arrivals: np.ndarray, *, first: int) -> Run:
     """The service under its policies, from `first` instances on."""
+    delay_s, began, scaling = policy.delay_s, policy.began, policy.scaling
     fleet = Fleet(delay_s=delay_s, serving=first)
-    policy = Governed(scaling=scaling, most=most, delay_s=delay_s, began=began)
     serving, billed, queued = (np.zeros(len(arrivals)) for _ in range(3))
     queue = done = away = turned = 0.0
     desired, wishes = first, [first]
@@ -215,6 +216,7 @@ def governed(scaling: Scaling, arrivals: np.ndarray, *, delay_s: float, first: i
         turned_away=turned,
         launches=fleet.launches,
         desired=wishes,
+        memory=policy.memory,
     )
 
 

@@ -17,7 +17,14 @@ settings.load_profile("same")
 # Long tests that share nothing: each goes wherever there is room.
 APART = ("acceptance", "architecture", "bench", "properties", "scenarios")
 # These share an application, servers in the place of AWS or templates, made once in each process that needs them.
-TOGETHER = ("acceptance/test_smuggling.py", "apps/forum", "apps/session_app", "apps/visitor_board", "aws")
+TOGETHER = (
+    "acceptance/test_regions.py",
+    "acceptance/test_smuggling.py",
+    "apps/forum",
+    "apps/session_app",
+    "apps/visitor_board",
+    "aws",
+)
 
 
 def pytest_configure() -> None:

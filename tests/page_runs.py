@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.running import Running
+from flyball.cli.lab.shell import Shell, interrupt
 from flyball.local.process.ports import free_port
 from pages import ROOT, Block
 from waiting import until
@@ -41,13 +41,13 @@ class PageRun:
         command.parent.mkdir()
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flyball "$@"\n')
         command.chmod(0o755)
-        (self._state / "cwd").write_text(str(self.home))
-        (self._state / "env").write_text(f'export PATH="{command.parent}:$PATH"\n')
+        self._shell = Shell(self._state, begin=self.home)
+        self._shell.export(f'PATH="{command.parent}:$PATH"')
 
     def follow(self, block: Block) -> None:
         """Do what one block asks for."""
         if block.key == "file":
-            (self._here() / block.value).write_text(self._here_ported(block.body))
+            (self._shell.here / block.value).write_text(self._here_ported(block.body))
         elif block.language == "sh" and block.key == "until":
             self._start(block)
         elif block.language == "sh" and block.key != "notest":
@@ -58,12 +58,9 @@ class PageRun:
     def clean_up(self) -> None:
         """Ctrl-C what was started, then stop every application that is left."""
         for process in self._started:
-            self._interrupt(process)
+            interrupt(process, patience_s=WITHIN_S)
         for state in self.home.parent.rglob(".flyball"):
             Running(state.parent).clean_up()
-
-    def _here(self) -> Path:
-        return Path((self._state / "cwd").read_text().strip())
 
     def _here_ported(self, text: str) -> str:
         for port, free in self._ports.items():
@@ -75,20 +72,11 @@ class PageRun:
         if "--port" not in body:
             port = "8443" if "8443" in body else "8080"
             body = re.sub(r"\bflyball up\b", f"flyball up --port {port}", body)
-        state = self._state
-        head = f"cd \"$(cat {state}/cwd)\"\n. {state}/env\ntrap 'pwd > {state}/cwd; export -p > {state}/env' EXIT\n"
-        return f"{head}set -e\n{self._here_ported(body)}"
+        return self._here_ported(body)
 
     def _popen(self, block: Block, log: Path) -> subprocess.Popen[bytes]:
         with log.open("wb") as out:
-            return subprocess.Popen(
-                ["bash", "-c", self._script(block)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "COLUMNS": "120"},
-            )
+            return self._shell.start(self._script(block), out)
 
     def _run(self, block: Block) -> None:
         log = self._state / "out"
@@ -96,7 +84,7 @@ class PageRun:
         try:
             process.wait(timeout=float(block.value.rstrip("s")) if block.key == "for" else WITHIN_S)
         except subprocess.TimeoutExpired:
-            self._interrupt(process)
+            interrupt(process, patience_s=WITHIN_S)
             if block.key != "for":
                 pytest.fail(f"line {block.line}: still running after {WITHIN_S:g} s\n{block.body}{log.read_text()}")
         self._said = log.read_text(errors="replace")
@@ -117,16 +105,6 @@ class PageRun:
         self._said = log.read_text(errors="replace")
         if block.value not in self._said:
             pytest.fail(f"{what}ended without\n{self._said}")
-
-    @staticmethod
-    def _interrupt(process: subprocess.Popen[bytes]) -> None:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(timeout=WITHIN_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
     def _compare(self, block: Block) -> None:
         for line in block.body.splitlines():

@@ -17,6 +17,7 @@ import pytest
 
 import waiting
 from flyball.cli.client import Control
+from flyball.local import face
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
@@ -128,6 +129,7 @@ class Running:
             if str(self.directory) in " ".join(one.info["cmdline"] or ()):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
+        face.clear(self.paths)
 
 
 def result_of(load: subprocess.Popen[str], *, timeout_s: float = 180.0) -> dict[str, Any]:

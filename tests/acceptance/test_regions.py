@@ -14,10 +14,14 @@ import pytest
 from acceptance.running import Running, result_of
 from acceptance.small import file, server
 from flyball.local.process import processes
+from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 US, EU = "us-east-1", "eu-west-1"
 EDGE = f"""
+[stores.files]
+kind = "bucket"
+replicate = true
 [regions.{US}]
 [regions.{EU}]
 [edge.health]
@@ -30,7 +34,7 @@ every = "500ms"
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     directory = tmp_path_factory.mktemp("two")
     (directory / "server.py").write_text(server("one"))
-    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }") + EDGE)
+    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }", test='stores = ["files"]') + EDGE)
     running = Running(directory)
     try:
         running.up()
@@ -99,6 +103,16 @@ def test_a_region_without_its_balancer_is_passed_over_at_once(two: Running):
     two.until(lambda: (200, EU) in served(two, EU), what="its visitors are at home again")
 
 
+def test_what_one_region_stores_reaches_the_other(two: Running):
+    here, there = (two.paths.of_region(name).stores / "files" for name in (US, EU))
+    (here / "cat.png").write_bytes(b"meow")
+    two.until((there / "cat.png").exists, what="it has reached the other region")
+    assert (there / "cat.png").read_bytes() == b"meow"
+    (there / "cat.png").unlink()
+    two.until(lambda: not (here / "cat.png").exists(), what="its deletion too")
+    assert {(one["store"], one["region"]) for one in two.now()["replication"]} == {("files", US), ("files", EU)}
+
+
 def test_all_control_planes_die_and_nothing_else_does(two: Running):
     before, edge = pids(two), two.now()["balancer"]["pid"]
     controls = {name: region(two, name)["control"]["pid"] for name in (US, EU)}
@@ -128,6 +142,19 @@ def test_a_bad_release_stops_in_the_first_region(two: Running):
     two.flyball("deploy", "web")
     releases = json.loads(two.flyball("releases", "--json").stdout)
     assert {(one["region"], one["release"]) for one in releases if one["current"]} == {(US, 3), (EU, 2)}
+
+
+def test_a_region_that_cannot_start_keeps_no_other_from_serving(two: Running):
+    two.flyball("down")
+    version = two.paths.of_region(EU).root / "version"
+    good = version.read_text()
+    version.write_text("99\n")
+    done = two.flyball("up", "-d", "--port", str(free_port()), check=False)
+    assert done.returncode == 1
+    assert "was written by a newer flyball" in done.stderr
+    two.until(lambda: served(two, EU) == {(200, US)}, what="the other region serves")
+    version.write_text(good)
+    two.until(lambda: served(two, EU) == {(200, EU)}, what="it has started after all")
 
 
 def test_a_region_that_is_no_longer_in_the_file_is_stopped(two: Running):

@@ -43,6 +43,7 @@ signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown
 server.serve_forever()
 server.server_close()
 """
+PROGRAM = {"spinner.py": SPINNER}
 FILE = """
 name = "spinner"
 
@@ -60,7 +61,7 @@ target = { cpu = 50 }
 
 @pytest.fixture
 def spinner(place: Callable[..., Running]) -> Running:
-    running = place(files={"flyball.toml": FILE, "spinner.py": SPINNER})
+    running = place(files={"flyball.toml": FILE, **PROGRAM})
     running.up()
     return running
 
@@ -77,6 +78,23 @@ def test_overload_scales_out_and_calm_scales_in_without_a_failed_request(spinner
     assert any(one["kind"] == "scale_out" and "cpu" in one["reason"] for one in events)
     assert any(one["kind"] == "scale_in" and "cpu" in one["reason"] for one in events)
     assert all(one["reason"] for one in events)
+
+
+def test_adaptive_scales_to_what_is_offered_and_its_journal_replays(place: Callable[..., Running]) -> None:
+    file = FILE.replace("target = { cpu = 50 }", 'adaptive = { slo = "p99 < 200ms" }')
+    running = place(
+        files={"flyball.toml": file.replace("[services.web]", "[services.web]\nconcurrency = 4"), **PROGRAM}
+    )
+    running.up()
+    sending = running.load("web", "--stages", "10:5s,120:120s")
+    running.until(lambda: running.service()["capacity"]["in_service"] >= 3, what="three in service")
+    result = stopped(sending)
+
+    assert result["failed"] == 0, result
+    first = next(one for one in running.events() if one["kind"] == "scale_out")
+    assert "/s now" in first["reason"]
+    assert "one request takes" in first["reason"]
+    assert running.flyball("replay").returncode == 0
 
 
 def test_scaling_by_hand_under_load_loses_nothing(spinner: Running) -> None:

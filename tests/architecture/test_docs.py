@@ -21,7 +21,8 @@ NOT_RUN = {
     "tests/acceptance/test_regions.py does this": {"docs/how-to/regions.md"},
     "it checks everything, this page included": {"CONTRIBUTING.md", "README.md", "tests/README.md"},
     "needs systemd and root": {"docs/how-to/survive-a-reboot.md"},
-    "needs an AWS account": {"docs/how-to/move-to-aws.md"},
+    "needs an AWS account": {"docs/how-to/move-to-aws.md", "docs/workshop/on-aws.md"},
+    "needs root": {"docs/workshop/exercises.md"},
 }
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://|mailto:)(?P<to>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 

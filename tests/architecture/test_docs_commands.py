@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flyball.cli.lab.walk import SESSIONS
 from page_runs import PageRun, pattern
 from pages import ROOT, blocks, pages
 
-RUN = [page for page in pages() if any(one.language == "sh" and one.key != "notest" for one in blocks(page))]
+BY_THE_LAB = {ROOT / "docs" / "workshop" / f"{name}.md" for name in SESSIONS}  # tests/acceptance/test_lab.py
+RUN = [page for page in pages() if page not in BY_THE_LAB and any(one.typed for one in blocks(page))]
 NEEDED = {"docs/how-to/run-another-language.md": "node"}
 """Pages whose commands need a program that Flyball does not bring."""
 

@@ -75,3 +75,12 @@ def test_a_store_is_replicated_only_where_the_file_says_so(synth: Synth):
     app = replace(APP, stores=tuple(replace(one, replicate=False) for one in APP.stores))
     for stack in synth(app).values():
         assert not any("ReplicationConfiguration" in bucket for bucket in stack.all("S3::Bucket").values())
+
+
+def test_the_pipeline_rolls_out_region_by_region(synth: Synth):
+    app = applications.everything_on_fargate()
+    stack = synth(app)[f"everything-{app.region_names[0]}"]
+    deploys = stack.named("Pipeline")["Stages"][-1]["Actions"]
+    assert {(action["Region"], action["RunOrder"]) for action in deploys} == {
+        (name, order) for order, name in enumerate(app.region_names, 1)
+    }

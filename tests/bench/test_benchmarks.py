@@ -44,6 +44,19 @@ def test_step_time():
     assert "One step of the governor" in said(done)
 
 
+def test_autoscaling(tmp_path):
+    pytest.importorskip("numpy")
+    rows = [f"{second},{20 if second % 60 < 40 else 60}" for second in range(240)]
+    (tmp_path / "waves.csv").write_text("seconds,rate\n" + "\n".join(rows) + "\n")
+    (tmp_path / "about.csv").write_text("file,licence\nwaves.csv,MIT\n")
+    done = benchmark("autoscaling", str(tmp_path), "--delays", "2")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[2] for line in done.stderr.splitlines()[1:]] == [
+        "target", "with", "steps", "hpa", "kpa", "adaptive",
+    ]  # fmt: skip
+    assert "no recordings in" in benchmark("autoscaling", str(tmp_path / "nothing")).stderr
+
+
 def test_generator():
     need("nginx")
     done = benchmark("generator", "rates", "--rates", "200", "--runs", "1", "--seconds", "0.5")

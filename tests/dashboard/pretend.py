@@ -62,6 +62,7 @@ class PretendRuntime:
         self.listeners = set()
         self.closing = asyncio.Event()
         self.stopping = False
+        self.boundary = "open"
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(process=None, access_log=self.paths.logs / "access.log")
         self.samples: dict[str, tuple[InstanceSample, ...]] = {}
@@ -178,7 +179,7 @@ class OneRedis:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def redis_port(self, name):
+    def redis_address(self, name):
         return self._port if name == "sessions" else None
 
     async def check(self):

@@ -13,7 +13,7 @@ from flyball.local import doctor
 def test_this_machine_is_looked_at_completely_and_nothing_is_left_behind(tmp_path: Path) -> None:
     found = doctor.checks(tmp_path)
     assert [check.name for check in found] == [
-        "Python", "Envoy", "limits", "Redis", "uv", "git", "ports", "open files", "disk", "clock",
+        "Python", "Envoy", "limits", "boundary", "Redis", "uv", "git", "ports", "open files", "disk", "clock",
     ]  # fmt: skip
     by_name = {check.name: check for check in found}
     for name in ("Python", "Envoy", "limits", "uv"):

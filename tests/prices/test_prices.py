@@ -153,9 +153,8 @@ def test_spot_makes_only_what_is_above_the_minimum_cheaper():
 
 
 def test_another_region_waits_at_its_minimum():
-    app = parse(
-        FORUM.replace('region  = "us-east-1"', 'regions = ["us-east-1", "us-west-2"]\ndomain = "forum.example.com"')
-    )
+    regions = "\n[regions.us-east-1]\n[regions.us-west-2]\n"
+    app = parse(FORUM.replace('compute = "fargate"', 'compute = "fargate"\ndomain = "forum.example.com"') + regions)
     alone = parse(FORUM)
     busy = Use(instance_hours={one.name: 9.0 for one in app.services}, requests=1e6)
 

@@ -26,7 +26,13 @@ ACROSS, BACK = "us-east-1_eu-west-1", "eu-west-1_us-east-1"
 
 
 def made(app: Application = APP, ports: dict[str, int] = PORTS, **more: Any) -> dict[str, Any]:
-    given = {"directory": "/x", "port": 8080, "access_log": "/x/access.log", "certificate": None} | more
+    given = {
+        "directory": "/x",
+        "sockets": "/x/run",
+        "port": 8080,
+        "access_log": "/x/access.log",
+        "certificate": None,
+    } | more
     return config.files(app, ports, limits=Connections(), **given)
 
 
@@ -101,17 +107,35 @@ def untyped(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in resource.items() if key != "@type"} for resource in resources]
 
 
+def test_a_distance_is_a_listener_that_waits():
+    files = made(replace(APP, edge=Edge(distances=True)))
+    listeners = {one["name"]: one for one in files["lds.json"]["resources"]}
+    far = listeners["way-ap-southeast-2-us-east-1"]["filter_chains"][0]["filters"][0]["typed_config"]
+    assert far["http_filters"][0]["typed_config"]["delay"]["fixed_delay"] == "0.2s"
+    assert far["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] == "at-us-east-1"
+    assert "way-us-east-1-us-east-1" not in listeners
+    (home,) = files[f"eds-{BACK}@eu-west-1.json"]["resources"]
+    first, second = (one["lb_endpoints"][0]["endpoint"] for one in home["endpoints"])
+    assert first["address"] == {"socket_address": {"address": "127.0.0.1", "port_value": 20002}}
+    assert second["address"]["pipe"]["path"].startswith("/x/run/way-")
+    assert second["health_check_config"]["address"]["socket_address"]["port_value"] == 20001
+    assert dict(destinations(files))["others"] == f"{ACROSS}@us-east-1"
+    assert config.order_of(f"{BACK}@eu-west-1") == ("eu-west-1", "us-east-1")
+
+
 @pytest.mark.live
-@pytest.mark.parametrize("tls", [False, True])
-def test_envoy_takes_them(tmp_path: Path, tls: bool):
+@pytest.mark.parametrize(("tls", "distances"), [(False, False), (True, False), (False, True)])
+def test_envoy_takes_them(tmp_path: Path, tls: bool, distances: bool):
     from flyball.local.envoy import certificate
 
-    app = replace(APP, edge=Edge(sources=(("127.0.1.0/24", "eu-west-1"),)))
+    app = replace(APP, edge=Edge(sources=(("127.0.1.0/24", "eu-west-1"),), distances=distances))
     pair = None
     if tls:
         app = replace(app, listener=replace(app.listener, tls=Tls()))
         pair = certificate.paths(Tls(), home=tmp_path, own=tmp_path / "tls")
-    files = made(app, directory=str(tmp_path), access_log=str(tmp_path / "access.log"), certificate=pair)
+    files = made(
+        app, directory=str(tmp_path), sockets=str(tmp_path), access_log=str(tmp_path / "access.log"), certificate=pair
+    )
     static = bootstrap(directory=str(tmp_path), admin_socket=str(tmp_path / "a.sock"), name="edge")
     listeners, clusters, routes = (untyped(files[name]["resources"]) for name in ("lds.json", "cds.json", "rds.json"))
     static["static_resources"] = {"listeners": listeners, "clusters": clusters}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flyball.dashboard import regions as page
 from flyball.local.envoy.admin import TargetStats
 from flyball.regions import view
 
@@ -51,8 +52,25 @@ def test_a_region_is_unhealthy_as_soon_as_one_of_its_checks_says_so():
 
 
 def test_who_is_served_where():
-    targets = [target("b_a", "a", "healthy", requests=2), target("b_a", "b", "healthy", requests=5)]
+    targets = [
+        target("b_a@x", "a", "healthy", requests=2),
+        target("b_a@x", "b", "healthy", requests=4),
+        target("b_a@y", "b", "healthy", requests=1),
+    ]
     assert [(one["nearest"], one["region"], one["requests"]) for one in view.served(targets)] == [
         ("b", "b", 5),
         ("b", "a", 2),
     ]
+
+
+def test_the_edge_tells_prometheus_who_is_served_where():
+    told = {
+        "regions": [{"name": "a", "health": "healthy"}, {"name": "b", "health": "unhealthy"}],
+        "served": [{"nearest": "b", "region": "a", "requests": 5, "errors": 1}],
+        "replication": [{"store": "files", "region": "b", "waiting": 2, "lag_s": 1.5}],
+    }
+    lines = page.text(told).decode().splitlines()
+    assert 'flyball_region_healthy{region="a"} 1.0' in lines
+    assert 'flyball_region_healthy{region="b"} 0.0' in lines
+    assert 'flyball_region_requests{nearest="b",region="a"} 5.0' in lines
+    assert 'flyball_replication_lag_seconds{region="b",store="files"} 1.5' in lines

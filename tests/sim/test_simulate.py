@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flyball.cli.main import outcome
+from flyball.core.errors import FileError
 
 FILE = """
 name = "shop"
@@ -40,6 +41,27 @@ def refused(capsys, *words: str) -> str:
     out, err = capsys.readouterr()
     assert out == ""
     return err
+
+
+def test_adaptive_goes_to_what_is_offered_within_a_second(tmp_path, capsys):
+    (tmp_path / "flyball.toml").write_text(FILE.replace("target = { cpu = 50 }", 'adaptive = { slo = "p99 < 200ms" }'))
+    found = simulated(capsys, str(tmp_path), "--stages", "20:20s,300:20s,20:30s", "--seed", "3")
+    outs = [event for event in found["events"] if event["kind"] == "scale_out"]
+
+    assert found["failed"] == 0
+    assert 20.0 < outs[0]["at"] < 21.0
+    assert "/s now, " in outs[0]["reason"]
+    assert max(row["desired"] for row in found["timeline"]) >= 4
+    assert found["timeline"][-1]["desired"] <= 2
+
+
+def test_a_burst_that_comes_again_finds_its_instances_there(tmp_path, capsys):
+    (tmp_path / "flyball.toml").write_text(FILE.replace("target = { cpu = 50 }", 'adaptive = { slo = "p99 < 200ms" }'))
+    found = simulated(capsys, str(tmp_path), "--stages", "5:2m,150:1m,5:59m,150:20s", "--seed", "3")
+    before = [event for event in found["events"] if event["kind"] == "in_service" and 3600.0 < event["at"] < 3720.0]
+
+    assert len(before) >= 2
+    assert any("/s expected at 01:0" in event["reason"] for event in found["events"])
 
 
 def test_a_step_of_load_scales_out_and_in_again(file, capsys):
@@ -80,7 +102,7 @@ def test_the_report_has_decisions_and_says_what_is_assumed(file, capsys):
     assert outcome(["simulate", file, *STEP, "--request", "4ms"]) == 0
     said = capsys.readouterr().out
 
-    assert "1 -> 2: cpu 100 % > 50 % for 3 of 3 points; 1 x 100 / 50 = 2 -> 2" in said
+    assert "2 -> 4: cpu 100 % > 50 % for 3 of 3 points; 2 x 100 / 50 = 4 -> 4" in said
     assert "given:     work_ms 4.0" in said
     assert "Nothing was measured" in said
 
@@ -200,3 +222,20 @@ def test_the_queue_of_the_file_is_modelled(file, capsys):
     assert waits["failed"] == 0
     assert refuses["failed"] > 500
     assert there["failed"] == 0  # an Application Load Balancer refuses nobody
+
+
+def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
+    from flyball.cli.simulate import run
+
+    file = tmp_path / "flyball.toml"
+    regions = "[regions.us-east-1]\ninstances = 3\n[regions.eu-west-1]\n"
+    file.write_text(f'name = "a"\n[services.web]\nrun = "serve"\nroutes = ["/"]\ninstances = 1\n{regions}')
+    found = {}
+    for region in (None, "us-east-1", "eu-west-1"):
+        assert run(file, stages="5:30s", region=region, json=True) == 0
+        out = capsys.readouterr()
+        found[region] = json.loads(out.out)["instance_hours"]
+        assert ("one region is simulated" in out.err) is (region is None)
+    assert found[None] == found["us-east-1"] > 2 * found["eu-west-1"]
+    with pytest.raises(FileError, match="there is no region 'mars'; choose from: us-east-1, eu-west-1"):
+        run(file, stages="5:30s", region="mars", json=True)

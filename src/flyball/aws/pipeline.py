@@ -165,6 +165,7 @@ def _action(
     gives: str | None = None,
     region: str | None = None,
     role: str | None = None,
+    order: int = 1,
 ) -> CfnPipeline.ActionDeclarationProperty:
     return CfnPipeline.ActionDeclarationProperty(
         name=name,
@@ -174,7 +175,7 @@ def _action(
         output_artifacts=[CfnPipeline.OutputArtifactProperty(name=gives)] if gives else [],
         region=region,
         role_arn=role,
-        run_order=1,
+        run_order=order,
     )
 
 
@@ -193,7 +194,10 @@ def _build_action(
 
 
 def _ecs_actions(site: Site, service: Service, role: iam.Role) -> list[CfnPipeline.ActionDeclarationProperty]:
-    """A service's deployment in each region, guarded by ECS's circuit breaker and alarms, with rights to it alone."""
+    """A service's deployment in one region after another, none after the first that fails.
+
+    Each is guarded by ECS's circuit breaker and alarms, with rights to this service alone.
+    """
     own = _ecs_role(site, service, role)
     return [
         _action(
@@ -209,8 +213,9 @@ def _ecs_actions(site: Site, service: Service, role: iam.Role) -> list[CfnPipeli
             takes="built",
             region=region,
             role=own.role_arn,
+            order=index,
         )
-        for region in site.app.region_names
+        for index, region in enumerate(site.app.region_names, 1)
     ]
 
 

@@ -38,6 +38,8 @@ def run(path: Path | None) -> int:
     except NotRunning:
         regions = [control.paths.of_region(name) for name in regions_of(file)]
         if not any(face.any_alive(paths) or face.left(paths) for paths in (control.paths, *regions)):
+            for paths in (control.paths, *regions):
+                face.clear(paths)
             raise
         if regions:
             return asyncio.run(_edge_taken_over_and_stopped(file, regions))

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from flyball.core.control.reasons import Event, ReasonKind
@@ -16,6 +16,7 @@ from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.model import Application
 from flyball.core.model.edge import behind_edge
 from flyball.core.view import as_json
+from flyball.dashboard.regions import open_panel
 from flyball.local import face
 from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
@@ -98,19 +99,26 @@ def _on_signals(edge: Edge, leaving: asyncio.Event, *, interrupt_stops: bool) ->
 @contextlib.asynccontextmanager
 async def _served(edge: Edge, file: Path) -> AsyncIterator[None]:
     socket = edge.paths.sockets / "control.sock"
-    control: ControlFile = {"pid": os.getpid(), "url": edge.url, "socket": str(socket), "dashboard": None}
+    panel = open_panel(edge, lambda: load(file))
+    edge.dashboard = panel.url
+    control: ControlFile = {"pid": os.getpid(), "url": edge.url, "socket": str(socket), "dashboard": panel.url}
     socket.unlink(missing_ok=True)
-    server = Server(config(api.create(edge, lambda: load(file)), uds=str(socket)))
-    task = asyncio.ensure_future(server.serve())
-    while not server.started:
+    servers = [
+        Server(config(api.create(edge, lambda: load(file)), uds=str(socket))),
+        Server(config(panel.app, fd=panel.listener.fileno())),
+    ]
+    tasks = [asyncio.ensure_future(server.serve()) for server in servers]
+    while not all(server.started for server in servers):
         await asyncio.sleep(0.005)
     write(edge.paths.control_file, control)
     try:
         yield
     finally:
         edge.closing.set()
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        panel.listener.close()
         edge.paths.control_file.unlink(missing_ok=True)
         socket.unlink(missing_ok=True)
 
@@ -137,6 +145,7 @@ async def foreground(app: Application, file: Path, port: int | None, picked: tup
     edge = await Edge.start(app, file=file, port=port, picked=picked)
     talk.say(f"{app.name}: {', '.join(edge.regions)}", "bold")
     talk.say(f"  {'listening on':<14} {edge.url}", "bold green")
+    talk.say(f"  {'dashboard':<14} `flyball open --dashboard`")
     talk.say("  Ctrl-C stops everything", "dim")
     telling = [asyncio.ensure_future(_tell(name, region.paths)) for name, region in edge.regions.items()]
     try:
@@ -175,14 +184,19 @@ async def _follow(region: str, instance: str, paths: StateDirectory) -> None:
 # Detached
 
 
-def until_up(app: Application, file: Path, process: processes.Process, log: Path, beginning: int) -> int:
-    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving."""
+def until_up(
+    app: Application, file: Path, process: processes.Process, log: Path, beginning: int, *, after: Mapping[str, int]
+) -> int:
+    """Wait until every region serves; exit code 1 when one does not, which keeps no other from serving.
+
+    `after`: the newest event of each region before that, and under "" of the edge.
+    """
     edge = Control(file)
     _until_answering(edge, process, log, beginning)
     failed = {}
     names = [one["name"] for one in edge.get("application")["regions"]]
     for name in names:
-        ended = _region_up(app, Control(file, name), edge)
+        ended = _region_up(app, Control(file, name), edge, after)
         if ended.failure is not None:
             failed[name] = ended
     for name, ended in failed.items():
@@ -200,16 +214,21 @@ def until_up(app: Application, file: Path, process: processes.Process, log: Path
     return 1 if failed else 0
 
 
-def _region_up(app: Application, region: Control, edge: Control) -> Outcome:
+def _region_up(app: Application, region: Control, edge: Control, after: Mapping[str, int]) -> Outcome:
     deadline = time.monotonic() + STARTS_S
     while not region.running():
-        if time.monotonic() > deadline or not edge.running():
-            told = [event["reason"] for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED]
-            return Outcome(told[-1] if told else f"its control plane did not answer within {STARTS_S:g} s")
-        time.sleep(0.05)
+        told = [
+            event for event in edge.events() if event["kind"] == ReasonKind.REGION_FAILED and event["id"] > after[""]
+        ]
+        mine = [event["reason"] for event in told if event["reason"].startswith(f"{region.region}:")]
+        if mine:
+            return Outcome(mine[-1].partition(": ")[2])
+        if time.monotonic() > deadline:
+            return Outcome(f"its control plane did not answer within {STARTS_S:g} s")
+        time.sleep(0.1)
     try:
         return until_settled(
-            region.stream(after=0),
+            region.stream(after=after.get(region.region or "", 0)),
             region.application,
             region.paths,
             services={one.name: None for one in app.services},

@@ -11,6 +11,7 @@ from pathlib import Path
 from flyball.core.control.state import Lifecycle
 from flyball.core.errors import Failed, FileError, NotRunning
 from flyball.core.view.shapes import InstanceJson, ServiceJson
+from flyball.local import face
 
 from . import talk
 from .client import Control
@@ -37,6 +38,7 @@ def exec_(path: Path | None, service: str, command: list[str], *, region: str | 
     try:
         directory = Path(f"/proc/{instance['pid']}/cwd").readlink()
         raw = Path(f"/proc/{instance['pid']}/environ").read_bytes()
+        command = face.in_room_of(int(instance["pid"] or 0), command)
     except OSError as error:
         raise Failed(f"{instance['id']} cannot be inspected: {error}") from error
     pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0") if "=" in entry)

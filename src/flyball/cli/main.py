@@ -12,9 +12,12 @@ from cyclopts import App, CycloptsError, Parameter
 from flyball import __version__
 from flyball.cli import tasks
 from flyball.cli.cost_verb import cost
+from flyball.cli.lab_verb import lab
 from flyball.cli.load_verb import load
+from flyball.cli.look_verbs import doctor, exec_, network
 from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
 from flyball.cli.simulate_verb import simulate
+from flyball.cli.tune_verb import tune
 from flyball.core.errors import FileError, FlyballError
 
 # Each verb imports what it needs when it is called: `flyball ps` must not wait for what only `flyball up` uses.
@@ -226,9 +229,8 @@ def post_receive(file: Path, job: str) -> int:
     return receive(file, job)
 
 
-app.command(load)
-app.command(simulate)
-app.command(cost)
+for verb in (load, simulate, tune, cost):
+    app.command(verb)
 
 
 @app.command
@@ -252,25 +254,9 @@ def open_(
     return open_(file, dashboard=dashboard, show=print_)
 
 
-@app.command(name="exec")
-def exec_(
-    service: Annotated[str, Parameter(help="A service or an instance.")],
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True, help="The command to run.")],
-    region: Region = None,
-    file: File = None,
-) -> int:
-    """Run a command in an instance's directory and environment."""
-    from flyball.cli.look import exec_
-
-    return exec_(file, service, list(command), region=region)
-
-
-@app.command
-def doctor(*, json: Json = False) -> int:
-    """Check this machine: what Flyball needs and what it finds."""
-    from flyball.cli.look import doctor
-
-    return doctor(json=json)
+app.command(exec_, name="exec")
+app.command(doctor)
+app.command(network)
 
 
 @app.command
@@ -279,6 +265,9 @@ def replay(*, file: File = None, json: Json = False) -> int:
     from flyball.cli.replay import run
 
     return run(file, json=json)
+
+
+app.command(lab)
 
 
 @app.command

@@ -27,6 +27,26 @@ def changed(text: str, settings: Sequence[str]) -> str:
     return "\n".join(_lines(table, ())) + "\n"
 
 
+def replaced(text: str, values: Mapping[str, Any]) -> str:
+    """The file's text with these values under their keys; None takes a key away."""
+    table = tomllib.loads(text)
+    for key, value in values.items():
+        path = key.split(".")
+        if value is None:
+            _remove(table, path)
+        else:
+            _put(table, path, value)
+    return "\n".join(_lines(table, ())) + "\n"
+
+
+def _remove(table: dict[str, Any], path: list[str]) -> None:
+    node: Any = table
+    for part in path[:-1]:
+        node = node.get(part, {}) if isinstance(node, dict) else {}
+    if isinstance(node, dict):
+        node.pop(path[-1], None)
+
+
 def _value(text: str) -> Any:
     """A TOML value; what is none is a string, so that `every=2s` needs no quotes."""
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from flyball.core.errors import FileError
+from flyball.regions.record import names
 
 from .client import Control
 
@@ -13,12 +13,11 @@ from .client import Control
 def regions_of(file: Path) -> tuple[str, ...]:
     """The regions of the application that runs here, or ran here last; none when it has none."""
     paths = Control(file).paths
-    try:
-        return tuple(json.loads(paths.edge_file.read_text(encoding="utf-8"))["regions"])
-    except (OSError, ValueError, KeyError):
-        pass
-    if paths.control_file.exists():
-        return ()
+    running = names(paths)
+    if running:
+        return running
+    if paths.control_file.exists() or paths.balancer_file.exists():
+        return ()  # what runs has none
     return tuple(sorted(one.parent.name for one in paths.regions.glob("*/journal.db")))
 
 
@@ -27,9 +26,9 @@ def parts(file: Path, region: str | None = None) -> list[Control]:
 
     Raises FileError when there is no such region.
     """
-    names = regions_of(file)
-    if region is not None and region not in names:
-        raise FileError(f"no region {region!r} is running; running are: {', '.join(names) or 'none'}")
-    if not names:
+    known = regions_of(file)
+    if region is not None and region not in known:
+        raise FileError(f"no region {region!r} is running; running are: {', '.join(known) or 'none'}")
+    if not known:
         return [Control(file)]
-    return [Control(file, name) for name in names if region in {None, name}]
+    return [Control(file, name) for name in known if region in {None, name}]

@@ -14,6 +14,7 @@ from flyball.local.face import RUN, Run
 from . import talk
 from .client import Control
 from .files import find_running
+from .parts import regions_of
 
 LOOK_EVERY_S = 0.2
 TAKEN_UP_S = 15.0
@@ -22,7 +23,10 @@ KEPT = "the push is kept and runs when `flyball up` comes back"
 
 def run(path: Path | None, number: int | None, *, follow: bool, json: bool) -> int:
     """Show all pushes, or the output of one; with `follow`, that one (by default the newest) until it ends."""
-    control = Control(find_running(path))
+    file = find_running(path)
+    if regions_of(file):
+        raise FileError("an application with regions has no repository to push to: use `flyball deploy`, or `--ref`")
+    control = Control(file)
     runs = _runs(control)
     if number is not None or follow:
         return _one(control, runs, number, follow=follow, json=json)

@@ -15,7 +15,14 @@ from .client import Control
 from .files import find_running
 
 if TYPE_CHECKING:
-    from flyball.core.view.shapes import ApplicationJson, InstanceJson, RegionJson, ServedJson, ServiceJson
+    from flyball.core.view.shapes import (
+        ApplicationJson,
+        InstanceJson,
+        RegionJson,
+        ReplicationJson,
+        ServedJson,
+        ServiceJson,
+    )
 
 SERVICE_HEADERS = (
     *("service", "release", "min", "desired", "max", "in service"),
@@ -35,6 +42,9 @@ def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
     if "regions" in described:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
         talk.console(sys.stdout).print()
+        if described.get("replication"):
+            talk.table(("store", "region", "waiting", "lag", "took", "problem"), map(lag_row, described["replication"]))
+            talk.console(sys.stdout).print()
         talk.table(("visitors near", "served by", "requests", "errors"), map(served_row, described.get("served", ())))
         talk.console(sys.stdout).print()
     talk.table(headers(described, SERVICE_HEADERS), (service_row(one) for one in described["services"]))
@@ -59,6 +69,7 @@ def of_region(described: ApplicationJson, region: str | None) -> ApplicationJson
         "services": [one for one in described["services"] if one.get("region") == region],
         "regions": [one for one in described.get("regions", ()) if one["name"] == region],
         "served": [one for one in described.get("served", ()) if one["region"] == region],
+        "replication": [one for one in described.get("replication", ()) if one["region"] == region],
     }
 
 
@@ -119,6 +130,12 @@ def instance_row(one: InstanceJson, *, now: float) -> list[object]:
         one["requests_per_second"],
         duration(now - one["started_at"]),
     ]
+
+
+def lag_row(one: ReplicationJson) -> list[object]:
+    """How far a region's store is behind as a table row."""
+    took = None if one["took_s"] is None else f"{one['took_s']:.1f}s"
+    return [one["store"], one["region"], one["waiting"], f"{one['lag_s']:.1f}s", took, one["problem"]]
 
 
 def _region(of: ServiceJson | InstanceJson) -> list[object]:

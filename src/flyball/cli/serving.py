@@ -51,6 +51,7 @@ async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
     tasks = [asyncio.ensure_future(server.serve()) for server in servers]
     while not all(server.started for server in servers):
         await asyncio.sleep(0.005)
+    socket.chmod(0o600)
     write(runtime.paths.control_file, control)
     try:
         yield control

@@ -20,6 +20,7 @@ from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.core.model import Application
+from flyball.core.model.edge import in_region
 from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
@@ -46,6 +47,7 @@ from flyball.sim.engines import is_slow
 from . import talk
 from .files import find_file, find_running, read_text
 from .overrides import changed
+from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
@@ -72,6 +74,7 @@ def run(
     compare: bool = False,
     html: Path | None = None,
     keep: Path | None = None,
+    region: str | None = None,
     json: bool = False,
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
@@ -82,7 +85,7 @@ def run(
         """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
-        app = parse(text, filename=name, timezones=available_timezones())
+        app = of_region(parse(text, filename=name, timezones=available_timezones()), region)
         numbers = numbers_of(app, file, request, start)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
@@ -100,11 +103,13 @@ def run(
     if compare and not (settings or deploy or faults or place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
+    if made.app.region is not None and region is None:
+        talk.say(f"one region is simulated, with all of the traffic: {made.app.region}; --region chooses another")
     usual = plan((), usual=True)[0] if compare else None
     before = None if usual is None else rehearsed(usual, None)
     result = rehearsed(made, keep)
     if html is not None:
-        _write(html, page(result, made.app.name, about, before))
+        write(html, page(result, made.app.name, about, before))
     if json:
         beside = {} if before is None else {"before": before.as_json()}
         print(json_text.dumps({**result.as_json(), **about, **beside}))
@@ -113,7 +118,17 @@ def run(
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+def of_region(app: Application, region: str | None) -> Application:
+    """One region, which gets all the traffic: the primary one unless another is named."""
+    if not app.region_names or (region is None and len(app.regions) < 2):
+        return app
+    name = region or app.region_names[0]
+    if name not in {one.name for one in app.regions}:
+        raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names)}")
+    return replace(in_region(app, name), regions=())
+
+
+def write(path: Path, text: str) -> None:
     """All of it or nothing."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
@@ -222,7 +237,8 @@ def _calibration(file: Path) -> dict[str, Numbers]:
 
 def calibrate(path: Path | None) -> int:
     """Measure from the journal and the access log of the application here, and keep it beside them."""
-    place = StateDirectory(find_running(path).parent / STATE)
+    file = find_running(path)
+    place = parts(file)[0].paths  # of regions the first: their instances are alike
     if not place.journal.exists():
         raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
     log = place.logs / "access.log"
@@ -231,7 +247,7 @@ def calibrate(path: Path | None) -> int:
         numbers = calibrated(journal.steps(), lines, ASSUMED)
     if not numbers:
         raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
-    made = place.root / CALIBRATION
+    made = file.parent / STATE / CALIBRATION
     beside = made.with_suffix(".new")
     beside.write_text(to_text(numbers), encoding="utf-8")
     beside.replace(made)

@@ -50,6 +50,9 @@ def simulate(
     calibrate: Annotated[
         bool, Parameter(negative="", help="Simulate nothing: measure what instances do, from the journal of `up`.")
     ] = False,
+    region: Annotated[
+        str | None, Parameter(help="The region that gets the traffic; by default the primary one.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Rehearse traffic in virtual time: the same decisions as `up`, and what users would feel."""
@@ -61,5 +64,5 @@ def simulate(
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
         request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, place=place,
-        compare=compare, html=html, keep=keep, json=json,
+        compare=compare, html=html, keep=keep, region=region, json=json,
     )  # fmt: skip

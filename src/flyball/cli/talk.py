@@ -38,6 +38,7 @@ KIND_STYLES = {
     "balancer_failed": "bold red",
     "journal_set_aside": "red",
     "refused": "red",
+    "not_let_through": "red",
     "rollout_completed": "bold green",
 }
 

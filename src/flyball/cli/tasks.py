@@ -11,10 +11,11 @@ from flyball.core.errors import FileError
 TASKS = {
     "Write the file": ("init", "check", "config", "schema"),
     "Run it": ("up", "down", "open", "scale"),
-    "Look at it": ("ps", "watch", "logs", "events", "exec"),
+    "Look at it": ("ps", "watch", "logs", "events", "exec", "network"),
     "Release": ("deploy", "rollback", "releases", "plan", "pipeline"),
-    "Try it": ("load", "simulate", "replay"),
+    "Try it": ("load", "simulate", "tune", "replay"),
     "On AWS": ("aws", "cost"),
+    "Learn": ("lab",),
     "This machine": ("doctor", "completion"),
 }
 EXAMPLES = {
@@ -35,7 +36,10 @@ EXAMPLES = {
     ),
     "simulate": ("flyball simulate --stages 50:1m,400:3m", "flyball simulate --trace day.csv --seed 7"),
     "cost": ("flyball cost", "flyball cost --trace day.csv", "flyball cost --region eu-west-1 --json"),
+    "tune": ('flyball tune web --slo "p99 < 200ms" --trace monday.csv --trace tuesday.csv',),
     "exec": ("flyball exec web env",),
+    "network": ("flyball network", "flyball network --probe"),
+    "lab": ("flyball lab session-1", "flyball lab session-2 --yes"),
     "completion": ("flyball completion bash > ~/.local/share/bash-completion/completions/flyball",),
 }
 FIRST_STEPS = "Begin with: flyball init, flyball check, flyball up. Beside it: flyball watch, flyball load --rate 50"

@@ -113,6 +113,7 @@ class _Screen:
         talk.say(f"  {'listening on':<14} {runtime.url}", "bold green")
         talk.say(f"  {'dashboard':<14} {control['dashboard']}")
         talk.say(f"  {'limits':<14} {runtime.limits.describe()}")
+        talk.say(f"  {'boundary':<14} {runtime.boundary}")
         if (push := runtime.deploys.remote) is not None:
             talk.say(f"  {'deploy by':<14} {pushing(push.name or push.url, push.branch, push.note)}")
         if runtime.taken_over:
@@ -203,9 +204,10 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
     last = face.last_event(paths)
+    lasts = {"": last, **{name: face.last_event(paths.of_region(name)) for name in app.region_names}}
     process = asyncio.run(_spawn(file, port, log, regions))
     if app.regions:
-        return edge.until_up(app, file, process, log, beginning)
+        return edge.until_up(app, file, process, log, beginning, after=lasts)
     _until_answering(control_plane, process, log, beginning)
     ended = until_settled(
         control_plane.stream(after=last),
@@ -218,6 +220,7 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
         described = control_plane.application()
         talk.say(f"{app.name} serves on {described['url']}", "bold green")
         talk.say(f"dashboard {described['dashboard']}")
+        talk.say(f"boundary {described['boundary']}")
         if described["push"] is not None:
             push = described["push"]
             talk.say(f"deploy by {pushing(push['name'] or push['url'], push['branch'], push['note'])}")

@@ -1,7 +1,8 @@
 """What would a changed file, or a changed source, mean for the application that runs?
 
 Settings that a release freezes (run, build, env, size, stores) need a new release; all others are applied at once,
-without touching an instance. The application's name and its port are fixed until `flyball down`.
+without touching an instance. The application's name, its port and its boundary are
+fixed until `flyball down`.
 """
 
 from __future__ import annotations
@@ -54,9 +55,12 @@ def changes(running: Application, wanted: Application) -> tuple[Change, ...]:
         if field.name in {"services", "stores"}:
             found += _named(field.name, before, after)
         else:
-            effect = {"pipeline": Effect.NEXT_PUSH, "aws": Effect.AWS, "name": Effect.RESTART}.get(
-                field.name, Effect.AT_ONCE
-            )
+            effect = {
+                "pipeline": Effect.NEXT_PUSH,
+                "aws": Effect.AWS,
+                "name": Effect.RESTART,
+                "boundary": Effect.RESTART,
+            }.get(field.name, Effect.AT_ONCE)
             found += _walk(field.name, before, after, effect)
     return tuple(found)
 

@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from flyball.core.model import StoreKind
 from flyball.local.control_api import Control, Moment, Number, last_heard, told
+from flyball.local.face import Address
 from flyball.local.runtime import Runtime
 
 from . import topology
@@ -99,11 +100,11 @@ def _live(runtime: Runtime, feed: Feed, past: Past) -> APIRouter:
 def _stores(runtime: Runtime) -> APIRouter:
     routes = APIRouter(prefix="/api/stores")
 
-    def port_of(name: str) -> int:
-        port = runtime.stores.redis_port(name)
-        if port is None:
+    def address_of(name: str) -> Address:
+        at = runtime.stores.redis_address(name)
+        if at is None:
             raise HTTPException(404, f"there is no redis store {name!r}")
-        return port
+        return at
 
     @routes.get("")
     async def stores() -> Json:
@@ -123,7 +124,7 @@ def _stores(runtime: Runtime) -> APIRouter:
     async def keys(name: str, cursor: str = "0", pattern: str = "*") -> Json:
         from . import redis_view  # noqa: PLC0415 - imported where there is a Redis store
 
-        return Json(await redis_view.keys(port_of(name), cursor=cursor, pattern=pattern))
+        return Json(await redis_view.keys(address_of(name), cursor=cursor, pattern=pattern))
 
     @routes.get("/{name}/value/{key}")
     async def value(name: str, key: str) -> Json:
@@ -133,6 +134,6 @@ def _stores(runtime: Runtime) -> APIRouter:
             exact = bytes.fromhex(key)
         except ValueError as error:
             raise HTTPException(404, "a key is named by its bytes in hexadecimal") from error
-        return Json(await redis_view.value(port_of(name), exact))
+        return Json(await redis_view.value(address_of(name), exact))
 
     return routes

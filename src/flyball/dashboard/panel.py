@@ -11,8 +11,10 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
+
 from flyball.local import control_api
-from flyball.local.face import free_port
+from flyball.local.face import Journal, free_port
 from flyball.local.runtime import Runtime
 
 from . import api as dashboard_api
@@ -29,14 +31,19 @@ class Panel:
 
 
 def open_panel(runtime: Runtime, control: control_api.Control) -> Panel:
-    """Bind the dashboard's port, the last one if it is free, and put page and API behind the guard."""
-    token = runtime.journal.fact("token") or secrets.token_urlsafe(24)
-    runtime.journal.remember("token", token)
-    listener = _bind(int(runtime.journal.fact("dashboard_port") or 0))
-    port = listener.getsockname()[1]
-    runtime.journal.remember("dashboard_port", str(port))
+    """Put page and API of one application behind the guard."""
     api = control_api.create(runtime, control)
     dashboard_api.add_to(api, runtime, control)
+    return guarded(api, runtime.journal)
+
+
+def guarded(api: FastAPI, journal: Journal) -> Panel:
+    """Bind the dashboard's port, the last one if it is free, and put an interface behind the guard."""
+    token = journal.fact("token") or secrets.token_urlsafe(24)
+    journal.remember("token", token)
+    listener = _bind(int(journal.fact("dashboard_port") or 0))
+    port = listener.getsockname()[1]
+    journal.remember("dashboard_port", str(port))
     return Panel(
         app=Guard(api, token=token, port=port), listener=listener, url=f"http://127.0.0.1:{port}/?token={token}"
     )

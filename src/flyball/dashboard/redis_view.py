@@ -13,19 +13,19 @@ from typing import Any
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from flyball.core.errors import Failed
-from flyball.local.face import ANSWER_TIMEOUT_S, redis_client
+from flyball.local.face import ANSWER_TIMEOUT_S, Address, redis_client
 
 PAGE = 100  # keys that Redis looks at for one page
 SHOWN_BYTES = 2_048
 SHOWN_ITEMS = 50
 
 
-async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, object]:
+async def keys(at: Address | int, *, cursor: str, pattern: str) -> dict[str, object]:
     """One page of keys: `{"cursor", "keys": [{"key", "id", "type", "ttl_s"}], "total"}`; the cursor "0" is the end.
 
     A key without `ttl_s` does not expire. `id` is the key in hexadecimal, since keys are bytes.
     """
-    async with _connected(port) as redis:
+    async with _connected(at) as redis:
         size = await redis.dbsize()
         following, found = await redis.execute_command("SCAN", cursor, "MATCH", pattern or "*", "COUNT", PAGE)
         names = sorted(found)
@@ -42,31 +42,35 @@ async def keys(port: int, *, cursor: str, pattern: str) -> dict[str, object]:
     return {"cursor": str(following), "keys": rows, "total": size}
 
 
-async def value(port: int, key: bytes) -> dict[str, object]:
+async def value(at: Address | int, key: bytes) -> dict[str, object]:
     """The beginning of a value as lines of text: `{"type", "size", "lines", "cut"}`. Raises `Failed` without one."""
-    async with _connected(port) as redis:
+    async with _connected(at) as redis:
         kind = shown(await redis.type(key))
         size, lines = await _beginning(redis, kind, key)
     whole = size <= SHOWN_BYTES if kind == "string" else len(lines) >= size
     return {"type": kind, "size": size, "lines": lines, "cut": not whole}
 
 
+def _port(at: Address | int) -> int:
+    return at if isinstance(at, int) else at.port
+
+
 @contextlib.asynccontextmanager
-async def _connected(port: int) -> AsyncIterator[Any]:
+async def _connected(at: Address | int) -> AsyncIterator[Any]:
     """A connection for one question. Raises `Failed` when the server is away, falls silent or refuses."""
-    async with redis_client(port) as redis:
+    async with redis_client(at) as redis:
         pool: Any = redis.connection_pool
         try:
             await pool.release(await pool.get_connection())
         except RedisError as error:
-            raise Failed(f"the Redis server on port {port} does not answer: {error}") from error
+            raise Failed(f"the Redis server on port {_port(at)} does not answer: {error}") from error
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 yield redis
         except (BusyLoadingError, ResponseError) as error:
             raise Failed(f"Redis refused: {error}") from error
         except (RedisError, TimeoutError, ValueError) as error:
-            raise Failed(f"the Redis server on port {port} stopped answering") from error
+            raise Failed(f"the Redis server on port {_port(at)} stopped answering") from error
 
 
 async def _beginning(redis: Any, kind: str, key: bytes) -> tuple[int, list[str]]:

@@ -18,8 +18,11 @@ from flyball.core.model.stores import variable
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
+from .envoy.config.rooms import Rooms
 from .machine import Door, Machine
 from .process import environments
+from .process.walls.outside import host_ports, resolver, seen_inside
+from .process.walls.router import DOOR, NAMES_PORT, OUTWARD_PORT
 from .releases import builds
 
 
@@ -66,6 +69,8 @@ class Applier:
     async def prepare(self, app: Application) -> None:
         """Make the stores of the file ready."""
         await self._machine.stores.ensure(app, self._machine.paths)
+        if self._machine.walls is not None:
+            self._machine.walls.admit(app, self._machine.stores.ports, door=self.door.inside_port)
 
     def push(self, app: Application, state: State) -> None:
         """Give the balancer the routes of the file and the targets of the state, where they changed."""
@@ -77,7 +82,21 @@ class Applier:
             port=self.door.port,
             inside_port=self.door.inside_port,
             certificate=self._certificate(app.listener.tls),
+            rooms=self._rooms(app),
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
+        )
+
+    def _rooms(self, app: Application) -> Rooms | None:
+        walls = self._machine.walls
+        if walls is None or walls.problem:
+            return None
+        return Rooms(
+            network=str(walls.router.path),
+            door=DOOR,
+            outward_port=OUTWARD_PORT,
+            names_port=NAMES_PORT,
+            resolver=resolver(),
+            host_ports=host_ports(app),
         )
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:
@@ -87,6 +106,7 @@ class Applier:
             Endpoint(
                 instance=target.instance,
                 port=running[target.instance].port,
+                address=self._machine.instances.address(running[target.instance]).host,
                 weight=target.weight,
                 draining=target.draining,
                 zone=target.zone,
@@ -113,6 +133,7 @@ class Applier:
 
     def _environment(self, app: Application, action: Launch | Build, directory: Path, port: int) -> dict[str, str]:
         """What an instance sees. For a build: what its instances will see, to find out whether `run` makes sense."""
+        otlp = app.observe.otlp
         return environments.environment(
             port=port,
             instance=action.instance if isinstance(action, Launch) else f"{action.service}-0",
@@ -125,7 +146,7 @@ class Applier:
             stores={variable(name): self._machine.stores.urls[name] for name in action.spec.stores},
             own=dict(action.spec.environment),
             directory=directory,
-            otlp=app.observe.otlp,
+            otlp=otlp if (walls := self._machine.walls) is None or walls.problem else seen_inside(otlp),
             region=app.region,
         )
 

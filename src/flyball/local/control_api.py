@@ -25,6 +25,7 @@ from flyball.core.errors import FlyballError
 from flyball.core.view import as_json
 from flyball.core.view.shapes import ApplicationJson, EventJson
 
+from .network import Crossing, tried
 from .process import logs
 from .runtime import Runtime
 
@@ -155,10 +156,20 @@ def _add_actions(routes: APIRouter, runtime: Runtime) -> None:
         runtime.pipeline.notice()
         return Json({})
 
+    @routes.post("/network")
+    async def network() -> Json:
+        """Try every path of the application."""
+        return Json([_crossing(one) for one in await tried(runtime)])
+
     @routes.post("/down")
     async def down() -> Json:
         await runtime.stop()
         return Json({"stopping": True})
+
+
+def _crossing(of: Crossing) -> dict[str, str]:
+    words = {True: "open", False: "closed", None: "unknown"}
+    return {"from": of.way.start, "to": of.way.end, "declared": words[of.way.declared], "found": words[of.found]}
 
 
 def told(events: list[Event]) -> list[EventJson]:
@@ -180,6 +191,7 @@ def described(runtime: Runtime, control: Control) -> ApplicationJson:
         if push is None
         else {"url": push.url, "name": push.name, "branch": push.branch, "note": push.note},
         "last_event": runtime.journal.last_event,
+        "boundary": runtime.boundary,
         "services": [as_json.service(one, places) for one in runtime.view().services],
     }
 

@@ -23,6 +23,7 @@ from flyball.core.errors import Failed
 from .envoy import process as envoy
 from .instances.detect import detect
 from .process.ports import PORTS, free_port
+from .process.walls import walls
 from .stores.redis import redis_server
 
 PYTHON = (3, 11)
@@ -49,6 +50,7 @@ def checks(directory: Path | None = None) -> list[Check]:
         python(),
         balancer(envoy.binary()),
         limits(),
+        boundary(),
         redis(),
         program("uv", "builds that use it", "pip install uv", path=str(Path(uv.find_uv_bin()).parent)),
         program("git", "deploying by `git push`", "install git (apt-get install git, brew install git)"),
@@ -84,6 +86,12 @@ def limits(root: Path = Path("/sys/fs/cgroup")) -> Check:
     finally:
         found.cleanup()
         found.close()
+
+
+def boundary() -> Check:
+    """Whether a closed boundary can be had. Never a failure: without it everything runs all the same, open."""
+    problem = walls.tried()
+    return Check("boundary", True, walls.OFFERED if not problem else f"open only: {problem}", "")
 
 
 def redis(environment: Mapping[str, str] = os.environ) -> Check:

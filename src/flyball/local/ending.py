@@ -15,6 +15,7 @@ from .envoy.balancer import MARK
 from .paths import StateDirectory
 from .process import processes
 from .process.processes import Process
+from .process.walls import walls
 from .process.watch import Watch
 from .stores import redis
 
@@ -64,4 +65,5 @@ async def end_all(paths: StateDirectory) -> None:
     for record in paths.processes.glob("*.json"):
         if not record.name.startswith("store-"):  # it keeps the port that the store had
             record.unlink(missing_ok=True)
+    walls.clear(paths)
     paths.remove_sockets()

@@ -18,8 +18,10 @@ from .paths import StateDirectory
 from .pipeline import git
 from .pipeline.records import RUN, Run
 from .process import logs, processes, times
-from .process.ports import free_port
+from .process.ports import can_listen, free_port
 from .process.processes import Process
+from .process.walls.address import Address
+from .process.walls.rooms import in_room_of
 from .process.watch import Watch
 from .record.journal import Damaged, Journal, Reader, Spell
 from .stores.redis import ANSWER_TIMEOUT_S
@@ -32,25 +34,28 @@ if TYPE_CHECKING:
 __all__ = [
     "ANSWER_TIMEOUT_S",
     "RUN",
+    "Address",
     "Journal",
     "Process",
     "Reader",
     "Run",
     "Spell",
     "Watch",
+    "can_listen",
     "free_port",
     "git",
+    "in_room_of",
     "logs",
     "processes",
     "times",
 ]
 
 
-def redis_client(port: int) -> Redis:
-    """A client of the Redis server on this port; `async with` closes it."""
+def redis_client(at: Address | int) -> Redis:
+    """A client of the Redis server there (a number is a port of localhost); `async with` closes it."""
     from .stores.client import client  # noqa: PLC0415 - an application without such a store need not import it
 
-    return client(port, timeout_s=ANSWER_TIMEOUT_S)
+    return client(at, timeout_s=ANSWER_TIMEOUT_S)
 
 
 def any_alive(paths: StateDirectory) -> bool:
@@ -83,6 +88,15 @@ def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
         loaded = processes.load(path)
         if loaded is not None and processes.alive(loaded[0]):
             yield loaded[1]
+
+
+def clear(paths: StateDirectory) -> None:
+    """Take away what is left of the walls of an application whose every process has ended."""
+    from .process.walls import walls  # noqa: PLC0415 - only who stops needs it
+
+    if not any_alive(paths):
+        walls.clear(paths)
+        paths.balancer_file.unlink(missing_ok=True)
 
 
 def balancer_alive(paths: StateDirectory) -> bool:

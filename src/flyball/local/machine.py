@@ -17,7 +17,10 @@ from .instances.instances import Instances
 from .instances.limits import Limits
 from .paths import StateDirectory
 from .process import logs, times
+from .process.walls.walls import Walls
 from .stores.stores import Stores
+
+MOST_REFUSALS = 10  # destinations told of at once: a program that tries them all must not fill the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,7 @@ class Door:
 
     port: int
     inside_port: int
+    inside: str | None = None  # the address behind walls
 
     def url(self, app: Application) -> str:
         """Address of the application."""
@@ -34,6 +38,8 @@ class Door:
 
     def inside_url(self, app: Application) -> str:
         """Address of the application for its own services: always without TLS."""
+        if self.inside is not None:
+            return f"http://{self.inside}:{self.inside_port}"
         port = self.port if app.listener.tls is None else self.inside_port
         return f"http://127.0.0.1:{port}"
 
@@ -47,6 +53,7 @@ class Machine:
     stores: Stores
     instances: Instances
     balancer: Balancer
+    walls: Walls | None = None
 
     @classmethod
     def of(
@@ -56,12 +63,14 @@ class Machine:
         `hear` with what befell the balancer.
         """
         limits = detect(application=paths.application_id(app.name), record=paths.limits_file)
+        walls = Walls.of(app, paths)
         return cls(
             paths=paths,
             limits=limits,
-            stores=Stores(),
-            instances=Instances(paths, limits, wake),
+            stores=Stores(walls),
+            instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake, hear),
+            walls=walls,
         )
 
     async def note_times(self, now: Callable[[], float]) -> None:
@@ -73,10 +82,12 @@ class Machine:
                     notes.take(self.instances.log(instance), now())
             await asyncio.sleep(times.NOTE_EVERY_S)
 
-    async def keep(self) -> list[StoreSeen]:
+    async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
         self.instances.look_for_memory()
-        seen = await self.stores.keep()
+        seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
+        if self.walls is not None:
+            seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
         return seen
 
@@ -84,6 +95,8 @@ class Machine:
         """End the balancer and the stores, once no instance is left. The data stays."""
         await self.balancer.stop()
         await self.stores.stop()
+        if self.walls is not None:
+            self.walls.remove()
         self.paths.remove_sockets()
 
     async def close(self) -> None:

@@ -24,10 +24,11 @@ from flyball.core.view.views import ApplicationView
 from .apply import Applier
 from .deploys import Deploys
 from .loop import Clock, Inbox, Loop
-from .machine import Machine
+from .machine import Door, Machine
 from .observe import Observer
 from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
+from .process.walls.walls import describe
 from .record.journal import Journal
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class Runtime:
         self.file = file
         self.paths, self.limits, self.stores = machine.paths, machine.limits, machine.stores
         self.instances, self.balancer = machine.instances, machine.balancer
+        self.walls = machine.walls
         self.journal = journal
         self.clock = clock
         self.taken_over = taken_over
@@ -99,9 +101,19 @@ class Runtime:
         return self._applier.door.url(self.app)
 
     @property
+    def door(self) -> Door:
+        """Where the balancer listens."""
+        return self._applier.door
+
+    @property
     def inside_url(self) -> str:
         """Address of the application for its own services."""
         return self._applier.door.inside_url(self.app)
+
+    @property
+    def boundary(self) -> str:
+        """Who reaches whom, in one sentence."""
+        return describe(self.walls)
 
     def now(self) -> float:
         """Seconds since the epoch, on the loop's clock."""

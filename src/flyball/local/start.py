@@ -28,6 +28,7 @@ from .paths import NAME, StateDirectory
 from .pipeline import git_remote
 from .process import descriptors, processes
 from .process.ports import can_listen, free_port
+from .process.walls.router import DOOR
 from .process.watch import Watch
 from .record.journal import Journal
 from .record.opening import opened
@@ -136,7 +137,8 @@ def _door(machine: Machine, journal: Journal, app: Application, *, asked: int | 
     if taken_over:
         _recall_ports(journal, machine.paths)
     outside = _port(journal, app, asked=asked, taken_over=taken_over)
-    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over))
+    inside = None if machine.walls is None or machine.walls.problem else DOOR
+    return Door(port=outside, inside_port=inside_port(journal, port=outside, taken_over=taken_over), inside=inside)
 
 
 def _port(journal: Journal, app: Application, *, asked: int | None, taken_over: bool) -> int:

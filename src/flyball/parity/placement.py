@@ -15,6 +15,11 @@ ROWS = (
     on_aws("Application.zones", yes("labels of instances, spread evenly"), yes("one pair of subnets each")),
     on_aws("Application.pipeline", PARTS, PARTS),
     on_aws("Application.observe", PARTS, PARTS),
+    on_aws(
+        "Application.boundary",
+        yes("closed: network namespaces, a user per service"),
+        yes("closed always: security groups, private subnets, a role per service"),
+    ),
     on_aws("Application.aws", AWS_ONLY, PARTS),
     *regions.ROWS,
     on_aws("Pipeline.branch", yes("the branch that deploys when pushed"), yes("source action, trigger")),
@@ -86,7 +91,7 @@ ROWS = (
     ),
     on_aws(
         "Store.replicate",
-        no("here each region keeps its own for now"),
+        yes("objects are copied to the other regions' directories, the last writer wins"),
         yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),

@@ -12,6 +12,7 @@ WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-
 NOT_PORTABLE = no("AWS has no such policy; it gets only the targets, rules, schedule and forecast of the file")
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
+EGRESS_ON_AWS = no("instances reach the world on port 443 there: AWS's own services, and packages", accepted=(True, ()))
 
 ROWS = (
     on_aws("Service.name", yes("ids such as web-7"), yes("part of every resource's name")),
@@ -51,6 +52,9 @@ ROWS = (
         no(NO_QUEUE, accepted=("auto", 0)),
     ),
     on_aws("Service.queue", PARTS, PARTS),
+    on_aws("Service.egress", PARTS, PARTS),
+    on_aws("Egress.everywhere", yes("behind a closed boundary: the network namespace's rules"), EGRESS_ON_AWS),
+    on_aws("Egress.to", yes("behind a closed boundary: the network namespace's rules"), EGRESS_ON_AWS),
     on_aws("Queue.most", yes("the balancer's queue"), no(NO_QUEUE)),
     on_aws("Queue.longest_s", yes("the balancer's queue"), no(NO_QUEUE)),
     by_compute("Size.cpu", yes("CPU quota of the cgroup"), MACHINE_IS_THE_SIZE, yes("Cpu of the task")),

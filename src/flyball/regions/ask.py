@@ -55,12 +55,10 @@ async def stream(paths: StateDirectory, *, after: int) -> AsyncIterator[Any]:
 
 
 async def _ask(paths: StateDirectory, method: str, path: str, *, timeout_s: float) -> Any:
-    socket = str(paths.sockets / "control.sock")
     try:
+        connector = aiohttp.UnixConnector(path=str(paths.sockets / "control.sock"))
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=socket), timeout=aiohttp.ClientTimeout(total=timeout_s)
-            ) as session,
+            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=timeout_s)) as session,
             session.request(method, f"http://region/api/{path}", json={} if method == "POST" else None) as response,
         ):
             answer = await response.json(content_type=None)

@@ -7,7 +7,7 @@ All of that is in Envoy: visitors are led elsewhere also while the edge's contro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from flyball.core.model import Application, HealthCheck, Service
 from flyball.core.model.distances import PLACES
@@ -25,9 +25,26 @@ from flyball.local.envoy.config.resources import discovery
 from flyball.local.envoy.config.routes import ROUTES, behaviour, client_address
 from flyball.local.envoy.config.types import Json, extension, typed
 
+from . import delays
+
 FROM_HEADER = "x-flyball-from"
 REGION_HEADER = "x-flyball-region"
-Shares = tuple[tuple[Order, int], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lead:
+    """Regions in the order in which they are tried; with distances also from where."""
+
+    order: Order
+    place: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its cluster."""
+        return "_".join(self.order) + ("" if self.place is None else f"@{self.place}")
+
+
+Leads = tuple[tuple[Lead, int], ...]
 
 
 def files(
@@ -35,56 +52,60 @@ def files(
     ports: Mapping[str, int],
     *,
     directory: str,
+    sockets: str,
     port: int,
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections,
 ) -> dict[str, Json]:
-    """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody."""
-    shares_of = led(app, tuple(ports))
-    orders = sorted({order for found in shares_of.values() for order, _ in found})
+    """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody.
+
+    `sockets` is where the ways with a delay have theirs.
+    """
+    leads = led(app, tuple(ports))
+    known = {lead.name: lead for found in leads.values() for lead, _ in found}
+    ways = delays.ways({lead.place: lead.order for lead in known.values() if lead.place is not None}, sockets)
     door = replace(app, services=(), stores=())
+    entrance = listener(door, directory=directory, port=port, access_log=access_log, certificate=certificate)
+    ends = sorted({way.region for way in ways.values()})
     contents: dict[str, list[Json]] = {
-        **{endpoints_file(name_of(order)): [_endpoints(order, ports)] for order in orders},
-        CLUSTERS_FILE: [*(_cluster(app, order, directory, limits) for order in orders), *tracing.clusters(app)],
-        ROUTES_FILE: [_routes(shares_of)],
-        LISTENERS_FILE: [
-            _by_source(
-                app,
-                listener(door, directory=directory, port=port, access_log=access_log, certificate=certificate),
-            )
+        **{endpoints_file(name): [_endpoints(lead, ports, ways)] for name, lead in sorted(known.items())},
+        CLUSTERS_FILE: [
+            *(_cluster(app, name, directory, limits) for name in sorted(known)),
+            *(delays.end(region, ports[region], limits) for region in ends),
+            *tracing.clusters(app),
         ],
+        ROUTES_FILE: [_routes(leads)],
+        LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],
     }
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
-def led(app: Application, running: tuple[str, ...]) -> dict[str | None, Shares]:
-    """Place -> the orders of its visitors, of the regions that run; None: any other place."""
+def led(app: Application, running: tuple[str, ...]) -> dict[str | None, Leads]:
+    """Place -> where its visitors are led, of the regions that run; None: any other place."""
     known = dict.fromkeys([*app.region_names, *PLACES, *(place for _, place in app.edge.sources), *Continent])
     every: list[str | None] = [None, *map(str, known)]
-    return {place: _running(shares(app, place), running) for place in every}
+    return {place: _leads(app, place, running) for place in every}
 
 
-def name_of(order: Order) -> str:
-    """The name of an order's cluster."""
-    return "_".join(order)
+def _leads(app: Application, place: str | None, running: tuple[str, ...]) -> Leads:
+    """What was meant for a region that does not run goes to the next in its order."""
+    at = None
+    if app.edge.distances and running:  # one who tells no place is beside the primary region
+        at = place if place in {*PLACES, *app.region_names} else app.region_names[0]
+    weights: dict[Lead, int] = {}
+    for order, weight in shares(app, place):
+        lead = Lead(tuple(name for name in order if name in running), at)
+        weights[lead] = weights.get(lead, 0) + weight
+    return tuple((lead, weight) for lead, weight in weights.items() if lead.order)
 
 
 def order_of(name: str) -> Order:
     """The order that a cluster's name stands for."""
-    return tuple(name.split("_"))
+    return tuple(name.partition("@")[0].split("_"))
 
 
-def _running(found: Shares, running: tuple[str, ...]) -> Shares:
-    """The same without the regions that do not run; what was theirs goes to the next in their order."""
-    weights: dict[Order, int] = {}
-    for order, weight in found:
-        left = tuple(name for name in order if name in running)
-        weights[left] = weights.get(left, 0) + weight
-    return tuple(weights.items())
-
-
-def _cluster(app: Application, order: Order, directory: str, limits: Connections) -> Json:
+def _cluster(app: Application, name: str, directory: str, limits: Connections) -> Json:
     health = app.edge.health
     check = HealthCheck(
         path=edge_health_path(app) or "/",
@@ -95,7 +116,7 @@ def _cluster(app: Application, order: Order, directory: str, limits: Connections
         status_min=200,
         status_max=399,  # as Route 53
     )
-    region = Service(name=name_of(order), run="", health=check, concurrency=0)
+    region = Service(name=name, run="", health=check, concurrency=0)
     made = cluster(region, directory, replace(limits, per_instance=limits.clients), queued=True)
     if edge_health_path(app) is None:
         asked = {key: value for key, value in made["health_checks"][0].items() if key != "http_health_check"}
@@ -103,34 +124,38 @@ def _cluster(app: Application, order: Order, directory: str, limits: Connections
     return made
 
 
-def _endpoints(order: Order, ports: Mapping[str, int]) -> Json:
+def _endpoints(lead: Lead, ports: Mapping[str, int], ways: Mapping[tuple[str, str], delays.Way]) -> Json:
     return typed(
         "envoy.config.endpoint.v3.ClusterLoadAssignment",
-        cluster_name=name_of(order),
+        cluster_name=lead.name,
         endpoints=[
             {
                 "priority": priority,
                 "locality": {"region": name},
-                "lb_endpoints": [
-                    {
-                        "endpoint": {
-                            "hostname": name,
-                            "address": {"socket_address": {"address": "127.0.0.1", "port_value": ports[name]}},
-                        },
-                        "metadata": taking(True),
-                    }
-                ],
+                "lb_endpoints": [_endpoint(name, ports[name], ways.get((lead.place or "", name)))],
             }
-            for priority, name in enumerate(order)
+            for priority, name in enumerate(lead.order)
         ],
     )
 
 
-def _routes(shares_of: Mapping[str | None, Shares]) -> Json:
+def _endpoint(region: str, port: int, way: delays.Way | None) -> Json:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    reached: Json = {"hostname": region, "address": address}
+    if way is not None:
+        reached = {
+            "hostname": region,
+            "address": {"pipe": {"path": way.path}},
+            "health_check_config": {"address": address},
+        }
+    return {"endpoint": reached, "metadata": taking(True)}
+
+
+def _routes(leads: Mapping[str | None, Leads]) -> Json:
     """Places that are led alike share a route; the last is for every other place."""
-    others = shares_of[None]
-    alike: dict[Shares, list[str]] = {}
-    for place, found in shares_of.items():
+    others = leads[None]
+    alike: dict[Leads, list[str]] = {}
+    for place, found in leads.items():
         if place is not None and found != others:
             alike.setdefault(found, []).append(place)
     routes = [route for found, places in alike.items() for route in _pair(found, [_from(places)])]
@@ -149,7 +174,7 @@ def _from(places: list[str]) -> Json:
     return {"name": FROM_HEADER, "string_match": {"safe_regex": {"regex": expression}}}
 
 
-def _pair(found: Shares, headers: list[Json]) -> list[Json]:
+def _pair(found: Leads, headers: list[Json]) -> list[Json]:
     """Two routes: for requests that may be sent again after a reset, and for all others."""
     method = {"name": ":method", "string_match": {"safe_regex": {"regex": REPEATABLE}}}
     return [
@@ -161,12 +186,10 @@ def _pair(found: Shares, headers: list[Json]) -> list[Json]:
     ]
 
 
-def _answer(found: Shares, *, repeatable: bool) -> Json:
-    if all(not order for order, _ in found):
+def _answer(found: Leads, *, repeatable: bool) -> Json:
+    if not found:
         return {"direct_response": {"status": 503}}
-    clusters = [
-        {"name": name_of(order), "weight": weight, "metadata_match": taking(True)} for order, weight in found if order
-    ]
+    clusters = [{"name": lead.name, "weight": weight, "metadata_match": taking(True)} for lead, weight in found]
     if len(clusters) == 1:
         (only,) = clusters
         destination = {"cluster": only["name"], "metadata_match": only["metadata_match"]}

@@ -12,6 +12,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from flyball.local.record.journal import Journal
 from flyball.local.start import locked
 
 from . import ask, config, view
+from .carrying import Carrying
 from .record import EdgeRecord, read
 from .region import RunningRegion
 
@@ -49,6 +51,7 @@ class Edge:
         self.listeners: set[Callable[[Event], None]] = set()
         self.closing = asyncio.Event()
         self.regions: dict[str, RunningRegion] = {}
+        self.dashboard: str | None = None
         self.stopping = False
         self.targets: tuple[TargetStats, ...] = ()
         self._file = file
@@ -56,6 +59,7 @@ class Edge:
         self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
         self._port = app.listener.port
         self._health: dict[str, str] = {}
+        self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
 
     # Starting
@@ -120,6 +124,7 @@ class Edge:
             self.app,
             ports,
             directory=str(self.paths.xds),
+            sockets=str(self.paths.sockets),
             port=self._port,
             access_log=str(self._balancer.access_log),
             certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
@@ -128,10 +133,26 @@ class Edge:
         self._balancer.write(files)
         self._files = files
 
+    def _stores(self) -> dict[str, Path]:
+        return {name: region.paths.stores for name, region in self.regions.items()}
+
+    def _carried(self, text: str, well: bool) -> None:
+        kind = ReasonKind.REPLICATION_RESUMED if well else ReasonKind.REPLICATION_STALLED
+        self._tell([Reason(kind=kind, service="", text=text)])
+
     # Running
 
     async def run(self) -> None:
         """Look after the edge until it is stopped, or this task is cancelled."""
+        await self._carrying.of(self.app)
+        carrying = asyncio.ensure_future(self._carrying.run())
+        try:
+            await self._look()
+        finally:
+            carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
+
+    async def _look(self) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
@@ -190,7 +211,7 @@ class Edge:
         return {
             "application": self.app.name,
             "url": self.url,
-            "dashboard": next((one["dashboard"] for one in told if one is not None), None),
+            "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
             "balancer": {"pid": None if balancer is None else balancer.pid},
             "stopping": self.stopping,
@@ -198,6 +219,7 @@ class Edge:
             "last_event": self.journal.last_event,
             **view.merged(dict(zip(names, told, strict=True)), self._health),
             "served": view.served(self.targets),
+            "replication": [asdict(one) for one in self._carrying.lags()],
         }
 
     # Changing
@@ -214,6 +236,7 @@ class Edge:
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         self.app = app
+        await self._carrying.of(app)
         leaving = {name: self.regions.pop(name) for name in gone}
         for name in new:
             self._add(name, None)
@@ -225,6 +248,9 @@ class Edge:
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
             self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text)])
             await region.stop()
+            self.regions[name] = region  # what it stored last still goes to the others
+            await self._carrying.flush()
+            del self.regions[name]
         return [*(f"regions.{name}: added" for name in new), *(f"regions.{name}: removed" for name in gone)]
 
     # Ending
@@ -239,6 +265,7 @@ class Edge:
         """Drain and stop every region, then the edge; the data stays. `run` ends."""
         self.stopping = True
         await asyncio.gather(*(region.stop() for region in self.regions.values()))
+        await self._carrying.flush()
         await self._balancer.stop()
         self.paths.edge_file.unlink(missing_ok=True)
         self._stopped.set()
@@ -253,6 +280,7 @@ class Edge:
         self.closing.set()
         await asyncio.gather(*(region.leave() for region in self.regions.values()))
         await self._balancer.close()
+        await self._carrying.close()
         self.journal.close()
         if self.stopped:
             self.paths.remove_sockets()
@@ -264,7 +292,9 @@ def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str
     for name in picked:
         if name not in app.region_names:
             raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names) or 'none'}")
-    if read(paths) is None and face.any_alive(paths):
+    if not app.regions and read(paths) is not None and face.any_alive(paths):
+        raise FileError(f"{app.name} is running here with regions; `flyball down` first, then `flyball up`")
+    if app.regions and read(paths) is None and face.any_alive(paths):
         raise FileError(f"{app.name} is running here without regions; `flyball down` first, then `flyball up`")
 
 

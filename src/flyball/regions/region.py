@@ -19,6 +19,7 @@ from . import ask
 
 LONGEST_PAUSE_S = 10.0
 LASTED_S = 60.0
+STARTED_S = 10.0  # one that ends sooner says why
 LOOK_EVERY_S = 0.1
 GIVE_UP_S = 120.0  # a region whose control plane cannot even be started
 
@@ -33,6 +34,7 @@ class RunningRegion:
         self._file = file
         self._tell = tell
         self._stopping = False
+        self._last = ""
         self._process: processes.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -48,10 +50,12 @@ class RunningRegion:
             await self._until_ended()
             if self._stopping:
                 return
-            if asyncio.get_running_loop().time() - began > LASTED_S:
-                pause_s = 0.0
-            words = logs.last_line(self.paths.logs / "control.log")
-            self._tell(f"{self.name}: its control plane has ended and is started again: {words}")
+            lasted_s = asyncio.get_running_loop().time() - began
+            if lasted_s > LASTED_S:
+                pause_s, self._last = 0.0, ""
+            if self._process is not None:
+                words = f": {logs.last_line(self.paths.logs / 'control.log')}" if lasted_s < STARTED_S else ""
+                self._told(f"{self.name}: its control plane has ended and is started again{words}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s + 0.2, LONGEST_PAUSE_S)  # one that cannot start must not spin
 
@@ -66,8 +70,14 @@ class RunningRegion:
                 log=self.paths.logs / "control.log",
             )
         except (FlyballError, OSError) as error:
-            self._tell(f"{self.name}: its control plane cannot be started: {error}")
+            self._told(f"{self.name}: its control plane cannot be started: {error}")
             return None
+
+    def _told(self, text: str) -> None:
+        """Tell it, unless it is what was told last: what cannot start is tried again and again."""
+        if text != self._last:
+            self._last = text
+            self._tell(text)
 
     async def stop(self) -> None:
         """Drain and stop everything in the region; its data stays. Needs `keep`, which brings who can be told."""

@@ -51,7 +51,12 @@ def health_of(targets: Iterable[TargetStats]) -> dict[str, str]:
 
 def served(targets: Iterable[TargetStats]) -> list[Json]:
     """Who is served where: requests of the visitors nearest to a region (the first of their order), by region."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for one in sorted(targets, key=lambda one: (order_of(one.service), order_of(one.service).index(one.instance))):
+        sums = counts.setdefault((order_of(one.service)[0], one.instance), [0, 0])
+        sums[0] += one.requests
+        sums[1] += one.errors
     return [
-        {"nearest": order_of(one.service)[0], "region": one.instance, "requests": one.requests, "errors": one.errors}
-        for one in sorted(targets, key=lambda one: (order_of(one.service), one.service.find(one.instance)))
+        {"nearest": nearest, "region": region, "requests": requests, "errors": errors}
+        for (nearest, region), (requests, errors) in counts.items()
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flyball.core.control.reasons import Reason, ReasonKind
 
 from .numbers import Numbers
-from .parts import quantile_s
+from .parts import fine_bucket, quantile_s
 
 SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
@@ -73,6 +73,11 @@ class Result:
     def latency_ms(self, service: str | None = None) -> dict[str, float | None]:
         """Percentiles over all answers."""
         return _latency_ms(_summed(_fine(one, service) for one in (*self.bins, self.rest)))
+
+    def felt(self, limit_ms: float) -> tuple[int, float | None]:
+        """How many answers took longer than that, and the p99."""
+        counts = _summed(_fine(one, None) for one in (*self.bins, self.rest))
+        return sum(counts[fine_bucket(limit_ms / 1_000) + 1 :]), _latency_ms(counts)["p99"]
 
     def timeline(self, service: str | None = None, *, every: int = 1) -> list[dict[str, float | int | None]]:
         """One row for each bin, or for `every` so many: of a service, or of all together."""

@@ -68,15 +68,22 @@ def test_it_goes_to_what_is_offered_at_once_and_says_so():
     assert (made.desired, made.kind, made.text) == (5, ReasonKind.SCALE_OUT, "5: 400/s now, one request takes 10 ms")
 
 
+def test_a_jump_is_followed_at_once_and_noise_is_not():
+    assert decided([100.0] * 59 + [400.0], 2).text.startswith("5: 400/s now")
+    seen = ahead.averages(situation(SCALING, {Metric.OFFERED: [100.0] * 56 + [105.0] * 4}, desired=1).windows)
+    assert seen is not None
+    assert (seen.fast, seen.now) == (105.0, seen.slow)
+
+
 def test_what_waits_is_worked_off_too():
     made = decided(400.0, 5, in_flight=640.0)
     assert (made.desired, made.text) == (7, "7: 400/s now, 600 wait, one request takes 10 ms")
 
 
 def test_it_goes_where_the_load_will_be_when_an_instance_has_started():
-    climbs = replace(KNOWN, together=200.0, deviation=100.0, spread=1.1)
+    climbs = replace(KNOWN, together=20_000.0, deviation=10_000.0, spread=1.1)
     made = decided([100.0] * 50 + [100.0 + 25 * second for second in range(10)], 3, climbs, start_s=4.0)
-    assert (made.desired, made.text) == (6, "6: 287.5/s now, 502.7/s soon, one request takes 10 ms")
+    assert (made.desired, made.text) == (5, "5: 287.5/s now, 424.9/s soon, one request takes 10 ms")
 
 
 def test_the_forecast_learns_how_much_of_a_deviation_stays():
@@ -86,9 +93,13 @@ def test_the_forecast_learns_how_much_of_a_deviation_stays():
     assert now is not None
     memory = ahead.learned(KNOWN, windows, now, start_s=2.0)
     assert (memory.deviation > 0, memory.together < 0, memory.spread > 1.0) == (True, True, True)
-    assert ahead.forecast(memory, now) == now.slow
+    assert now.slow < ahead.forecast(memory, now) < now.fast
+    assert ahead.forecast(replace(memory, together=-1e9), now) == now.slow
+    assert ahead.forecast(replace(memory, together=1e9), now) > now.fast
     assert ahead.learned(memory, replace(windows, series=()), now, start_s=2.0) is memory
-    calm = ahead.learned(replace(KNOWN, spread=1.5), windows, ahead.Averages(fast=50.0, slow=90.0), start_s=2.0)
+    calm = ahead.learned(
+        replace(KNOWN, spread=1.5), windows, ahead.Averages(newest=50.0, fast=50.0, slow=90.0), start_s=2.0
+    )
     assert 1.49 < calm.spread < 1.5
 
 
@@ -148,6 +159,13 @@ def test_between_datapoints_a_crowd_scales_out_at_once():
     assert glanced(100, 50, desired=5, running=1).kind is None
     unknown = glanced(100, 50, AdaptiveMemory())
     assert (unknown.desired, unknown.text) == (2, "42 requests wait, and nothing is known of them yet: the double")
+
+
+def test_what_was_wanted_at_once_is_kept_by_the_next_sample():
+    made = glanced(100, 50)
+    assert made.memory is not None
+    kept = decided([100.0] * 59 + [150.0], 5, made.memory.adaptive)
+    assert (kept.desired, kept.kind) == (5, None)
 
 
 def test_a_step_between_two_samples_scales_out():

@@ -71,7 +71,7 @@ AWS = "\n[aws]\nregion = 'eu-north-1'\n"
         ("[observe]\nlog_retention = '36h'", "observe.log_retention", "must be whole days"),
         ("[observe]\notlp = 'http://127.0.0.1:99999'", "observe.otlp", "must be a URL such as http://127.0.0.1:4318"),
         ("[observe]\notlp = 'http://:4318'", "observe.otlp", "must be a URL such as http://127.0.0.1:4318"),
-        ("[network]\ncidr = '10.0.0.0/16'", "network", "is only used on AWS"),
+        ("[network]\ncidr = '10.0.0.0/16'", "network.cidr", "is only used on AWS"),
         ("[aws]\ncompute = 'ec2'", "aws", "`region` is missing"),
         (AWS + "network.cidr = '10.0.0.0/16'\n[network]\ncidr = '10.0.0.0/16'", "aws.network",
          "is also given as [network]"),

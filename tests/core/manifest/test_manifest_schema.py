@@ -28,7 +28,7 @@ CANDIDATES: list[Any] = [
     True, False, -1, 0, 1, 50, 200, 1.5, "", "x", "30s", "1d", "512MB", "1%", "100/1m", "/a", "cpu > 5%", "* * * * *",
     "10.0.0.0/16", "eu-north-1", "t3.micro", "2026-11-20T18:00:00Z", "UTC", "rolling", "ec2", "string", "latency",
     "a@b.org", "a.org", "http://a.org", "text/plain", [], ["x"], ["/a"], ["a", "b"], ["10.0.0.0/24"], {}, {"zz": 1},
-    {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis",
+    {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis", "closed",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
     {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
 ]  # fmt: skip
@@ -82,13 +82,14 @@ def test_every_key_has_a_description():
 # Fields that a key sets under another name, through its own table or by counting.
 RESOLVED = {
     "Application": {
-        "name", "services", "stores", "listener", "zones", "pipeline", "observe", "aws",
+        "name", "services", "stores", "listener", "zones", "pipeline", "observe", "boundary", "aws",
         "regions", "edge", "region",
     },
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
-        "balancing", "queue",
+        "balancing", "queue", "egress",
     },
+    "Egress": {"everywhere", "to"},
     "Capacity": {"max"},
     "HealthCheck": {"status_min", "status_max"},
     "Balancing": {"algorithm", "slow_start_s", "stickiness"},

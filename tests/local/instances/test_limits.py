@@ -260,7 +260,7 @@ def test_v2_hands_out_controllers_where_they_are_not_yet(tmp_path: Path) -> None
         (directory / "cgroup.subtree_control").write_text("")
     assert detect(tmp_path, application="app", membership=tmp_path / "none").enforced
     for directory in (tmp_path, tmp_path / "flyball-app"):
-        assert texts(directory, "cgroup.subtree_control") == ["+cpu +memory"]
+        assert texts(directory, "cgroup.subtree_control") == ["+cpu +memory +pids"]
 
 
 def test_v2_empties_our_own_cgroup_before_it_gives_up(tmp_path: Path) -> None:

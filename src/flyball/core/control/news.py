@@ -30,11 +30,13 @@ class MishapKind(StrEnum):
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    NOT_LET_THROUGH = "not_let_through"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, and what was done, in one sentence. Each is shown once."""
+    """What befell the balancer or the journal, or what the boundary refused a `service`: a sentence, shown once."""
 
     kind: MishapKind
     text: str
+    service: str = ""

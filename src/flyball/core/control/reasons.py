@@ -44,6 +44,7 @@ class ReasonKind(StrEnum):
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     REFUSED = "refused"
+    NOT_LET_THROUGH = "not_let_through"
     CLOCK = "clock"
 
 

@@ -65,7 +65,7 @@ def step(app: Application, state: State, seen: Observation, *, now: float) -> St
             *told,
             *unknown,
             *(_told(store) for store in seen.stores),
-            *(Reason(kind=ReasonKind(one.kind.value), service="", text=one.text) for one in seen.mishaps),
+            *(Reason(kind=ReasonKind(one.kind.value), service=one.service, text=one.text) for one in seen.mishaps),
             *(reason for turn in turns.values() for reason in turn.reasons),
         ),
     )

@@ -5,7 +5,7 @@ from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
 from .health import HealthCheck
 from .metric import Metric
-from .network import Aws, Compute, Nat, Network, Package
+from .network import Aws, Boundary, Compute, Egress, Nat, Network, Package
 from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
@@ -43,6 +43,7 @@ __all__ = [
     "Aws",
     "Balancing",
     "BalancingAlgorithm",
+    "Boundary",
     "Capacity",
     "ChangeRate",
     "CircuitBreaker",
@@ -54,6 +55,7 @@ __all__ = [
     "Deployment",
     "Edge",
     "EdgeRouting",
+    "Egress",
     "FixedResponse",
     "HealthCheck",
     "Hpa",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .concurrency import AUTO, Concurrency, Queue, believed
 from .health import HealthCheck
-from .network import Aws
+from .network import Aws, Boundary, Egress
 from .regions import Edge, Region
 from .rollout import Deployment
 from .routing import Balancing, Listener, Route
@@ -21,8 +21,8 @@ class Service:
 
     `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
     variables, sorted by name; PORT and the stores' URLs are added at launch. `concurrency` is how many requests an
-    instance works on at a time, `queue` where the others wait. `runtime`, such as node@22, and `dockerfile`, which is
-    relative to the source, are what it runs on at AWS.
+    instance works on at a time, `queue` where the others wait. `egress` is where it may connect to outside. `runtime`,
+    such as node@22, and `dockerfile`, which is relative to the source, are what it runs on at AWS.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Service:
     balancing: Balancing = Balancing()
     concurrency: Concurrency = AUTO
     queue: Queue = Queue()
+    egress: Egress = Egress()
 
     @property
     def places(self) -> int | None:
@@ -91,6 +92,7 @@ class Application:
     zones: tuple[str, ...] = ("a", "b")
     pipeline: Pipeline = Pipeline()
     observe: Observe = Observe()
+    boundary: Boundary = Boundary.OPEN
     regions: tuple[Region, ...] = ()
     edge: Edge = Edge()
     region: str | None = None

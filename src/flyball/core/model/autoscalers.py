@@ -62,6 +62,11 @@ class Kpa:
         """What one instance is meant to have."""
         return self.target_value * self.utilization_percent / 100.0
 
+    @property
+    def longest_s(self) -> float:
+        """The longer of its two windows."""
+        return max(self.stable_s, self.panic_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptive:

@@ -23,6 +23,21 @@ class Package(StrEnum):
     IMAGE = "image"
 
 
+class Boundary(StrEnum):
+    """Whether instances and stores are reachable only along the paths that the file declares."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Where instances may connect to outside: `everywhere`, or only `to` "10.0.0.0/8", "10.1.2.3:5432", "host:5432"."""
+
+    everywhere: bool = True
+    to: tuple[str, ...] = ()
+
+
 class Nat(StrEnum):
     """How instances reach the internet on AWS: through a NAT gateway in each zone, through one, or without any.
 

@@ -140,10 +140,24 @@ class ServedJson(TypedDict):
     errors: int
 
 
+class ReplicationJson(TypedDict):
+    """How far a region's store is behind: objects that wait, seconds of the oldest, and why if it cannot be written.
+
+    `took_s`: how long the latest object was on its way.
+    """
+
+    store: str
+    region: str
+    waiting: int
+    lag_s: float
+    took_s: float | None
+    problem: str | None
+
+
 class ApplicationJson(TypedDict):
     """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it.
 
-    With regions, `regions` and `served` are there, and every service and instance names its region.
+    With regions, `regions`, `served` and `replication` are there, and every service and instance names its region.
     """
 
     application: str
@@ -154,9 +168,11 @@ class ApplicationJson(TypedDict):
     stopping: bool
     push: PushJson | None
     last_event: int
+    boundary: str
     services: list[ServiceJson]
     regions: NotRequired[list[RegionJson]]
     served: NotRequired[list[ServedJson]]
+    replication: NotRequired[list[ReplicationJson]]
 
 
 EventJson = TypedDict(

@@ -33,6 +33,7 @@ from .config import resources
 from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
+from .config.rooms import Rooms
 from .config.types import Json
 
 START_TIMEOUT_S = 20.0
@@ -92,6 +93,7 @@ class Balancer:
         inside_port: int,
         certificate: tuple[str, str] | None,
         concurrency: Mapping[str, int],
+        rooms: Rooms | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -109,6 +111,7 @@ class Balancer:
             limits=connections(app.services, descriptors=self._descriptors),
             concurrency=concurrency,
             queue=PROGRAM if queue else None,
+            rooms=rooms,
         )
         return self.write(files)
 

@@ -87,6 +87,10 @@ class Version2:
         """The one directory."""
         return (self.application,)
 
+    def bound(self, instance: str, processes: int) -> None:
+        """pids.max: how many processes and threads it may have."""
+        _write_if_there(self.application / instance / "pids.max", processes)
+
     def prepare(self, instance: str) -> None:
         """When memory runs out the whole instance goes, not one of its processes; and nothing is swapped."""
         directory = self.application / instance
@@ -123,20 +127,26 @@ class Version2:
 
 @dataclass(frozen=True, slots=True)
 class Version1:
-    """The old hierarchies: the application's directory in cpu, memory and, where they exist, cpuacct and unified."""
+    """The old hierarchies: the application's directory in cpu and memory; in cpuacct, pids, unified where they are."""
 
     name: ClassVar[str] = "cgroup v1"
     cpu: Path
     memory: Path
     cpuacct: Path | None = None
+    pids: Path | None = None
     unified: Path | None = None
     files: Files = field(default_factory=Files)
 
     @property
     def applications(self) -> tuple[Path, ...]:
         """One directory per hierarchy, each once (cpu and cpuacct are often mounted together)."""
-        wanted = (self.cpu, self.memory, self.unified or self.cpuacct)
+        wanted = (self.cpu, self.memory, self.pids, self.unified or self.cpuacct)
         return tuple(dict.fromkeys(path for path in wanted if path is not None))
+
+    def bound(self, instance: str, processes: int) -> None:
+        """pids.max: how many processes and threads it may have."""
+        if self.pids is not None:
+            _write_if_there(self.pids / instance / "pids.max", processes)
 
     def prepare(self, instance: str) -> None:
         """Nothing: version 1 kills single processes when memory runs out."""

@@ -38,11 +38,12 @@ def detect(
 
 
 def _try_version_1(root: Path, name: str) -> Limits:
-    cpuacct, unified = root / "cpuacct", root / "unified"
+    cpuacct, pids, unified = root / "cpuacct", root / "pids", root / "unified"
     hierarchy = Version1(
         cpu=root / "cpu" / name,
         memory=root / "memory" / name,
         cpuacct=cpuacct / name if cpuacct.exists() else None,
+        pids=pids / name if (pids / "cgroup.procs").exists() else None,
         unified=unified / name if (unified / "cgroup.controllers").exists() else None,
     )
     if hierarchy.unified is None and hierarchy.cpuacct is None:
@@ -134,9 +135,14 @@ def _topmost_writable(root: Path, ours: Path) -> Path | None:
     return found
 
 
-def _enable_controllers(directory: Path, ours: Path | None, wanted: tuple[str, ...] = ("cpu", "memory")) -> None:
-    """Let the cgroups below a directory have these controllers. `ours` is the cgroup that we are in. Raises OSError."""
+def _enable_controllers(directory: Path, ours: Path | None) -> None:
+    """Let the cgroups below a directory have cpu and memory, and pids where it is offered. `ours` is our own cgroup.
+
+    Raises OSError.
+    """
     switch = directory / "cgroup.subtree_control"
+    offered = (directory / "cgroup.controllers").read_text(encoding="ascii").split()
+    wanted = [name for name in ("cpu", "memory", "pids") if name != "pids" or name in offered]
     if set(wanted) <= set(switch.read_text(encoding="ascii").split()):
         return
     order = " ".join(f"+{controller}" for controller in wanted)

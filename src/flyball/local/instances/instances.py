@@ -24,6 +24,9 @@ from flyball.core.model import Service, Size
 from flyball.local.paths import StateDirectory
 from flyball.local.process import environments, logs, processes
 from flyball.local.process.ports import free_port
+from flyball.local.process.walls.address import Address
+from flyball.local.process.walls.rooms import Room
+from flyball.local.process.walls.walls import Walls
 from flyball.local.process.watch import Watch
 
 from .astray import LOOK_EVERY_S, Doubt
@@ -32,9 +35,12 @@ from .probe import probe
 
 log = structlog.get_logger()
 PROBE_EVERY_S = 0.05
+MOST_PROCESSES = 4096  # and threads, of an instance behind walls
 OUT_OF_MEMORY = "out of memory"
+_RECORDED = (
+    "service", "release", "zone", "port", "health_path", "started_at", "directory", "ready", "number", "network",
+)  # fmt: skip
 OOM_FRESH_S = 5.0
-_RECORDED = ("service", "release", "zone", "port", "health_path", "started_at", "directory", "ready")
 
 
 @dataclass(slots=True)
@@ -53,6 +59,8 @@ class Running:
     health_path: str
     started_at: float
     directory: str
+    number: int = 0  # of its room, and of the network between the rooms; 0 without walls
+    network: int = 0
     spec: ReleaseSpec | None = None
     process: processes.Process | None = None
     watch: Watch | None = None
@@ -72,9 +80,12 @@ class Running:
 class Instances:
     """All instances of one application. `wake` is called whenever one becomes ready or exits."""
 
-    def __init__(self, paths: StateDirectory, limits: Limits, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, paths: StateDirectory, limits: Limits, wake: Callable[[], None], walls: Walls | None = None
+    ) -> None:
         self._paths = paths
         self._limits = limits
+        self._walls = None if walls is None or walls.problem else walls
         self._wake = wake
         self.running: dict[str, Running] = {}
 
@@ -103,13 +114,37 @@ class Instances:
             directory=str(directory),
             spec=action.spec,
         )
+        if self._walls is not None:
+            running.number = self._walls.free_number({one.number for one in self.running.values()})
+            running.network = self._walls.router.number
         self.running[running.id] = running
-        self._task(running, self._start(running, action.spec.run, service, environment(port)))
+        self._task(running, self._start(running, action.spec, service, environment(port)))
 
-    async def _start(self, running: Running, run: str, service: Service, environment: Mapping[str, str]) -> None:
+    def address(self, running: Running) -> Address:
+        """Where an instance listens."""
+        if self._walls is None or not running.number:
+            return Address(running.port)
+        return Address(running.port, self._walls.address(running.number), self._walls.router)
+
+    def _room(self, running: Running, stores: tuple[str, ...], argv: list[str], path: str) -> Room | None:
+        if self._walls is None:
+            return None
+        return self._walls.room(
+            running.service,
+            stores,
+            number=running.number,
+            port=running.port,
+            argv=argv,
+            directory=Path(running.directory),
+            path=path,
+        )
+
+    async def _start(
+        self, running: Running, spec: ReleaseSpec, service: Service, environment: Mapping[str, str]
+    ) -> None:
         try:
-            argv = environments.run_command(run, directory=Path(running.directory), environment=environment)
-            joins = self._limits.create(running.id)
+            argv = environments.run_command(spec.run, directory=Path(running.directory), environment=environment)
+            joins = self._limits.create(running.id, processes=None if self._walls is None else MOST_PROCESSES)
             self._limits.boost(running.id, running.size)
             running.process = await processes.spawn(
                 argv,
@@ -117,6 +152,7 @@ class Instances:
                 directory=Path(running.directory),
                 log=self.log(running.id),
                 cgroup_procs=joins,
+                room=self._room(running, spec.stores, argv, environment["PATH"]),
             )
         except (FlyballError, OSError) as error:
             running.exited, running.exit_code, running.detail = True, 127, str(error)
@@ -131,7 +167,7 @@ class Instances:
     async def _until_ready(self, running: Running, service: Service) -> None:
         health, doubt = service.health, Doubt()
         while not running.exited and not running.ending:
-            answer = await probe(running.port, running.health_path, timeout_s=health.timeout_s)
+            answer = await probe(self.address(running), running.health_path, timeout_s=health.timeout_s)
             if isinstance(answer, int) and health.status_min <= answer <= health.status_max:
                 self._limits.apply(running.id, running.size)
                 running.ready, running.detail, running.astray = True, "", ""
@@ -234,6 +270,9 @@ class Instances:
                 running.exited, running.detail = True, logs.last_line(self.log(running.id)) or ""
                 continue
             self._watch(running)
+            if running.network != (self._walls.router.number if self._walls is not None else 0):
+                self.terminate(running.id, force=True)  # its room belongs to a network that is gone
+                continue
             service = services.get(running.service)
             if not running.ready and service is not None:
                 self._task(running, self._until_ready(running, service))
@@ -289,5 +328,5 @@ class Instances:
 def _restored(process: processes.Process, facts: Mapping[str, Any]) -> Running:
     size = Size(**{field.name: facts[field.name] for field in fields(Size)})
     spec = records.SPEC.read(facts["spec"]) if "spec" in facts else None
-    recorded = {name: facts[name] for name in _RECORDED}
+    recorded = {name: facts[name] for name in _RECORDED if name in facts}
     return Running(id=facts["instance"], size=size, process=process, spec=spec, **recorded)

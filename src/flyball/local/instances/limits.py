@@ -91,8 +91,8 @@ class Limits:
         where = self._applications[0]
         return f"CPU shares and memory limits are enforced by {self._hierarchy.name} in {where}"
 
-    def create(self, instance: str) -> tuple[Path, ...]:
-        """Make room for an instance. Its process must write itself into these files before it runs."""
+    def create(self, instance: str, *, processes: int | None = None) -> tuple[Path, ...]:
+        """Make room for an instance, of so many processes and threads. It must be in these files before it runs."""
         if self._hierarchy is None or self.reason:
             return ()
         made = [application / instance for application in self._applications]
@@ -100,6 +100,8 @@ class Limits:
             for directory in made:
                 directory.mkdir(parents=True, exist_ok=True)
             self._hierarchy.prepare(instance)
+            if processes is not None:
+                self._hierarchy.bound(instance, processes)
         except OSError as error:
             self._refused(error)
             return ()

@@ -4,7 +4,9 @@
 
 The environment variable DETACH_FD names an open descriptor, DETACH_UNSET a variable that the program shall not have
 (both are taken out of its environment). To the descriptor it writes the line "PID STARTTIME" and, when the program
-cannot be started, a line "! STAGE ERRNO", where STAGE is log, cgroup or program. It closes when the program runs.
+cannot be started, a line "! STAGE ERRNO", where STAGE is log, cgroup, room or program. It closes when the program runs.
+With DETACH_ROOM, the path of walls/inside.py, the program runs in a room: standard input says which (see walls/rooms),
+and has the program's environment, for the room's first process shall have none of it.
 
 Why each step is there:
 - Two forks, and waiting until the first parent is gone, *before* exec: Envoy asks to be told of its parent's death
@@ -21,6 +23,10 @@ import os
 import signal
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the module `typing` takes 5 ms to import
+    from typing import Any
+
 
 def main(arguments: list[str]) -> None:
     """Fork twice and become the program; the first process ends at once."""
@@ -28,6 +34,7 @@ def main(arguments: list[str]) -> None:
     log, cgroups, command = arguments[0], arguments[1:separator], arguments[separator + 1 :]
     report = int(os.environ.pop("DETACH_FD"))
     os.environ.pop(os.environ.pop("DETACH_UNSET", ""), None)
+    room = _room(os.environ.pop("DETACH_ROOM", ""))
     launcher = os.getpid()
     if os.fork() == 0:
         stage = "program"
@@ -35,12 +42,16 @@ def main(arguments: list[str]) -> None:
             os.setsid()
             while os.getppid() == launcher:
                 os.sched_yield()
-            os.write(report, f"{os.getpid()} {_start_time()}\n".encode())
+            if room is None:
+                os.write(report, f"{os.getpid()} {_start_time()}\n".encode())
             stage = "cgroup"
             for cgroup in cgroups:
                 _join(cgroup)
             stage = "log"
             _redirect(log)
+            if room is not None:
+                stage = "room"
+                _run_in(room, command, report)
             stage = "program"
             _clean(report)
             os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
@@ -48,6 +59,43 @@ def main(arguments: list[str]) -> None:
             os.write(report, f"! {stage} {error.errno}\n".encode())
         os._exit(127)
     os._exit(0)
+
+
+def _room(script: str) -> Any:
+    """What standard input says of the room, and the functions that make it; None without a room."""
+    if not script:
+        return None
+    import marshal  # noqa: PLC0415
+
+    made: dict[str, Any] = {"__name__": "inside"}
+    with open(script, "rb") as file:  # noqa: PTH123
+        exec(compile(file.read(), script, "exec"), made)  # noqa: S102
+    said = marshal.loads(_all_of(0))  # noqa: S302 - written by our own starter
+    return said, made
+
+
+def _all_of(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _run_in(room: Any, command: list[str], report: int) -> None:
+    said, inside = room
+    words = [os.fsencode(word) for word in command]
+    router = os.open(said["router"], os.O_RDONLY)
+    inside["unshare"](inside["NEW_NETWORK"] | inside["NEW_MOUNTS"] | inside["NEW_IPC"] | inside["NEW_PIDS"])
+    inside["connect"](said, router)
+    if os.fork() != 0:
+        os._exit(0)
+    inside["arrange"](said)
+    inside["first_process"](said, report)
+    os.setsid()
+    os.write(report, b"%d %d\n" % inside["own_number"]())
+    inside["settle"](said)
+    _clean(report)
+    os.execve(words[0], words, said["environment"])  # noqa: S606
 
 
 def _start_time() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import json
 import os
 import signal
@@ -25,8 +26,11 @@ import psutil
 
 from flyball.core.errors import Failed
 
+from .walls.rooms import INSIDE, Room
+
 LAUNCHER = Path(__file__).with_name("detach.py")
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+_ROOMS = {"DETACH_ROOM": str(INSIDE)}  # the launcher's whole environment when the program gets a room
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,14 @@ async def spawn(
     directory: Path,
     log: Path,
     cgroup_procs: Sequence[Path] = (),
+    room: Room | None = None,
 ) -> Process:
     """Start a program that outlives this process, in a session of its own. Cancelled, it leaves nothing running.
 
-    Raises Failed with the reason.
+    With a `room` it is inside. Raises Failed with the reason.
     """
-    launching = asyncio.ensure_future(asyncio.to_thread(_launch, argv, environment, directory, log, cgroup_procs))
+    starting = functools.partial(launch, argv, environment, directory, log, cgroup_procs=cgroup_procs, room=room)
+    launching = asyncio.ensure_future(asyncio.to_thread(starting))
     try:
         return await asyncio.shield(launching)
     except asyncio.CancelledError:
@@ -72,18 +78,25 @@ async def spawn(
         raise
 
 
-def _launch(
-    argv: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path, cgroup_procs: Sequence[Path]
+def launch(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    log: Path,
+    *,
+    cgroup_procs: Sequence[Path] = (),
+    room: Room | None = None,
 ) -> Process:
+    """As `spawn`, and wait for it here."""
     reader, writer = os.pipe()
     command = [sys.executable, "-I", "-S", str(LAUNCHER), str(log), *map(str, cgroup_procs), "--", *argv]
     try:
         result = subprocess.run(
             command,
-            env=_launcher_environment(environment, writer),
+            env=_launcher_environment(environment if room is None else _ROOMS, writer),
             cwd=directory,
             pass_fds=(writer,),
-            stdin=subprocess.DEVNULL,
+            input=b"" if room is None else room.told(environment, directory),
             capture_output=True,
             check=False,
         )
@@ -96,8 +109,8 @@ def _launch(
         lines = pipe.read().splitlines()
     if not lines:
         raise Failed(f"{argv[0]} cannot be started: {result.stderr.decode(errors='replace').strip()}")
-    if len(lines) > 1:
-        raise Failed(_why(lines[1], argv[0], log, cgroup_procs))
+    if lines[-1].startswith("!"):
+        raise Failed(_why(lines[-1], argv[0], log, cgroup_procs))
     pid, started = map(int, lines[0].split())
     return Process(pid, started or started_at(pid) or 0, boot_id())
 
@@ -114,6 +127,8 @@ def _why(report: str, program: str, log: Path, cgroup_procs: Sequence[Path]) -> 
     problem = os.strerror(int(number))
     if stage == "log":
         return f"{program} cannot be started: its log {log} cannot be written: {problem}"
+    if stage == "room":
+        return f"{program} cannot be started behind walls: {problem}"
     if stage == "cgroup":
         return (
             f"{program} cannot be started: it cannot join its cgroup ({', '.join(map(str, cgroup_procs))}): {problem}"
@@ -172,6 +187,15 @@ def alive(process: Process) -> bool:
         return bool(psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def own_number(pid: int) -> int:
+    """The pid that a process has for itself: in a room it is another than for this machine."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return pid
 
 
 def stopped(process: Process) -> bool:

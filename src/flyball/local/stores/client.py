@@ -7,13 +7,15 @@ refused before it is read.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from redis._parsers import _AsyncRESP2Parser
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from flyball.core.errors import Failed
+from flyball.local.process.walls.address import Address
 
 LONGEST_PART = 1 << 20
 
@@ -25,11 +27,21 @@ class _Bounded(_AsyncRESP2Parser):
         return await super()._read(length)
 
 
-def client(port: int, *, timeout_s: float) -> Redis:
-    """A client that connects at its first question; `async with` closes it."""
+class _Connection(Connection):
+    def __init__(self, *, at: Address, **settings: Any) -> None:
+        super().__init__(host=at.host, port=at.port, **settings)
+        self._at = at
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(self.socket_connect_timeout):
+            self._reader, self._writer = await self._at.connect()
+
+
+def client(at: Address | int, *, timeout_s: float) -> Redis:
+    """A client that connects at its first question; `async with` closes it. A number is a port of localhost."""
     pool = ConnectionPool(
-        host="127.0.0.1",
-        port=port,
+        connection_class=_Connection,
+        at=Address(at) if isinstance(at, int) else at,
         protocol=2,
         driver_info=None,
         parser_class=_Bounded,
@@ -39,10 +51,10 @@ def client(port: int, *, timeout_s: float) -> Redis:
     return Redis.from_pool(pool)
 
 
-async def answers(port: int, *, timeout_s: float) -> bool:
-    """Whether the server on this port says anything in time, be it that it has no place or still reads its data."""
+async def answers(at: Address, *, timeout_s: float) -> bool:
+    """Whether the server there says anything in time, be it that it has no place or still reads its data."""
     try:
-        async with client(port, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
+        async with client(at, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
             await redis.ping()
     except (TimeoutError, RedisTimeout):
         return False
@@ -51,10 +63,11 @@ async def answers(port: int, *, timeout_s: float) -> bool:
     return True
 
 
-async def problem_of(port: int, pid: int, *, timeout_s: float) -> str | None:
-    """Nothing when the server with this process id answers on the port, and has read its data."""
+async def problem_of(at: Address, pid: int, *, timeout_s: float) -> str | None:
+    """Nothing when the server with this process id (as it knows it itself) answers, and has read its data."""
+    port = at.port
     try:
-        async with client(port, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
+        async with client(at, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
             about = await redis.info("server")  # answers also while data is read
             if about["process_id"] != pid:
                 return f"another program answers on port {port}"

@@ -7,6 +7,7 @@ acknowledged, also after kill -9. One that runs and does not answer is ended for
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import platform
@@ -25,7 +26,12 @@ from flyball.local.process import logs, processes
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.process.processes import Process
 from flyball.local.process.pulse import Pulse
+from flyball.local.process.walls.address import Address
+from flyball.local.process.walls.rooms import Room
+from flyball.local.process.walls.walls import Walls
 from flyball.local.process.watch import Watch
+
+from .files import share
 
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
@@ -48,6 +54,7 @@ class Redis:
     log: Path
     port: int
     process: Process
+    walls: Walls | None = None
     failing: bool = False
     pulse: Pulse = field(init=False)
 
@@ -57,7 +64,19 @@ class Redis:
     @property
     def url(self) -> str:
         """What an instance connects to."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.address.host}:{self.port}/0"
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        if self.walls is None:
+            return Address(self.port)
+        return Address(self.port, self.walls.store_address(self.name), self.walls.router)
+
+    @property
+    def network(self) -> int:
+        """The network between the rooms that it belongs to; 0 without walls."""
+        return 0 if self.walls is None else self.walls.router.number
 
 
 def redis_server(environment: Mapping[str, str] = os.environ) -> Path:
@@ -85,7 +104,7 @@ def redis_server(environment: Mapping[str, str] = os.environ) -> Path:
     raise Failed("no Redis server was found: install valkey or redis, or set FLYBALL_REDIS_SERVER to its path")
 
 
-async def take_over_or_start(name: str, paths: StateDirectory) -> Redis:
+async def take_over_or_start(name: str, paths: StateDirectory, walls: Walls | None = None) -> Redis:
     """The running server of the store `name`, else a new one. Raises Failed when it does not start."""
     directory = (paths.stores / name).absolute()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,7 +112,9 @@ async def take_over_or_start(name: str, paths: StateDirectory) -> Redis:
     loaded = processes.load(record)
     process = loaded[0] if loaded else Process(0, 0, "")
     port = int(loaded[1].get("port", 0)) if loaded else 0
-    server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process)
+    server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process, walls)
+    if processes.alive(process) and loaded and loaded[1].get("network", 0) != server.network:
+        await stop(process)  # nobody reaches it where it is
     if await _hangs(server):
         await stop(process, signal.SIGKILL)
     if processes.alive(process):
@@ -117,10 +138,13 @@ def unrecorded(directory: Path) -> Process | None:
     """The server that runs in this directory, by its pid file (Redis overwrites its environment with its title)."""
     try:
         pid = int((directory / PID_FILE).read_text(encoding="ascii"))
-        process = processes.identify(pid)
-        return process if process and Path(psutil.Process(pid).cwd()) == directory else None
-    except (OSError, ValueError, psutil.Error):
+    except (OSError, ValueError):
         return None
+    for candidate in psutil.process_iter():  # in a room its own number is another than ours
+        with contextlib.suppress(OSError, psutil.Error):
+            if processes.own_number(candidate.pid) == pid and Path(candidate.cwd()) == directory:
+                return processes.identify(candidate.pid)
+    return None
 
 
 async def keep(server: Redis) -> StoreSeen | None:
@@ -151,7 +175,7 @@ async def _hangs(server: Redis) -> bool:
         server.pulse = Pulse(server.process)
     if not processes.alive(server.process):
         return False
-    return bool(await server.pulse.felt(lambda: answers(server.port, timeout_s=ANSWER_TIMEOUT_S)))
+    return bool(await server.pulse.felt(lambda: answers(server.address, timeout_s=ANSWER_TIMEOUT_S)))
 
 
 async def _start(server: Redis) -> None:
@@ -164,15 +188,28 @@ async def _start(server: Redis) -> None:
         "save": "",
         "daemonize": "no",
         "pidfile": str(server.directory / PID_FILE),
+        # Behind walls only those reach it that may; they come from another address.
+        "protected-mode": "yes" if server.walls is None else "no",
     }
+    program = redis_server()
     server.process = await processes.spawn(
-        [str(redis_server()), *(word for name, value in settings.items() for word in (f"--{name}", value))],
+        [str(program), *(word for name, value in settings.items() for word in (f"--{name}", value))],
         environment={"PATH": os.environ.get("PATH", os.defpath)},
         directory=server.directory,
         log=server.log,
+        room=_room(server, program),
     )
-    processes.save(server.record, server.process, store=server.name, port=server.port)
+    facts = {"store": server.name, "port": server.port, "network": server.network}
+    processes.save(server.record, server.process, **facts)
     await _until_ready(server)
+
+
+def _room(server: Redis, program: Path) -> Room | None:
+    if server.walls is None:
+        return None
+    user = server.walls.user(f"store:{server.name}")
+    share(server.directory, user, user=user)
+    return server.walls.store_room(server.name, port=server.port, program=program, directory=server.directory)
 
 
 async def _until_ready(server: Redis) -> None:
@@ -190,7 +227,7 @@ async def problem(server: Redis) -> str | None:
     """Nothing when our own server answers on the port, and has read its data."""
     from .client import problem_of  # noqa: PLC0415 - an application without such a store need not import it
 
-    return await problem_of(server.port, server.process.pid, timeout_s=ANSWER_TIMEOUT_S)
+    return await problem_of(server.address, processes.own_number(server.process.pid), timeout_s=ANSWER_TIMEOUT_S)
 
 
 async def stop(process: Process, number: int = signal.SIGTERM) -> None:

@@ -16,15 +16,18 @@ from flyball.core.control.news import StoreSeen
 from flyball.core.errors import Failed
 from flyball.core.model import Application, Store, StoreKind
 from flyball.local.paths import StateDirectory
+from flyball.local.process.walls.address import Address
+from flyball.local.process.walls.walls import Walls
 
-from . import redis
+from . import files, redis
 from .redis import ANSWER_TIMEOUT_S, Redis
 
 
 class Stores:
     """All stores of one application."""
 
-    def __init__(self) -> None:
+    def __init__(self, walls: Walls | None = None) -> None:
+        self._walls = None if walls is None or walls.problem else walls
         self._changing = asyncio.Lock()  # two that start the same server would write the same data
         self._servers: dict[str, Redis] = {}
         self.urls: dict[str, str] = {}  # also of those that only an older release uses
@@ -46,10 +49,19 @@ class Stores:
             found = [await redis.keep(server) for server in self._servers.values()]
         return [seen for seen in found if seen is not None]
 
-    def redis_port(self, name: str) -> int | None:
-        """The port of the Redis server that keeps this store; None when it is no such store."""
+    def redis_address(self, name: str) -> Address | None:
+        """Where the Redis server that keeps this store listens; None when it is no such store."""
         server = self._servers.get(name)
-        return None if server is None else server.port
+        return None if server is None else server.address
+
+    def file(self, name: str) -> Path | None:
+        """Where the file or the directory of this store lies; None when it is no such store."""
+        return self._files[name][1] if name in self._files else None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of every Redis server, by store."""
+        return {name: server.port for name, server in self._servers.items()}
 
     async def check(self) -> dict[str, str | None]:
         """What is wrong with each store, or None."""
@@ -71,28 +83,17 @@ class Stores:
     async def _ready(self, store: Store, paths: StateDirectory) -> str:
         match store.kind:
             case StoreKind.TABLE:
-                path = (paths.stores / f"{store.name}.db").absolute()
-                await asyncio.to_thread(_make_database, path)
+                path = await asyncio.to_thread(files.table, store.name, paths, self._walls)
                 self._files[store.name] = (store.kind, path)
                 key = ",".join(f"{field.name}:{field.type}" for field in store.key)
                 return f"sqlite://{quote(str(path))}?table={quote(store.name)}&key={quote(key, safe=':,')}"
             case StoreKind.BUCKET:
-                path = (paths.stores / store.name).absolute()
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path = await asyncio.to_thread(files.bucket, store.name, paths, self._walls)
                 self._files[store.name] = (store.kind, path)
                 return f"file://{quote(str(path))}"
             case StoreKind.REDIS:
-                self._servers[store.name] = await redis.take_over_or_start(store.name, paths)
+                self._servers[store.name] = await redis.take_over_or_start(store.name, paths, self._walls)
                 return self._servers[store.name].url
-
-
-def _make_database(path: Path) -> None:
-    """An empty database in WAL mode, where readers and the one writer do not wait for each other."""
-    path.touch(mode=0o600)
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
-        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise Failed(f"{path} cannot be set to write-ahead logging: the file system does not support it")
 
 
 def _file_problem(kind: StoreKind, path: Path) -> str | None:

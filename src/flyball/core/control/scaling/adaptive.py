@@ -22,7 +22,7 @@ from flyball.core.control.windows import Windows
 from flyball.core.model import Adaptive, Metric
 
 from . import ahead, bursts, staffing
-from .proposal import Ballot, Floor, Hold, Proposal
+from .proposal import Ballot, Hold, Proposal, wanting
 from .situation import Situation
 
 SHORTEST_HOLD_S, LONGEST_HOLD_S = 6.0, 60.0
@@ -31,6 +31,8 @@ CROWD = 8
 LATE_POINTS = 3
 IDLE = 0.3
 """Below this share of busy instances more of them do not make a request faster."""
+TELLING = 1.1
+"""How much more must be forecast for its sentence to say so."""
 MOST_STRAIN, STRAINS, RELAXES = 2.0, 1.05, 0.995
 
 
@@ -56,34 +58,24 @@ def vote(at: Situation) -> Ballot:
     memory = staffing.counted(at.memory.adaptive, windows, at.places)
     seen, takes = ahead.averages(windows), staffing.takes_s(memory)
     if seen is None or takes is None:
-        kept = replace(at.memory, adaptive=memory)
         starts = counts.desired == 0 and seen is not None and seen.fast > 0
-        out = (Proposal(desired=1, text="requests arrive and no instance runs"),) if starts else ()
-        return Ballot(
-            out=out, floor=Floor(capacity=counts.desired, why="nothing is known of the load yet"), memory=kept
-        )
+        text = "requests arrive and no instance runs" if starts else "nothing is known of the load yet"
+        return wanting(1 if starts else counts.desired, text, counts, replace(at.memory, adaptive=memory))
     memory = ahead.learned(memory, windows, seen, start_s=at.start_s)
-    rates = Rates(now=seen.now, soon=ahead.forecast(memory, seen) * memory.spread)
+    rates = Rates(now=seen.now, soon=ahead.reserved(memory, ahead.forecast(memory, seen)))
     memory = bursts.counted(memory, seen.fast, over_s=ahead.FAST_S, period_s=windows.period_s, now=at.now)
     due = bursts.expected(memory, start_s=at.start_s, now=at.now)
     rates = rates if due is None else replace(rates, expected=due[0], at=due[1])
-    memory = _strained(rule, memory, at, busy=rates.now * takes / max(counts.running, 1))
+    busy = rates.now * takes / max(counts.running, 1)
+    memory = _strained(rule, memory, at, busy=busy)
     queue = _crowd(at, windows.latest(Metric.CONCURRENCY) or 0.0, windows.waiting)
-    extra = queue / (at.start_s + 1.0)
-    reactive = math.ceil(staffing.needed(rule, rates.now + extra, takes) * memory.strain)
-    wanted = max(reactive, math.ceil(staffing.needed(rule, rates.most + extra, takes) * memory.strain))
-    memory = _wishing(memory, wanted, hold_s=min(max(at.start_s, SHORTEST_HOLD_S), LONGEST_HOLD_S), now=at.now)
-    most = max(wish.count for wish in memory.wished)
-    text = _text(most, rates, takes, queue)
-    floor = Floor(capacity=max(reactive, min(most, counts.desired)), why=text)
-    kept = replace(at.memory, adaptive=memory)
-    told = _unreachable(rule, at, busy=rates.now * takes / max(counts.running, 1))
-    if min(wanted, at.max) > counts.desired:
-        return Ballot(
-            out=(Proposal(desired=wanted, text=_text(wanted, rates, takes, queue)),), floor=floor, memory=kept
-        )
-    into = (Proposal(desired=most, text=text),) if max(most, at.min) < counts.desired else ()
-    return Ballot(into=into, floor=floor, told=told, memory=kept)
+    most = math.ceil(staffing.needed(rule, rates.most + queue / (at.start_s + 1.0), takes) * memory.strain)
+    memory = _wishing(memory, most, at)
+    wanted = max(wish.count for wish in memory.wished)
+    wanted = min(wanted, counts.desired) if most <= counts.desired else most
+    text = _text(wanted, rates, takes, queue)
+    ballot = wanting(max(wanted, at.min), text, counts, replace(at.memory, adaptive=memory))
+    return replace(ballot, told=_unreachable(rule, at, busy=busy))
 
 
 def at_once(at: Situation, glance: Glance) -> Ballot:
@@ -100,7 +92,9 @@ def at_once(at: Situation, glance: Glance) -> Ballot:
     wanted = staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes)
     if min(wanted, at.max) <= at.counts.desired:
         return Ballot()
-    return Ballot(out=(Proposal(desired=wanted, text=_text(wanted, Rates(now=rate, soon=rate), takes, queue)),))
+    text = _text(wanted, Rates(now=rate, soon=rate), takes, queue)
+    memory = _wishing(at.memory.adaptive, wanted, at)
+    return Ballot(out=(Proposal(desired=wanted, text=text),), memory=replace(at.memory, adaptive=memory))
 
 
 def _crowd(at: Situation, in_flight: float, waiting: int) -> float:
@@ -127,16 +121,17 @@ def _unreachable(rule: Adaptive, at: Situation, *, busy: float) -> tuple[Hold, .
     return (Hold(key="slo", text=f"scale-out held: {found}, with {busy:.0%} in use: more instances do not help"),)
 
 
-def _wishing(memory: AdaptiveMemory, wanted: int, *, hold_s: float, now: float) -> AdaptiveMemory:
-    kept = [wish for wish in memory.wished if now - wish.at < hold_s and wish.count > wanted]
-    return replace(memory, wished=(*kept, Wish(at=now, count=wanted)))
+def _wishing(memory: AdaptiveMemory, wanted: int, at: Situation) -> AdaptiveMemory:
+    hold_s = min(max(at.start_s, SHORTEST_HOLD_S), LONGEST_HOLD_S)
+    kept = [wish for wish in memory.wished if at.now - wish.at < hold_s and wish.count > wanted]
+    return replace(memory, wished=(*kept, Wish(at=at.now, count=wanted)))
 
 
 def _text(wanted: int, rates: Rates, takes: float, queue: float) -> str:
     parts = [f"{rates.now:.4g}/s now"]
     if rates.expected > max(rates.now, rates.soon):
         parts.append(f"{rates.expected:.4g}/s expected at {datetime.fromtimestamp(rates.at, UTC):%H:%M}")
-    elif rates.soon > rates.now:
+    elif rates.soon > TELLING * rates.now:
         parts.append(f"{rates.soon:.4g}/s soon")
     if queue >= 1:
         parts.append(f"{queue:.0f} wait")

@@ -2,8 +2,9 @@
 
 Rule: the slow average, plus the part of the last seconds' deviation from it that is usually still there (or has grown)
 after a start delay: a slope of the past hour's pairs, learned by least squares. What comes is compared with what was
-forecast; `spread` is the ratio that is exceeded in one of fifty seconds, learned too. Needed is forecast x spread: a
-load that swings to and fro gets a reserve, one that climbs is followed early, a calm one gets next to nothing.
+forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of fifty seconds, learned too. Needed is
+forecast x spread: a load that swings to and fro gets a reserve, one that climbs is followed early, a calm one gets next
+to nothing.
 
 Ours. https://en.wikipedia.org/wiki/Stochastic_approximation (the quantile), https://en.wikipedia.org/wiki/Least_squares
 """
@@ -23,22 +24,27 @@ LONGEST_S = 60.0
 LOOKS_BACK_S = LONGEST_S + SLOW_S + 2 * FAST_S
 HALF_LIFE_S = 600.0
 EXCEEDED = 0.02
-LEARNS = 0.05
-MOST_SPREAD, MOST_SLOPE = 2.0, 2.0
+LEARNS = 0.02
+MOST_SPREAD, MOST_SLOPE = 2.0, 1.5
+KNOWN_S = 30.0
+"""As much weight as so many seconds of mere noise has the guess that a deviation just stays."""
 SIGMAS = 2.0
 """Standard deviations of a Poisson count by which two averages must differ to be different."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Averages:
-    """Requests per second over the last seconds and over half a minute."""
+    """Requests per second in the newest datapoint, over the last seconds, and over half a minute."""
 
+    newest: float
     fast: float
     slow: float
 
     @property
     def now(self) -> float:
-        """The fast average where it differs from the slow one for sure."""
+        """The newest of them that differs from the next one for sure: a jump is followed at once, noise is not."""
+        if self.newest > self.fast + 2 * SIGMAS * math.sqrt(max(self.fast, 1.0)):
+            return self.newest
         noise = SIGMAS * math.sqrt(max(self.slow, 1.0) / FAST_S)
         return self.fast if abs(self.fast - self.slow) > noise else self.slow
 
@@ -48,7 +54,9 @@ def averages(windows: Windows, *, ago_s: float = 0.0) -> Averages | None:
     points = windows.values(Metric.OFFERED)
     end = len(points) - round(ago_s / windows.period_s)
     fast, slow = (_mean(points, end, max(1, round(length_s / windows.period_s))) for length_s in (FAST_S, SLOW_S))
-    return None if fast is None or slow is None else Averages(fast=fast, slow=slow)
+    if fast is None or slow is None:
+        return None
+    return Averages(newest=points[end - 1] or 0.0, fast=fast, slow=slow)
 
 
 def _mean(points: tuple[float | None, ...], end: int, count: int) -> float | None:
@@ -58,8 +66,14 @@ def _mean(points: tuple[float | None, ...], end: int, count: int) -> float | Non
 
 def forecast(memory: AdaptiveMemory, seen: Averages) -> float:
     """What will come, without the reserve."""
-    slope = min(max(memory.together / memory.deviation, 0.0), MOST_SLOPE) if memory.deviation > 0 else 1.0
+    noise = KNOWN_S * max(seen.slow, 1.0) / FAST_S
+    slope = min(max((memory.together + noise) / (memory.deviation + noise), 0.0), MOST_SLOPE)
     return max(seen.slow + slope * (seen.fast - seen.slow), 0.0)
+
+
+def reserved(memory: AdaptiveMemory, rate: float) -> float:
+    """A forecast rate with its reserve, and with what is mere noise at that rate."""
+    return rate * memory.spread + SIGMAS * math.sqrt(rate / FAST_S)
 
 
 def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s: float) -> AdaptiveMemory:
@@ -68,7 +82,7 @@ def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s:
     if then is None:
         return memory
     predicted, fade = forecast(memory, then), 0.5 ** (windows.period_s / HALF_LIFE_S)
-    exceeded = now.fast > predicted * memory.spread
+    exceeded = now.fast > reserved(memory, predicted)
     step = LEARNS * windows.period_s * (1 - EXCEEDED if exceeded else -EXCEEDED)
     deviation = then.fast - then.slow
     return replace(

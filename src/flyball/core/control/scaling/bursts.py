@@ -51,16 +51,10 @@ def counted(memory: AdaptiveMemory, rate: float, *, over_s: float, period_s: flo
 
 
 def _learned(bursts: tuple[Burst, ...], began_at: float, times: float) -> tuple[Burst, ...]:
-    found, known = [], set()
-    for burst in bursts:
-        if abs(burst.next_at - began_at) <= NEAR_S:
-            known.add(burst.cycle_s)
-            found.append(_again(burst, began_at, times))
-        else:
-            found.append(burst)
-    new = (
-        Burst(cycle_s=cycle_s, next_at=began_at + cycle_s, times=times) for cycle_s in CYCLES_S if cycle_s not in known
-    )
+    near = {burst: abs(burst.next_at - began_at) <= NEAR_S for burst in bursts}
+    found = [_again(burst, began_at, times) if near[burst] else burst for burst in bursts]
+    known = {burst.cycle_s for burst in bursts if near[burst]}
+    new = (Burst(cycle_s=one, next_at=began_at + one, times=times) for one in CYCLES_S if one not in known)
     return tuple([*found, *new][-MOST:])
 
 

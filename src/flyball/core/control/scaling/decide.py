@@ -68,7 +68,9 @@ def decide(at: Situation) -> Decision:
 def at_once(at: Situation, glance: Glance) -> Decision:
     """What is decided between two datapoints: nothing but a scale-out."""
     ballot = adaptive.at_once(at, glance)
-    return _scale_out(at, list(ballot.out)) if ballot.out else Decision(desired=at.counts.desired, cooldown=at.cooldown)
+    if not ballot.out:
+        return Decision(desired=at.counts.desired, cooldown=at.cooldown)
+    return replace(_scale_out(at, list(ballot.out)), memory=ballot.memory)
 
 
 def _scale_out(at: Situation, votes: list[Vote]) -> Decision:

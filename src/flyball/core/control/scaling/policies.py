@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from flyball.core.control.alarms import EXACT
 from flyball.core.model import Metric, Scaling
@@ -22,60 +23,31 @@ ALWAYS = frozenset(Metric) - {Metric.CONCURRENCY, Metric.OFFERED}
 """What is measured of every service: people are shown it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """`has`: whether the file has it; `asks`: the metrics that it needs, `looks_back_s`: and of how long."""
+class Asks(NamedTuple):
+    """The metrics that a policy scales by, and how far back it looks at them, beside its alarms."""
 
-    has: Callable[[Scaling], bool]
-    asks: Callable[[Scaling], set[Metric]]
-    vote: Callable[[Situation], Ballot]
-    looks_back_s: Callable[[Scaling], float] = lambda _scaling: 0.0
+    metrics: set[Metric]
+    looks_back_s: float = 0.0
 
 
-POLICIES = (
-    Policy(
-        has=lambda of: bool(of.target_tracking),
-        asks=lambda of: {policy.metric for policy in of.target_tracking},
-        vote=target_tracking.vote,
-    ),
-    Policy(has=lambda of: bool(of.steps), asks=lambda of: {policy.metric for policy in of.steps}, vote=steps.vote),
-    Policy(
-        has=lambda of: of.predictive is not None,
-        asks=lambda of: {of.predictive.metric} if of.predictive else set(),
-        vote=predictive.vote,
-    ),
-    Policy(
-        has=lambda of: of.hpa is not None,
-        asks=lambda of: {of.hpa.metric} if of.hpa else set(),
-        vote=hpa.vote,
-    ),
-    Policy(
-        has=lambda of: of.kpa is not None,
-        asks=lambda of: {of.kpa.metric, Metric.REQUESTS} if of.kpa else set(),
-        vote=kpa.vote,
-        looks_back_s=lambda of: max(of.kpa.stable_s, of.kpa.panic_s) if of.kpa else 0.0,
-    ),
-    Policy(
-        has=lambda of: of.adaptive is not None,
-        asks=lambda of: (
-            {Metric.CONCURRENCY, Metric.OFFERED, Metric.CPU, Metric.REQUESTS}
-            | ({of.adaptive.metric} if of.adaptive else set())
-        ),
-        vote=adaptive.vote,
-        looks_back_s=lambda _of: ahead.LOOKS_BACK_S,
-    ),
+Policy = tuple[Callable[[Scaling], Asks | None], Callable[[Situation], Ballot]]
+"""What it asks for, None when the file does not have it; and its vote."""
+SEEN = {Metric.CONCURRENCY, Metric.OFFERED, Metric.CPU, Metric.REQUESTS}
+POLICIES: tuple[Policy, ...] = (
+    (lambda of: Asks({one.metric for one in of.target_tracking}) if of.target_tracking else None, target_tracking.vote),
+    (lambda of: Asks({one.metric for one in of.steps}) if of.steps else None, steps.vote),
+    (lambda of: Asks({of.predictive.metric}) if of.predictive else None, predictive.vote),
+    (lambda of: Asks({of.hpa.metric}) if of.hpa else None, hpa.vote),
+    (lambda of: Asks({of.kpa.metric, Metric.REQUESTS}, of.kpa.longest_s) if of.kpa else None, kpa.vote),
+    (lambda of: Asks({of.adaptive.metric, *SEEN}, ahead.LOOKS_BACK_S) if of.adaptive else None, adaptive.vote),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The policies of a service, in the order in which they are asked, and what they ask for.
+    """How a service's policies vote, in order; the metrics that they scale by; all that are measured, and how often."""
 
-    `scaled_by`: the metrics that they scale by; `recorded`: all that are measured; `points`: how many datapoints they
-    look at, beside those of their alarms.
-    """
-
-    policies: tuple[Policy, ...]
+    votes: tuple[Callable[[Situation], Ballot], ...]
     scaled_by: frozenset[Metric]
     recorded: tuple[Metric, ...]
     points: int
@@ -84,11 +56,11 @@ class Asked:
 @lru_cache(maxsize=256)  # several times for every datapoint, and always the same
 def of(scaling: Scaling) -> Asked:
     """The policies of a service."""
-    found = tuple(policy for policy in POLICIES if policy.has(scaling))
-    scaled_by = frozenset(metric for policy in found for metric in policy.asks(scaling))
-    longest_s = max((policy.looks_back_s(scaling) for policy in found), default=0.0)
+    found = [(asks, vote) for asked, vote in POLICIES if (asks := asked(scaling)) is not None]
+    scaled_by = frozenset(metric for asks, _ in found for metric in asks.metrics)
+    longest_s = max((asks.looks_back_s for asks, _ in found), default=0.0)
     return Asked(
-        policies=found,
+        votes=tuple(vote for _, vote in found),
         scaled_by=scaled_by,
         recorded=tuple(sorted(scaled_by | ALWAYS)),
         points=math.ceil(longest_s / scaling.period_s - EXACT),
@@ -98,9 +70,8 @@ def of(scaling: Scaling) -> Asked:
 def ballots(at: Situation) -> list[Ballot]:
     """What each policy says; each finds the memory as the ones before have left it."""
     found = []
-    for policy in of(at.scaling).policies:
-        ballot = policy.vote(at)
-        found.append(ballot)
+    for vote in of(at.scaling).votes:
+        found.append(ballot := vote(at))
         if ballot.memory is not None:
             at = replace(at, memory=ballot.memory)
     return found

@@ -20,7 +20,7 @@ from flyball.core.model import Adaptive, Metric
 
 HALF_LIFE_S = 60.0
 ENOUGH_REQUESTS = 5.0
-FULLEST = 0.87
+FULLEST = 0.9
 """The largest share of an instance that is planned to be busy: what is measured of a second is not exact."""
 LATE = {Metric.P50: 0.5, Metric.P95: 0.05, Metric.P99: 0.01}
 """The share of requests that may take longer than the objective says."""

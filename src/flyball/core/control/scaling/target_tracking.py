@@ -10,8 +10,9 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-target-tracking
 The alarms' shape is observed, not documented: https://github.com/aws/copilot-cli (docs/concepts/services), 70 -> 63.
 Ours, where AWS publishes no formula: for a scale-out the load is the newest datapoint times the instances measured in
 it; a newly started instance is not counted, because it carried none of that load. For a scale-in it is the largest load
-of the newest three datapoints, where all instances in service count and never fewer than desired: neither one quiet
-second nor instances that are new, dead or unsampled empty a service. Most of the low alarm's datapoints must be real.
+of the newest three datapoints, or of all fifteen where a datapoint is shorter than any of AWS's. All instances in
+service count in it and never fewer than desired: neither one quiet second nor instances that are new, dead or unsampled
+empty a service. Most of the low alarm's datapoints must be real.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from .situation import Situation
 
 HIGH_POINTS = 3
 LOW_POINTS = 15
+AWS_PERIOD_S = 20.0
+"""The shortest datapoint that AWS has."""
 LOW_FACTOR = {ScalingShape.ECS: 0.9, ScalingShape.ASG: 0.7}
 
 
@@ -129,8 +132,12 @@ def scale_in(scaling: Scaling, windows: Windows, states: dict[str, AlarmState], 
 
 def _in(voters: list[tuple[TargetTracking, Threshold]], scaling: Scaling, windows: Windows, counts: Counts) -> Vote:
     wanted, texts = 0, []
+    points = LOW_POINTS if scaling.period_s < AWS_PERIOD_S else HIGH_POINTS  # a second says less than a minute
     for policy, alarm in voters:
-        value, instances = windows.heaviest(policy.metric, HIGH_POINTS, least=counts.desired) or (0.0, counts.desired)
+        value, instances = windows.heaviest(policy.metric, points, least=counts.desired) or (
+            0.0,
+            counts.desired,
+        )
         wanted = max(wanted, capacity_for(policy, value, instances))
         texts.append(f"{alarm.text(value, windows.values(policy.metric))}; {_size(policy, value, instances)}")
     text = ", ".join(texts)

@@ -13,8 +13,8 @@ from flyball.core.model import Network
 def aws_complaints(file: FileTable) -> Iterator[Unplaced]:
     """Complaints about `[aws]`, `[network]` and `zones`."""
     if file.aws is None:
-        if file.network is not None:
-            yield Unplaced(path=("network",), message="is only used on AWS", hint="add [aws]", on_key=True)
+        for key in sorted(set() if file.network is None else file.network.model_fields_set - {"boundary"}):
+            yield Unplaced(path=("network", key), message="is only used on AWS", hint="add [aws]", on_key=True)
         return
     if file.aws.region is None and not file.regions:
         yield Unplaced(path=("aws",), message="`region` is missing", hint='such as region = "eu-north-1"', on_key=True)

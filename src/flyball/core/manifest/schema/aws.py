@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from flyball.core.manifest import units
-from flyball.core.model import Aws, Compute, Nat, Network, Package
+from flyball.core.model import Aws, Boundary, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
 
@@ -69,8 +69,11 @@ Email = Annotated[
 
 
 class NetworkTable(Table):
-    """Address ranges on AWS."""
+    """Who reaches whom, and address ranges on AWS."""
 
+    boundary: Annotated[Boundary, Lax] | None = key(
+        'closed: instances and stores are reached only along the paths that the file declares; by default "open"'
+    )
     cidr: AddressRange | None = key("range of the VPC, /16 to /24 unless the subnets are given", to="cidr")
     public_subnets: list[AddressRange] | None = key("one range per zone, for the load balancer")
     private_subnets: list[AddressRange] | None = key("one range per zone, for instances and stores")

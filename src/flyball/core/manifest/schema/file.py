@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from flyball.core.manifest import units
-from flyball.core.model import Application, Compute, Observe, Pipeline, ScalingShape
+from flyball.core.model import Application, Boundary, Compute, Observe, Pipeline, ScalingShape
 
 from .aws import ZONES, AwsTable, NetworkTable, Zones
 from .base import Duration, Name, Table, Text, key, laid_over, required, span
@@ -94,7 +94,7 @@ class FileTable(Table):
     observe: ObserveTable | None = key("traces and logs")
     regions: dict[Name, RegionTable] | None = key("several copies of the application: [regions.us-east-1]")
     edge: EdgeTable | None = key("how visitors are led to one of the regions")
-    network: NetworkTable | None = key("address ranges on AWS")
+    network: NetworkTable | None = key("who reaches whom, and address ranges on AWS")
     aws: AwsTable | None = key("where it runs on AWS")
     model: ClassVar[type | None] = Application
     unsuited: ClassVar[dict[str, str]] = ELSEWHERE
@@ -117,10 +117,16 @@ class FileTable(Table):
             zones=zones,
             pipeline=Pipeline(**(self.pipeline or PipelineTable()).given()),
             observe=(self.observe or ObserveTable()).resolve(),
+            boundary=self._boundary(),
             regions=tuple(region.resolve(name, merged) for name, region in (self.regions or {}).items()),
             edge=(self.edge or EdgeTable()).resolve(),
             aws=None if self.aws is None else self.aws.resolve(self.network, len(zones)),
         )
+
+    def _boundary(self) -> Boundary:
+        tables = (self.network, None if self.aws is None else self.aws.network)
+        given = (table.boundary for table in tables if table is not None and table.boundary is not None)
+        return next(given, Boundary.OPEN)
 
 
 def json_schema() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from flyball.core.boundary import is_place
 from flyball.core.manifest import units
 from flyball.core.model import (
     AUTO,
@@ -13,6 +14,7 @@ from flyball.core.model import (
     BalancingAlgorithm,
     Capacity,
     Concurrency,
+    Egress,
     HealthCheck,
     Queue,
     ScalingShape,
@@ -191,6 +193,27 @@ ConcurrencyValue = Annotated[
 ]
 
 
+_PLACES = 'a range such as "10.0.0.0/8", an address with a port such as "10.1.2.3:5432", or "host:5432"'
+
+
+def _egress(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list):
+        raise units.NotAUnit(f"must be true, false, or a list of {_PLACES}, found {units.value_text(value)}")
+    for place in value:
+        if not (isinstance(place, str) and is_place(place)):
+            raise ValueError(f"must list {_PLACES}, found {units.value_text(place)}")
+    return value
+
+
+EgressValue = Annotated[
+    bool | list[str],
+    BeforeValidator(_egress),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 class SharedTable(Table):
     """The keys that services may share."""
 
@@ -222,6 +245,10 @@ class SharedTable(Table):
         to="concurrency",
     )
     queue: QueueTable | None = key("how many of the others may wait, and how long: a number, or { max, wait }")
+    egress: EgressValue | None = key(
+        "behind a closed boundary: where an instance may connect to outside: true, false, or a list of ranges,"
+        " addresses with a port, and ports of this machine such as host:5432; by default true"
+    )
 
 
 class DefaultsTable(SharedTable):
@@ -272,9 +299,16 @@ class ServiceTable(SharedTable):
             scaling=scaling,
             deployment=(self.deploy or DeployTable()).resolve(scaling.period_s),
             queue=(self.queue or QueueTable()).resolve(),
+            egress=_places(self.egress),
             balancing=Balancing(
                 algorithm=self.balancing or balancing.algorithm,
                 slow_start_s=balancing.slow_start_s if self.slow_start is None else self.slow_start,
                 stickiness=None if self.sticky is None else self.sticky.resolve(),
             ),
         )
+
+
+def _places(value: bool | list[str] | None) -> Egress:
+    if value is None or isinstance(value, bool):
+        return Egress(everywhere=value is not False)
+    return Egress(everywhere=False, to=tuple(dict.fromkeys(value)))

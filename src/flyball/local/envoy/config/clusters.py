@@ -6,6 +6,7 @@ from flyball.core.model import BalancingAlgorithm, HealthCheck, Service
 
 from .connections import Connections
 from .endpoints import TAKING
+from .rooms import Rooms, from_within
 from .types import Json, extension, file_source, seconds, typed
 
 CONNECT_TIMEOUT_S = 10.0
@@ -20,10 +21,11 @@ UNLIMITED = 1_000_000
 """Envoy's own limits (3 retries at a time, 1,024 requests) would turn a lost instance into failed requests."""
 
 
-def cluster(service: Service, directory: str, limits: Connections, *, queued: bool) -> Json:
+def cluster(service: Service, directory: str, limits: Connections, *, queued: bool, rooms: Rooms | None = None) -> Json:
     """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`.
 
-    Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance.
+    Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance. `rooms` is
+    where they are behind walls.
     """
     limit = None if queued else service.places
     most = limits.per_instance if limit is None else min(limit, limits.per_instance)
@@ -49,6 +51,7 @@ def cluster(service: Service, directory: str, limits: Connections, *, queued: bo
         health_checks=[_health_check(service.health)],
         load_balancing_policy=_policy(service, queued=queued),
         typed_extension_protocol_options=_connections(),
+        **from_within(rooms),
     )
 
 

@@ -15,7 +15,7 @@ THOUSANDTHS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """An instance as the balancer reaches it: 127.0.0.1:`port`. `weight` 1 to 128.
+    """An instance as the balancer reaches it: `address`:`port`. `weight` 1 to 128.
 
     A draining one gets no new requests, not even of visitors that stick to it; what it has in flight is answered.
     `zone` is only told, never used for balancing: cross-zone balancing is on, as on an Application Load Balancer.
@@ -30,6 +30,7 @@ class Endpoint:
     known: bool = True
     healthy: bool = True
     in_flight: int = 0
+    address: str = "127.0.0.1"
 
 
 def load_assignment(service: str, endpoints: Sequence[Endpoint], *, by_turns: bool = False) -> Json:
@@ -60,7 +61,7 @@ def _endpoint(endpoint: Endpoint, weight: int) -> Json:
     return {
         "endpoint": {
             "hostname": endpoint.instance,
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": endpoint.port}},
+            "address": {"socket_address": {"address": endpoint.address, "port_value": endpoint.port}},
         },
         "health_status": "DRAINING" if endpoint.draining else "UNKNOWN",
         "load_balancing_weight": weight,

@@ -8,6 +8,7 @@ from .access_log import file_log
 from .filters import http_filters
 from .queue import queue_filter
 from .replies import local_replies
+from .rooms import Rooms
 from .routes import ROUTES, everything_to_https
 from .tracing import tracing
 from .types import Json, extension, file_source, seconds, typed
@@ -26,17 +27,20 @@ def listener(
     access_log: str,
     certificate: tuple[str, str] | None,
     queued: bool = False,
+    rooms: Rooms | None = None,
 ) -> Json:
     """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP.
 
-    `queued`: what services have no place for waits in it.
+    `queued`: what services have no place for waits in it. With `rooms` it listens in the network between them.
     """
+    own: Json = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    address = own if rooms is None else rooms.address(port)
     filters = http_filters(app, [queue_filter(directory)] if queued else [])
     chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",
         name=name,
-        address={"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        address=address,
         # Without it a second balancer could share the port in silence.
         enable_reuse_port=False,
         per_connection_buffer_limit_bytes=256 * KIB,

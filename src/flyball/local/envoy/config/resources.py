@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from flyball.core.model import Application
 
+from . import rooms as all_rooms
 from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file, goes_by_turns
@@ -17,6 +18,7 @@ from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .listener import ROUTES_FILE, listener
 from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
+from .rooms import Rooms
 from .routes import route_configuration
 from .types import Json
 
@@ -33,6 +35,7 @@ def files(
     limits: Connections = Connections(),
     concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
+    rooms: Rooms | None = None,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
@@ -40,6 +43,7 @@ def files(
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
     `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
+    With `rooms` services reach each other, and the world, in the network between these.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
@@ -47,7 +51,10 @@ def files(
     plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued)
     listeners = [plain(port=port)]
     if certificate is not None:
-        listeners = [plain(port=port, certificate=certificate), plain(name="inside", port=inside_port)]
+        listeners = [plain(port=port, certificate=certificate)]
+    if certificate is not None or rooms is not None:
+        listeners.append(plain(name="inside", port=inside_port, rooms=rooms))
+    between = ([], []) if rooms is None else (all_rooms.listeners(rooms), all_rooms.clusters(rooms))
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {
         **{
@@ -57,11 +64,12 @@ def files(
             for each in services
         },
         CLUSTERS_FILE: [
-            *(cluster(service, directory, limits, queued=queued) for service in services),
+            *(cluster(service, directory, limits, queued=queued, rooms=rooms) for service in services),
             *tracing.clusters(app),
+            *between[1],
         ],
         ROUTES_FILE: [routes],
-        LISTENERS_FILE: listeners,
+        LISTENERS_FILE: [*listeners, *between[0]],
     }
     if queue is not None and queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]

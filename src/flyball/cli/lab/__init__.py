@@ -1,0 +1,1 @@
+"""`flyball lab`: the workshop's sessions, step by step, each step checked on the running application."""

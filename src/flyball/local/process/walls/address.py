@@ -1,0 +1,33 @@
+"""Where a program listens: on this machine's localhost, or in its room behind walls."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+
+from .router import Router
+
+LOCALHOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; with a `router` they are in its network."""
+
+    port: int
+    host: str = LOCALHOST
+    router: Router | None = None
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection. Raises OSError."""
+        if self.router is None:
+            return await asyncio.open_connection(self.host, self.port)
+        opened = self.router.within(socket.socket)
+        opened.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(opened, (self.host, self.port))
+        except BaseException:
+            opened.close()
+            raise
+        return await asyncio.open_connection(sock=opened)

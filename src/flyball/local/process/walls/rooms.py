@@ -1,0 +1,70 @@
+"""A room, as the launcher is told of it."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .netlink import Message
+from .view import View
+
+VISIT = Path(__file__).with_name("visit.py")
+INSIDE = Path(__file__).with_name("inside.py")
+HOME = "/run/home"
+
+
+def in_room_of(pid: int, command: list[str]) -> list[str]:
+    """The command that runs a command in the room of a process; the command itself where that has none.
+
+    Raises OSError when the process cannot be looked at.
+    """
+    if os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net"):  # noqa: PTH121 - links that lead nowhere
+        return command
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    told = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    script = [sys.executable, "-I", "-S", str(VISIT), str(INSIDE)]
+    return [*script, str(pid), told["Uid"][0], " ".join(told["Groups"]), *command]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """One room. `outside` is told to the router, `inside` to the room's own network, and `settings` are written there.
+
+    `user` and `group` are numbers that nobody else on this machine has; `groups` are those of the stores it may use.
+    """
+
+    router: Path
+    outside: tuple[Message, ...]
+    inside: tuple[Message, ...]
+    settings: tuple[tuple[str, str], ...]
+    user: int
+    group: int
+    groups: tuple[int, ...]
+    name: str
+    view: View
+    files: tuple[tuple[str, str], ...] = ()
+
+    def told(self, environment: Mapping[str, str], directory: Path) -> bytes:
+        """What the launcher reads: bytes only, for nothing can be decoded once it is inside."""
+        own = {**environment, "HOME": HOME, "USER": self.name, "LOGNAME": self.name}
+        return marshal.dumps(
+            {
+                "router": os.fsencode(self.router),
+                "outside": [message.parts for message in self.outside],
+                "inside": [message.parts for message in self.inside],
+                "settings": [(path.encode(), value.encode()) for path, value in self.settings],
+                "user": self.user,
+                "group": self.group,
+                "groups": list(self.groups),
+                "shut": [os.fsencode(path) for path in self.view.shut],
+                "binds": [os.fsencode(path) for path in self.view.binds],
+                "files": [(os.fsencode(path), content.encode()) for path, content in self.files],
+                "home": HOME.encode(),
+                "directory": os.fsencode(directory),
+                "environment": {os.fsencode(name): os.fsencode(value) for name, value in own.items()},
+            }
+        )

@@ -1,0 +1,101 @@
+"""Which files a room sees: all that everybody may enter, as before, and of what lies behind closed directories only
+what its program needs. Looks at the disk, changes nothing.
+
+A directory that others may not enter (/root, `.flyball`) is covered; what is needed of it is brought before the cover.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_OTHERS_ENTER = 0o001
+_LINKS = 40
+_WIDE = frozenset({".local", "home", "root"})
+"""Directories that hold far more than programs: of them only the `bin` is brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Directories that are covered, and what is brought before the cover, outermost first."""
+
+    shut: tuple[Path, ...] = ()
+    binds: tuple[Path, ...] = ()
+
+
+def view(program: Path, path: str, needed: Iterable[Path]) -> View:
+    """What a program needs that is started with this PATH, beside the directories in `needed`."""
+    wanted = {*needed, *places_of(program)}
+    for place in map(Path, filter(None, path.split(":"))):
+        if place.is_absolute() and place.is_dir():
+            wanted |= {place, _prefix(place / "program")}
+    wanted |= {each.resolve() for each in wanted}
+    behind = {each: _closed(each) for each in wanted if each.exists()}
+    shut = sorted({closed for closed in behind.values() if closed is not None})
+    binds = sorted(each for each, closed in behind.items() if closed is not None)
+    return View(tuple(shut), tuple(_outermost(binds)))
+
+
+def places_of(program: Path) -> set[Path]:
+    """Where a program's own files lie: each link's directory, its interpreter's, and those of its virtual environment.
+
+    For X/bin/program that is X.
+    """
+    found: set[Path] = set()
+    waiting = [program]
+    while waiting:
+        for hop in _hops(waiting.pop()):
+            prefix = _prefix(hop)
+            if prefix in found:
+                continue
+            found.add(prefix)
+            waiting += _interpreters(hop, prefix)
+    return found
+
+
+def _hops(path: Path) -> Iterator[Path]:
+    yield path
+    for _ in range(_LINKS):
+        if not path.is_symlink():
+            return
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        yield path
+
+
+def _prefix(program: Path) -> Path:
+    above = program.parent.parent
+    wide = above.name in _WIDE or above in {Path("/"), Path.home()}
+    return above if program.parent.name in {"bin", "sbin"} and not wide else program.parent
+
+
+def _interpreters(program: Path, prefix: Path) -> Iterator[Path]:
+    """The program that a script's first line names, and the Python that a virtual environment is made of."""
+    try:
+        with program.open("rb") as file:
+            first = file.readline(256)
+        if first.startswith(b"#!") and (words := first[2:].split()):
+            yield Path(os.fsdecode(words[0]))
+        for line in (prefix / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "home":
+                yield Path(value.strip()) / "python3"
+    except (OSError, UnicodeDecodeError):
+        return
+
+
+def _closed(path: Path) -> Path | None:
+    """The outermost directory on the way to a path that others may not enter."""
+    for directory in reversed(path.parents):
+        if directory.exists() and not directory.stat().st_mode & _OTHERS_ENTER:
+            return directory
+    return None
+
+
+def _outermost(paths: Iterable[Path]) -> Iterator[Path]:
+    last = None
+    for path in paths:
+        if last is None or last not in path.parents:
+            yield path
+            last = path

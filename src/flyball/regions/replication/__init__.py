@@ -1,0 +1,1 @@
+"""Replication of buckets between regions: all objects reach all regions, the last writer wins, nothing is halved."""

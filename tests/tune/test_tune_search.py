@@ -1,0 +1,114 @@
+"""The search as a whole: on one day it learns, on a second it checks, on a third it has to be right."""
+
+from __future__ import annotations
+
+from math import pi, sin
+from random import Random
+from zoneinfo import available_timezones
+
+from flyball.cli.overrides import replaced
+from flyball.core.arrivals import RateCurve, Stage
+from flyball.core.errors import FileError
+from flyball.core.manifest import parse
+from flyball.sim import ASSUMED, given
+from flyball.sim.fluid import fluid
+from flyball.tune import Score, Search, Setting, Space, Store, days_of, measured, parse_slo
+from manifests import one_service
+
+FILE = one_service(
+    'routes = ["/"]\nhealth = "/health"\ninstances = { min = 1, max = 12 }\n[services.web.scale]\ntarget = { cpu = 30 }'
+)
+NUMBERS = given(ASSUMED, request_s=0.010, start_s=1.0)
+PER_S = 0.25 / 0.010
+
+
+def day(seed: int, seconds: int = 240) -> RateCurve:
+    """A hump with a burst in it: 20 to 100 requests a second."""
+    draw = Random(seed)
+    rates = [
+        (20 + 50 * sin(pi * at / seconds) ** 2 + (30 if 0.6 < at / seconds < 0.7 else 0)) * draw.uniform(0.9, 1.1)
+        for at in range(0, seconds, 10)
+    ]
+    return RateCurve(stages=tuple(Stage(rate=rate, duration_s=10.0) for rate in rates))
+
+
+class Runs:
+    """Measures, and counts how often."""
+
+    def __init__(self, slo: str) -> None:
+        self.slo = parse_slo(slo)
+        days = days_of([day(1), day(2)])
+        self.curves = {"wide 0": days.wide[0], "train 0": days.train[0], "check 0": days.check[0], "third 0": day(3)}
+        self.count = 0
+
+    def __call__(self, setting: Setting, name: str, seed: int) -> Score | None:
+        self.count += 1
+        try:
+            app = parse(replaced(FILE, dict(setting)), timezones=available_timezones())
+        except FileError:
+            return None
+        make = fluid if name.startswith("wide") else None
+        return measured(app, "web", self.curves[name], NUMBERS, slo=self.slo, seed=seed, make=make)
+
+
+def search(runs: Runs, budget: int, store: Store | None = None) -> Search:
+    app = parse(FILE)
+    space = Space(
+        service=app.service("web"), scale={"target": {"cpu": 30}}, inherited=frozenset(), per_s=PER_S, peak_per_s=110.0,
+        slo=runs.slo.text, on_aws=True,
+    )  # fmt: skip
+    return Search(
+        space=space, slo=runs.slo, measure=runs, store=store or Store(None, ""), days=(1, 1, 1), seeds=(1, 2),
+        spent=lambda: runs.count / budget,
+    )  # fmt: skip
+
+
+def test_on_a_third_day_the_choice_holds_near_the_least_hours_of_all_that_were_tried():
+    runs = Runs("p99 < 400ms")
+    made = search(runs, 75)
+    found = made.run()
+    assert found.chosen is not None
+    chosen = runs(found.chosen.setting, "third 0", 7)
+    assert chosen is not None
+    # What needs more hours as a fluid needs more with requests too; the rest is rehearsed on the third day.
+    cheaper = [one for one, score in made._wide.items() if score.instance_hours < chosen.instance_hours / 1.05]
+    third = [score for one in cheaper if (score := runs(one, "third 0", 7)) is not None]
+    held = [score for score in third if score.holds(runs.slo)]
+
+    assert found.tried > 35
+    assert chosen.holds(runs.slo)
+    assert all(chosen.instance_hours <= 1.05 * score.instance_hours for score in held)
+    assert found.chosen.shown.instance_hours < 0.8 * found.today.shown.instance_hours
+    assert found.chosen in found.candidates
+    assert [one.shown.bad for one in found.front] == sorted((one.shown.bad for one in found.front), reverse=True)
+
+
+def test_what_nothing_holds_is_said_with_the_nearest():
+    runs = Runs("p99 < 2ms")
+    found = search(runs, 12).run()
+
+    assert found.chosen is None
+    worst = {one.setting: max(one.shown.worst, one.train.worst) for one in found.candidates}
+    assert worst[found.nearest.setting] == min(worst.values()) > runs.slo.allowed
+
+
+def test_a_search_goes_on_with_what_is_known(tmp_path):
+    path = tmp_path / "tune.jsonl"
+    runs = Runs("p99 < 400ms")
+    first = search(runs, 12, Store(path, "same")).run()
+    again = Runs("p99 < 400ms")
+    second = search(again, 12, Store(path, "same"))
+    second.spent = lambda: runs.count / 12
+
+    assert second.run().tried <= first.tried
+    assert again.count < runs.count / 2
+
+
+def test_without_time_the_file_is_still_measured():
+    runs = Runs("p99 < 400ms")
+    made = search(runs, 10)
+    made.spent = lambda: 1.0
+    found = made.run()
+
+    assert found.today.setting == ()
+    assert found.tried >= 1
