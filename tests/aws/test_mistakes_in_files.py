@@ -22,6 +22,7 @@ from flyball.core.model import (
     Deployment,
     Edge,
     EdgeRouting,
+    Firewall,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -106,7 +107,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ("an idle timeout too long", replace(applications.forum(), listener=Listener(idle_timeout_s=4001)), "1 to 4000"),
     (
         "a rate of nothing",
-        replace(applications.forum(), listener=Listener(rate_limit=RateLimit(requests=0, per_s=60.0))),
+        replace(applications.forum(), listener=Listener(firewall=Firewall(rates=(RateLimit(requests=0, per_s=60.0),)))),
         "WAF counts at least 10",
     ),
     ("several regions without a name", spread("us-east-1", "eu-west-1"), "to direct visitors"),

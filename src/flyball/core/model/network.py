@@ -68,8 +68,8 @@ class Network:
 class Aws:
     """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
-    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
-    managed rules in front of the balancer, `trail` records every call to the account's API.
+    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
+    records every call to the account's API.
     """
 
     region: str | None = None
@@ -80,6 +80,5 @@ class Aws:
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
-    waf: bool = True
     trail: bool = True
     network: Network = Network()

@@ -129,7 +129,6 @@ class AwsTable(Table):
         "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
-    waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
@@ -137,6 +136,7 @@ class AwsTable(Table):
     unsuited: ClassVar[dict[str, str]] = {
         "regions": "are tables of their own, for both worlds: write [regions.us-east-1] and [regions.eu-west-1]",
         "routing": 'is in [edge], for both worlds: write [edge] routing = "latency"',
+        "waf": "is `managed` under [listener.firewall]",
     }
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
