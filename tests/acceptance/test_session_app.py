@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import psutil
@@ -185,19 +185,37 @@ def test_a_store_that_is_away_does_not_cost_the_instances(place: Callable[..., R
     app.up()
     url, before = app.ps()["url"], app.pids()
     visitor = session_of(ask(url, "/session"))
-    os.kill(redis(app).pid, signal.SIGSTOP)
-    try:
+    with kept_away(app):
         app.until(lambda: healths(app, before) == {"unhealthy"}, what="all unhealthy")
         for _ in range(10):  # each waits for Redis: far beyond the grace period
             assert ask(url, "/upload").status == 200  # nobody is healthy, so all are asked; files need no Redis
             assert ask(url, "/health").status == 503
         assert app.pids() == before  # their checks get no answer in time, and they answer requests: nobody is ill
-    finally:
-        os.kill(redis(app).pid, signal.SIGCONT)
     app.until(lambda: healths(app, before) == {"healthy"}, what="all healthy again")
 
     assert ask(url, "/session", headers=visitor).json()["views"] == 2
     app.until(lambda: app.pids() == before, what="the same two instances, and no others")
+
+
+@contextmanager
+def kept_away(running: Running) -> Iterator[None]:
+    """Redis is stopped, and so is each that is started in its place."""
+    back = threading.Event()
+
+    def stop() -> None:
+        while not back.wait(0.02):
+            with suppress(ProcessLookupError):
+                os.kill(redis(running).pid, signal.SIGSTOP)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        yield
+    finally:
+        back.set()
+        stopping.join()
+        with suppress(ProcessLookupError):
+            os.kill(redis(running).pid, signal.SIGCONT)
 
 
 def healths(running: Running, names: dict[str, int]) -> set[str]:

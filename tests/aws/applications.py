@@ -18,6 +18,8 @@ from flyball.core.model import (
     Deployment,
     Edge,
     EdgeRouting,
+    Firewall,
+    FirewallAction,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -130,7 +132,7 @@ def session_app_in_two_regions() -> Application:
         aws=aws,
         stores=tuple(replace(one, replicate=one.kind is StoreKind.BUCKET) for one in app.stores),
         regions=(Region(name="us-east-1"), Region(name="eu-west-1")),
-        listener=Listener(tls=Tls(), rate_limit=RateLimit(requests=600, per_s=60.0)),
+        listener=Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=600, per_s=60.0),))),
     )
 
 
@@ -322,7 +324,17 @@ def _everything(compute: Compute) -> Application:
         listener=Listener(
             idle_timeout_s=75.0,
             tls=Tls(),
-            rate_limit=RateLimit(requests=10, per_s=1.0),
+            firewall=Firewall(
+                deny=("203.0.113.0/24", "2001:db8::/32"),
+                allow=("198.51.100.0/24",),
+                methods=("GET", "POST"),
+                max_url_bytes=2048,
+                max_headers_bytes=4096,
+                max_body_bytes=1000,
+                bad_input=FirewallAction.COUNT,
+                rates=(RateLimit(requests=10, per_s=1.0, path="/api", action=FirewallAction.COUNT),),
+                managed=False,
+            ),
             redirects=(Redirect(condition=Condition(path="/old"), location="https://new.example.com/x?y=1"),),
             fixed_responses=(
                 FixedResponse(

@@ -96,8 +96,27 @@ def buildspec(pattern: str) -> Reader:
     return read
 
 
-def waf(key: str) -> Reader:
-    return prop("Firewall", "Rules", 0, "Statement", "RateBasedStatement", key)
+def _waf_rule(stack: Stack, name: str) -> dict[str, Any]:
+    return next(rule for rule in stack.named("Firewall")["Rules"] if rule["Name"] == name)
+
+
+def waf(stack: Stack, name: str) -> Any:
+    """The statement of a rule of the firewall."""
+    return _waf_rule(stack, name)["Statement"]
+
+
+def action(stack: Stack, name: str) -> str:
+    (found,) = _waf_rule(stack, name)["Action"]
+    return str(found).lower()
+
+
+def rate(key: str) -> Reader:
+    return lambda stack: waf(stack, "rate")["RateBasedStatement"][key]
+
+
+def largest(regex: str) -> int:
+    """The last number that is not above the limit."""
+    return next(number for number in range(10_000) if re.match(regex, str(number + 1)))
 
 
 def bucket(reader: Callable[[dict[str, Any]], Any]) -> Reader:
@@ -143,7 +162,6 @@ COMMON: dict[str, tuple[str, Reader]] = {
         prop("RegionCheck", "HealthCheckConfig", "FailureThreshold"),
     ),
     "Aws.alarm_email": ("aws.alarm_email", prop("Alarms", "Subscription", 0, "Endpoint")),
-    "Aws.waf": ("aws.waf", lambda stack: len(stack.named("Firewall")["Rules"]) > 1),
     "Aws.trail": ("aws.trail", lambda stack: len(stack.all("CloudTrail::Trail")) == 1),
     "Network.cidr": ("aws.network.cidr", prop("Vpc", "CidrBlock")),
     "Network.public_subnets": (
@@ -214,8 +232,42 @@ COMMON: dict[str, tuple[str, Reader]] = {
         "listener.idle_timeout_s",
         attribute("idle", "idle_timeout.timeout_seconds", resource="Balancer"),
     ),
-    "RateLimit.requests": ("listener.rate_limit.requests", lambda stack: waf("Limit")(stack) / 60),
-    "RateLimit.per_s": ("listener.rate_limit.per_s", lambda stack: waf("EvaluationWindowSec")(stack) / 60),
+    "RateLimit.requests": ("listener.firewall.rates.0.requests", lambda stack: rate("Limit")(stack) / 60),
+    "RateLimit.per_s": ("listener.firewall.rates.0.per_s", lambda stack: rate("EvaluationWindowSec")(stack) / 60),
+    "RateLimit.path": (
+        "listener.firewall.rates.0.path",
+        lambda stack: rate("ScopeDownStatement")(stack)["RegexMatchStatement"]["RegexString"][1 : -len("(/.*)?$")],
+    ),
+    "RateLimit.action": ("listener.firewall.rates.0.action", lambda stack: action(stack, "rate")),
+    "Firewall.allow": ("listener.firewall.allow", lambda stack: stack.named("AllowIpV4")["Addresses"]),
+    "Firewall.deny": (
+        "listener.firewall.deny",
+        lambda stack: stack.named("DenyIpV4")["Addresses"] + stack.named("DenyIpV6")["Addresses"],
+    ),
+    "Firewall.methods": (
+        "listener.firewall.methods",
+        lambda stack: waf(stack, "methods")["NotStatement"]["Statement"]["RegexMatchStatement"]["RegexString"][
+            2:-2
+        ].split("|"),
+    ),
+    "Firewall.max_url_bytes": (
+        "listener.firewall.max_url_bytes",
+        lambda stack: waf(stack, "url")["OrStatement"]["Statements"][1]["SizeConstraintStatement"]["Size"],
+    ),
+    "Firewall.max_headers_bytes": (
+        "listener.firewall.max_headers_bytes",
+        lambda stack: waf(stack, "headers")["SizeConstraintStatement"]["Size"],
+    ),
+    "Firewall.max_body_bytes": (
+        "listener.firewall.max_body_bytes",
+        lambda stack: largest(waf(stack, "body")["RegexMatchStatement"]["RegexString"]),
+    ),
+    "Firewall.bad_input": ("listener.firewall.bad_input", lambda stack: action(stack, "bad-input")),
+    "Firewall.action": ("listener.firewall.action", lambda stack: action(stack, "deny")),
+    "Firewall.managed": (
+        "listener.firewall.managed",
+        lambda stack: any("AWSManaged" in rule["Name"] for rule in stack.named("Firewall")["Rules"]),
+    ),
     "Redirect.location": (
         "listener.redirects.0.location",
         lambda stack: "{Protocol}://{Host}{Path}?{Query}".format(

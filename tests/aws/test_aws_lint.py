@@ -55,8 +55,8 @@ def test_here_nothing_is_said_of_aws():
         ("stores = ['a']", "[stores.a]\nkind = 'redis'\nreplicas = 0\n" + AWS, "stores.a.replicas",
          "nothing to fail over to"),
         ("", AWS + "zones = 1", "zones", "an Application Load Balancer needs two zones"),
-        ("", AWS + "[listener]\nrate_limit = '5/1m'", "listener.rate_limit", "AWS WAF counts at least 10 requests"),
-        ("", AWS + "[listener]\nrate_limit = '100/1s'", "listener.rate_limit", "per 1m, 2m, 5m or 10m"),
+        ("", AWS + "[listener.firewall]\nrate = '5/1m'", "listener.firewall.rate", "WAF counts at least 10"),
+        ("", AWS + "[listener.firewall]\nrate = '100/1s'", "listener.firewall.rate", "per 1m, 2m, 5m or 10m"),
     ],
 )  # fmt: skip
 def test_warnings(lines: str, rest: str, path: str, words: str):

@@ -25,7 +25,6 @@ LOOKED_AT_ELSEWHERE = {
     "Application.region": "the stack's: test_boxes_session_app.test_each_region_has_alb_asg_and_elasticache",
     "Aws.region": "the first stack: test_boxes_session_app.test_pipeline_and_trail_exist_once",
     "Aws.package": "test_aws_machine.test_an_image_is_pulled_and_started_by_docker_with_the_same_variables",
-    "Aws.uploads": "test_boxes_session_app.test_waf_judges_bodies_but_not_where_files_are_taken",
     "Network.endpoints": "test_aws_network.test_one_nat_gateway_serves_every_zone",
     "Network.nat": "test_aws_network",
     "Service.dockerfile": "the build's own tests: test_aws_commands, test_aws_runtimes",

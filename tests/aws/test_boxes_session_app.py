@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
-from aws import applications
-from aws.conftest import Synth
 from aws.template import Stack, text
 
 pytestmark = pytest.mark.synth
@@ -263,20 +260,6 @@ def test_waf_lets_uploads_through(session_app: Stack):
     assert common["RuleActionOverrides"] == [
         {"ActionToUse": {"Count": {}}, "Name": name} for name in (*names, "SizeRestrictions_BODY")
     ]
-
-
-def test_waf_judges_bodies_but_not_where_files_are_taken(synth: Synth):
-    app = applications.session_app()
-    assert app.aws is not None
-    there = synth(replace(app, aws=replace(app.aws, uploads=("/upload", "/avatars"))))["session-app-us-east-1"]
-    rule = there.one("WAFv2::WebACL")["Rules"][-1]
-    assert (rule["Name"], rule["Action"]) == ("bodies", {"Block": {}})
-    found, elsewhere = rule["Statement"]["AndStatement"]["Statements"]
-    labels = [each["LabelMatchStatement"]["Key"].rsplit(":", 1)[-1] for each in found["OrStatement"]["Statements"]]
-    assert "SizeRestrictions_Body" in labels
-    assert len(labels) == 5
-    paths = elsewhere["NotStatement"]["Statement"]["OrStatement"]["Statements"]
-    assert [each["ByteMatchStatement"]["SearchString"] for each in paths] == ["/upload", "/avatars"]
 
 
 def test_alb_security_group_80_and_443_from_the_world(two_regions: dict[str, Stack]):

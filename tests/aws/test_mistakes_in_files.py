@@ -10,6 +10,7 @@ import pytest
 from aws import applications
 from flyball.aws import rules
 from flyball.core.model import (
+    Adaptive,
     Application,
     Aws,
     Balancing,
@@ -22,6 +23,7 @@ from flyball.core.model import (
     Deployment,
     Edge,
     EdgeRouting,
+    Firewall,
     FixedResponse,
     HealthCheck,
     KeyField,
@@ -106,7 +108,7 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ("an idle timeout too long", replace(applications.forum(), listener=Listener(idle_timeout_s=4001)), "1 to 4000"),
     (
         "a rate of nothing",
-        replace(applications.forum(), listener=Listener(rate_limit=RateLimit(requests=0, per_s=60.0))),
+        replace(applications.forum(), listener=Listener(firewall=Firewall(rates=(RateLimit(requests=0, per_s=60.0),)))),
         "WAF counts at least 10",
     ),
     ("several regions without a name", spread("us-east-1", "eu-west-1"), "to direct visitors"),
@@ -229,6 +231,11 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ),
     ("no step at all", stepped(), "no step"),
     ("an alarm over days", stepped(StepAdjustment(lower_bound=0.0, amount=1), duration_s=90000.0), "at most one day"),
+    (
+        "a policy that AWS has not",
+        on_fargate(scaling=Scaling(adaptive=Adaptive(metric=Metric.P99, threshold=200.0))),
+        "AWS has no such policy and nothing would scale",
+    ),
     (
         "a schedule with two kinds of day",
         on_fargate(scaling=Scaling(schedule=(ScheduledAction(cron="0 8 1 * 1", min=4),))),

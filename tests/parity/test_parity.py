@@ -48,10 +48,10 @@ def test_the_reference_applications_lose_nothing_on_aws(app: model.Application):
 def test_a_value_that_aws_does_not_honour_is_named_with_place_value_and_reason():
     app = applications.visitor_board()
     web = replace(app.services[0], scaling=Scaling(scale_in_cooldown_s=60.0))
-    found = parity.unhonoured(replace(app, services=(web,), listener=Listener(max_body_bytes=10)), parity.World.EC2)
+    found = parity.unhonoured(replace(app, services=(web,), listener=Listener(port=9000)), parity.World.EC2)
     assert [line.split(": ")[0] for line in found] == [
         "services.web.scaling.scale_in_cooldown_s = 1m",
-        "listener.max_body_bytes = 10B",
+        "listener.port = 9000",
     ]
 
 

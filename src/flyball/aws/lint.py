@@ -170,10 +170,10 @@ def _application(app: Application) -> Iterator[LintWarning]:
             message="an Application Load Balancer needs two zones",
             url=_ALB + "application-load-balancers.html",
         )
-    limit = app.listener.rate_limit
-    if limit is not None and (limit.requests < 10 or limit.per_s not in {60.0, 120.0, 300.0, 600.0}):
+    rates = app.listener.firewall.rates
+    if any(limit.requests < 10 or limit.per_s not in {60.0, 120.0, 300.0, 600.0} for limit in rates):
         yield LintWarning(
-            path="listener.rate_limit",
+            path="listener.firewall.rate",
             message="AWS WAF counts at least 10 requests, per 1m, 2m, 5m or 10m",
             url=_DOCS + "waf/latest/developerguide/waf-rule-statement-type-rate-based.html",
         )

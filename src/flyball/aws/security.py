@@ -1,4 +1,4 @@
-"""Who may reach what: a chain of security groups, the web application firewall, the audit trail.
+"""Who may reach what: a chain of security groups, the audit trail.
 
 world -> balancer (80, with TLS also 443) -> instances (their port) -> Redis (6379); instances -> the balancer inside
 (80) -> instances. DynamoDB and S3 have no address in the network; roles guard them. Every group has outgoing rules with
@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -17,9 +16,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_wafv2 as wafv2
 
-from flyball.core.model import RateLimit, Service, StoreKind
+from flyball.core.model import Service, StoreKind
 
 from .balancer import needs_inside
 from .network import Network
@@ -27,16 +25,6 @@ from .site import Site, logical, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
-WAF_WINDOWS_S = (60, 120, 300, 600)
-"""The windows in which AWS WAF counts requests."""
-COUNTED = (
-    "CrossSiteScripting_BODY",
-    "EC2MetaDataSSRF_BODY",
-    "GenericLFI_BODY",
-    "GenericRFI_BODY",
-    "SizeRestrictions_BODY",
-)
-"""The common rules that look into bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,152 +164,6 @@ def _open(port: int, cidr: str, why: str) -> ec2.CfnSecurityGroup.IngressPropert
 def _from_group(port: int, group: str, why: str) -> ec2.CfnSecurityGroup.IngressProperty:
     return ec2.CfnSecurityGroup.IngressProperty(
         ip_protocol="tcp", from_port=port, to_port=port, source_security_group_id=group, description=why
-    )
-
-
-def firewall(site: Site, *, balancer: str) -> None:
-    """AWS WAF in front of the balancer: managed rules and the file's rate limit, which answers 403."""
-    limit = site.app.listener.rate_limit
-    if not site.aws.waf and limit is None:
-        return
-    rules = [_rate_rule(limit)] if limit is not None else []
-    if site.aws.waf:
-        rules += _managed_rules(first=len(rules))
-        rules += [_body_rule(site.aws.uploads, priority=len(rules))] if site.aws.uploads else []
-    acl = wafv2.CfnWebACL(
-        site.stack,
-        "Firewall",
-        scope="REGIONAL",
-        default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
-        description=f"{site.app.name}: before the balancer",
-        rules=rules,
-        visibility_config=_visible(logical(site.app.name, "Firewall")),
-    )
-    wafv2.CfnWebACLAssociation(site.stack, "FirewallAssociation", resource_arn=balancer, web_acl_arn=acl.attr_arn)
-    group = logs.CfnLogGroup(
-        site.stack,
-        "FirewallLogGroup",
-        log_group_name=f"aws-waf-logs-{site.name(site.region)}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    wafv2.CfnLoggingConfiguration(
-        site.stack,
-        "FirewallLogs",
-        resource_arn=acl.attr_arn,
-        log_destination_configs=[f"arn:aws:logs:{site.region}:{cdk.Aws.ACCOUNT_ID}:log-group:{group.log_group_name}"],
-    ).node.add_dependency(group)
-
-
-def waf_limit(limit: RateLimit) -> tuple[int, int]:
-    """The file's rate limit as AWS WAF counts it: (requests, window in seconds).
-
-    The window is AWS's smallest that is at least the file's; the count keeps the same rate and is at least 10.
-    """
-    window = next((each for each in WAF_WINDOWS_S if each >= limit.per_s), WAF_WINDOWS_S[-1])
-    return max(10, math.floor(limit.requests * window / limit.per_s)), window
-
-
-def _rate_rule(limit: RateLimit) -> wafv2.CfnWebACL.RuleProperty:
-    requests, window = waf_limit(limit)
-    return wafv2.CfnWebACL.RuleProperty(
-        name="rate-limit",
-        priority=0,
-        action=wafv2.CfnWebACL.RuleActionProperty(block={}),
-        statement=wafv2.CfnWebACL.StatementProperty(
-            rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
-                aggregate_key_type="IP", limit=requests, evaluation_window_sec=window
-            )
-        ),
-        visibility_config=_visible("RateLimit"),
-    )
-
-
-def _managed_rules(*, first: int) -> list[wafv2.CfnWebACL.RuleProperty]:
-    """AWS's managed rule groups. What the common rules find in a body is counted; `_body_rule` may block it.
-
-    A body may be an image or a post that quotes code; addresses, headers and cookies are still judged.
-    https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
-    """
-    names = (
-        "AWSManagedRulesAmazonIpReputationList",
-        "AWSManagedRulesKnownBadInputsRuleSet",
-        "AWSManagedRulesCommonRuleSet",
-    )
-    count = wafv2.CfnWebACL.RuleActionProperty(count={})
-    counted = [wafv2.CfnWebACL.RuleActionOverrideProperty(name=name, action_to_use=count) for name in COUNTED]
-    return [
-        wafv2.CfnWebACL.RuleProperty(
-            name=name,
-            priority=first + index,
-            override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-            statement=wafv2.CfnWebACL.StatementProperty(
-                managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-                    vendor_name="AWS",
-                    name=name,
-                    rule_action_overrides=counted if name.endswith("CommonRuleSet") else [],
-                )
-            ),
-            visibility_config=_visible(name),
-        )
-        for index, name in enumerate(names)
-    ]
-
-
-def _body_rule(uploads: tuple[str, ...], *, priority: int) -> wafv2.CfnWebACL.RuleProperty:
-    """Blocks what the common rules have counted in a body, except at and below the paths that take files.
-
-    https://docs.aws.amazon.com/waf/latest/developerguide/waf-labels.html
-    """
-    made = wafv2.CfnWebACL
-    kinds = [name.removesuffix("_BODY") for name in COUNTED]
-    found = [
-        made.StatementProperty(
-            label_match_statement=made.LabelMatchStatementProperty(
-                scope="LABEL", key=f"awswaf:managed:aws:core-rule-set:{kind}_Body"
-            )
-        )
-        for kind in kinds
-    ]
-    taken = [_below(path) for path in uploads]
-    files = taken[0] if len(taken) == 1 else _any(taken)
-    return made.RuleProperty(
-        name="bodies",
-        priority=priority,
-        action=made.RuleActionProperty(block={}),
-        statement=made.StatementProperty(
-            and_statement=made.AndStatementProperty(
-                statements=[
-                    _any(found),
-                    made.StatementProperty(not_statement=made.NotStatementProperty(statement=files)),
-                ]
-            )
-        ),
-        visibility_config=_visible("Bodies"),
-    )
-
-
-def _any(statements: list[wafv2.CfnWebACL.StatementProperty]) -> wafv2.CfnWebACL.StatementProperty:
-    made = wafv2.CfnWebACL
-    return made.StatementProperty(or_statement=made.OrStatementProperty(statements=statements))
-
-
-def _below(path: str) -> wafv2.CfnWebACL.StatementProperty:
-    made = wafv2.CfnWebACL
-    return made.StatementProperty(
-        byte_match_statement=made.ByteMatchStatementProperty(
-            field_to_match=made.FieldToMatchProperty(uri_path={}),
-            positional_constraint="STARTS_WITH",
-            search_string=path,
-            text_transformations=[made.TextTransformationProperty(priority=0, type="NORMALIZE_PATH")],
-        )
-    )
-
-
-def _visible(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
-    return wafv2.CfnWebACL.VisibilityConfigProperty(
-        cloud_watch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=True
     )
 
 

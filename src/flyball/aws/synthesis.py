@@ -24,6 +24,7 @@ from . import (
     buildspec,
     ec2,
     fargate,
+    firewall,
     image,
     network,
     observe,
@@ -124,7 +125,7 @@ def fill(site: Site) -> None:
     for each in watched:
         observe.alarms(site, each, notify)
     observe.dashboard(site, watched)
-    security.firewall(site, balancer=entry.arn)
+    firewall.firewall(site, balancer=entry.arn)
     security.trail(site, logs_bucket=logs)
     regions.build(site, entry)
     pipeline.build(site, alarms=_alarm_names(site, watched))

@@ -7,6 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from .detect import Draft
 
+_BOUNDARY = (
+    "# Instances reach only what this file names, and nobody else reaches them here (needs root). A service",
+    '# that uses a server of this machine: egress = ["0.0.0.0/0", "host:5432"], and host instead of localhost.',
+    'boundary = "closed"',
+)
+
 
 def written(name: str, drafts: Sequence[Draft]) -> str:
     """The text of the file."""
@@ -15,6 +21,7 @@ def written(name: str, drafts: Sequence[Draft]) -> str:
     lines += ["# Every key: flyball schema, and docs/reference/file.md", f"name = {_text(name)}"]
     for draft in drafts:
         lines += ["", *_service(draft)]
+    lines += ["", "[network]", *_BOUNDARY]
     for store in sorted({store for draft in drafts for store in draft.stores}):
         lines += ["", f"[stores.{store}]", 'kind = "redis"']
     return "\n".join([*lines, ""])

@@ -37,6 +37,7 @@ KIND_STYLES = {
     "balancer_restarted": "red",
     "balancer_failed": "bold red",
     "journal_set_aside": "red",
+    "firewall": "yellow",
     "refused": "red",
     "not_let_through": "red",
     "rollout_completed": "bold green",

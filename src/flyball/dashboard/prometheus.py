@@ -49,8 +49,18 @@ class Metrics:
         for (service, kind), count in sorted(self._decisions.items()):
             decisions.add_metric([service, kind], count)
         yield decisions
+        yield self._firewall()
         yield from _service_families(seen.services)
         yield from _instance_families(seen.services)
+
+    def _firewall(self) -> Family:
+        family = CounterMetricFamily(
+            "flyball_firewall_requests", "Requests that a rule of the firewall matched.", labels=["rule", "action"]
+        )
+        firewall = self._runtime.app.listener.firewall
+        for rule, count in sorted(self._runtime.refusals.total.items()):
+            family.add_metric([rule, firewall.of_rule(rule).value], count)
+        return family
 
     def _heard(self, event: Event) -> None:
         self._decisions[event.reason.service, event.reason.kind.value] += 1

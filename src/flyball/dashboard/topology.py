@@ -17,9 +17,7 @@ def topology(app: Application, url: str) -> dict[str, object]:
             "url": url,
             "tls": listener.tls is not None,
             "idle_timeout_s": listener.idle_timeout_s,
-            "rate_limit": None
-            if listener.rate_limit is None
-            else f"{listener.rate_limit.requests} requests per {listener.rate_limit.per_s:g} s and client",
+            "firewall": list(listener.firewall.rules),
         },
         "rules": [*(_rule(rule) for rule in rules_in_order(app)), _DEFAULT],
         "groups": [

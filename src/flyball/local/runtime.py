@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from flyball.core.control.news import Mishap
 from flyball.core.control.observation import Intent, Shutdown
 from flyball.core.control.reasons import Event
 from flyball.core.control.state import State
@@ -30,6 +31,7 @@ from .pipeline.git_remote import Remote
 from .pipeline.pipeline import Pipeline
 from .process.walls.walls import describe
 from .record.journal import Journal
+from .refusals import Refusals
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -54,6 +56,7 @@ class Runtime:
         inbox: Inbox,
         applier: Applier,
         taken_over: tuple[str, ...],
+        balancer_ran: bool,
         remote: Remote | None,
         ending: contextlib.AsyncExitStack,
     ) -> None:
@@ -76,6 +79,7 @@ class Runtime:
         )
         self.deploys = Deploys(file, machine.paths, journal=journal, loop=self.loop, applier=applier, remote=remote)
         self.pipeline = Pipeline(self)
+        self.refusals = Refusals(None if balancer_ran else {})
         self.listeners: set[Listener] = set()
         self.stopping = False
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
@@ -142,8 +146,16 @@ class Runtime:
             try:
                 for seen in await self._machine.keep():
                     self.loop.inbox.hear(seen)
+                for mishap in await self._refused():
+                    self.loop.inbox.hear(mishap)
             except (FlyballError, OSError) as error:
                 log.warning("housekeeping", error=str(error))
+
+    async def _refused(self) -> tuple[Mishap, ...]:
+        firewall = self.app.listener.firewall
+        if not firewall.rules or (matched := await self.balancer.matched()) is None:
+            return ()
+        return self.refusals.add(matched, firewall, now=self.now())
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an operator's intent to the loop; the events of the step that took it."""

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flyball.core.control.resume import remade, resumed
+from flyball.core.control.resume import resumed
 from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
+from flyball.core.remaking import remade
 
 from . import deploys
 from .apply import Applier
@@ -80,6 +81,7 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             inbox=inbox,
             applier=applier,
             taken_over=found.instances,
+            balancer_ran=found.balancer,
             remote=remote,
             ending=ending.pop_all(),
         )

@@ -63,8 +63,6 @@ ROWS = (
     ),
     on_aws("Aws.monthly_budget_usd", AWS_ONLY, yes("BudgetLimit")),
     on_aws("Aws.alarm_email", AWS_ONLY, yes("subscription to the alarm topic")),
-    on_aws("Aws.waf", AWS_ONLY, yes("managed rule groups in front of the balancer")),
-    on_aws("Aws.uploads", AWS_ONLY, yes("where the firewall's rules for bodies only count")),
     on_aws("Aws.trail", AWS_ONLY, yes("CloudTrail in the first region")),
     on_aws("Aws.network", AWS_ONLY, PARTS),
     on_aws("Network.cidr", AWS_ONLY, yes("CidrBlock of the VPC")),

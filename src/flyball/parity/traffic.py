@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from .row import PARTS, no, on_aws, yes
+from .row import NO_QUEUE, PARTS, no, on_aws, yes
 
 ENVOY = yes("Envoy")
 
 ROWS = (
     on_aws("Listener.port", ENVOY, no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443))),
     on_aws("Listener.idle_timeout_s", ENVOY, yes("idle_timeout.timeout_seconds")),
-    on_aws(
-        "Listener.max_body_bytes",
-        ENVOY,
-        no("an Application Load Balancer has no such limit; the application must refuse large bodies"),
-    ),
     on_aws("Listener.tls", PARTS, PARTS),
-    on_aws("Listener.rate_limit", PARTS, PARTS),
+    on_aws("Listener.firewall", PARTS, PARTS),
     on_aws("Listener.redirects", PARTS, PARTS),
     on_aws("Listener.fixed_responses", PARTS, PARTS),
     on_aws("Tls.certificate", ENVOY, no("ACM issues it for the domain, or certificate_arn names it")),
@@ -23,8 +18,40 @@ ROWS = (
     on_aws(
         "Tls.certificate_arn", no("ACM certificates stay on AWS; a self-signed one is used here"), yes("CertificateArn")
     ),
-    on_aws("RateLimit.requests", yes("Envoy, answers 429"), yes("AWS WAF, answers 403; at least 10")),
-    on_aws("RateLimit.per_s", ENVOY, yes("EvaluationWindowSec: the next of 60, 120, 300 and 600, at the same rate")),
+    on_aws("Firewall.allow", yes("Envoy, answers 403"), yes("AWS WAF, not in the IP set")),
+    on_aws("Firewall.deny", yes("Envoy, answers 403"), yes("AWS WAF, in the IP set")),
+    on_aws("Firewall.rates", PARTS, PARTS),
+    on_aws("Firewall.methods", yes("Envoy, answers 403"), yes("AWS WAF, RegexMatchStatement on the method")),
+    on_aws(
+        "Firewall.max_url_bytes",
+        yes("Envoy, answers 414"),
+        yes("AWS WAF, answers 414; SizeConstraintStatement, path and query each"),
+    ),
+    on_aws(
+        "Firewall.max_headers_bytes",
+        yes("Envoy, answers 431"),
+        yes("AWS WAF, answers 431; SizeConstraintStatement, at most 8 KB"),
+    ),
+    on_aws(
+        "Firewall.max_body_bytes",
+        yes("Envoy, answers 413; counted while it streams"),
+        yes("AWS WAF, answers 413; by content-length, so a chunked body passes"),
+    ),
+    on_aws("Firewall.bad_input", yes("Envoy, answers 403"), yes("AWS WAF, RegexMatchStatement of the same patterns")),
+    on_aws("Firewall.action", ENVOY, yes("AWS WAF, Block or Count")),
+    on_aws(
+        "Firewall.managed",
+        no("AWS's own rules are on AWS; `bad_input` has rules for both", accepted=(True, False)),
+        yes("AWS WAF, managed rule groups"),
+    ),
+    on_aws("RateLimit.requests", yes("Envoy, answers 429"), yes("AWS WAF, answers 429; at least 10")),
+    on_aws(
+        "RateLimit.per_s",
+        yes("Envoy, a sliding window"),
+        yes("EvaluationWindowSec: the next of 60, 120, 300 and 600, at the same rate"),
+    ),
+    on_aws("RateLimit.path", ENVOY, yes("ScopeDownStatement")),
+    on_aws("RateLimit.action", ENVOY, yes("Block or Count")),
     on_aws("Redirect.condition", PARTS, PARTS),
     on_aws("Redirect.location", ENVOY, yes("RedirectConfig")),
     on_aws("Redirect.status", ENVOY, yes("HTTP_301 or HTTP_302")),
@@ -37,6 +64,7 @@ ROWS = (
     on_aws("Route.condition", PARTS, PARTS),
     on_aws("Route.weight", ENVOY, yes("Weight of the target group")),
     on_aws("Route.priority", ENVOY, yes("Priority")),
+    on_aws("Route.queue", yes("the balancer's queue"), no(NO_QUEUE, accepted=(True,))),
     on_aws("Condition.path", ENVOY, yes("path-pattern; a path also matches all below it")),
     on_aws("Condition.host", ENVOY, yes("host-header")),
     on_aws("Condition.headers", ENVOY, yes("http-header")),

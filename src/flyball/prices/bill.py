@@ -127,7 +127,7 @@ def _lines(app: Application, aws: Aws, region: str, use: Use, habits: Habits) ->
     for service in app.services:
         yield from _instances(service, aws, known, use)
     yield from _network(app, aws, known, use)
-    yield from _watching(app, aws, known, use)
+    yield from _watching(app, known, use)
     for store in app.stores:
         yield from _store(app, store.name, known, use, habits)
     yield from _requests(app, aws, known, use, habits)
@@ -210,21 +210,22 @@ def _way_of_logs(aws: Aws, logged: float) -> tuple[str, str, float]:
     return "logs through NAT gateways", "nat.gb", 0.0 if aws.network.nat is Nat.NONE else logged
 
 
-def _watching(app: Application, aws: Aws, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
+def _watching(app: Application, known: Mapping[str, Price], use: Use) -> Iterator[Line]:
     """Alarms, keys and the firewall, which are paid by the month."""
     alarms = sum(
         2 + 2 * len(one.scaling.target_tracking) + len(one.scaling.steps) + len(one.deployment.alarms)
         for one in app.services
     )
-    rules = MANAGED_RULES + int(app.listener.rate_limit is not None)
+    firewall = app.listener.firewall
+    rules = len(firewall.rules) + (MANAGED_RULES if firewall.managed else 0)
     caches = sum(1 for store in app.stores if store.kind is StoreKind.REDIS)
     for what, item, count in (
         ("alarms", "cloudwatch.alarm", alarms),
         ("dashboard", "cloudwatch.dashboard", 1),
         ("key", "kms.key", 1),
         ("secrets", "secret", 2 * caches),
-        ("firewall", "waf.acl", int(aws.waf)),
-        ("rules of the firewall", "waf.rule", rules if aws.waf else 0),
+        ("firewall", "waf.acl", int(rules > 0)),
+        ("rules of the firewall", "waf.rule", rules),
     ):
         yield Line(what=what, kind=Kind.FIXED, price=known[item], quantity=count * use.hours / HOURS)
 
@@ -258,10 +259,15 @@ def _store(app: Application, name: str, known: Mapping[str, Price], use: Use, ha
 def _requests(app: Application, aws: Aws, known: Mapping[str, Price], use: Use, habits: Habits) -> Iterator[Line]:
     units = units_per_request(habits, rules=len(rules_in_order(app)))
     logged = use.requests * habits.log_bytes / GB
+    firewall = app.listener.firewall
     for what, item, quantity in (
         ("capacity units of the balancer", "alb.lcu", use.requests * units),
         ("data to visitors", "transfer.gb", use.requests * habits.response_bytes / GB),
-        ("requests looked at by the firewall", "waf.requests", use.requests / 1e6 if aws.waf else 0.0),
+        (
+            "requests looked at by the firewall",
+            "waf.requests",
+            use.requests / 1e6 if firewall.managed or firewall.rules else 0.0,
+        ),
         ("logs taken in", "logs.gb", logged),
         _way_of_logs(aws, logged),
         ("logs kept", "logs.stored", logged * app.observe.log_retention_days / 30),

@@ -17,6 +17,7 @@ from flyball.core.model import (
     Deployment,
     Edge,
     EdgeRouting,
+    Firewall,
     FixedResponse,
     HealthCheck,
     Hpa,
@@ -157,8 +158,8 @@ def test_a_shorthand_is_its_long_form(short: str, long: str):
 
 
 def test_shorthands_outside_services():
-    assert parse('name = "a"\nservices.w.run = "x"\nlistener.rate_limit = "100/1m"').listener == Listener(
-        rate_limit=RateLimit(requests=100, per_s=60.0)
+    assert parse('name = "a"\nservices.w.run = "x"\nlistener.firewall.rate = "100/1m"').listener == Listener(
+        firewall=Firewall(rates=(RateLimit(requests=100, per_s=60.0),))
     )
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = true').listener.tls == Tls()
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = false').listener.tls is None
@@ -411,7 +412,7 @@ def test_every_other_word_reaches_the_model():
         idle_timeout = "2m"
         max_body = "10MB"
         tls = { certificate = "a.pem", key = "a.key", arn = "arn:aws:acm:eu-north-1:1:certificate/x" }
-        rate_limit = { requests = 10, per = "1s" }
+        firewall = { rate = { requests = 10, per = "1s", path = "/api" }, deny = "203.0.113.7", managed = false }
         [pipeline]
         branch = "release"
         connection = "arn:aws:codeconnections:eu-north-1:1:connection/x"
@@ -437,7 +438,6 @@ def test_every_other_word_reaches_the_model():
         spot = "50%"
         budget = 20
         email = "me@example.com"
-        waf = false
         trail = false
         zones = 3
         network = { cidr = "10.1.0.0/20" }
@@ -463,9 +463,13 @@ def test_every_other_word_reaches_the_model():
     assert app.listener == Listener(
         port=9000,
         idle_timeout_s=120.0,
-        max_body_bytes=10 * 1024**2,
         tls=Tls(certificate="a.pem", private_key="a.key", certificate_arn="arn:aws:acm:eu-north-1:1:certificate/x"),
-        rate_limit=RateLimit(requests=10, per_s=1.0),
+        firewall=Firewall(
+            deny=("203.0.113.7/32",),
+            rates=(RateLimit(requests=10, per_s=1.0, path="/api"),),
+            max_body_bytes=10 * 1024**2,
+            managed=False,
+        ),
         redirects=(Redirect(condition=Condition(path="/old"), location="/new", status=302, priority=1),),
         fixed_responses=(
             FixedResponse(condition=Condition(path="/gone"), status=410, body="gone", content_type="text/html"),
@@ -501,7 +505,6 @@ def test_every_other_word_reaches_the_model():
         spot_percent=50,
         monthly_budget_usd=20.0,
         alarm_email="me@example.com",
-        waf=False,
         trail=False,
         network=Network(
             cidr="10.1.0.0/20",

@@ -31,6 +31,7 @@ CANDIDATES: list[Any] = [
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis", "closed",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
     {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
+    "block", "GET", "1KB",
 ]  # fmt: skip
 
 
@@ -94,9 +95,10 @@ RESOLVED = {
     "HealthCheck": {"status_min", "status_max"},
     "Balancing": {"algorithm", "slow_start_s", "stickiness"},
     "Condition": {"host", "headers"},
-    "Listener": {"tls", "rate_limit", "redirects", "fixed_responses"},
+    "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
+    "Firewall": {"allow", "deny", "rates", "methods"},
     "RateLimit": {"requests", "per_s"},
-    "Route": {"condition", "weight", "priority"},
+    "Route": {"condition", "weight", "priority", "queue"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
     "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "adaptive", "shape"},
@@ -118,7 +120,7 @@ RESOLVED = {
     "KeyField": {"name", "type"},
     "Observe": {"log_retention_days"},
     "Network": {"public_subnets", "private_subnets"},
-    "Aws": {"network", "uploads"},
+    "Aws": {"network"},
     "Region": {"name", "zones", "serves", "services"},
     "RegionService": {"name", "size", "capacity"},
     "Edge": {"health", "sources"},

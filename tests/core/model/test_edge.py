@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 
 from flyball.core.manifest import parse
-from flyball.core.model import Aws, Capacity, Continent, Edge, EdgeRouting, Listener, RateLimit, RegionHealth, Tls
+from flyball.core.model import (
+    Aws,
+    Capacity,
+    Continent,
+    Edge,
+    EdgeRouting,
+    Firewall,
+    Listener,
+    RateLimit,
+    RegionHealth,
+    Tls,
+)
 from flyball.core.model.distances import PLACES, distance_ms
 from flyball.core.model.edge import behind_edge, continent_of, edge_health_path, in_region, nearest, shares
 from manifests import one_service
@@ -82,7 +93,7 @@ def test_a_region_overlays_what_the_file_says():
 
 
 def test_behind_the_edge_no_region_has_a_door_of_its_own():
-    listener = Listener(tls=Tls(), rate_limit=RateLimit(requests=1, per_s=1.0), max_body_bytes=9, idle_timeout_s=7.0)
+    listener = Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=1, per_s=1.0),)), idle_timeout_s=7.0)
     there = behind_edge(replace(APP, listener=listener), "eu-west-1")
     assert there.listener == Listener(idle_timeout_s=7.0)
 

@@ -10,6 +10,7 @@ from flyball.core.model import (
     Balancing,
     BalancingAlgorithm,
     Condition,
+    Firewall,
     FixedResponse,
     HealthCheck,
     RateLimit,
@@ -153,13 +154,12 @@ def test_filters_stand_there_only_when_asked_for():
     assert filters(application()) == ["queue", "router"]
     everything = application(
         service(concurrency=0, balancing=Balancing(stickiness=Stickiness())),
-        rate_limit=RateLimit(requests=20, per_s=4),
-        max_body_bytes=5,
+        firewall=Firewall(rates=(RateLimit(requests=20, per_s=4),), max_body_bytes=5),
     )
-    assert filters(everything) == ["local_ratelimit", "body_size_limit", "stateful_session", "router"]
-    limit, body = (each["typed_config"] for each in manager(everything)["http_filters"][:2])
-    bucket = {"max_tokens": 20, "tokens_per_fill": 20, "fill_interval": "4s"}
-    assert limit["descriptors"] == [{"entries": [{"key": "remote_address"}], "token_bucket": bucket}]
+    assert filters(everything) == ["rbac", "wasm", "body_size_limit", "stateful_session", "router"]
+    rules, rate, body, *_ = (each["typed_config"] for each in manager(everything)["http_filters"])
+    assert list(rules["rules"]["policies"]) == ["body"]
+    assert rate["config"]["configuration"]["value"] == "rate 20 4000 0 /\n"
     assert body["max_request_bytes"] == "5"
 
 
@@ -216,7 +216,10 @@ ANSWERS = {
     ),
     "fixed_responses": (FixedResponse(condition=Condition(path="/f*"), status=599, body="%{}" * 300),),
 }
-LIMITS = {"rate_limit": RateLimit(requests=3, per_s=0.01), "max_body_bytes": 1 << 40, "idle_timeout_s": 0.125}
+LIMITS = {
+    "firewall": Firewall(rates=(RateLimit(requests=3, per_s=0.01),), max_body_bytes=1 << 40),
+    "idle_timeout_s": 0.125,
+}
 
 
 @pytest.mark.live
@@ -256,3 +259,9 @@ def test_envoy_accepts_every_combination(tmp_path, extra, secure):
 def untyped(resources):
     """Resources stand in the bootstrap without their type."""
     return [{key: value for key, value in resource.items() if key != "@type"} for resource in resources]
+
+
+def test_services_that_ask_each_other_do_not_pass_the_firewall():
+    found = built(application(firewall=Firewall(max_body_bytes=5)), secret=("/c", "/k"))
+    lists = {one["name"]: json.dumps(one) for one in found["lds.json"]["resources"]}
+    assert {name: "body_size_limit" in text for name, text in lists.items()} == {"http": True, "inside": False}

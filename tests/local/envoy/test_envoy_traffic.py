@@ -12,6 +12,7 @@ from flyball.core.model import (
     Balancing,
     BalancingAlgorithm,
     Condition,
+    Firewall,
     FixedResponse,
     HealthCheck,
     RateLimit,
@@ -153,7 +154,7 @@ async def test_a_refused_connection_of_the_only_instance_is_502(envoy, instances
 
 async def test_bodies_over_the_limit_are_413_others_pass(envoy, instances, client):
     web = await instances("web-1")
-    await envoy.start(application(max_body_bytes=1000), web=[web])
+    await envoy.start(application(firewall=Firewall(max_body_bytes=1000)), web=[web])
     assert (await client.get("/", method="POST", data=b"x" * 1000))[0] == 200
     assert (await client.get("/", method="POST", data=b"x" * 1001))[0] == 413
 
@@ -168,7 +169,9 @@ async def test_bodies_over_the_limit_are_413_others_pass(envoy, instances, clien
 
 
 async def test_a_client_over_its_rate_is_429(envoy, instances, client):
-    await envoy.start(application(rate_limit=RateLimit(requests=5, per_s=60)), web=[await instances("web-1")])
+    await envoy.start(
+        application(firewall=Firewall(rates=(RateLimit(requests=5, per_s=60),))), web=[await instances("web-1")]
+    )
     statuses = [(await client.get("/"))[0] for _ in range(8)]
     assert statuses == [200] * 5 + [429] * 3
     other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))

@@ -28,7 +28,7 @@ def script(path: Path, first: str = "#!/bin/sh") -> Path:
 
 def test_what_everybody_may_enter_is_left_as_it_is():
     found = view(Path("/bin/sh"), "/usr/bin:/bin", [Path("/usr")])
-    assert (found.shut, found.binds) == ((), ())
+    assert found.steps == ()
 
 
 def test_a_closed_directory_is_covered_and_what_is_needed_brought_before_it(home: Path):
@@ -36,14 +36,14 @@ def test_a_closed_directory_is_covered_and_what_is_needed_brought_before_it(home
     release = home / "app" / ".flyball" / "releases" / "1"
     release.mkdir(parents=True)
     found = view(program, "/bin", [release])
-    assert found.shut == (home,)
-    assert set(found.binds) == {home / "tools", release}
+    assert found.covered == (home,)
+    assert set(found.brought) == {home / "tools", release}
 
 
 def test_what_lies_in_another_is_brought_once(home: Path):
     release = home / "release"
     found = view(script(release / ".venv" / "bin" / "serve"), f"{release}/.venv/bin:/bin", [release])
-    assert found.binds == (release,)
+    assert found.brought == (release,)
 
 
 def test_links_interpreters_and_virtual_environments_are_followed(home: Path):
@@ -62,4 +62,14 @@ def test_a_program_in_a_home_brings_its_directory_and_not_the_home(home: Path):
 
 
 def test_what_is_not_there_needs_nothing(home: Path):
-    assert view(Path("/bin/sh"), f"{home}/missing:", [home / "missing"]).binds == ()
+    assert view(Path("/bin/sh"), f"{home}/missing:", [home / "missing"]).brought == ()
+
+
+def test_a_closed_directory_in_what_was_brought_is_covered_too(home: Path):
+    checkout = home / "checkout"
+    state = checkout / "app" / ".flyball"
+    release = state / "releases" / "1"
+    release.mkdir(parents=True)
+    state.chmod(0o700)
+    found = view(script(checkout / "bin" / "serve"), "/bin", [release])
+    assert found.steps == ((True, home), (False, checkout), (True, state), (False, release))

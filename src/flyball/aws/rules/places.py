@@ -76,9 +76,8 @@ def of_listener(app: Application, aws: Aws) -> Iterator[str]:
     if tls is not None and tls.certificate_arn is not None:
         yield from _of_certificate(tls.certificate_arn, app.region_names)
     yield from _of_rules(app)
-    limit = listener.rate_limit
-    if limit is not None and (limit.requests < 1 or limit.per_s <= 0):
-        yield "listener.rate_limit: AWS WAF counts at least 10 requests in a window of 60 to 600 s"
+    if any(limit.requests < 1 or limit.per_s <= 0 for limit in listener.firewall.rates):
+        yield "listener.firewall.rate: AWS WAF counts at least 10 requests in a window of 60 to 600 s"
 
 
 def _of_certificate(arn: str, regions: tuple[str, ...]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flyball.core.model import Metric
+
 from .samples import sample_of
 from .scaling import cooldown, policies, policy_alarms
 from .scaling.proposal import Counts
@@ -36,7 +38,7 @@ def measured(turn: Turn) -> bool:
         turn.samples,
         measured={one.id for one in found if _is_measured(one, since, warmup, turn.now)},
         in_service=len(found),
-        in_flight=sum(one.in_flight for one in found),
+        in_flight=sum(one.in_flight for one in found) if Metric.CONCURRENCY in asked.scaled_by else 0,
         queue=next((one for one in turn.seen.queues if one.service == service.name), None),
         wanted=turn.state.desired > 0,
         latency=next((one for one in turn.seen.latencies if one.service == service.name), None),

@@ -25,17 +25,21 @@ class StoreSeen:
 
 
 class MishapKind(StrEnum):
-    """What may befall a part of Flyball itself; each is told as the reason of the same name."""
+    """What may befall a part that serves the instances; each is told as the reason of the same name."""
 
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    FIREWALL = "firewall"
     NOT_LET_THROUGH = "not_let_through"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, or what the boundary refused a `service`: a sentence, shown once."""
+    """What befell the balancer or the journal, or what firewall or boundary refused: one sentence, shown once.
+
+    The boundary names the `service`.
+    """
 
     kind: MishapKind
     text: str

@@ -43,6 +43,7 @@ class ReasonKind(StrEnum):
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    FIREWALL = "firewall"
     REFUSED = "refused"
     NOT_LET_THROUGH = "not_let_through"
     CLOCK = "clock"

@@ -3,6 +3,7 @@
 from .application import Application, Observe, Pipeline, Service
 from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
+from .firewall import Firewall, FirewallAction, RateLimit
 from .health import HealthCheck
 from .metric import Metric
 from .network import Aws, Boundary, Compute, Egress, Nat, Network, Package
@@ -14,7 +15,6 @@ from .routing import (
     Condition,
     FixedResponse,
     Listener,
-    RateLimit,
     Redirect,
     Route,
     Stickiness,
@@ -56,6 +56,8 @@ __all__ = [
     "Edge",
     "EdgeRouting",
     "Egress",
+    "Firewall",
+    "FirewallAction",
     "FixedResponse",
     "HealthCheck",
     "Hpa",

@@ -49,7 +49,7 @@ class Service:
     def places(self) -> int | None:
         """How many requests an instance works on at a time, as far as it is written; None without a limit."""
         if self.concurrency == AUTO:
-            return believed(self.run, dict(self.environment))
+            return believed(self.run, self.environment)
         return self.concurrency or None
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
@@ -30,13 +31,14 @@ class Queue:
     longest_s: float = 50.0
 
 
-def believed(run: str, environment: Mapping[str, str]) -> int | None:
+@lru_cache(maxsize=256)  # at every step, and always the same
+def believed(run: str, environment: tuple[tuple[str, str], ...]) -> int | None:
     """How many requests the server of this command line says that it takes at a time; None when it does not say."""
     words = shlex.split(run)
     programs = [word.rpartition("/")[2] for word in words]
     for server, read in (("gunicorn", _gunicorn), ("puma", _puma), ("php", _php)):
         if server in programs:
-            return read(words[programs.index(server) + 1 :], environment)
+            return read(words[programs.index(server) + 1 :], dict(environment))
     return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from .application import Application
 from .distances import distance_ms
+from .firewall import Firewall
 from .regions import Continent, EdgeRouting, Region
 from .rules import is_pattern
 
@@ -46,7 +47,7 @@ def in_region(app: Application, name: str) -> Application:
 def behind_edge(app: Application, name: str) -> Application:
     """The application as it runs in one region here: TLS and the limits on visitors are the edge's, at the one door."""
     there = in_region(app, name)
-    return replace(there, listener=replace(there.listener, tls=None, rate_limit=None, max_body_bytes=None))
+    return replace(there, listener=replace(there.listener, tls=None, firewall=Firewall()))
 
 
 def edge_health_path(app: Application) -> str | None:

@@ -68,9 +68,8 @@ class Network:
 class Aws:
     """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
-    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `waf` puts AWS's
-    managed rules in front of the balancer, which judge bodies everywhere but at and below `uploads`; without any, they
-    only count what they find there. `trail` records every call to the account's API.
+    `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
+    records every call to the account's API.
     """
 
     region: str | None = None
@@ -81,7 +80,5 @@ class Aws:
     spot_percent: int = 0
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
-    waf: bool = True
-    uploads: tuple[str, ...] = ()
     trail: bool = True
     network: Network = Network()

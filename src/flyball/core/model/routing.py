@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .firewall import Firewall
+
 
 class BalancingAlgorithm(StrEnum):
     """How the next instance is chosen; the values are those of the target group attribute."""
@@ -35,12 +37,14 @@ class Condition:
 class Route:
     """A listener rule for a service. Services with equal conditions share requests by `weight` (0 to 999).
 
-    `priority` is 1 to 50000, or None to rank the rule by how exact it is (`rules.rules_in_order`).
+    `priority` is 1 to 50000, or None to rank the rule by how exact it is (`rules.rules_in_order`). `queue`: its
+    requests wait their turn and hold a place; False for those that must not wait, or stay for long.
     """
 
     condition: Condition
     weight: int = 1
     priority: int | None = None
+    queue: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,21 +94,12 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
-    """How many requests one client address may send. More get a 429 here, a 403 from AWS WAF."""
-
-    requests: int
-    per_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Where traffic enters. Redirects and fixed responses belong to the listener, routes to services."""
 
     port: int = 8080
     idle_timeout_s: float = 60.0
-    max_body_bytes: int | None = None
     tls: Tls | None = None
-    rate_limit: RateLimit | None = None
+    firewall: Firewall = Firewall()
     redirects: tuple[Redirect, ...] = ()
     fixed_responses: tuple[FixedResponse, ...] = ()

@@ -111,6 +111,14 @@ class BalancerJson(TypedDict):
     pid: int | None
 
 
+class RefusalJson(TypedDict):
+    """What a rule of the firewall has matched since the control plane started."""
+
+    rule: str
+    action: str
+    requests: int
+
+
 class PushJson(TypedDict):
     """Where to push. `name` is the remote of the work tree, None without one; `note` says why."""
 
@@ -165,6 +173,7 @@ class ApplicationJson(TypedDict):
     dashboard: str | None
     control: ControlJson
     balancer: BalancerJson
+    firewall: list[RefusalJson]
     stopping: bool
     push: PushJson | None
     last_event: int

@@ -22,7 +22,8 @@ export class RouteMap {
     this.#of = found;
     const nodes = { rules: found.rules.map((rule, i) => this.#rule(rule, i)), groups: found.groups.map((group) => this.#group(group)), stores: found.stores.map((store) => node(`store-${store.name}`, store.name, store.kind)) };
     const { listener } = found;
-    const entrance = node("listener", listener.url, [listener.tls ? "TLS, HTTP/2" : "HTTP", `idle timeout ${number(listener.idle_timeout_s)} s`, listener.rate_limit].filter(Boolean).join("; "));
+    const entrance = node("listener", listener.url, [listener.tls ? "TLS, HTTP/2" : "HTTP", `idle timeout ${number(listener.idle_timeout_s)} s`, listener.firewall.length ? `firewall: ${listener.firewall.join(", ")}` : null].filter(Boolean).join("; "));
+    entrance.append(h("p", { class: "live" }));
     const column = (title, items) => h("div", {}, h("h3", {}, title), ...items);
     const parts = [column("Listener", [entrance]), column("Rules", nodes.rules), column("Target groups", nodes.groups)];
     if (nodes.stores.length) parts.push(column("Stores", nodes.stores));
@@ -51,6 +52,8 @@ export class RouteMap {
   show(state) {
     this.last = state;
     if (!this.#of) return;
+    const refused = state.firewall.map((one) => `${one.rule} ${number(one.requests)}${one.action === "count" ? " (counted)" : ""}`);
+    say(document.querySelector("#node-listener .live"), refused.length ? `refused: ${refused.join(", ")}` : "");
     for (const service of state.services) {
       const element = document.getElementById(`node-group-${service.name}`);
       if (!element) continue;

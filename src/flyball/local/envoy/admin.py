@@ -20,7 +20,11 @@ USE = (
     r"^cluster\.[^.]+\.(upstream_rq_time|upstream_rq_pending_active|health_check\.(failure|network_failure))$"
     r"|^wasmcustom\.queue\."
 )
-WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.waiting"
+FIREWALL = (
+    r"^http\.ingress\.rbac\.firewall\.policy\.|^wasmcustom\.firewall\."
+    r"|^rate_limit\.http_local_rate_limit\.rate_limited$"
+)
+WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
 QUEUE_STATS = "wasmcustom.queue."
 REFUSALS = (
     r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
@@ -140,6 +144,18 @@ class Admin:
             ended=ended,
             inside_ms=inside,
         )
+
+    async def matched(self) -> dict[str, int]:
+        """Rule of the firewall -> requests that it has matched since Envoy started; only those that matched any."""
+        found = await self._json(f"/stats?format=json&filter={quote(FIREWALL)}")
+        counts: Counter[str] = Counter()
+        for stat in found.get("stats", []):
+            before, _, last = stat.get("name", "").rpartition(".")
+            if last in {"denied", "shadow_denied"}:
+                counts[before.rpartition(".")[2]] += int(stat["value"])
+            elif before.startswith("wasmcustom") or last == "rate_limited":
+                counts["rate" if last == "rate_limited" else last] += int(stat["value"])
+        return {rule: count for rule, count in sorted(counts.items()) if count}
 
     async def waiting(self) -> Mapping[str, int]:
         """How many requests of each service wait for an instance now."""

@@ -233,6 +233,13 @@ class Balancer:
         except (OSError, ValueError, TimeoutError):
             return None
 
+    async def matched(self) -> dict[str, int] | None:
+        """What each rule of the firewall has matched since the balancer started; None while it does not answer."""
+        try:
+            return await self.admin.matched()
+        except (OSError, ValueError, TimeoutError):
+            return None
+
     async def stop(self) -> None:
         """End Envoy; its listener closes at once."""
         await self.close()  # first: it must not be started again meanwhile

@@ -18,9 +18,9 @@ import structlog
 from flyball.core.control import records
 from flyball.core.control.actions import Launch
 from flyball.core.control.observation import ReleaseSpec
-from flyball.core.control.resume import Found
 from flyball.core.errors import FlyballError
 from flyball.core.model import Service, Size
+from flyball.core.remaking import Found
 from flyball.local.paths import StateDirectory
 from flyball.local.process import environments, logs, processes
 from flyball.local.process.ports import free_port

@@ -26,11 +26,11 @@ import psutil
 
 from flyball.core.errors import Failed
 
-from .walls.rooms import INSIDE, Room
+from .walls.rooms import Room
 
 LAUNCHER = Path(__file__).with_name("detach.py")
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
-_ROOMS = {"DETACH_ROOM": str(INSIDE)}  # the launcher's whole environment when the program gets a room
+_ROOMS = {"DETACH_ROOM": "1"}  # the launcher's whole environment when the program gets a room
 
 
 @dataclass(frozen=True, slots=True)

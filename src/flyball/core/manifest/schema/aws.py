@@ -11,7 +11,6 @@ from flyball.core.manifest import units
 from flyball.core.model import Aws, Boundary, Compute, Nat, Network, Package
 
 from .base import Lax, Table, Text, WholeShare, key
-from .routing import UrlPath
 
 ZONES = ("a", "b", "c", "d", "e", "f")
 
@@ -130,10 +129,6 @@ class AwsTable(Table):
         "US dollars per month; AWS warns when they are spent", to="monthly_budget_usd"
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
-    waf: bool | None = key("AWS's managed firewall rules in front of the balancer", to="waf")
-    uploads: list[UrlPath] | None = key(
-        "paths that take files: the firewall's rules for bodies only count there; by default they only count everywhere"
-    )
     trail: bool | None = key("a record of every call to the account's API", to="trail")
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
@@ -141,9 +136,10 @@ class AwsTable(Table):
     unsuited: ClassVar[dict[str, str]] = {
         "regions": "are tables of their own, for both worlds: write [regions.us-east-1] and [regions.eu-west-1]",
         "routing": 'is in [edge], for both worlds: write [edge] routing = "latency"',
+        "waf": "is `managed` under [listener.firewall]",
     }
 
     def resolve(self, network: NetworkTable | None, zones: int) -> Aws:
         """The place, with its network."""
         ranges = (self.network or network or NetworkTable()).resolve(zones)
-        return Aws(**self.given(), uploads=tuple(self.uploads or ()), network=ranges)
+        return Aws(**self.given(), network=ranges)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from flyball.core.manifest import units
-from flyball.core.model import Condition, FixedResponse, Listener, RateLimit, Redirect, Route, Tls
+from flyball.core.model import Condition, Firewall, FixedResponse, Listener, Redirect, Route, Tls
 
-from .base import Bytes, Duration, Shorthand, Table, Text, key, required, span, switch
+from .base import Bytes, Duration, Shorthand, Table, Text, key, span, switch
+from .firewall import FirewallTable
 
 # An Application Load Balancer takes at most 128 characters in a path or host condition.
 PATH_PATTERN = r"^/[^\s#]{0,127}$"
@@ -55,6 +56,9 @@ class RouteTable(ConditionTable):
     weight: Annotated[int, Field(ge=0, le=999)] | None = key(
         "share of requests, 0 to 999, when services share a route; by default 1"
     )
+    queue: bool | None = key(
+        "false: its requests never wait for a place and hold none, such as long polls; by default true"
+    )
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(str,),
         says='a path such as "/api"',
@@ -65,7 +69,7 @@ class RouteTable(ConditionTable):
     def resolve(self) -> Route:
         """The listener rule."""
         weight = 1 if self.weight is None else self.weight
-        return Route(condition=self.condition(), weight=weight, priority=self.priority)
+        return Route(condition=self.condition(), weight=weight, priority=self.priority, queue=self.queue is not False)
 
 
 class AnswerTable(ConditionTable):
@@ -106,28 +110,6 @@ class TlsTable(Table):
         return None if self.enabled is False else Tls(**self.given())
 
 
-def _rate(value: str) -> dict[str, object]:
-    requests, per = units.rate(value)
-    return {"requests": requests, "per": units.duration_text(per)}
-
-
-class RateLimitTable(Table):
-    """How many requests one client address may send."""
-
-    requests: Annotated[int, Field(ge=1, le=2_000_000_000)] = required("how many requests")
-    per: Annotated[Duration, span("1s", "1d")] = required("per how long")
-    shorthand: ClassVar[Shorthand | None] = Shorthand(
-        kinds=(str,),
-        says='a rate such as "100/1m"',
-        expand=_rate,
-        schema={"type": "string", "pattern": units.RATE_PATTERN},
-    )
-
-    def resolve(self) -> RateLimit:
-        """The limit."""
-        return RateLimit(requests=self.requests, per_s=self.per)
-
-
 class ListenerTable(Table):
     """Where traffic enters."""
 
@@ -135,10 +117,11 @@ class ListenerTable(Table):
     idle_timeout: Annotated[Duration, span("1s", "4000s")] | None = key(
         "how long an idle connection is kept open", to="idle_timeout_s"
     )
-    max_body: Bytes | None = key("largest request body; by default unlimited", to="max_body_bytes")
+    max_body: Bytes | None = key("the same as `body` under `[listener.firewall]`")
     tls: TlsTable | None = key("HTTPS: true, or a table")
-    rate_limit: RateLimitTable | None = key('limit per client address: "100/1m", or a table')
+    firewall: FirewallTable | None = key("who may ask, how often and for what")
     model: ClassVar[type | None] = Listener
+    unsuited: ClassVar[dict[str, str]] = {"rate_limit": "is `rate` under [listener.firewall]"}
 
     def resolve(self, answers: list[AnswerTable]) -> Listener:
         """The listener with its redirects and fixed responses."""
@@ -146,7 +129,12 @@ class ListenerTable(Table):
         return Listener(
             **self.given(),
             tls=None if self.tls is None else self.tls.resolve(),
-            rate_limit=None if self.rate_limit is None else self.rate_limit.resolve(),
+            firewall=self._firewall(),
             redirects=tuple(rule for rule in rules if isinstance(rule, Redirect)),
             fixed_responses=tuple(rule for rule in rules if isinstance(rule, FixedResponse)),
         )
+
+    def _firewall(self) -> Firewall:
+        firewall = Firewall() if self.firewall is None else self.firewall.resolve()
+        sizes = [size for size in (self.max_body, firewall.max_body_bytes) if size is not None]
+        return replace(firewall, max_body_bytes=min(sizes, default=None))

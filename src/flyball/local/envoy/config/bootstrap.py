@@ -14,6 +14,10 @@ _STRICT = ("envoy.reloadable_features.strict_chunk_parsing",)
 """Off in Envoy 1.40: without it, bytes that a chunk has beyond its size are skipped instead of refused."""
 
 
+_REGEX_SIZE = {"re2.max_program_size.error_level": 2000}
+"""The firewall's patterns are larger than the 100 that Envoy allows; they are ours, not a stranger's."""
+
+
 def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connections = Connections()) -> Json:
     """Envoy's bootstrap. The admin interface is a Unix socket of the same user only (mode 0600)."""
     return {
@@ -23,7 +27,9 @@ def bootstrap(*, directory: str, admin_socket: str, name: str, limits: Connectio
             "lds_config": file_source(directory, LISTENERS_FILE),
             "cds_config": file_source(directory, CLUSTERS_FILE),
         },
-        "layered_runtime": {"layers": [{"name": "strict", "static_layer": dict.fromkeys(_STRICT, True)}]},
+        "layered_runtime": {
+            "layers": [{"name": "strict", "static_layer": {**dict.fromkeys(_STRICT, True), **_REGEX_SIZE}}]
+        },
         # Nothing takes statistics but the admin interface, so no timer needs to sum them up.
         "stats_flush_on_admin": True,
         "stats_config": {

@@ -6,6 +6,7 @@ from flyball.core.model import Application
 
 from .access_log import file_log
 from .filters import http_filters
+from .firewall import PROGRAM as RATE
 from .queue import queue_filter
 from .replies import local_replies
 from .rooms import Rooms
@@ -28,14 +29,17 @@ def listener(
     certificate: tuple[str, str] | None,
     queued: bool = False,
     rooms: Rooms | None = None,
+    guarded: bool = True,
+    rate: str | None = RATE,
 ) -> Json:
     """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP.
 
     `queued`: what services have no place for waits in it. With `rooms` it listens in the network between them.
+    `guarded`: behind the firewall, whose rate limits need the program `rate`, None for an Envoy without WebAssembly.
     """
     own: Json = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     address = own if rooms is None else rooms.address(port)
-    filters = http_filters(app, [queue_filter(directory)] if queued else [])
+    filters = http_filters(app, [queue_filter(directory)] if queued else [], guarded=guarded, rate=rate)
     chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",

@@ -10,13 +10,19 @@ from .types import Json, extension
 
 TITLES = {
     400: "400 Bad Request",
+    403: "403 Forbidden",
     408: "408 Request Time-out",
     413: "413 Request Entity Too Large",
+    414: "414 Request-URI Too Large",
     429: "429 Too Many Requests",
+    431: "431 Request Header Fields Too Large",
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",
     504: "504 Gateway Time-out",
 }
+
+FIREWALL = {"body": 413, "url": 414, "headers": 431}
+"""Rules of the firewall that do not answer 403."""
 
 CONNECTION_FAILED = ["UF", "UC", "UR"]
 NO_INSTANCE = ["UH", "NC", "UO", "NR"]
@@ -28,6 +34,9 @@ def local_replies() -> Json:
     return {
         "mappers": [
             _mapper(_details("connection_timeout"), 504),
+            *(_mapper(_details(f"policy[{rule}]"), status) for rule, status in FIREWALL.items()),
+            _mapper(_details("rbac_access_denied"), 403),
+            _mapper(_details("rate_limited"), 429),
             _mapper(_details("queue_full"), 503),
             _mapper(_details("waited_too_long"), 503),
             _mapper(_flags(CONNECTION_FAILED), 502),

@@ -16,6 +16,7 @@ from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
+from .firewall import PROGRAM as RATE
 from .listener import ROUTES_FILE, listener
 from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .rooms import Rooms
@@ -48,12 +49,15 @@ def files(
     """
     services = sorted(app.services, key=lambda service: service.name)
     queued = queue is not None and has_queue(app)
-    plain = partial(listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued)
+    rate = None if queue is None else RATE
+    plain = partial(
+        listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued, rate=rate
+    )
     listeners = [plain(port=port)]
     if certificate is not None:
         listeners = [plain(port=port, certificate=certificate)]
     if certificate is not None or rooms is not None:
-        listeners.append(plain(name="inside", port=inside_port, rooms=rooms))
+        listeners.append(plain(name="inside", port=inside_port, rooms=rooms, guarded=False))
     between = ([], []) if rooms is None else (all_rooms.listeners(rooms), all_rooms.clusters(rooms))
     routes = route_configuration(app, port=port, secure=certificate is not None)
     contents = {

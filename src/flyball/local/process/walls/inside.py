@@ -25,8 +25,7 @@ if TYPE_CHECKING:
         user: int
         group: int
         groups: list[int]
-        shut: list[bytes]
-        binds: list[bytes]
+        view: list[tuple[bool, bytes]]
         files: list[tuple[bytes, bytes]]
         home: bytes
         directory: bytes
@@ -140,12 +139,13 @@ def connect(room: Told, router: int) -> None:
 
 def arrange(room: Told) -> None:
     """Make the view of the files: what lies behind closed directories is brought before them, the rest stays."""
-    binds = [(path, os.open(path, os.O_PATH)) for path in room["binds"]]
+    opened = [0 if covers else os.open(path, os.O_PATH) for covers, path in room["view"]]
     mount(b"none", b"/", b"", RECURSIVE | SLAVE)
     mount(b"tmpfs", b"/run", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=16m")
-    for path in room["shut"]:
-        mount(b"tmpfs", path, b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=1m")
-    for path, descriptor in binds:
+    for (covers, path), descriptor in zip(room["view"], opened):  # noqa: B905
+        if covers:
+            mount(b"tmpfs", path, b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=1m")
+            continue
         _appear(path, descriptor)
         mount(b"/proc/self/fd/%d" % descriptor, path, b"", BIND | RECURSIVE)
         os.close(descriptor)

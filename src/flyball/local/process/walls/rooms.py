@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 from .netlink import Message
 from .view import View
@@ -15,6 +18,11 @@ from .view import View
 VISIT = Path(__file__).with_name("visit.py")
 INSIDE = Path(__file__).with_name("inside.py")
 HOME = "/run/home"
+
+
+@cache
+def _code() -> CodeType:
+    return compile(INSIDE.read_bytes(), str(INSIDE), "exec")
 
 
 def in_room_of(pid: int, command: list[str]) -> list[str]:
@@ -51,20 +59,18 @@ class Room:
     def told(self, environment: Mapping[str, str], directory: Path) -> bytes:
         """What the launcher reads: bytes only, for nothing can be decoded once it is inside."""
         own = {**environment, "HOME": HOME, "USER": self.name, "LOGNAME": self.name}
-        return marshal.dumps(
-            {
-                "router": os.fsencode(self.router),
-                "outside": [message.parts for message in self.outside],
-                "inside": [message.parts for message in self.inside],
-                "settings": [(path.encode(), value.encode()) for path, value in self.settings],
-                "user": self.user,
-                "group": self.group,
-                "groups": list(self.groups),
-                "shut": [os.fsencode(path) for path in self.view.shut],
-                "binds": [os.fsencode(path) for path in self.view.binds],
-                "files": [(os.fsencode(path), content.encode()) for path, content in self.files],
-                "home": HOME.encode(),
-                "directory": os.fsencode(directory),
-                "environment": {os.fsencode(name): os.fsencode(value) for name, value in own.items()},
-            }
-        )
+        told: dict[str, Any] = {
+            "router": os.fsencode(self.router),
+            "outside": [message.parts for message in self.outside],
+            "inside": [message.parts for message in self.inside],
+            "settings": [(path.encode(), value.encode()) for path, value in self.settings],
+            "user": self.user,
+            "group": self.group,
+            "groups": list(self.groups),
+            "view": [(covers, os.fsencode(path)) for covers, path in self.view.steps],
+            "files": [(os.fsencode(path), content.encode()) for path, content in self.files],
+            "home": HOME.encode(),
+            "directory": os.fsencode(directory),
+            "environment": {os.fsencode(name): os.fsencode(value) for name, value in own.items()},
+        }
+        return marshal.dumps((_code(), told))

@@ -28,12 +28,15 @@ DOOR = "198.18.0.1"
 ROOMS = ipaddress.IPv4Network("198.18.0.0/15")
 LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")  # there a cloud machine tells its keys
 OUTWARD_PORT, NAMES_PORT = 15001, 53
+# The kernel remembers each connection for 120 s after its end; 600 a second would fill its table.
+FORGET_SOON = ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "5")
 _TABLE = "walls"
 _SETTINGS = (
     ("/proc/sys/net/ipv4/ip_forward", "1"),
     # A packet whose sender does not lie where it came from is dropped.
     ("/proc/sys/net/ipv4/conf/all/rp_filter", "1"),
     ("/proc/sys/net/ipv4/conf/default/rp_filter", "1"),
+    FORGET_SOON,
 )
 
 

@@ -39,10 +39,17 @@ class Chain:
     rules: tuple[bytes, ...]
 
 
-def table(name: str, chains: Sequence[Chain], sets: Sequence[tuple[int, bytes]] = ()) -> Message:
-    """A table as it shall be, in place of an earlier one of that name, all at once. A set is its kind and body."""
+def table(
+    name: str, chains: Sequence[Chain], sets: Sequence[tuple[int, bytes]] = (), *, first: bool = False
+) -> Message:
+    """A table as it shall be, in place of an earlier one of that name, all at once. A set is its kind and body.
+
+    `first`: there is no earlier one. To take one away the kernel waits for all its cores, about 10 ms.
+    """
     made = attribute(1, text(name))
-    parts = [_message(_TABLE, CREATE, made), _message(_NO_TABLE, 0, made), _message(_TABLE, CREATE, made)]
+    parts = [_message(_TABLE, CREATE, made)]
+    if not first:
+        parts += [_message(_NO_TABLE, 0, made), _message(_TABLE, CREATE, made)]
     parts += [_message(kind, CREATE, body) for kind, body in sets]
     for chain in chains:
         hook = nested(4, attribute(1, number(chain.hook)), attribute(2, struct.pack(">i", chain.priority)))
@@ -65,7 +72,7 @@ def _message(kind: int, flags: int, body: bytes) -> bytes:
 def to_own_localhost(port: int) -> Message:
     """For a room: what comes for the port goes to its 127.0.0.1, where most programs listen."""
     rule = rule_of(from_interface("eth0"), protocol(TCP), port_is(port), sent_to("127.0.0.1"))
-    return table("room", [prerouting((rule,))])
+    return table("room", [prerouting((rule,))], first=True)
 
 
 def prerouting(rules: Iterable[bytes]) -> Chain:

@@ -19,10 +19,19 @@ _WIDE = frozenset({".local", "home", "root"})
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Directories that are covered, and what is brought before the cover, outermost first."""
+    """What is done in this order: a directory is covered, or something is brought before the cover (`covers` False)."""
 
-    shut: tuple[Path, ...] = ()
-    binds: tuple[Path, ...] = ()
+    steps: tuple[tuple[bool, Path], ...] = ()
+
+    @property
+    def covered(self) -> tuple[Path, ...]:
+        """The directories that are covered."""
+        return tuple(path for covers, path in self.steps if covers)
+
+    @property
+    def brought(self) -> tuple[Path, ...]:
+        """What is brought before a cover."""
+        return tuple(path for covers, path in self.steps if not covers)
 
 
 def view(program: Path, path: str, needed: Iterable[Path]) -> View:
@@ -32,10 +41,16 @@ def view(program: Path, path: str, needed: Iterable[Path]) -> View:
         if place.is_absolute() and place.is_dir():
             wanted |= {place, _prefix(place / "program")}
     wanted |= {each.resolve() for each in wanted}
-    behind = {each: _closed(each) for each in wanted if each.exists()}
-    shut = sorted({closed for closed in behind.values() if closed is not None})
-    binds = sorted(each for each, closed in behind.items() if closed is not None)
-    return View(tuple(shut), tuple(_outermost(binds)))
+    return View(tuple(_steps(sorted(each for each in wanted if each.exists()), Path("/"))))
+
+
+def _steps(wanted: list[Path], below: Path) -> Iterator[tuple[bool, Path]]:
+    """What it takes to see these, all `below` a directory. What is brought may hold closed directories in its turn."""
+    behind = {each: closed for each in wanted if (closed := _closed(each, below)) is not None}
+    yield from ((True, closed) for closed in sorted(set(behind.values())))
+    for brought in _outermost(behind):
+        yield False, brought
+        yield from _steps([each for each in wanted if brought in each.parents], brought)
 
 
 def places_of(program: Path) -> set[Path]:
@@ -85,10 +100,10 @@ def _interpreters(program: Path, prefix: Path) -> Iterator[Path]:
         return
 
 
-def _closed(path: Path) -> Path | None:
-    """The outermost directory on the way to a path that others may not enter."""
+def _closed(path: Path, below: Path) -> Path | None:
+    """The first directory on the way from another to a path that others may not enter."""
     for directory in reversed(path.parents):
-        if directory.exists() and not directory.stat().st_mode & _OTHERS_ENTER:
+        if below in directory.parents and directory.exists() and not directory.stat().st_mode & _OTHERS_ENTER:
             return directory
     return None
 

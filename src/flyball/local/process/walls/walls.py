@@ -27,7 +27,7 @@ from flyball.local.process import processes
 from . import links, rules
 from .outside import collector_ports
 from .rooms import HOME, Room
-from .router import DOOR, HERE, Guest, Router
+from .router import DOOR, FORGET_SOON, HERE, Guest, Router
 from .view import view
 
 # Numbers of users that systemd and Debian leave alone: https://systemd.io/UIDS-GIDS/
@@ -215,7 +215,7 @@ class Walls:
                 links.everything_to(DOOR, links.ROOM_END),
                 rules.to_own_localhost(port),
             ),
-            settings=((f"/proc/sys/net/ipv4/conf/{links.ROOM_NAME}/route_localnet", "1"),),
+            settings=((f"/proc/sys/net/ipv4/conf/{links.ROOM_NAME}/route_localnet", "1"), FORGET_SOON),
             user=user,
             group=user,
             groups=self.groups(stores),
