@@ -176,11 +176,17 @@ def test_the_file_is_rewritten_with_its_comments():
     assert parse(made) == parse(replaced(VISITOR_BOARD, values))
 
 
+def test_a_table_whose_only_key_is_another_one_keeps_its_comment():
+    made = rewritten(VISITOR_BOARD, {"services.web.scale.target.cpu": None, "services.web.scale.target.requests": 600})
+
+    assert "target = { requests = 600 }                 # target tracking" in made
+
+
 def test_a_policy_is_rewritten_too():
     values = {"services.web.scale.target": None, "services.web.scale.kpa.rps": 80, "services.web.scale.gone.deep": None}
     made = rewritten(VISITOR_BOARD, values)
 
-    assert "kpa = {rps = 80}" in made
+    assert "kpa = { rps = 80 }" in made
     assert "target" not in made.split("[services.web.scale]")[1].split("[")[0]
     assert parse(made) == parse(replaced(VISITOR_BOARD, values))
     assert parse(rewritten(FORUM, {"services.posts.scale.target.cpu": 60})).service("posts").scaling.target_tracking

@@ -73,7 +73,7 @@ def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     """The table as TOML: its plain values first, then the tables in it."""
     lines = [f"[{'.'.join(map(_key, path))}]"] if path else []
-    lines += [f"{_key(name)} = {_written(value)}" for name, value in table.items() if not isinstance(value, dict)]
+    lines += [f"{_key(name)} = {written(value)}" for name, value in table.items() if not isinstance(value, dict)]
     for name, value in table.items():
         if isinstance(value, dict):
             lines += ["", *_lines(value, (*path, name))]
@@ -85,11 +85,12 @@ def _key(name: str) -> str:
     return name if plain else json.dumps(name)
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as TOML."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(name)} = {_written(held)}" for name, held in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(name)} = {written(held)}" for name, held in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(_written(held) for held in value) + "]"
+        return "[" + ", ".join(written(held) for held in value) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

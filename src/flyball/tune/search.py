@@ -189,27 +189,52 @@ class Search:
 
     def _chosen(self) -> Found:
         ranked = self._ranked(self._exact, self.slo.allowed * ROOM)
-        asked = list(dict.fromkeys([(), *ranked[:FINALISTS]]))
-        candidates = []
-        for number, setting in enumerate(one for one in asked if one in self._exact):
-            self.tell(f"checking {number + 1} of {len(asked)} on the other traffic")
-            check = self._score(setting, "check", self.days[2], self.seeds)
-            candidates.append(Candidate(setting=setting, train=self._exact[setting], check=check))
-        roomy = [one for one in candidates if one.holds(self.slo, room=ROOM)]
-        holding = roomy or [one for one in candidates if one.holds(self.slo)]
-        chosen = min(holding, key=lambda one: self.cost(one.shown), default=None)
-        nearest = min(candidates, key=lambda one: max(one.train.worst, one.shown.worst))
+        checked: dict[Setting, Candidate] = {}
+        for setting in dict.fromkeys([(), *ranked[:FINALISTS]]):
+            self._check(setting, checked)
+        while self.spent() < 1.0 and (between := self._between(checked)) is not None:
+            self._check(between, checked)
+            if between not in checked:
+                break
+        candidates = tuple(checked.values())
+        along = front(((one.setting, one.shown) for one in candidates), self.cost)
         return Found(
             slo=self.slo,
-            today=next(one for one in candidates if one.setting == ()),
-            chosen=chosen,
-            nearest=nearest,
-            front=tuple(
-                candidates[index] for index in front(((n, one.shown) for n, one in enumerate(candidates)), self.cost)
-            ),
-            candidates=tuple(candidates),
+            today=checked[()],
+            chosen=self._choice(candidates),
+            nearest=min(candidates, key=lambda one: max(one.train.worst, one.shown.worst)),
+            front=tuple(checked[setting] for setting in along),
+            candidates=candidates,
             tried=len(self._wide | self._exact),
         )
+
+    def _check(self, setting: Setting, checked: dict[Setting, Candidate]) -> None:
+        """Measure it on the traffic that nobody learned from, and before that on the other where that is not done."""
+        self.tell(f"checking on the other traffic: {len(checked)} done")
+        train = self._exact.get(setting) or self._rehearse(setting)
+        if train is not None:
+            score = self._score(setting, "check", self.days[2], self.seeds)
+            checked[setting] = Candidate(setting=setting, train=train, check=score)
+
+    def _choice(self, candidates: Iterable[Candidate]) -> Candidate | None:
+        """The cheapest that holds on both with room; without any, one that just holds."""
+        for room in (ROOM, 1.0):
+            holding = [one for one in candidates if one.holds(self.slo, room=room)]
+            if holding:
+                return min(holding, key=lambda one: self.cost(one.shown))
+        return None
+
+    def _between(self, checked: dict[Setting, Candidate]) -> Setting | None:
+        """The middle of the fluid's settings between the choice and the dearest cheaper one that did not hold."""
+        choice = self._choice(checked.values())
+        if choice is None or choice.setting not in self._wide:
+            return None
+        most = self.cost(self._wide[choice.setting])
+        costs = [self.cost(self._wide[one]) for one in checked if one in self._wide]
+        least = max((cost for cost in costs if cost < most), default=0.0)
+        inside = [one for one in self._wide if one not in checked and least < self.cost(self._wide[one]) < most]
+        along = front(((one, self._wide[one]) for one in inside), self.cost)
+        return along[len(along) // 2] if along else None
 
     def _score(self, setting: Setting, what: str, days: int, seeds: Sequence[int]) -> Score | None:
         scores: list[Score] = []
