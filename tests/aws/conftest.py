@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -61,3 +61,22 @@ def forum(synth: Synth) -> Stack:
 @pytest.fixture(scope="session")
 def forum_https(synth: Synth) -> Stack:
     return synth(applications.forum_with_certificate())["forum-us-east-1"]
+
+
+@pytest.fixture(scope="module")
+def empty_account(synth: Synth) -> Iterator[Any]:
+    """moto with the bridge and a hosted zone; nothing deployed."""
+    if importlib.util.find_spec("moto") is None:
+        pytest.skip("moto is not installed")
+    from moto import mock_aws
+
+    from aws import bridge
+    from aws.cloud import Cloud
+    from flyball.aws.deployment.account import boto3_clients
+
+    synth(applications.forum())
+    bridge.install()
+    with mock_aws():
+        boto3_clients("route53", "us-east-1").create_hosted_zone(Name="example.com.", CallerReference="1")
+        boto3_clients("route53", "us-east-1").create_hosted_zone(Name="ample.com.", CallerReference="2")
+        yield Cloud(operators={}, plans={})

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aws import applications
-from aws.conftest import Synth
-from flyball import aws
+from aws.cloud import Cloud, Operator, plan
 from flyball.aws import deployment, refresh
 from flyball.aws.deployment import changes
 from flyball.aws.deployment.account import Account, boto3_clients
@@ -24,55 +21,6 @@ pytestmark = [
     pytest.mark.synth,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # moto's own calls of older libraries
 ]
-
-
-@dataclass
-class Operator:
-    """Somebody at the terminal: agrees or not, and remembers what was said."""
-
-    agrees: bool = True
-    lines: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-
-    def desk(self) -> deployment.Desk:
-        return deployment.Desk(say=self.lines.append, agree=self._answer, pause=lambda seconds: None)
-
-    def _answer(self, question: str) -> bool:
-        self.questions.append(question)
-        return self.agrees
-
-
-@dataclass
-class Cloud:
-    """An account in moto with the applications deployed."""
-
-    operators: dict[str, Operator]
-    plans: dict[str, tuple[deployment.StackPlan, ...]]
-
-    def client(self, service: str, region: str = "us-east-1") -> Any:
-        return boto3_clients(service, region)
-
-
-def plan(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
-    aws.synth(app, directory / app.name, source=directory)
-    return deployment.plans(app, directory / app.name)
-
-
-@pytest.fixture(scope="module")
-def empty_account(synth: Synth) -> Iterator[Cloud]:
-    """moto with the bridge and a hosted zone; nothing deployed."""
-    if importlib.util.find_spec("moto") is None:
-        pytest.skip("moto is not installed")
-    from moto import mock_aws
-
-    from aws import bridge
-
-    synth(applications.forum())
-    bridge.install()
-    with mock_aws():
-        boto3_clients("route53", "us-east-1").create_hosted_zone(Name="example.com.", CallerReference="1")
-        boto3_clients("route53", "us-east-1").create_hosted_zone(Name="ample.com.", CallerReference="2")
-        yield Cloud(operators={}, plans={})
 
 
 @pytest.fixture(scope="module")
@@ -501,7 +449,7 @@ def test_roles(cloud: Cloud):
 
 def test_dashboard(cloud: Cloud):
     body = cloud.client("cloudwatch").get_dashboard(DashboardName="forum-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 7
+    assert len(json.loads(body)["widgets"]) == 8
 
 
 def test_pipeline(cloud: Cloud):

@@ -24,6 +24,11 @@ LOOKED_AT_ELSEWHERE = {
     "Aws.monthly_budget_usd": "a stack of its own: test_boxes_session_app.test_budget_alarm",
     "Application.region": "the stack's: test_boxes_session_app.test_each_region_has_alb_asg_and_elasticache",
     "Aws.region": "the first stack: test_boxes_session_app.test_pipeline_and_trail_exist_once",
+    "Aws.package": "test_aws_machine.test_an_image_is_pulled_and_started_by_docker_with_the_same_variables",
+    "Network.endpoints": "test_aws_network.test_one_nat_gateway_serves_every_zone",
+    "Network.nat": "test_aws_network",
+    "Service.dockerfile": "the build's own tests: test_aws_commands, test_aws_runtimes",
+    "Service.runtime": "the build's own tests: test_aws_commands, test_aws_runtimes",
     "Deployment.alarms": "its parts, RolloutAlarm",
     "Deployment.bake_s": "the refresh's preferences: test_refresh_has_the_files_numbers",
     "Deployment.rollback": "the refresh's preferences: test_refresh_has_the_files_numbers",
@@ -93,7 +98,7 @@ def test_every_honoured_field_is_looked_at(world: parity.World):
 
 def test_refresh_has_the_files_numbers(synth: Synth):
     stack = synth(applications.everything_on_machines())["everything-eu-north-1"]
-    whole = text(stack.named("RolloutProject")["Source"]["BuildSpec"])
+    whole = text(stack.named("FrontRolloutProject")["Source"]["BuildSpec"])
     line = next(line for line in whole.splitlines() if "refresh.py everything-front eu-north-1" in line)
     preferences = json.loads(line.split("'")[1].replace("<FrontRolloutAlarm1>", "").replace("<FrontRolloutAlarm2>", ""))
     assert (preferences["MinHealthyPercentage"], preferences["MaxHealthyPercentage"]) == (50, 150)

@@ -70,7 +70,7 @@ def test_the_pipeline_itself_can_roll_out_nothing(forum: Stack):
         assert forum.allowed("PipelineRole", action) == []
     taken = forum.allowed("PipelineRole", "sts:AssumeRole")
     assert sorted(taken) == [f"<{name}.Arn>" for name in sorted(forum.all("IAM::Role")) if "RolloutRole" in name]
-    actions = forum.one("CodePipeline::Pipeline")["Stages"][-1]["Actions"]
+    actions = forum.named("Pipeline")["Stages"][-1]["Actions"]
     assert [text(each["RoleArn"]) for each in actions] == taken
 
 

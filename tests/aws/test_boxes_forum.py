@@ -191,14 +191,14 @@ def test_codecommit_repository(forum: Stack):
 
 
 def test_push_triggers_the_pipeline(forum: Stack):
-    rule = forum.one("Events::Rule")
+    rule = forum.named("Trigger")
     assert rule["EventPattern"]["source"] == ["aws.codecommit"]
     assert rule["EventPattern"]["detail"]["referenceName"] == ["main"]
     assert text(rule["Targets"][0]["Arn"]).endswith(":<Pipeline>")
 
 
 def test_codepipeline_source_build_deploy(forum: Stack):
-    stages = forum.one("CodePipeline::Pipeline")["Stages"]
+    stages = forum.named("Pipeline")["Stages"]
     assert [stage["Name"] for stage in stages] == ["Source", "Build", "Deploy"]
     assert stages[0]["Actions"][0]["ActionTypeId"]["Provider"] == "CodeCommit"
     assert stages[1]["Actions"][0]["ActionTypeId"]["Provider"] == "CodeBuild"
@@ -297,7 +297,11 @@ def test_container_non_root_read_only(forum: Stack):
     assert container["User"] == "10001:10001"
     assert container["ReadonlyRootFilesystem"] is True
     assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
-    assert container["MountPoints"] == [{"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}]
+    assert container["MountPoints"] == [
+        {"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"},
+        {"ContainerPath": "/var/lib/amazon", "ReadOnly": False, "SourceVolume": "agent"},
+        {"ContainerPath": "/var/log/amazon", "ReadOnly": False, "SourceVolume": "agent-log"},
+    ]
 
 
 def test_image_scanning_and_immutable_encrypted_repositories(forum: Stack):

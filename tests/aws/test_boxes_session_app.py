@@ -146,8 +146,8 @@ def test_global_s3_replicates_both_ways_once_both_exist(two_regions: dict[str, S
 
 
 def test_pipeline_and_trail_exist_once(two_regions: dict[str, Stack]):
-    for kind in ("CodePipeline::Pipeline", "CloudTrail::Trail"):
-        assert len(two_regions["session-app-us-east-1"].all(kind)) == 1
+    for kind, names in (("CodePipeline::Pipeline", {"Pipeline", "UploadPipeline"}), ("CloudTrail::Trail", {"Trail"})):
+        assert two_regions["session-app-us-east-1"].all(kind).keys() == names
         assert two_regions["session-app-eu-west-1"].all(kind) == {}
 
 
@@ -187,11 +187,19 @@ def test_any_instance_streams_uploads_to_s3(session_app: Stack):
         "Health check status",
         "Scaling activity",
         "Memory and network",
+        "Activities",
     ],
 )
 def test_dashboard_tile(session_app: Stack, tile: str):
     body = json.loads(text(session_app.one("CloudWatch::Dashboard")["DashboardBody"]))
     found = {widget["properties"]["title"]: widget["properties"] for widget in body["widgets"]}
+    if tile == "Activities":
+        group = session_app.named("ActivityLogGroup")["LogGroupName"]
+        assert f"SOURCE '{group}'" in found[tile]["query"]
+        rule = session_app.named("Activities")
+        assert rule["EventPattern"]["detail"] == {"AutoScalingGroupName": ["session-app-app"]}
+        assert text(rule["Targets"][0]["Arn"]).endswith(f":log-group:{group}")
+        return
     assert found[tile]["metrics"]
     if tile == "Request latency (s)":
         assert [line[-1]["stat"] for line in found[tile]["metrics"]] == ["p50", "p95", "p99"]

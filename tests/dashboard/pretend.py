@@ -39,6 +39,7 @@ from flyball.local.loop import Clock
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline.records import Records
 from flyball.local.record.journal import Journal
+from flyball.local.refusals import Refusals
 from flyball.local.stores.stores import Stores
 from waiting import soon
 
@@ -63,6 +64,7 @@ class PretendRuntime:
         self.closing = asyncio.Event()
         self.stopping = False
         self.boundary = "open"
+        self.refusals = Refusals({})
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(process=None, access_log=self.paths.logs / "access.log")
         self.samples: dict[str, tuple[InstanceSample, ...]] = {}

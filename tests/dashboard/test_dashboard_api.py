@@ -348,3 +348,10 @@ async def test_the_reference_lists_every_metric(api, runtime):
     for family in text_string_to_metric_families(text):
         short = family.name.removeprefix("flyball_capacity")
         assert f"`{family.name}" in page or f"`{short}`" in page, family.name
+
+
+async def test_what_the_firewall_refused_is_in_the_state_and_in_the_metrics(api, runtime):
+    runtime.refusals.add({"deny": 3}, runtime.app.listener.firewall, now=0.0)
+    told = (await ask(api, "GET", "/api/application")).json
+    assert told["firewall"] == [{"rule": "deny", "action": "block", "requests": 3}]
+    assert 'flyball_firewall_requests_total{action="block",rule="deny"} 3.0' in (await ask(api, "GET", "/metrics")).text

@@ -154,7 +154,7 @@ async def test_the_queue_tells_what_became_of_those_that_waited_since_the_last_s
 
 async def test_requests_that_ended_are_told_with_the_time_that_they_were_inside(observer: Observer) -> None:
     balancer = observer.balancer
-    balancer.ended, balancer.inside_ms, balancer.waiting = {"web": 100}, {"web": 9000}, {}
+    balancer.ended, balancer.inside_ms, balancer.queued = {"web": 100}, {"web": 9000}, {}
     await look(observer, 10.0)
     balancer.ended, balancer.inside_ms = {"web": 104}, {"web": 9050}
     second = await look(observer, 11.0)

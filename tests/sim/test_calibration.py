@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from flyball.cli.main import outcome
-from flyball.sim import ASSUMED, calibrated
-from flyball.sim.numbers import mean
+from flyball.core.control.replay import Recorded
+from flyball.local.face import Journal
+from flyball.sim import ASSUMED, Calibration, calibrated
+from flyball.sim.numbers import NOTHING, drawn, mean
 
 FILE = """
 name = "shop"
@@ -83,7 +88,7 @@ def test_only_requests_that_were_alone_tell_how_long_one_takes(place, capsys):
 
 
 def test_without_anything_seen_nothing_is_measured():
-    assert calibrated([], [], ASSUMED) == {}
+    assert calibrated([], [], ASSUMED, cores=2) == Calibration()
     assert mean(ASSUMED.work) == pytest.approx(0.003)
 
 
@@ -101,3 +106,70 @@ def test_a_broken_calibration_is_told(tmp_path, capsys):
 
     assert outcome(["simulate", str(tmp_path), "--stages", "5:5s"]) == 2
     assert "write it anew with: flyball simulate --calibrate" in capsys.readouterr().err
+
+
+def measured_again(place: Path, log: list[str], *, load: str | None = None, background=0.3, request_s=0.002):
+    """The kept journal, on a machine of two cores that others use, too."""
+
+    def on_a_machine(step: Recorded) -> Recorded:
+        share = step.app.service("web").size.cpu
+        used = sum(share * (one.cpu_percent or 0.0) / 100 for one in step.seen.samples)
+        others = background + request_s * sum(one.answered for one in step.seen.samples)
+        return replace(step, seen=replace(step.seen, busy_percent=50 * (used + others)))
+
+    with closing(Journal(place / ".flyball" / "journal.db")) as journal:
+        steps = [on_a_machine(step) for step in journal.steps()]
+    return calibrated(steps, log, ASSUMED, cores=2, load=load)
+
+
+def line(number: int, took_ms: float, path: str = "/") -> str:
+    row = {"service": "web", "instance": "web-1", "status": "200", "at": f"{number * 0.5:.6f}", "path": path}
+    return json.dumps(row | {"instance_us": took_ms * 1000, "duration_us": took_ms * 1000 + 200})
+
+
+def test_what_others_use_of_the_machine_is_told_apart(place):
+    machine = measured_again(place, []).machine
+
+    assert machine is not None
+    assert machine.cores == 2
+    assert machine.background == pytest.approx(0.3, abs=0.02)
+    assert machine.request_s == pytest.approx(0.002, rel=0.1)
+    assert drawn(machine.stall, 0.99) < 0.02
+
+
+def test_each_route_has_its_own_times(place):
+    text = (place / "flyball.toml").read_text().replace('routes = ["/"]', 'routes = ["/", "/slow"]')
+    (place / "flyball.toml").write_text(text)
+    shutil.rmtree(place / ".flyball")
+    words = ["--stages", "20:60s", "--request", "6ms", "--keep", str(place)]
+    assert outcome(["simulate", str(place), *words]) == 0
+    log = [line(n, 12.0, "/slow/1?x") if n % 4 == 0 else line(n, 4.0) for n in range(400)]
+
+    numbers = measured_again(place, log).services["web"]
+
+    assert [(one.route, round(one.share, 2)) for one in numbers.routes] == [("/", 0.75), ("/slow", 0.25)]
+    assert [mean(one.work) for one in numbers.routes] == pytest.approx([4.0e-3, 12.0e-3], rel=0.06)
+    assert [one.release for one in numbers.releases] == [1]
+    assert numbers.of_release(1).work == numbers.work
+
+
+def test_a_few_that_stood_in_the_way_do_not_count_as_work(place):
+    numbers = measured_again(place, [line(n, 80.0 if n % 50 == 0 else 6.2) for n in range(400)]).services["web"]
+
+    assert mean(numbers.work) == pytest.approx(6e-3, rel=0.05)
+    assert max(numbers.work) < 7e-3
+    assert max(numbers.wait) > 0.07
+
+
+def test_the_visitors_way_is_what_the_load_saw_beyond_the_balancer(place):
+    lag = {"p50": 0.1, "p90": 0.2, "p95": 1.0, "p99": 3.0, "max": 9.0}
+    told = {"began": 0.0, "ended": 100.0, "valid": True, "latency_ms": {"p50": 7.0}, "send_lag_ms": lag}
+    log = [line(n, 6.0) for n in range(400)]
+
+    way = measured_again(place, log, load=json.dumps(told)).services["web"].way
+
+    # 7.0 ms there and back, 6.2 of them in the balancer and behind it.
+    assert drawn(way, 0.5) == pytest.approx(0.8e-3, abs=0.05e-3)
+    assert drawn(way, 0.99) == pytest.approx(3.7e-3, abs=0.2e-3)
+    for bad in ("{", "{}", json.dumps(told | {"valid": False})):
+        assert measured_again(place, log, load=bad).services["web"].way == NOTHING

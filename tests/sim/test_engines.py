@@ -27,12 +27,13 @@ RULES = [
     Rules(slow_start_s=10, connections=5),
     Rules(concurrency=3, queue=50),
     Rules(concurrency=3, queue=50, algorithm=LEAST, timeout_s=0.3, repeatable=False),
+    Rules(mix=(0.7, 1.0)),
 ]
 STATIONS = [
-    Station(kind=0, cores=0.25, saved_s=0.05, workers=4, backlog=10),
-    Station(kind=1, cores=0.25, saved_s=0.05),
-    Station(kind=0, cores=0.25, saved_s=0.05, workers=1, backlog=3),
-    Station(kind=1, cores=0.25, saved_s=0.05, workers=20),
+    Station(release=0, cores=0.25, saved_s=0.05, workers=4, backlog=10),
+    Station(release=1, cores=0.25, saved_s=0.05),
+    Station(release=0, cores=0.25, saved_s=0.05, workers=1, backlog=3),
+    Station(release=1, cores=0.25, saved_s=0.05, workers=20),
 ]
 SLICED = [replace(one, slice_s=0.1, slice_at=0.03 * number) for number, one in enumerate(STATIONS)]
 
@@ -53,7 +54,7 @@ def lived(engine, stations) -> list[object]:
                 engine.pace(slots[1], 0.5, now=12.0)
             case 15:
                 engine.remove(slots[0], now=15.0)
-                slots[0] = engine.add(Station(kind=1, peak=2, saved_s=0.1), now=15.0)
+                slots[0] = engine.add(Station(release=1, peak=2, saved_s=0.1), now=15.0)
                 engine.route(slots[0], open=True, weight=1.0, now=15.0)
             case 20:
                 engine.machine(1.5, 0.0, now=20.0)
@@ -73,8 +74,9 @@ def lived(engine, stations) -> list[object]:
 @pytest.mark.parametrize("rules", RULES, ids=range(len(RULES)))
 def test_both_engines_agree_request_by_request(rules, stations):
     plain_log, fast_log = [], []
-    plain = lived(PlainEngine(Traffic(CURVE, seed=3, draws="x"), KINDS, rules, log=plain_log), stations)
-    fast = lived(FastEngine(FastTraffic(CURVE, seed=3, draws="x"), KINDS, rules, log=fast_log, logged=30_000), stations)
+    kinds = [*KINDS, *KINDS[::-1]][: 2 * len(rules.mix)]
+    plain = lived(PlainEngine(Traffic(CURVE, seed=3, draws="x"), kinds, rules, log=plain_log), stations)
+    fast = lived(FastEngine(FastTraffic(CURVE, seed=3, draws="x"), kinds, rules, log=fast_log, logged=30_000), stations)
 
     assert len(plain_log) > 10_000
     assert plain_log == fast_log

@@ -6,11 +6,13 @@ changes nothing: tags are immutable. https://docs.aws.amazon.com/codebuild/lates
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
+import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from flyball.core.model import Application, Service
 
@@ -34,13 +36,42 @@ def checks(service: Service) -> list[str]:
     return [copy, *(f"(cd {there} && sh -eu -c {shlex.quote(command)})" for command in commands)]
 
 
-def for_release(app: Application, images: Mapping[str, Places], archives: Places, *, tasks: bool) -> str:
+def digest(directory: Path) -> str | None:
+    """What the file in a directory says, as a digest that changes with it; None without a file."""
+    try:
+        held = tomllib.loads((directory / "flyball.toml").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return hashlib.sha256(json.dumps(held, sort_keys=True, default=str).encode()).hexdigest()
+
+
+SAME_FILE = """\
+import hashlib, json, sys, tomllib
+
+with open("flyball.toml", "rb") as file:
+    held = json.dumps(tomllib.load(file), sort_keys=True, default=str)
+if hashlib.sha256(held.encode()).hexdigest() != sys.argv[1]:
+    sys.exit(
+        "flyball.toml is not the one that is deployed, and a push changes no infrastructure. "
+        "Deploy it with: flyball aws deploy. Nothing was built; what served before still serves."
+    )
+"""
+"""The first step of a build: the file that came with the source is the one that is deployed."""
+
+
+def for_release(
+    app: Application, images: Mapping[str, Places], archives: Places, *, tasks: bool, file: str | None = None
+) -> str:
     """Build and test every service, then store it in every region.
 
     `images`: where the images of each service that is one go; `archives`: the buckets for the others. With `tasks`,
-    each region's deployment reads `images-SERVICE-REGION.json`, else the machines' reads `release.txt`.
+    each region's deployment reads `images-SERVICE-REGION.json`, else the machines' reads `release.txt`. `file`: the
+    digest of the file that is deployed.
     """
     commands = [RELEASE]
+    if file is not None:
+        check = _here("/tmp/same_file.py", SAME_FILE)  # noqa: S108 - on CodeBuild's own machine
+        commands += [check, f"python /tmp/same_file.py {file}"]
     for service in app.services:
         if service.name in images:
             # The Dockerfile builds; only a test needs a build here.

@@ -20,7 +20,7 @@ from flyball.core.model import Service
 
 from . import machine, repositories
 from .balancer import Balancer
-from .names import NOTHING, capacity_parameter, in_service, release_parameter
+from .names import NOTHING, SHELL_ACTIONS, capacity_parameter, in_service, release_parameter
 from .network import Network
 from .observe import log_group
 from .runtimes import as_image
@@ -34,16 +34,7 @@ IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{archite
 DISK_GIB = 20
 SIGNAL_WITHIN = "PT30M"
 """More than a machine has for its own health check (machine.READY_WITHIN_S) and then for the balancer's."""
-SESSION_ACTIONS = (
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-)
-"""What a shell on a machine needs, without a port or a key.
-https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
-"""
+SESSION_ACTIONS = ("ssm:UpdateInstanceInformation", *SHELL_ACTIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from .balancer import Balancer
 from .commands import PLACEHOLDER
 from .image import BASE, USER, placeholder
 from .metrics import resolution_s
-from .names import image_parameter
+from .names import SHELL_ACTIONS, image_parameter
 from .network import Network
 from .observe import log_group
 from .site import Site, instance_service, logical, running
@@ -32,6 +32,8 @@ from .stores import StoreThere
 
 PLATFORM = "1.4.0"
 PROVIDERS = "CapacityProviders"
+WRITABLE = {"tmp": "/tmp", "agent": "/var/lib/amazon", "agent-log": "/var/log/amazon"}  # noqa: S108
+"""Where something is written although the image is read-only: by the program, and by ECS's agent for `exec`."""
 NEVER_NEEDED = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SYS_CHROOT")
 """What Docker grants to a container although hardly a server uses it."""
 
@@ -93,6 +95,8 @@ def build(
     for store in used:
         for grant in () if store.secret else store.grants:
             role.add_to_policy(grant.statement())
+    # What the agent of `flyball aws exec` asks for takes no resource.
+    role.add_to_policy(iam.PolicyStatement(actions=list(SHELL_ACTIONS), resources=["*"]))
     task = ecs.CfnTaskDefinition(
         site.stack,
         logical(service.name, "Task"),
@@ -106,7 +110,7 @@ def build(
         ),
         execution_role_arn=execution.role_arn,
         task_role_arn=role.role_arn,
-        volumes=[ecs.CfnTaskDefinition.VolumeProperty(name="tmp")],
+        volumes=[ecs.CfnTaskDefinition.VolumeProperty(name=name) for name in WRITABLE],
         container_definitions=[_container(site, service, used, group_of_logs, balancer)],
     )
     traffic = rollout.traffic_role(site, service, balancer)
@@ -205,7 +209,10 @@ def _confined(service: Service) -> dict[str, Any]:
         "readonly_root_filesystem": not own,
         "mount_points": []
         if own
-        else [made.MountPointProperty(container_path="/tmp", source_volume="tmp", read_only=False)],  # noqa: S108
+        else [
+            made.MountPointProperty(container_path=path, source_volume=name, read_only=False)
+            for name, path in WRITABLE.items()
+        ],
         "linux_parameters": made.LinuxParametersProperty(
             init_process_enabled=True, capabilities=made.KernelCapabilitiesProperty(drop=drop)
         ),
@@ -240,7 +247,7 @@ def _service(
         availability_zone_rebalancing="ENABLED" if service.deployment.maximum_percent > 100 else "DISABLED",
         health_check_grace_period_seconds=round(service.health.grace_s) if joined else None,
         enable_ecs_managed_tags=True,
-        enable_execute_command=False,
+        enable_execute_command=True,
         propagate_tags="SERVICE",
         monitoring=_monitoring(service),
         load_balancers=joined,

@@ -26,6 +26,12 @@ def image_parameter(service: str) -> str:
     return logical(service, "Image")
 
 
+UPLOADED = "uploads/source.zip"
+"""Where in the bucket of artifacts `flyball aws release` puts the working copy."""
+SHELL_ACTIONS = tuple(f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data"))
+"""What a shell in an instance needs, without a port or a key.
+https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+"""
 FARGATE_PORT = 3000
 """A task's port, from the seed: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
@@ -52,3 +58,13 @@ def release_parameter(service: str) -> str:
 def in_service(service: Service, desired: int) -> int:
     """How many of `desired` machines a replacement must leave in service; AWS wants it below the maximum."""
     return max(0, min(service.deployment.fewest(desired), service.capacity.max - 1))
+
+
+def bucket(application: str, purpose: str, account: str, region: str) -> str:
+    """The name of a bucket: globally unique."""
+    return f"{application}-{purpose}-{account}-{region}"
+
+
+def upload_pipeline(application: str) -> str:
+    """The pipeline whose source is what was uploaded; that of the pushes has the application's own name."""
+    return f"{application}-upload"

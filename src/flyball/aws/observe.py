@@ -1,7 +1,7 @@
 """What an operator sees: alarms, and a dashboard with the seed's tiles.
 
 In the seed's order: active instances, request count, CPU utilisation, request latency (p50, p95, p99), health
-check status, scaling activity; then memory and network.
+check status, scaling activity; then memory and network, and what scaling and rollouts did.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aws_cdk import aws_sns as sns
 
 from flyball.core.model import Comparison, Metric, Service
 
+from . import activities
 from .machine import needs_memory_metric
 from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, own, source
 from .site import Site, logical
@@ -121,6 +122,7 @@ def dashboard(site: Site, services: list[Watched]) -> None:
         _graph("Health check status", site, _health(services), y=15),
         _graph("Scaling activity", site, _capacity(services), y=21),
         _graph("Memory and network", site, _memory_and_network(services), y=27),
+        activities.tile(site, activities.build(site), y=33),
     ]
     cloudwatch.CfnDashboard(
         site.stack,

@@ -20,6 +20,7 @@ from aws_cdk.aws_codepipeline import CfnPipeline
 from flyball.core.model import Service
 
 from . import projects
+from .names import UPLOADED, upload_pipeline
 from .site import Site, bucket_name, logical
 
 
@@ -77,16 +78,29 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
     for statement in (*source.statements, *_pipeline_statements(site, builds)):
         role.add_to_policy(statement)
     stages = [
-        CfnPipeline.StageDeclarationProperty(name="Source", actions=[source.action]),
         CfnPipeline.StageDeclarationProperty(
             name="Build", actions=[_build_action(site, "build-and-test", project.ref, takes="source", gives="built")]
         ),
         CfnPipeline.StageDeclarationProperty(name="Deploy", actions=deploys),
     ]
+    pipeline = _pipeline(site, "Pipeline", site.name(), role, [_from(source.action), *stages])
+    _pipeline(site, "UploadPipeline", upload_pipeline(site.app.name), role, [_from(_uploaded(site)), *stages])
+    if source.repository is not None:
+        _start_on_push(site, source.repository, pipeline)
+
+
+def _from(action: CfnPipeline.ActionDeclarationProperty) -> CfnPipeline.StageDeclarationProperty:
+    return CfnPipeline.StageDeclarationProperty(name="Source", actions=[action])
+
+
+def _pipeline(
+    site: Site, identity: str, name: str, role: iam.Role, stages: list[CfnPipeline.StageDeclarationProperty]
+) -> CfnPipeline:
+    """A pipeline; those of pushes and of uploads differ in their source only."""
     pipeline = CfnPipeline(
         site.stack,
-        "Pipeline",
-        name=site.name(),
+        identity,
+        name=name,
         pipeline_type="V2",
         execution_mode="SUPERSEDED",
         restart_execution_on_update=False,
@@ -103,8 +117,22 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
         ],
     )
     pipeline.node.add_dependency(role.node.find_child("DefaultPolicy"), site.stack.node.find_child("ArtifactsBucket"))
-    if source.repository is not None:
-        _start_on_push(site, source.repository, pipeline)
+    return pipeline
+
+
+def _uploaded(site: Site) -> CfnPipeline.ActionDeclarationProperty:
+    """The working copy that `flyball aws release` has sent; nothing starts by itself."""
+    return _action(
+        "upload",
+        category="Source",
+        provider="S3",
+        configuration={
+            "PollForSourceChanges": False,
+            "S3Bucket": site.bucket_name("artifacts"),
+            "S3ObjectKey": UPLOADED,
+        },
+        gives="source",
+    )
 
 
 def _source(site: Site) -> Source:

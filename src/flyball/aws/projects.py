@@ -51,7 +51,7 @@ def build_project(site: Site) -> codebuild.CfnProject:
     if len(images) < len(site.app.services):
         objects = [f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
         statements.append(iam.PolicyStatement(actions=["s3:PutObject"], resources=objects))
-    specification = buildspec.for_release(site.app, uris, buckets, tasks=site.on_fargate)
+    specification = buildspec.for_release(site.app, uris, buckets, tasks=site.on_fargate, file=site.file)
     return _project(site, "Build", specification, statements, privileged=bool(images))
 
 

@@ -31,7 +31,7 @@ def roll_out(
     """Refresh `group` to `release` and wait; returns the final status and its reason as one line."""
     found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0]
     version = new_version(machines, template_of(found), release)
-    return to_version(scaling, found, version, preferences=preferences, pause=pause, say=print)
+    return to_version(scaling, found, version, group=group, preferences=preferences, pause=pause, say=print)
 
 
 def to_version(
@@ -39,12 +39,12 @@ def to_version(
     found: Mapping[str, Any],
     version: str,
     *,
+    group: str,
     preferences: Mapping[str, object],
     pause: Callable[[float], None],
     say: Callable[[str], None],
 ) -> str:
-    """The same to a version of the launch template that is there; `found` is the group."""
-    group = found["AutoScalingGroupName"]
+    """The same to a version of the launch template that is there; `found` is what AWS says of the group."""
     started = scaling.start_instance_refresh(
         AutoScalingGroupName=group,
         Strategy="Rolling",

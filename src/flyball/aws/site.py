@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 
 from flyball.core.model import Application, Aws, Compute, Nat, Service
 
-from .names import EC2_PORT, FARGATE_PORT, NOTHING, logical, running_parameter
+from .names import EC2_PORT, FARGATE_PORT, NOTHING, bucket, logical, running_parameter
 from .runtimes import as_image
 
 __all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "running", "trail_arn"]
@@ -24,7 +24,7 @@ SERVICE_TAG = "flyball:service"
 class Site:
     """One region of the application. The condition `first_deploy` is true while the stack is created.
 
-    `key` encrypts logs, the alarm topic and build artifacts.
+    `key` encrypts logs, the alarm topic and build artifacts; `file` is the digest of flyball.toml, None without one.
     """
 
     stack: cdk.Stack
@@ -32,6 +32,7 @@ class Site:
     aws: Aws
     region: str
     key: kms.CfnKey
+    file: str | None
     first_deploy: cdk.CfnCondition
 
     @property
@@ -89,7 +90,7 @@ class Site:
 
 def bucket_name(app: Application, purpose: str, region: str) -> str:
     """The name of the application's bucket for `purpose` in `region`."""
-    return f"{app.name}-{purpose}-{cdk.Aws.ACCOUNT_ID}-{region}"
+    return bucket(app.name, purpose, cdk.Aws.ACCOUNT_ID, region)
 
 
 def trail_arn(app: Application, region: str) -> str:
@@ -97,7 +98,7 @@ def trail_arn(app: Application, region: str) -> str:
     return f"arn:aws:cloudtrail:{region}:{cdk.Aws.ACCOUNT_ID}:trail/{app.name}-trail"
 
 
-def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
+def open_site(scope: cdk.App, app: Application, aws: Aws, region: str, *, file: str | None = None) -> Site:
     """An empty stack for one region, with its key and the parameter that marks the first deployment."""
     stack = cdk.Stack(
         scope,
@@ -117,7 +118,8 @@ def open_site(scope: cdk.App, app: Application, aws: Aws, region: str) -> Site:
         description="yes while the stack is created; no later, so that an update never undoes what scaling decided",
     )
     first = cdk.CfnCondition(stack, "IsFirstDeploy", expression=cdk.Fn.condition_equals(phase.value_as_string, "yes"))
-    return Site(stack=stack, app=app, aws=aws, region=region, key=_key(stack, app, region), first_deploy=first)
+    key = _key(stack, app, region)
+    return Site(stack=stack, app=app, aws=aws, region=region, key=key, file=file, first_deploy=first)
 
 
 def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:

@@ -21,6 +21,7 @@ from . import (
     audit,
     balancer,
     budget,
+    buildspec,
     ec2,
     fargate,
     firewall,
@@ -46,7 +47,7 @@ def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     if refusals:
         raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
     app = runtimes.settled(app, source)
-    templates = synthesize(app)
+    templates = synthesize(app, file=buildspec.digest(source))
     mistakes = [
         f"{name}: {mistake}" for name, text in templates.items() for mistake in audit.mistakes(json.loads(text))
     ]
@@ -76,18 +77,21 @@ def _images_of_ours(app: Application) -> list[Service]:
     return [each for each in app.services if runtimes.as_image(app.aws, each) and each.dockerfile is None]
 
 
-def synthesize(app: Application) -> dict[str, str]:
-    """The templates by stack name. Raises for an error of the CDK's own validator."""
+def synthesize(app: Application, *, file: str | None = None) -> dict[str, str]:
+    """The templates by stack name. `file`: the digest of flyball.toml, which a push must not change.
+
+    Raises for an error of the CDK's own validator.
+    """
     assert app.aws is not None, "rules.refusals refuses an application without [aws]"
     with TemporaryDirectory(prefix="flyball-cdk-") as directory:
-        scope = application(app, app.aws, directory)
+        scope = application(app, app.aws, directory, file=file)
         assembly = scope.synth()
         return {
             stack.stack_name: json.dumps(stack.template, indent=1, sort_keys=True) + "\n" for stack in assembly.stacks
         }
 
 
-def application(app: Application, aws: Aws, directory: str) -> cdk.App:
+def application(app: Application, aws: Aws, directory: str, *, file: str | None = None) -> cdk.App:
     """The CDK app with a stack for each region, not yet synthesized."""
     flags = json.loads(resources.files("flyball.aws").joinpath("flags.json").read_text(encoding="utf-8"))
     scope = cdk.App(
@@ -97,7 +101,7 @@ def application(app: Application, aws: Aws, directory: str) -> cdk.App:
         tree_metadata=False,
     )
     for region in app.region_names:
-        fill(open_site(scope, in_region(app, region) if app.regions else app, aws, region))
+        fill(open_site(scope, in_region(app, region) if app.regions else app, aws, region, file=file))
     budget.build(scope, app, aws)
     return scope
 

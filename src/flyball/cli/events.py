@@ -39,10 +39,10 @@ def run(
     for event in past:
         last[event.get("region")] = event["id"]
     for event in past if len(heard) == 1 else sorted(past, key=lambda event: event["at"]):
-        _print(event, json=json)
+        show(event, json=json)
     if follow:
         for new in _new(heard, last, since=since, service=service):
-            _print(new, json=json)
+            show(new, json=json)
     return 0
 
 
@@ -120,7 +120,8 @@ def _past(control: Control, *, since: float, service: str | None) -> list[EventJ
         journal.close()
 
 
-def _print(event: EventJson, *, json: bool) -> None:
+def show(event: EventJson, *, json: bool) -> None:
+    """Print one event."""
     if json:
         talk.emit(event)
     else:

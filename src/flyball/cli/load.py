@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urljoin
@@ -38,13 +39,15 @@ def run(
     seed: int = 0,
     allow_remote: bool = False,
     json: bool = False,
+    keep: Callable[[str], None] | None = None,
 ) -> int:
     """Send load to a service or a URL; return the exit code.
 
     `resolve` turns a service's name ("" for the application) into its URL. Exactly one of `rate`, `stages` and `trace`
     says how much; `lasting` (the option --for) says how long, by default ten minutes at most. `place` is where the
-    visitors are. `body` "@NAME" is read from a file. 0: all ok; 1: something failed, or the numbers are not valid; 130:
-    stopped by Ctrl-C. Raises FileError for options that make no sense.
+    visitors are. `body` "@NAME" is read from a file. `keep` hears what was measured of an application here. 0: all ok;
+    1: something failed, or the numbers are not valid; 130: stopped by Ctrl-C. Raises FileError for options that make no
+    sense.
     """
     curve = _curve(rate, lasting, stages, trace, scale=scale, speed=speed)
     url = target if target is not None and "://" in target else resolve(target or "")
@@ -61,7 +64,10 @@ def run(
         timeout_s=parse_duration(timeout),
         allow_remote=allow_remote,
     )
+    began = time.time()
     result = execute(plan, on_progress=lambda progress: print(_progress_line(progress), file=sys.stderr, flush=True))
+    if keep is not None and "://" not in (target or ""):
+        keep(json_text.dumps({"began": began, "ended": time.time(), **result.as_json()}))
     if json:
         print(json_text.dumps(result.as_json()))
     else:

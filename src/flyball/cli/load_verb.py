@@ -41,11 +41,11 @@ def load(
 ) -> int:
     """Send open-loop load to a service or a URL; latency counts from when each request was due."""
     from flyball.cli.load import run
-    from flyball.cli.look import address_of
+    from flyball.cli.look import address_of, keep_load
 
     return run(
         target, resolve=lambda name: address_of(file, name), rate=rate, lasting=lasting, stages=stages, trace=trace,
         speed=speed, scale=scale, path=path, method=method, headers=header, place=place, body=body,
         expect=expect, timeout=timeout, requests=requests, evenly=evenly, seed=seed,
-        allow_remote=allow_remote, json=json,
+        allow_remote=allow_remote, json=json, keep=lambda told: keep_load(file, told),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from flyball.core.control.state import Lifecycle
 from flyball.core.errors import Failed, FileError, NotRunning
 from flyball.core.view.shapes import InstanceJson, ServiceJson
 from flyball.local import face
+from flyball.local.paths import NAME, StateDirectory
 
 from . import talk
 from .client import Control
@@ -77,6 +79,14 @@ def doctor(*, json: bool) -> int:
             (["ok" if one.ok else "MISSING", one.name, one.detail, "" if one.ok else one.remedy] for one in found),
         )
     return 0 if all(one.ok for one in found) else 1
+
+
+def keep_load(path: Path | None, told: str) -> None:
+    """Leave beside the application what a load on it measured: a calibration reads it."""
+    place = StateDirectory(find_file(path).parent / NAME)
+    if place.root.is_dir():
+        with contextlib.suppress(OSError):  # the load was sent, whatever becomes of its notes
+            place.load_file.write_text(told, encoding="utf-8")
 
 
 def address_of(path: Path | None, service: str) -> str:

@@ -11,11 +11,12 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flyball import __version__
 from flyball.cli import tasks
+from flyball.cli.aws_verbs import aws
 from flyball.cli.cost_verb import cost
 from flyball.cli.lab_verb import lab
 from flyball.cli.load_verb import load
 from flyball.cli.look_verbs import doctor, exec_, network
-from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since
+from flyball.cli.options import File, Follow, Json, Only, Place, Region, Regions, Since, seconds
 from flyball.cli.simulate_verb import simulate
 from flyball.cli.tune_verb import tune
 from flyball.core.errors import FileError, FlyballError
@@ -29,7 +30,6 @@ app = App(
     help="Run elastic applications: one file, a real balancer, real auto scaling, here and on AWS.",
     result_action="return_value",
 )
-aws = App(name="aws", help="The same file on AWS: synthesize, compare, deploy.")
 app.command(aws)
 
 Example = Annotated[
@@ -130,7 +130,7 @@ def logs(
     from flyball.cli.logs import Form, asked, run
 
     form = Form(json=json, times=times or (sys.stdout.isatty() and not json))
-    return run(file, asked(service, lines, _seconds(since), grep), form, follow=follow, region=region)
+    return run(file, asked(service, lines, seconds(since), grep), form, follow=follow, region=region)
 
 
 @app.command
@@ -146,7 +146,7 @@ def events(
     """Show every decision with its reason."""
     from flyball.cli.events import run
 
-    return run(file, since_s=_seconds(since), service=service, follow=follow, json=json, region=region)
+    return run(file, since_s=seconds(since), service=service, follow=follow, json=json, region=region)
 
 
 @app.command
@@ -159,7 +159,7 @@ def scale(
     """Set the desired capacity; scaling policies stay active."""
     from flyball.cli.scale import run
 
-    return run(file, list(wishes), hold_s=_seconds(hold) or 0.0, region=region)
+    return run(file, list(wishes), hold_s=seconds(hold) or 0.0, region=region)
 
 
 @app.command
@@ -279,55 +279,7 @@ def completion(
     return 0
 
 
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask for confirmation.")]
-
-
-@aws.command(name="synth")
-def aws_synth(
-    path: Place = None, *, out: Annotated[Path, Parameter(help="Directory for the templates.")] = Path("cdk.out")
-) -> int:
-    """Write the CloudFormation templates; needs neither network nor account."""
-    from flyball.cli.aws import synth
-
-    return synth(path, out)
-
-
-@aws.command(name="diff")
-def aws_diff(path: Place = None, *, json: Json = False) -> int:
-    """Show what a deployment would change."""
-    from flyball.cli.aws import diff
-
-    return diff(path, json=json)
-
-
-@aws.command(name="deploy")
-def aws_deploy(path: Place = None, *, yes: Yes = False) -> int:
-    """Show the changes, ask for confirmation, and deploy."""
-    from flyball.cli.aws import deploy
-
-    return deploy(path, yes=yes)
-
-
-@aws.command(name="destroy")
-def aws_destroy(
-    path: Place = None,
-    *,
-    yes: Yes = False,
-    with_stores: Annotated[bool, Parameter(negative="", help="Also delete the data.")] = False,
-) -> int:
-    """Ask for confirmation, then delete what was deployed; keep the stores unless told otherwise."""
-    from flyball.cli.aws import destroy
-
-    return destroy(path, yes=yes, with_stores=with_stores)
-
-
 tasks.arrange(app)
-
-
-def _seconds(text: str | None) -> float | None:
-    from flyball.core.arrivals import parse_duration
-
-    return None if text is None else parse_duration(text)
 
 
 def main() -> None:

@@ -20,3 +20,10 @@ Regions = Annotated[
     tuple[str, ...],
     Parameter(name="--region", negative="", help="Only this region, where there are several; repeatable."),
 ]
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration of the command line, such as 10m."""
+    from flyball.core.arrivals import parse_duration  # noqa: PLC0415 - hardly a verb needs it
+
+    return None if text is None else parse_duration(text)

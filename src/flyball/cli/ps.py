@@ -37,7 +37,13 @@ def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
     described = of_region(Control(find_running(path)).application(), region)
     if json:
         talk.emit(described)
-        return 0
+    else:
+        show(described)
+    return 0
+
+
+def show(described: ApplicationJson) -> None:
+    """Print the application: its services, then their instances."""
     talk.say(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}", "bold")
     if "regions" in described:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
@@ -54,7 +60,6 @@ def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
         headers(described, INSTANCE_HEADERS),
         (instance_row(one, now=now) for service in described["services"] for one in service["instances"]),
     )
-    return 0
 
 
 def of_region(described: ApplicationJson, region: str | None) -> ApplicationJson:

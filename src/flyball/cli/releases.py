@@ -134,13 +134,18 @@ def releases(path: Path | None, service: str | None, *, json: bool, region: str 
     found = [_placed(one, control.region) for control in running for one in control.get("releases", service=service)]
     if service is not None and not found:
         raise FileError(f"there is no release of a service {service!r}")
+    show(found, json=json)
+    return 0
+
+
+def show(found: Sequence[ReleaseJson], *, json: bool) -> None:
+    """Print releases."""
     if json:
         talk.emit(found)
-        return 0
+        return
     headers = ("service", "release", "status", "current", "created", "note", "message")
     regional = any("region" in one for one in found)
     talk.table(("region", *headers) if regional else headers, (_row(one) for one in found))
-    return 0
 
 
 def _placed(one: ReleaseJson, region: str | None) -> ReleaseJson:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json as json_text
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -28,6 +29,7 @@ from flyball.local.paths import StateDirectory
 from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
+    Calibration,
     Numbers,
     Plan,
     Rehearsal,
@@ -86,15 +88,17 @@ def run(
         text = changed(read_text(file), changes)
         name = f"{file.name} with --set" if changes else file.name
         app = of_region(parse(text, filename=name, timezones=available_timezones()), region)
-        numbers = numbers_of(app, file, request, start)
+        numbers, machine = numbers_of(app, file, request, start), calibration_of(file).machine
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
+            machine = None  # there every instance has its own
         made = Plan(
             app=app,
             curve=coming.curve,
             seed=seed,
             numbers=numbers,
             shares=shares(app, service, coming),
+            machine=machine,
             rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
@@ -143,7 +147,7 @@ def rehearsed(plan: Plan, keep: Path | None) -> Result:
     if keep is None:
         result = Rehearsal(plan, progress=progress).run()
     else:
-        with closing(_new_journal(keep)) as journal:
+        with _new_journal(keep) as journal:
             result = Rehearsal(plan, progress=progress, record=journal.record).run()
     return replace(result, cost_usd=_cost_usd(plan.app, result))
 
@@ -157,13 +161,20 @@ def _cost_usd(app: Application, result: Result) -> float | None:
         return None
 
 
-def _new_journal(directory: Path) -> Journal:
-    """A journal of its own: that of an application that runs is not written over."""
+@contextmanager
+def _new_journal(directory: Path) -> Iterator[Journal]:
+    """A journal of its own: that of an application that runs is not written over. All of it is kept, or nothing."""
     home = StateDirectory(directory / STATE)
     if home.journal.exists():
         raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
     home.root.mkdir(parents=True, exist_ok=True)
-    return Journal(home.journal)
+    try:
+        with closing(Journal(home.journal)) as journal:
+            yield journal
+    except BaseException:  # Ctrl-C, too
+        for part in home.root.glob(f"{home.journal.name}*"):
+            part.unlink()
+        raise
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:
@@ -217,7 +228,7 @@ def _rollouts(
 
 def numbers_of(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
     """What was measured of each service, else what is assumed; and over it what the command line says."""
-    measured = _calibration(file)
+    measured = calibration_of(file).services
     request_s = None if request is None else parse_duration(request)
     start_s = None if start is None else parse_duration(start)
     return {
@@ -225,10 +236,11 @@ def numbers_of(app: Application, file: Path, request: str | None, start: str | N
     }
 
 
-def _calibration(file: Path) -> dict[str, Numbers]:
+def calibration_of(file: Path) -> Calibration:
+    """What was measured beside the file; nothing, if nothing was. Raises FileError."""
     path = file.parent / STATE / CALIBRATION
     if not path.exists():
-        return {}
+        return Calibration()
     try:
         return from_text(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -242,19 +254,22 @@ def calibrate(path: Path | None) -> int:
     if not place.journal.exists():
         raise FileError(f"there is no journal in {place.root}; run the application with traffic first: flyball up")
     log = place.logs / "access.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    with closing(Journal(place.journal)) as journal:
-        numbers = calibrated(journal.steps(), lines, ASSUMED)
-    if not numbers:
+    lines = log.open(encoding="utf-8", errors="replace") if log.exists() else nullcontext(())
+    with closing(Journal(place.journal)) as journal, lines as rows:
+        load = place.load_file.read_text(encoding="utf-8") if place.load_file.exists() else None
+        found = calibrated(journal.steps(), rows, ASSUMED, cores=os.cpu_count() or 1, load=load)
+    if not found.services:
         raise FileError(f"the journal in {place.root} has no instance that started; nothing can be measured")
     made = file.parent / STATE / CALIBRATION
     beside = made.with_suffix(".new")
-    beside.write_text(to_text(numbers), encoding="utf-8")
+    beside.write_text(to_text(found), encoding="utf-8")
     beside.replace(made)
-    for name, one in numbers.items():
+    for what, figure in found.machine.told().items() if found.machine else ():
+        print(f"{'machine':<12}  {what:<16}{figure:>12}  measured")
+    for name, one in found.services.items():
         for what, told in one.told().items():
             value = told["value"]
-            shown = value["mean"] if isinstance(value, dict) else value
+            shown = value.get("mean", value.get("share")) if isinstance(value, dict) else value
             print(f"{name:<12}  {what:<16}{'unlimited' if shown is None else shown:>12}  {told['source']}")
     return 0
 

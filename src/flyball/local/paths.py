@@ -33,6 +33,7 @@ class StateDirectory:
         self.spool = root / "spool"  # pushes that wait for the pipeline, one file each
         self.lock = root / "lock"  # held by the one control plane of this application
         self.control_file = root / "control.json"  # how the command line reaches the control plane
+        self.load_file = root / "load.json"  # what the last `flyball load` measured, for a calibration
         self.limits_file = root / "cgroup"  # where this application's cgroups are
         self.regions = root / "regions"  # one state directory for each region
         self.edge_file = root / "edge.json"  # with regions: the edge's port and theirs

@@ -65,3 +65,4 @@ def by_compute(name: str, local: Verdict, ec2: Verdict, fargate: Verdict) -> Row
 
 PARTS = yes("see its fields below")
 """A table of its own: each of its fields has a row."""
+NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .row import PARTS, by_compute, no, on_aws, yes
+from .row import NO_QUEUE, PARTS, by_compute, no, on_aws, yes
 
 LOOP = yes("the control loop")
 MACHINE_IS_THE_SIZE = no("an instance is a whole machine on EC2; use `aws.machine`")
@@ -12,7 +12,6 @@ WARM_UP_INSTEAD = no("an Auto Scaling group's target and step policies use warm-
 NOT_PORTABLE = no("AWS has no such policy; it gets only the targets, rules, schedule and forecast of the file")
 ROLLING_ONLY = no("an Auto Scaling group can only roll; synthesis refuses other strategies")
 COUNTLESS = no("an instance refresh does not count failures; it fails on an alarm, or after an hour without progress")
-NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"
 EGRESS_ON_AWS = no("instances reach the world on port 443 there: AWS's own services, and packages", accepted=(True, ()))
 
 ROWS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .row import PARTS, no, on_aws, yes
+from .row import NO_QUEUE, PARTS, no, on_aws, yes
 
 ENVOY = yes("Envoy")
 
@@ -64,6 +64,7 @@ ROWS = (
     on_aws("Route.condition", PARTS, PARTS),
     on_aws("Route.weight", ENVOY, yes("Weight of the target group")),
     on_aws("Route.priority", ENVOY, yes("Priority")),
+    on_aws("Route.queue", yes("the balancer's queue"), no(NO_QUEUE, accepted=(True,))),
     on_aws("Condition.path", ENVOY, yes("path-pattern; a path also matches all below it")),
     on_aws("Condition.host", ENVOY, yes("host-header")),
     on_aws("Condition.headers", ENVOY, yes("http-header")),

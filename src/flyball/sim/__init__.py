@@ -1,9 +1,9 @@
 """World 2: the application in virtual time, with the same governor."""
 
 from .aws_clock import on_aws
-from .calibration import calibrated, from_text, to_text
+from .calibration import Calibration, calibrated, from_text, to_text
 from .faults import parse_faults
-from .numbers import ASSUMED, Numbers, given
+from .numbers import ASSUMED, Machine, Numbers, given
 from .page import page
 from .rehearsal import Fault, Plan, Rehearsal, Rollout
 from .report import report_lines
@@ -11,7 +11,9 @@ from .result import Result
 
 __all__ = [
     "ASSUMED",
+    "Calibration",
     "Fault",
+    "Machine",
     "Numbers",
     "Plan",
     "Rehearsal",

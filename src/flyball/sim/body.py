@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor, inf
 
@@ -11,11 +12,16 @@ from .parts import Station, Use
 
 @dataclass(slots=True)
 class Request:
-    """One request. `born`: when it came, less what its retries cost. `tried`: slots that refused or lost it."""
+    """One request. `born`: when it came, less what its retries cost. `tried`: slots that refused or lost it.
+
+    `wrong`: its draw of whether the answer is an error.
+    """
 
     number: int
     born: float
-    draws: tuple[float, float, float, float]
+    draws: Sequence[float]
+    route: int
+    wrong: float
     tried: list[int] = field(default_factory=list)
 
 

@@ -10,7 +10,7 @@ from math import frexp, inf
 from . import compiled_station as s
 from . import layout as c
 from .compiled_station import compiled, inlined
-from .parts import FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
+from .parts import DRAWS, FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
 
 LOWEST_WEIGHT = 0.01
 
@@ -43,8 +43,8 @@ def _fine_bucket(latency):
 @inlined
 def _answer(a, slot, row, now):
     a.whole[slot, c.ANSWERED] += 1
-    latency = now - a.born[row]
-    wrong = a.drawn[row, 2] < a.failing[a.whole[slot, c.KIND]]
+    latency = now - a.born[row] + s.drawn(a.way, 0, a.way.shape[1], a.drawn[row, 3])
+    wrong = a.drawn[row, 2] < a.failing[a.whole[slot, c.RELEASE]]
     late = latency > a.scalars[c.TIMEOUT]
     if late:
         latency = a.scalars[c.TIMEOUT]
@@ -242,8 +242,14 @@ def _arrive(a, now):
     row, at = a.counts[c.FREE], a.counts[c.AT]
     a.counts[c.FREE] = a.rows[row, c.NEXT]
     a.born[row] = now
-    for index in range(4):
+    for index in range(DRAWS):
         a.drawn[row, index] = a.draws[at, index]
+    route, lower = 0, 0.0
+    while a.drawn[row, 2] >= a.mix[route]:
+        lower = a.mix[route]
+        route += 1
+    a.drawn[row, 2] = (a.drawn[row, 2] - lower) / (a.mix[route] - lower)
+    a.rows[row, c.ROUTE] = route
     a.rows[row, c.NUMBER], a.rows[row, c.TRIED] = a.counts[c.NUMBERED], 0
     a.counts[c.AT] += 1
     a.counts[c.NUMBERED] += 1

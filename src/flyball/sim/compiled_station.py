@@ -120,17 +120,23 @@ def load(a, slot):
 
 
 @inlined
-def _drawn(tables, kind, length, draw):
+def drawn(tables, kind, length, draw):
+    """See `plain_engine`."""
     at = draw * (length - 1)
     below = min(int(at), length - 2)
     return tables[kind, below] + (at - below) * (tables[kind, below + 1] - tables[kind, below])
 
 
 @inlined
+def _kind(a, slot, row):
+    return a.whole[slot, c.RELEASE] * a.mix.shape[0] + a.rows[row, c.ROUTE]
+
+
+@inlined
 def work(a, slot, row):
     """See `plain_engine`."""
-    kind = a.whole[slot, c.KIND]
-    ends = a.reals[slot, c.CLOCK] + _drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
+    kind = _kind(a, slot, row)
+    ends = a.reals[slot, c.CLOCK] + drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
     push(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING], ends, row)
     a.whole[slot, c.WORKING] += 1
 
@@ -138,8 +144,8 @@ def work(a, slot, row):
 @inlined
 def begin(a, slot, row, now):
     """See `plain_engine`."""
-    kind = a.whole[slot, c.KIND]
-    wait = _drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
+    kind = _kind(a, slot, row)
+    wait = drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
     if wait > 0:
         push(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING], now + wait, row)
         a.whole[slot, c.WAITING] += 1

@@ -5,7 +5,7 @@ Importing it costs a second, and the first call ever some more to compile (it is
 
 from __future__ import annotations
 
-from math import inf
+from math import fsum, inf
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from flyball.core.model import BalancingAlgorithm
 from . import compiled as c
 from . import compiled_station as s
 from . import layout as at
-from .parts import COARSE, FINE, Arrivals, Kind, Rules, Served, Station, Use, coarse_table
+from .parts import COARSE, DRAWS, FINE, Arrivals, Kind, Rules, Served, Station, Use, coarse_table, mean_works
 
 FIRST_SLOTS, FIRST_MOST, FIRST_ROWS = 8, 64, 1024
 
@@ -34,7 +34,7 @@ class FastEngine:
     ) -> None:
         self._arrivals = arrivals
         self._log = log
-        self._kinds = kinds
+        self._mean_works = mean_works(kinds, rules.mix)
         self._concurrent = rules.concurrency > 0
         self._connections = rules.connections
         self._a = _arrays(kinds, rules, logged)
@@ -43,7 +43,7 @@ class FastEngine:
     def _refill(self) -> None:
         times, draws = self._arrivals.more()
         self._a = self._a._replace(
-            times=np.asarray(times, dtype=np.float64), draws=np.asarray(draws, dtype=np.float64).reshape(-1, 4)
+            times=np.asarray(times, dtype=np.float64), draws=np.asarray(draws, dtype=np.float64).reshape(-1, DRAWS)
         )
         self._a.counts[at.AT] = 0
         self._a.counts[at.END] = len(times) == 0
@@ -59,7 +59,7 @@ class FastEngine:
         a.reals[slot] = 0.0
         a.whole[slot] = 0
         a.whole[slot, at.THERE] = 1
-        a.whole[slot, at.KIND] = station.kind
+        a.whole[slot, at.RELEASE] = station.release
         a.whole[slot, at.WORKERS], a.whole[slot, at.BACKLOG] = station.workers, station.backlog
         a.reals[slot, at.CORES], a.reals[slot, at.PEAK] = station.cores, station.peak
         a.reals[slot, at.MOST_SAVED] = a.reals[slot, at.SAVED] = station.saved_s
@@ -109,9 +109,9 @@ class FastEngine:
         self._a.scalars[at.MACHINE], self._a.scalars[at.OTHERS] = cores, others
         c.settle(self._a, now)
 
-    def fail(self, kind: int, share: float) -> None:
+    def fail(self, release: int, share: float) -> None:
         """See `Engine`."""
-        self._a.failing[kind] = share
+        self._a.failing[release] = share
 
     def run(self, until: float) -> None:
         """See `Engine`."""
@@ -163,9 +163,8 @@ class FastEngine:
             return inf
         if whole[at.WORKING] + whole[at.WAITING] < whole[at.WORKERS]:
             return 0.0
-        left = float((a.work_at[slot, : whole[at.WORKING]] - reals[at.CLOCK]).sum())
-        work = self._kinds[int(whole[at.KIND])].work
-        left += int(whole[at.LINE]) * sum(work) / len(work)
+        left = fsum(a.work_at[slot, : whole[at.WORKING]] - reals[at.CLOCK])
+        left += int(whole[at.LINE]) * self._mean_works[int(whole[at.RELEASE])]
         return left / float(min(reals[at.CORES], reals[at.PEAK]) * reals[at.FACTOR])
 
     def queued(self) -> int:
@@ -216,7 +215,7 @@ def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
         wait_at=np.zeros(heap),
         wait_row=np.zeros(heap, dtype=np.int64),
         born=np.zeros(FIRST_ROWS),
-        drawn=np.zeros((FIRST_ROWS, 4)),
+        drawn=np.zeros((FIRST_ROWS, DRAWS)),
         rows=rows,
         scalars=scalars,
         counts=counts,
@@ -225,7 +224,9 @@ def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
         work=work,
         wait=wait,
         lengths=np.array([[len(kind.work), len(kind.wait)] for kind in kinds], dtype=np.int64),
-        failing=np.array([kind.failing for kind in kinds]),
+        mix=np.array(rules.mix),
+        way=_table([rules.way]),
+        failing=np.array([kind.failing for kind in kinds[:: len(rules.mix)]]),
         coarse=np.zeros(COARSE, dtype=np.int64),
         fine=np.zeros(FINE, dtype=np.int64),
         coarse_of_ms=np.array(coarse_table(), dtype=np.int64),

@@ -11,7 +11,7 @@ import numpy as np
 from flyball.core.arrivals import RateCurve
 
 from .compiled_station import compiled
-from .parts import Batch
+from .parts import DRAWS, Batch
 
 CHUNK = 65_536
 
@@ -47,7 +47,7 @@ class FastTraffic:
         self._state[3] = 0
         count = _crossings(self._rates, self._ends, self._state, uniforms, times)
         self._left = uniforms[int(self._state[3]) :]
-        drawn: Any = self._draws.random_sample(4 * count)
+        drawn: Any = self._draws.random_sample(DRAWS * count)
         found: Any = times[:count]
         return found, drawn
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import inf, log
 
 from flyball.core.arrivals import RateCurve
@@ -43,7 +43,7 @@ _TABLE = coarse_table()
 class Basin:
     """One instance: `rate` requests per second with all its `cores`. `sent` to `cpu_s`: sums since they were read."""
 
-    kind: int
+    release: int
     cores: float
     rate: float
     alone_s: float
@@ -77,19 +77,24 @@ class FluidEngine:
 
     def __post_init__(self) -> None:
         self._ends = list(accumulate(stage.duration_s for stage in self.curve.stages))
-        self._failing = [kind.failing for kind in self.kinds]
+        self._failing = [kind.failing for kind in self.kinds[:: len(self.rules.mix)]]
 
     # What the world does to it.
 
     def add(self, station: Station, *, now: float) -> int:  # noqa: ARG002 - amounts have no past
         """See `parts.Engine`."""
-        kind = self.kinds[station.kind]
-        work_s, cores = max(mean(kind.work), 1e-9), min(station.cores, station.peak)
-        alone_s = work_s / station.peak + mean(kind.wait)  # a short burst is served at the program's own speed
+        mix = self.rules.mix
+        kinds = self.kinds[station.release * len(mix) : (station.release + 1) * len(mix)]
+        shares = [upper - lower for lower, upper in pairwise((0.0, *mix))]
+        work_s = max(sum(share * mean(kind.work) for share, kind in zip(shares, kinds, strict=True)), 1e-9)
+        wait_s = sum(share * mean(kind.wait) for share, kind in zip(shares, kinds, strict=True))
+        cores = min(station.cores, station.peak)
+        # A short burst is served at the program's own speed.
+        alone_s = work_s / station.peak + wait_s + mean(self.rules.way)
         rate = cores / work_s
         if station.workers < 1 << 20:
             rate = min(rate, station.workers / alone_s)
-        self._basins.append(Basin(kind=station.kind, cores=cores, rate=rate, alone_s=alone_s, work_s=work_s))
+        self._basins.append(Basin(release=station.release, cores=cores, rate=rate, alone_s=alone_s, work_s=work_s))
         return len(self._basins) - 1
 
     def remove(self, slot: int, *, now: float) -> None:  # noqa: ARG002
@@ -108,9 +113,9 @@ class FluidEngine:
         """See `parts.Engine`."""
         self._cores, self._others = cores, others
 
-    def fail(self, kind: int, share: float) -> None:
+    def fail(self, release: int, share: float) -> None:
         """See `parts.Engine`."""
-        self._failing[kind] = share
+        self._failing[release] = share
 
     def run(self, until: float) -> None:
         """See `parts.Engine`."""
@@ -149,7 +154,7 @@ class FluidEngine:
         failed = 0.0
         for one in takers:
             share = one.rate * one.pace / power
-            bad = served * share * self._failing[one.kind]
+            bad = served * share * self._failing[one.release]
             one.sent += came * share
             one.answered += served * share
             one.failed += bad

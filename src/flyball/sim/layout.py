@@ -8,8 +8,8 @@ from .parts import RETRIES
 
 # Columns of `reals`, of `whole`, of `rows` and of the scalars.
 CORES, PEAK, MOST_SAVED, FACTOR, WEIGHT, DEADLINE, CLOCK, SAVED, SEEN_AT, JOINED_AT, CPU, SLICE, SLICE_AT = range(13)
-THERE, OPEN, KIND, WORKERS, BACKLOG, WORKING, WAITING, HEAD, TAIL, LINE, WHAT, SENT, ANSWERED, ERRORS = range(14)
-NUMBER, NEXT, TRIED, TRIED_0 = range(4)
+THERE, OPEN, RELEASE, WORKERS, BACKLOG, WORKING, WAITING, HEAD, TAIL, LINE, WHAT, SENT, ANSWERED, ERRORS = range(14)
+NUMBER, NEXT, TRIED, ROUTE, TRIED_0 = range(5)
 ROUND, SLOW_START, TIMEOUT, MACHINE, OTHERS, SHARE = range(6)
 (FREE, SLOTS, CAME, WELL, FAILED, NUMBERED, AT, END, LOGGED, Q_HEAD, Q_TAIL, Q_LEN,
  LEAST, CONNECTIONS, CONCURRENCY, QUEUE, REPEATABLE) = range(17)  # fmt: skip
@@ -38,6 +38,8 @@ class Arrays(NamedTuple):
     work: Any
     wait: Any
     lengths: Any
+    mix: Any
+    way: Any
     failing: Any
     coarse: Any
     fine: Any

@@ -27,11 +27,62 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteNumbers:
+    """What requests of one route take; `share` of all that the service gets."""
+
+    route: str
+    share: float
+    work: Table
+    wait: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseNumbers:
+    """What requests take at instances of one release."""
+
+    release: int
+    work: Table
+    wait: Table
+    routes: tuple[RouteNumbers, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The one machine that all instances are on, in cores and seconds.
+
+    `background` is what everything else uses all the time, `request_s` what the balancer and who sends the request need
+    for each. `starting`: what an instance uses until it is ready. `stall`: how long the machine stood still, by second.
+    `least`: what instances get of it however much others want.
+    """
+
+    cores: float
+    background: float
+    request_s: float
+    starting: float
+    stall: Table = NOTHING
+    least: float = 1.0
+
+    def told(self) -> dict[str, float]:
+        """What was measured, for a report."""
+        return {
+            "cores": self.cores,
+            "background_cores": round(self.background, 4),
+            "balancer_ms": round(self.request_s * 1000, 4),
+            "starting_cores": round(self.starting, 4),
+            "least_cores": self.least,
+            "stall_ms_p99": round(drawn(self.stall, 0.99) * 1000, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """What instances of a service do, in seconds. `sources`: (name, source) of those that are not assumed.
 
-    `work` is processor time of a request, `wait` its time without; `peak`: cores that the program can use at once.
+    `work` is processor time of a request, `wait` its time without; `peak`: cores that the program can use at once;
+    `idle`: cores that it uses without requests;
+    `way`: what a visitor waits beside what the balancer and the instance take.
     `start`: launch to first answer; `health`: from then to healthy in the balancer; `stop`: SIGTERM to exit.
+    `routes`: the same by route, where there are several; `releases`: of every release that was measured.
     """
 
     work: Table
@@ -45,6 +96,10 @@ class Numbers:
     workers: int = UNLIMITED
     backlog: int = UNLIMITED
     failing: float = 0.0
+    idle: float = 0.0
+    way: Table = NOTHING
+    routes: tuple[RouteNumbers, ...] = ()
+    releases: tuple[ReleaseNumbers, ...] = ()
     sources: tuple[tuple[str, Source], ...] = ()
 
     def told(self) -> dict[str, dict[str, object]]:
@@ -53,6 +108,7 @@ class Numbers:
         shown: dict[str, object] = {
             "work_ms": _shown(self.work, 1000),
             "wait_ms": _shown(self.wait, 1000),
+            "way_ms": _shown(self.way, 1000),
             "start_s": _shown(self.start),
             "health_s": _shown(self.health),
             "stop_s": _shown(self.stop),
@@ -61,9 +117,20 @@ class Numbers:
             "peak_cores": self.peak,
             "workers": None if self.workers >= UNLIMITED else self.workers,
         }
-        return {
+        told: dict[str, dict[str, object]] = {
             name: {"value": value, "source": known.get(name, Source.ASSUMED).value} for name, value in shown.items()
         }
+        for one in self.routes:
+            value = {"share": round(one.share, 4), "work": _shown(one.work, 1000), "wait": _shown(one.wait, 1000)}
+            told[f"route {one.route} ms"] = {"value": value, "source": Source.MEASURED.value}
+        for old in self.releases if len(self.releases) > 1 else ():
+            told[f"release {old.release} work_ms"] = {"value": _shown(old.work, 1000), "source": Source.MEASURED.value}
+        return told
+
+    def of_release(self, number: int) -> Numbers:
+        """The numbers of a release that was measured. Raises KeyError."""
+        found = {one.release: one for one in self.releases}[number]
+        return replace(self, work=found.work, wait=found.wait, routes=found.routes)
 
 
 def _shown(table: Table, times: float = 1.0) -> dict[str, float]:
@@ -119,6 +186,22 @@ def of_samples(samples: Sequence[float]) -> Table:
     return tuple(drawn(tuple(known), index / (points - 1)) for index in range(points))
 
 
+def split(took: Table, work_s: float) -> tuple[Table, Table]:
+    """What requests took, as processor time with this mean and waiting.
+
+    What no request takes longer than the processor time explains is that; what is above is waiting. So a few that stood
+    in somebody's way do not count as work.
+    """
+    if mean(took) <= work_s:
+        return scaled(took, work_s / mean(took)), NOTHING
+    low, high = 0.0, max(took)
+    for _ in range(60):
+        middle = (low + high) / 2
+        enough = mean(tuple(min(value, middle) for value in took)) >= work_s
+        low, high = (low, middle) if enough else (middle, high)
+    return tuple(min(value, high) for value in took), tuple(max(value - high, 0.0) for value in took)
+
+
 def scaled(table: Table, factor: float) -> Table:
     """Everything so many times as long."""
     return tuple(value * factor for value in table)
@@ -139,6 +222,8 @@ def given(numbers: Numbers = ASSUMED, *, request_s: float | None = None, start_s
     known = {"work_ms": request_s, "start_s": start_s}
     others = [(name, source) for name, source in numbers.sources if known.get(name) is None]
     named = [(name, Source.GIVEN) for name, value in known.items() if value is not None]
-    work = numbers.work if request_s is None else lognormal(request_s, 1.0)
     start = numbers.start if start_s is None else lognormal(start_s, 0.2)
-    return replace(numbers, work=work, start=start, sources=(*others, *named))
+    known_better = replace(numbers, start=start, sources=(*others, *named))
+    if request_s is None:
+        return known_better
+    return replace(known_better, work=lognormal(request_s, 1.0), routes=(), releases=())

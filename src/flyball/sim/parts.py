@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import frexp, inf
 from typing import Protocol
 
@@ -71,12 +72,12 @@ def quantile_s(counts: Sequence[int], share: float) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
-    """What one instance can do. `kind`: which service times and failure rate its release has.
+    """What one instance can do. `release`: which service times and failure rate it has, counted from 0.
 
     With `slice_s` 0 the share comes in evenly. `slice_at`: when the first slice begins, at most one slice later.
     """
 
-    kind: int = 0
+    release: int = 0
     cores: float = 1.0
     peak: float = 1.0
     saved_s: float = inf
@@ -88,10 +89,10 @@ class Station:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What requests cost at instances of one release: tables of quantiles at equal distances, in seconds.
+    """What requests of one route cost at instances of one release: quantiles at equal distances, in seconds.
 
     `work` is spent on the processor at the full speed of a core, `wait` before it without using any (a store answers).
-    `failing` is the share answered with an error.
+    `failing` is the share answered with an error, the same for all routes of a release.
     """
 
     work: tuple[float, ...]
@@ -105,7 +106,9 @@ class Rules:
 
     `connections`: the most requests at one instance; more wait for it in the balancer. `concurrency`: the same for
     requests that wait for any instance (0: none do), at most `queue` of them. `repeatable`: a request whose instance
-    died is sent to another one.
+    died is sent to another one. `mix`: the share of requests up to and including each route; there is a `Kind` for each
+    route of each release, those of the first release first. `way`: quantiles of what a visitor waits beside the time
+    in the balancer and at the instance.
     """
 
     algorithm: BalancingAlgorithm = BalancingAlgorithm.ROUND_ROBIN
@@ -115,6 +118,16 @@ class Rules:
     queue: int = 0
     timeout_s: float = inf
     repeatable: bool = True
+    mix: tuple[float, ...] = (1.0,)
+    way: tuple[float, ...] = (0.0, 0.0)
+
+
+def mean_works(kinds: Sequence[Kind], mix: Sequence[float]) -> list[float]:
+    """What a request costs on average, for each release."""
+    shares = [upper - lower for lower, upper in pairwise((0.0, *mix))]
+    means = [(sum(one.work) - (one.work[0] + one.work[-1]) / 2) / (len(one.work) - 1) for one in kinds]
+    releases = [means[first : first + len(mix)] for first in range(0, len(means), len(mix))]
+    return [sum(share * value for share, value in zip(shares, one, strict=True)) for one in releases]
 
 
 @dataclass(slots=True)
@@ -138,7 +151,8 @@ class Served:
 
 
 Batch = tuple[Sequence[float], Sequence[float]]
-"""Arrival times, and four draws from [0, 1) for each: work, wait, failure, choice."""
+"""Arrival times, and draws from [0, 1) for each: work, wait, route and failure, choice and way."""
+DRAWS = 4
 
 
 class Arrivals(Protocol):
@@ -172,8 +186,8 @@ class Engine(Protocol):
         """The machine has so many cores for the stations, and for others that want so many of them at the moment."""
         ...
 
-    def fail(self, kind: int, share: float) -> None:
-        """From now on this share of what instances of a kind answer are errors."""
+    def fail(self, release: int, share: float) -> None:
+        """From now on this share of what instances of a release answer are errors."""
         ...
 
     def run(self, until: float) -> None:

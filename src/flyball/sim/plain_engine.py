@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from math import inf
+from math import fsum, inf
 
 from flyball.core.model import BalancingAlgorithm
 
 from .body import Body, Request
 from .parts import (
     COARSE,
+    DRAWS,
     FINE,
     RETRIES,
     RETRY_S,
@@ -26,6 +27,7 @@ from .parts import (
     Use,
     coarse_table,
     fine_bucket,
+    mean_works,
 )
 
 COARSE_OF_MS = coarse_table()
@@ -38,7 +40,8 @@ class PlainEngine:
     def __init__(self, arrivals: Arrivals, kinds: list[Kind], rules: Rules, *, log: list[Served] | None = None) -> None:
         self._arrivals = arrivals
         self._kinds = kinds
-        self._failing = [kind.failing for kind in kinds]
+        self._failing = [kind.failing for kind in kinds[:: len(rules.mix)]]
+        self._mean_works = mean_works(kinds, rules.mix)
         self._rules = rules
         self._log = log
         self._bodies: list[Body] = []
@@ -112,9 +115,9 @@ class PlainEngine:
                 body.share = share
                 body.plan()
 
-    def fail(self, kind: int, share: float) -> None:
+    def fail(self, release: int, share: float) -> None:
         """See `Engine`."""
-        self._failing[kind] = share
+        self._failing[release] = share
 
     def run(self, until: float) -> None:
         """See `Engine`."""
@@ -156,10 +159,12 @@ class PlainEngine:
         body.plan()
 
     def _arrive(self, now: float) -> None:
-        four = 4 * self._at
-        draws = tuple(self._draws[four : four + 4])
-        assert len(draws) == 4
-        request = Request(self._number, now, draws)
+        first = DRAWS * self._at
+        draws = self._draws[first : first + DRAWS]
+        route = next(index for index, upper in enumerate(self._rules.mix) if draws[2] < upper)
+        lower = self._rules.mix[route - 1] if route else 0.0
+        wrong = (draws[2] - lower) / (self._rules.mix[route] - lower)  # what is left of the draw is as random
+        request = Request(self._number, now, draws, route, wrong)
         self._at += 1
         if self._at == len(self._times):
             (self._times, self._draws), self._at = self._arrivals.more(), 0
@@ -229,20 +234,23 @@ class PlainEngine:
         body.plan()
 
     def _begin(self, body: Body, request: Request, now: float) -> None:
-        wait = _drawn(self._kinds[body.station.kind].wait, request.draws[1])
+        wait = _drawn(self._kind(body, request).wait, request.draws[1])
         if wait > 0:
             heappush(body.waiting, (now + wait, request.number, request))
         else:
             self._work(body, request)
 
     def _work(self, body: Body, request: Request) -> None:
-        work = _drawn(self._kinds[body.station.kind].work, request.draws[0])
+        work = _drawn(self._kind(body, request).work, request.draws[0])
         heappush(body.working, (body.clock + work, request.number, request))
+
+    def _kind(self, body: Body, request: Request) -> Kind:
+        return self._kinds[body.station.release * len(self._rules.mix) + request.route]
 
     def _answer(self, body: Body, request: Request, now: float) -> None:
         body.used.answered += 1
-        latency = now - request.born
-        wrong = request.draws[2] < self._failing[body.station.kind]
+        latency = now - request.born + _drawn(self._rules.way, request.draws[3])
+        wrong = request.wrong < self._failing[body.station.release]
         late = latency > self._rules.timeout_s
         if late:
             latency = self._rules.timeout_s
@@ -276,9 +284,8 @@ class PlainEngine:
         body = self._bodies[slot]
         if body.factor <= 0:
             return inf
-        left = sum(ends - body.clock for ends, _, _ in body.working)
-        work = self._kinds[body.station.kind].work
-        left += len(body.line) * sum(work) / len(work)
+        left = fsum(ends - body.clock for ends, _, _ in body.working)  # in whatever order they lie
+        left += len(body.line) * self._mean_works[body.station.release]
         pace = min(body.station.cores, body.station.peak) * body.factor
         return left / pace if body.busy >= body.station.workers else 0.0
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Protocol
 
 from flyball.core.arrivals import RateCurve
@@ -23,7 +24,7 @@ from flyball.core.errors import FileError
 from flyball.core.model import Application, Service
 
 from .engines import Make, maker
-from .numbers import Numbers, scaled
+from .numbers import Machine, Numbers, RouteNumbers, scaled
 from .parts import CONNECTIONS, Engine, Kind, Rules
 from .result import Bin, Result, Row
 from .world import World
@@ -71,6 +72,7 @@ class Plan:
     seed: int
     numbers: dict[str, Numbers]
     shares: dict[str, float]
+    machine: Machine | None = None
     rollouts: tuple[Rollout, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -96,7 +98,7 @@ class Rehearsal:
     def run(self) -> Result:
         """Rehearse all of it. Raises FileError when the application does not come up by itself."""
         plan, now = self.plan, MONDAY
-        self._world = World(plan.app, plan.numbers, seed=plan.seed, now=now)
+        self._world = World(plan.app, plan.numbers, seed=plan.seed, now=now, machine=plan.machine)
         self._state, self._tick = resumed(plan.app, None, now=now), now
         for service in plan.app.services:
             self._world.ask(Deploy(service=service.name, spec=_spec(service, 1)))
@@ -183,23 +185,24 @@ class Rehearsal:
             seed = f"{plan.seed} arrivals of {service.name}" if several else plan.seed
             kinds = self._kinds(service)
             draws = f"{plan.seed} draws of {service.name}"
-            engine = make(curve, seed, draws, kinds, _rules(plan.app, service))
-            engines[service.name] = (engine, tuple(kind.failing for kind in kinds))
+            rules = _rules(plan.app, service, plan.numbers[service.name])
+            engine = make(curve, seed, draws, kinds, rules)
+            engines[service.name] = (engine, tuple(kind.failing for kind in kinds[:: len(rules.mix)]))
         return engines
 
     def _kinds(self, service: Service) -> list[Kind]:
+        """Of each release: what requests of each route cost."""
         numbers = self.plan.numbers[service.name]
-        first = Kind(work=numbers.work, wait=numbers.wait, failing=numbers.failing)
-        later = [
+        rollouts = [one for one in self.plan.rollouts if one.service == service.name]
+        return [
             Kind(
-                work=scaled(numbers.work, rollout.slower),
-                wait=scaled(numbers.wait, rollout.slower),
-                failing=max(rollout.failing, numbers.failing),
+                work=scaled(route.work, slower),
+                wait=scaled(route.wait, slower),
+                failing=max(failing, numbers.failing),
             )
-            for rollout in self.plan.rollouts
-            if rollout.service == service.name
+            for slower, failing in [(1.0, 0.0), *((one.slower, one.failing) for one in rollouts)]
+            for route in _routes(numbers)
         ]
-        return [first, *later]
 
     def _bin(self, now_s: float) -> Bin:
         state, world = self._state, self._world
@@ -229,6 +232,11 @@ def _bin_s(duration_s: float) -> float:
     return 60.0 if duration_s >= 3600 else 10.0 if duration_s >= 600 else 1.0
 
 
+def _routes(numbers: Numbers) -> tuple[RouteNumbers, ...]:
+    """What was measured by route, else all requests as of one."""
+    return numbers.routes or (RouteNumbers(route="/", share=1.0, work=numbers.work, wait=numbers.wait),)
+
+
 def _spec(service: Service, number: int) -> ReleaseSpec:
     return ReleaseSpec(
         content=f"{number}",
@@ -240,7 +248,8 @@ def _spec(service: Service, number: int) -> ReleaseSpec:
     )
 
 
-def _rules(app: Application, service: Service) -> Rules:
+def _rules(app: Application, service: Service, numbers: Numbers) -> Rules:
+    shares = list(accumulate(one.share for one in _routes(numbers)))
     return Rules(
         algorithm=service.balancing.algorithm,
         slow_start_s=service.balancing.slow_start_s,
@@ -248,4 +257,6 @@ def _rules(app: Application, service: Service) -> Rules:
         concurrency=service.places or 0,
         queue=service.queue.most,
         timeout_s=app.listener.idle_timeout_s,
+        mix=(*shares[:-1], 1.0),
+        way=numbers.way,
     )

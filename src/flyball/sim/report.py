@@ -77,7 +77,7 @@ def _numbers(result: Result) -> Iterator[str]:
     for service, numbers in result.numbers.items():
         for name, told in numbers.told().items():
             value = told["value"]
-            shown = value["mean"] if isinstance(value, dict) else value
+            shown = value.get("mean", value.get("share")) if isinstance(value, dict) else value
             words = f"{service + ' ' if several else ''}{name} {'unlimited' if shown is None else shown}"
             by_source.setdefault(str(told["source"]), []).append(words)
     for source in ("measured", "given", "assumed"):

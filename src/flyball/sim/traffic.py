@@ -1,4 +1,4 @@
-"""Where a simulated service's requests come from: the arrivals of `core.arrivals`, with four draws for each.
+"""Where a simulated service's requests come from: the arrivals of `core.arrivals`, with the draws for each.
 
 The arrivals of a seed are those that `flyball load` sends with it. `FastTraffic` draws the same numbers in bulk.
 """
@@ -10,7 +10,7 @@ from random import Random
 
 from flyball.core.arrivals import RateCurve, arrivals
 
-from .parts import Batch
+from .parts import DRAWS, Batch
 
 CHUNK = 8192
 
@@ -30,4 +30,4 @@ class Traffic:
     def more(self) -> Batch:
         """See `Arrivals`."""
         times = list(islice(self._times, CHUNK))
-        return times, [self._draw() for _ in range(4 * len(times))]
+        return times, [self._draw() for _ in range(DRAWS * len(times))]

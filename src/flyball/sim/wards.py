@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
 from flyball.core.control.cadence import SHORTEST_GLANCE_S
 from flyball.core.control.glance import Glance
 from flyball.core.control.observation import TargetHealth
 from flyball.core.control.routing import Target
-from flyball.core.model import Service
+from flyball.core.model import Service, Size
 
 from .numbers import Numbers
-from .parts import CONNECTIONS, Engine
+from .parts import CONNECTIONS, Engine, Station
+
+CPU_PERIOD_S = 0.1
+"""A CPU share is given out in slices of this length; with `burst` a whole one may be saved."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +60,11 @@ class Ward:
     came: int = 0
     glanced_at: float = 0.0
 
+    def station(self, member: Member) -> Station:
+        """What one of its instances can do."""
+        made = station(self.numbers, member.service.size, member.draw())
+        return replace(made, release=min(member.release, len(self.failing)) - 1)
+
     def glance(self, began: float, *, now: float) -> Glance | None:
         """What came since the last look at it; None before there is traffic, or when that was just now."""
         since = max(self.glanced_at, began)
@@ -71,3 +80,18 @@ class Ward:
             in_flight=sum(min(load, CONNECTIONS) for load in loads),
             waiting=self.engine.queued(),
         )
+
+
+def station(numbers: Numbers, size: Size, draw: float) -> Station:
+    """An instance of this size. `draw`: where in a slice of its CPU share it begins."""
+    peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
+    shared = peak > size.cpu
+    return Station(
+        cores=size.cpu,
+        peak=peak,
+        saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
+        slice_s=CPU_PERIOD_S if shared else 0.0,
+        slice_at=draw * CPU_PERIOD_S,
+        workers=numbers.workers,
+        backlog=numbers.backlog,
+    )

@@ -28,14 +28,13 @@ from flyball.core.control.state import State
 from flyball.core.latency import BUCKET_EDGES_MS, percentiles_of
 from flyball.core.model import Application, HealthCheck
 
-from .numbers import Numbers, drawn
-from .parts import CONNECTIONS, Engine, Station
+from .machine import Shared
+from .numbers import Machine, Numbers, drawn
+from .parts import CONNECTIONS, Engine
 from .wards import Member, Ward
 
 RECHECK_S = 0.25
 """The balancer asks an instance that is down again after so long, or its interval where that is shorter."""
-CPU_PERIOD_S = 0.1
-"""A CPU share is given out in slices of this length; with `burst` a whole one may be saved."""
 CHECK_S = 0.001
 """Processor time of a health check."""
 EDGES = (*BUCKET_EDGES_MS, inf)
@@ -44,7 +43,15 @@ EDGES = (*BUCKET_EDGES_MS, inf)
 class World:
     """All services of an application in virtual time. `base`: the world's time at which the engines' time is 0."""
 
-    def __init__(self, app: Application, numbers: dict[str, Numbers], *, seed: int, now: float) -> None:
+    def __init__(
+        self,
+        app: Application,
+        numbers: dict[str, Numbers],
+        *,
+        seed: int,
+        now: float,
+        machine: Machine | None = None,
+    ) -> None:
         self.app = app
         self.now = now
         self.base = inf
@@ -53,6 +60,8 @@ class World:
         self.hours: dict[str, float] = dict.fromkeys(self.wards, 0.0)
         self.lost_zones: set[str] = set()
         self._seed = seed
+        self._shared = None if machine is None else Shared(machine, seed)
+        self._uses: dict[str, tuple[int, float]] = {}
         self._events: list[tuple[float, int, Callable[[], bool]]] = []
         self._counter = 0
         self._builds: list[BuildSeen] = []
@@ -86,6 +95,32 @@ class World:
             if ward.engine is not None:
                 ward.engine.run(self.now - self.base)
 
+    def _share_out(self) -> None:
+        """Somebody begins or ends to need the machine."""
+        if self._shared is not None and self.now >= self.base:
+            self._run_engines()
+            self._shared.share_out(self.wards, iter(self.members.values()), now=self.now - self.base)
+
+    def _see_machine(self, elapsed_s: float | None) -> None:
+        """A second is over: what instances used in it, and whether the machine stands still in the next."""
+        uses, self._uses = self._uses, {}
+        shared = self._shared
+        if shared is None or not elapsed_s:
+            return
+        shared.see(uses, elapsed_s)
+        stall = shared.stall()
+        if stall is not None:
+            at_s, lasts_s = stall
+            self.at(self.now + at_s, lambda: self._stand_still(still=True))
+            self.at(self.now + at_s + lasts_s, lambda: self._stand_still(still=False))
+        self._share_out()
+
+    def _stand_still(self, *, still: bool) -> bool:
+        assert self._shared is not None
+        self._shared.still = still
+        self._share_out()
+        return False
+
     def begin_traffic(self, engines: dict[str, tuple[Engine, tuple[float, ...]]], *, base: float) -> None:
         """From now on requests come, the first at `base` or later. Beside an engine is what fails of each release."""
         self.base = base
@@ -96,6 +131,7 @@ class World:
                 if member.ready and member.gone_at is None:
                     self._install(ward, member)
             self._open(ward)
+        self._share_out()
 
     # What the loop sees.
 
@@ -112,10 +148,12 @@ class World:
         elapsed_s = None if self._sampled_at is None else self.now - self._sampled_at
         self._sampled_at = self.now
         latencies, queues = self._traffic()
+        samples = tuple(self._sample(one, elapsed_s) for one in self.members.values())
+        self._see_machine(elapsed_s)
         return Observation(
             instances=seen,
             sampled=True,
-            samples=tuple(self._sample(one, elapsed_s) for one in self.members.values()),
+            samples=samples,
             latencies=latencies,
             queues=queues,
             builds=builds,
@@ -143,7 +181,10 @@ class World:
             first, one.first_sample = one.first_sample, False
             return InstanceSample(id=one.id, cpu_percent=None if first else 0.0, memory_percent=memory)
         use = ward.engine.use(one.slot)
-        cpu = 100.0 * use.cpu_s / (elapsed_s * one.service.size.cpu) if elapsed_s else None
+        answered, used_s = self._uses.get(one.service.name, (0, 0.0))
+        self._uses[one.service.name] = (answered + use.answered, used_s + use.cpu_s)
+        cores = use.cpu_s / elapsed_s + ward.numbers.idle if elapsed_s else None
+        cpu = None if cores is None else 100.0 * cores / one.service.size.cpu
         return InstanceSample(
             id=one.id,
             cpu_percent=cpu,
@@ -188,11 +229,18 @@ class World:
         self._building.add(key)
 
         def built() -> bool:
+            self._build_counts(-1)
             self._builds.append(BuildSeen(service=action.service, release=action.release, succeeded=True))
             return True
 
         lasts_s = self.wards[action.service].numbers.build_s if action.spec.build else 0.0
+        self._build_counts(1)
         self.at(self.now + lasts_s, built)
+
+    def _build_counts(self, change: int) -> None:
+        if self._shared is not None:
+            self._shared.building += change
+            self._share_out()
 
     def _launch(self, action: Launch) -> None:
         if action.instance in self.members:
@@ -211,6 +259,7 @@ class World:
             self.at(self.now + 1.0, lambda: self.end(member, exit_code=1, detail=f"zone {member.zone} is lost"))
         else:
             self.at(self.now + drawn(ward.numbers.start, member.draw()), lambda: self._became_ready(member))
+        self._share_out()
 
     def _became_ready(self, member: Member) -> bool:
         if member.gone_at is not None or member.stopping:
@@ -219,24 +268,12 @@ class World:
         ward = self.wards[member.service.name]
         if ward.engine is not None:
             self._install(ward, member)
+        self._share_out()
         return True
 
     def _install(self, ward: Ward, member: Member) -> None:
         assert ward.engine is not None
-        size, numbers = member.service.size, ward.numbers
-        peak = max(numbers.peak, size.cpu) if numbers.peak > 1 else numbers.peak
-        shared = peak > size.cpu
-        station = Station(
-            kind=min(member.release, len(ward.failing)) - 1,
-            cores=size.cpu,
-            peak=peak,
-            saved_s=size.cpu * CPU_PERIOD_S * (2 if size.burst else 1) if shared else inf,
-            slice_s=CPU_PERIOD_S if shared else 0.0,
-            slice_at=member.draw() * CPU_PERIOD_S,
-            workers=numbers.workers,
-            backlog=numbers.backlog,
-        )
-        member.slot = ward.engine.add(station, now=self.now - self.base)
+        member.slot = ward.engine.add(ward.station(member), now=self.now - self.base)
         if member.factor != 1.0:
             ward.engine.pace(member.slot, member.factor, now=self.now - self.base)
 

@@ -98,7 +98,7 @@ RESOLVED = {
     "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
     "Firewall": {"allow", "deny", "rates", "methods"},
     "RateLimit": {"requests", "per_s"},
-    "Route": {"condition", "weight", "priority"},
+    "Route": {"condition", "weight", "priority", "queue"},
     "Redirect": {"condition", "location", "status", "priority"},
     "FixedResponse": {"condition", "status", "body", "content_type", "priority"},
     "Scaling": {"target_tracking", "steps", "schedule", "predictive", "hpa", "kpa", "adaptive", "shape"},

@@ -22,8 +22,9 @@ def application(*services: tuple[str, Route], **listener) -> Application:
     )
 
 
-def route(path="/", *, host=None, headers=(), weight=1, priority=None) -> Route:
-    return Route(condition=Condition(path=path, host=host, headers=headers), weight=weight, priority=priority)
+def route(path="/", *, host=None, headers=(), weight=1, priority=None, queue=True) -> Route:
+    condition = Condition(path=path, host=host, headers=headers)
+    return Route(condition=condition, weight=weight, priority=priority, queue=queue)
 
 
 def order(app: Application) -> list[str]:
@@ -75,6 +76,15 @@ def test_equal_conditions_share_one_rule_by_weight():
         Rule(priority=7, condition=condition, action=Forward(services=(("apart", 1),))),
         Rule(priority=100, condition=condition, action=Forward(services=(("old", 90), ("new", 10)))),
     )
+
+
+def test_a_rule_has_no_queue_when_every_service_of_it_says_so():
+    def queued(*queues):
+        services = ((f"s{number}", route("/poll", queue=queue)) for number, queue in enumerate(queues))
+        (rule,) = rules_in_order(application(*services))
+        return rule.action.queue
+
+    assert [queued(True), queued(False), queued(False, False), queued(True, False)] == [True, False, False, True]
 
 
 def test_redirects_and_fixed_responses_stand_among_the_routes():

@@ -309,6 +309,25 @@ async def test_a_stream_of_events_holds_no_place(envoy, instances, client):
         assert await client.who("/") == "web-1"
 
 
+@pytest.mark.parametrize("sticky", [False, True])
+async def test_a_route_that_asks_for_it_neither_waits_nor_holds_a_place(envoy, instances, client, sticky):
+    web = await instances("web-1")
+    held = Held(web)
+    routes = (Route(condition=Condition()), Route(condition=Condition(path="/status"), queue=False))
+    routes += (Route(condition=Condition(path="/slow"), queue=not sticky),)
+    balancing = Balancing(stickiness=Stickiness() if sticky else None)
+    await start(envoy, limited(1, routes=routes, balancing=balancing), web=[web])
+    requests = sent(client, 3)
+    if sticky:
+        await at_work(held, 3)
+        assert await client.who("/") == "web-1"
+    else:
+        await waiting(envoy, 2)
+    assert (await client.get("/status/418"))[0] == 418
+    held.gate.set()
+    assert set(statuses(await asyncio.gather(*requests))) == {200}
+
+
 async def test_a_killed_instance_loses_nothing_that_waits_and_no_post_is_sent_twice(envoy, instances, client):
     web = await instances("web-1", "web-2")
     held = Held(*web)

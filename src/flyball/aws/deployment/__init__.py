@@ -11,8 +11,8 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
+from flyball.aws.names import upload_pipeline
 from flyball.core.errors import Failed
 from flyball.core.model import Application
 
@@ -33,12 +33,12 @@ class Desk:
     pause: Callable[[float], None] = time.sleep
 
 
-class Done(Enum):
-    """What was done to a stack."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a deployment did to a stack: created it, or changed some of its resources."""
 
-    NOTHING = "nothing"
-    CREATED = "created"
-    UPDATED = "updated"
+    new: bool
+    changed: frozenset[str] = frozenset()
 
 
 @answering()
@@ -50,17 +50,18 @@ def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
-    created = False
+    applied: list[Applied] = []
     for index, plan in enumerate(wanted):
-        done = _apply(app, plan, account, desk)
-        created = created or done is Done.CREATED
-        if done is not Done.NOTHING and wanted[index + 1 :] and app.edge.pause_s > 0:
+        applied.append(_apply(app, plan, account, desk))
+        if (applied[-1].new or applied[-1].changed) and wanted[index + 1 :] and app.edge.pause_s > 0:
             desk.say(f"{plan.name} is done; the next region follows in {app.edge.pause_s:g} s")
             desk.pause(app.edge.pause_s)
-    if created and len(wanted) > 1:
+    if any(each.new for each in applied) and len(wanted) > 1:
         desk.say("second pass: what needs the other regions")
         for plan in wanted:
             _apply(app, plan, account, desk, agreed=True)
+    if not applied[-1].new and "BuildProject" in applied[-1].changed:
+        _build_again(app, account, wanted[-1], desk)
     return stacks.outputs(account, wanted[-1])
 
 
@@ -119,7 +120,21 @@ def _proposed(app: Application, plan: StackPlan, account: Account, *, new: bool,
     return changes.propose(account, plan, now, new=new, pause=pause)
 
 
-def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> Done:
+def _build_again(app: Application, account: Account, plan: StackPlan, desk: Desk) -> None:
+    """Start the pipeline that released last: a new or renamed service waits for no push."""
+    pipelines = account.clients("codepipeline", plan.region)
+    newest = {
+        name: max((str(each["startTime"]) for each in told if each["status"] == "Succeeded"), default="")
+        for name in (app.name, upload_pipeline(app.name))
+        if (told := pipelines.list_pipeline_executions(pipelineName=name)["pipelineExecutionSummaries"])
+    }
+    last = max(newest, key=newest.__getitem__, default="")
+    if newest.get(last):
+        pipelines.start_pipeline_execution(name=last)
+        desk.say(f"the file has changed: the pipeline {last} builds the last source again")
+
+
+def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, agreed: bool = False) -> Applied:
     """Bring one stack up to its plan."""
     changes.join(account, plan, say=desk.say, pause=desk.pause)
     stacks.clear_failed_creation(account, plan, say=desk.say, pause=desk.pause)
@@ -130,7 +145,7 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if not proposal.changes:
         changes.withdraw(account, plan, proposal, new=new)
         desk.say(f"{plan.name}: nothing to change")
-        return Done.NOTHING
+        return Applied(new=False)
     desk.say(f"{plan.name} in {plan.region}: {len(proposal.changes)} changes")
     for change in proposal.changes:
         desk.say(f"  {change}")
@@ -147,4 +162,4 @@ def _apply(app: Application, plan: StackPlan, account: Account, desk: Desk, *, a
     if new and '"AWS::ECS::Service"' in plan.template:
         make_service_role(account, plan.region)
     changes.execute(account, plan, proposal, say=desk.say, pause=desk.pause)
-    return Done.CREATED if new else Done.UPDATED
+    return Applied(new=new, changed=frozenset(each.name for each in proposal.changes))

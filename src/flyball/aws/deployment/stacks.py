@@ -110,9 +110,11 @@ def parameters(account: Account, plan: StackPlan) -> dict[str, str]:
 
 
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
-    """Delete a stack whose creation failed: AWS allows nothing else."""
-    if status(account, plan) in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
-        say(f"{plan.name}: deleting the remains of a failed creation")
+    """Delete a stack whose creation failed, as AWS allows nothing else, or that an interrupted deploy only proposed."""
+    now = status(account, plan)
+    if now in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}:
+        failed = now.startswith("ROLLBACK")
+        say(f"{plan.name}: deleting the remains of {'a failed creation' if failed else 'an interrupted deploy'}")
         delete(account, plan, say=say, pause=pause)
 
 

@@ -28,12 +28,15 @@ APART = {"cn-": "AWS China", "us-gov-": "AWS GovCloud", "eusc-": "the European S
 
 def errors(app: Application) -> Iterator[Unplaced]:
     """The file's regions that do not exist, each with its place."""
-    several = app.aws is not None and len(app.region_names) > 1
-    for index, region in enumerate(app.region_names if app.aws is not None else ()):
+    if app.aws is None:
+        return
+    for region in app.region_names:
         wrong = unknown(region)
         if wrong is not None:
             message, _, hint = wrong.partition("; ")
-            yield Unplaced(path=("aws", "regions", index) if several else ("aws", "region"), message=message, hint=hint)
+            own = region == app.aws.region
+            path = ("aws", "region") if own else ("regions", region)
+            yield Unplaced(path=path, message=message, hint=hint, on_key=not own)
 
 
 def unknown(region: str) -> str | None:

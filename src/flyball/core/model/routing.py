@@ -37,12 +37,14 @@ class Condition:
 class Route:
     """A listener rule for a service. Services with equal conditions share requests by `weight` (0 to 999).
 
-    `priority` is 1 to 50000, or None to rank the rule by how exact it is (`rules.rules_in_order`).
+    `priority` is 1 to 50000, or None to rank the rule by how exact it is (`rules.rules_in_order`). `queue`: its
+    requests wait their turn and hold a place; False for those that must not wait, or stay for long.
     """
 
     condition: Condition
     weight: int = 1
     priority: int | None = None
+    queue: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,13 @@ HIGHEST = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
-    """Sends the request to one of `services`, (name, weight) pairs in file order; to none if all weights are 0."""
+    """Sends the request to one of `services`, (name, weight) pairs in file order; to none if all weights are 0.
+
+    `queue`: it waits its turn. When services share the rule, each of them must say that it does not.
+    """
 
     services: tuple[tuple[str, int], ...]
+    queue: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +74,14 @@ _Written = tuple[int | None, Condition, Forward | Redirect | FixedResponse]
 
 def _forwards(app: Application) -> list[_Written]:
     shares: dict[tuple[int | None, Condition], dict[str, int]] = {}
+    queued: set[tuple[int | None, Condition]] = set()
     for service in app.services:
         for route in service.routes:
-            shared = shares.setdefault((route.priority, _canonical(route.condition)), {})
+            key = (route.priority, _canonical(route.condition))
+            shared = shares.setdefault(key, {})
+            queued.update([key] if route.queue else [])
             shared[service.name] = shared.get(service.name, 0) + route.weight
-    return [
-        (priority, condition, Forward(services=tuple(services.items())))
-        for (priority, condition), services in shares.items()
-    ]
+    return [(*key, Forward(services=tuple(services.items()), queue=key in queued)) for key, services in shares.items()]
 
 
 def _answers(app: Application) -> list[_Written]:

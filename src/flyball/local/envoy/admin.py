@@ -24,7 +24,7 @@ FIREWALL = (
     r"^http\.ingress\.rbac\.firewall\.policy\.|^wasmcustom\.firewall\."
     r"|^rate_limit\.http_local_rate_limit\.rate_limited$"
 )
-WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.waiting"
+WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
 QUEUE_STATS = "wasmcustom.queue."
 REFUSALS = (
     r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"

@@ -56,6 +56,9 @@ class RouteTable(ConditionTable):
     weight: Annotated[int, Field(ge=0, le=999)] | None = key(
         "share of requests, 0 to 999, when services share a route; by default 1"
     )
+    queue: bool | None = key(
+        "false: its requests never wait for a place and hold none, such as long polls; by default true"
+    )
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(str,),
         says='a path such as "/api"',
@@ -66,7 +69,7 @@ class RouteTable(ConditionTable):
     def resolve(self) -> Route:
         """The listener rule."""
         weight = 1 if self.weight is None else self.weight
-        return Route(condition=self.condition(), weight=weight, priority=self.priority)
+        return Route(condition=self.condition(), weight=weight, priority=self.priority, queue=self.queue is not False)
 
 
 class AnswerTable(ConditionTable):

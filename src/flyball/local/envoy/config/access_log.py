@@ -1,9 +1,10 @@
 """One line of JSON for each request: docs/how-to/read-the-journal.md tells users of it.
 
-`at` is seconds since the epoch, when the request came. `duration_ms` is the whole request, `instance_ms` the time until
-the instance's first byte, `waited_ms` (a text) the time in the queue of its service, null when it did not wait. When
-the balancer answered by itself, `instance` and `instance_ms` are null and `flags` is Envoy's reason, such as UH (no
-healthy instance); else `flags` is "-". A 503 of the queue has "-" and `waited_ms`, which is 0 when the queue was full.
+`at` is seconds since the epoch, when the request came. `duration_ms` (and `_us`) is the whole request, `instance_ms`
+the time until the instance's first byte, `instance_us` what the instance itself took of it, `waited_ms` (a text) the
+time in the queue of its service, null when it did not wait. When the balancer answered by itself, `instance` and
+`instance_ms` are null and `flags` is Envoy's reason, such as UH (no healthy instance); else `flags` is "-". A 503 of
+the queue has "-" and `waited_ms`, which is 0 when the queue was full.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from .types import Json, extension
 
 FORMAT = {
-    "at": "%START_TIME(%s.%3f)%",
+    "at": "%START_TIME(%s.%6f)%",
     "id": "%REQ(X-REQUEST-ID)%",
     "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
     "forwarded": "%REQ(X-FORWARDED-FOR)%",
@@ -24,7 +25,9 @@ FORMAT = {
     "service": "%UPSTREAM_CLUSTER%",
     "instance": "%UPSTREAM_HOST_NAME%",
     "duration_ms": "%DURATION%",
+    "duration_us": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
     "instance_ms": "%RESPONSE_DURATION%",
+    "instance_us": "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%",
     "waited_ms": "%FILTER_STATE(wasm.waited_ms:PLAIN)%",
     "received_bytes": "%BYTES_RECEIVED%",
     "sent_bytes": "%BYTES_SENT%",

@@ -44,6 +44,11 @@ def queue_filter(directory: str) -> Json:
     return {"name": FILTER, "config_discovery": discovery}
 
 
+def past_the_queue() -> Json:
+    """What a route says whose requests neither wait nor hold a place."""
+    return {FILTER: typed("envoy.config.route.v3.FilterConfig", disabled=True)}
+
+
 def queue_resource(
     app: Application, endpoints: Mapping[str, Sequence[Endpoint]], limits: Mapping[str, int], program: str
 ) -> Json:

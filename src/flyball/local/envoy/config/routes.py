@@ -11,6 +11,7 @@ from flyball.core.model.rules import Forward, Rule, rules_in_order
 from . import stickiness
 from .endpoints import taking
 from .matches import route_match
+from .queue import past_the_queue
 from .redirects import fixed_response, redirect, response_header
 from .refusals import refusals
 from .types import Json, extension, seconds, typed
@@ -64,7 +65,7 @@ def _forwards(app: Application, condition: Condition, forward: Forward) -> list[
         {
             "match": route_match(condition, repeatable=repeatable),
             "route": {**_destination(app, shares), **behaviour(repeatable=repeatable)},
-            **_session(app, shares),
+            **per_filter(_session(app, shares), {} if forward.queue else past_the_queue()),
         }
         for repeatable in (True, False)
     ]
@@ -74,10 +75,16 @@ def _destination(app: Application, shares: list[tuple[str, int]]) -> Json:
     if len(shares) == 1:
         return {"cluster": shares[0][0], "metadata_match": taking(True)}
     clusters = [
-        {"name": name, "weight": weight, "metadata_match": taking(True), **_session(app, [(name, weight)])}
+        {"name": name, "weight": weight, "metadata_match": taking(True), **per_filter(_session(app, [(name, weight)]))}
         for name, weight in shares
     ]
     return {"weighted_clusters": {"clusters": clusters}}
+
+
+def per_filter(*settings: Json) -> Json:
+    """What a route says to filters, by filter."""
+    found = {name: setting for one in settings for name, setting in one.items()}
+    return {"typed_per_filter_config": found} if found else {}
 
 
 def _session(app: Application, shares: list[tuple[str, int]]) -> Json:

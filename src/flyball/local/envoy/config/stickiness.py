@@ -34,7 +34,7 @@ def settings(app: Application, service: str) -> Json:
         "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute",
         stateful_session={"session_state": state},
     )
-    return {"typed_per_filter_config": {FILTER: per_route}}
+    return {FILTER: per_route}
 
 
 def cookie_name(app: Application, service: str) -> str:

@@ -1,0 +1,90 @@
+"""An account in moto, somebody at the terminal, and AWS's clients played from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flyball import aws
+from flyball.aws import deployment
+from flyball.aws.deployment.account import boto3_clients
+from flyball.core.model import Application
+
+
+@dataclass
+class Operator:
+    """Somebody at the terminal: agrees or not, and remembers what was said."""
+
+    agrees: bool = True
+    lines: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    def desk(self) -> deployment.Desk:
+        return deployment.Desk(say=self.lines.append, agree=self._answer, pause=lambda seconds: None)
+
+    def _answer(self, question: str) -> bool:
+        self.questions.append(question)
+        return self.agrees
+
+
+@dataclass
+class Cloud:
+    """An account in moto with the applications deployed."""
+
+    operators: dict[str, Operator]
+    plans: dict[str, tuple[deployment.StackPlan, ...]]
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        return boto3_clients(service, region)
+
+
+def plan(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
+    aws.synth(app, directory / app.name, source=directory)
+    return deployment.plans(app, directory / app.name)
+
+
+class Scripted:
+    """One of AWS's clients: every call answers what the script has for it, and is remembered."""
+
+    class exceptions:  # noqa: N801 - boto3's name
+        ClusterNotFoundException = KeyError
+        ResourceNotFoundException = KeyError
+
+    def __init__(self, script: Mapping[str, Any]) -> None:
+        self.script = script
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._next: dict[str, int] = {}
+
+    def clients(self, service: str, region: str) -> Any:
+        return self
+
+    def __getattr__(self, call: str) -> Any:
+        return lambda **asked: self._answer(call, asked)
+
+    def get_paginator(self, call: str) -> Any:
+        return Paged(self, call)
+
+    def _answer(self, call: str, asked: dict[str, Any]) -> Any:
+        """The script's answer; of a list of answers the next one, and the last for ever."""
+        self.calls.append((call, asked))
+        answer = self.script.get(call, {})
+        if isinstance(answer, list):
+            turn = self._next.get(call, 0)
+            self._next[call] = turn + 1
+            answer = answer[min(turn, len(answer) - 1)]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+class Paged:
+    """The pages of a call: one."""
+
+    def __init__(self, client: Scripted, call: str) -> None:
+        self.client = client
+        self.call = call
+
+    def paginate(self, **asked: Any) -> list[Any]:
+        return [self.client._answer(self.call, asked)]
