@@ -58,7 +58,7 @@ def _measure(seconds: float, rate: float) -> Callable[[str], Figures]:
                 raise SystemExit(f"{found.failed} requests failed: {found.failures}")
             say(f"  {name}: {most:.0f} requests per second")
             latency = found.latency_ms
-            return {"start ms": _starts(directory), "most": most, "p50 ms": latency["p50"], "p99 ms": latency["p99"]}
+            return {"start ms": _starts(directory), "most": most, "p50 ms": latency.p50, "p99 ms": latency.p99}
 
     return measure
 

@@ -105,11 +105,11 @@ def test_it_counts_the_same_in_both_histograms():
 
 
 def test_scaled_by_it_a_service_uses_the_hours_that_it_uses_with_requests():
-    """The loop, the starts and the checks are the same; only the requests differ."""
+    """The loop, the starts and the checks are the same; but chance, which a fluid has not, keeps some in service."""
     app = application(service(scaling=tracking(), low=1, high=10))
     curve = RateCurve(stages=tuple(Stage(rate=rate, duration_s=60.0) for rate in (40.0, 160.0, 240.0, 80.0, 40.0)))
     plan = Plan(app=app, curve=curve, seed=1, numbers={"web": ASSUMED}, shares={"web": 1.0})
     amounts, requests = Rehearsal(plan, make=fluid).run(), Rehearsal(plan).run()
 
-    assert amounts.hours["web"] == pytest.approx(requests.hours["web"], rel=0.15)
+    assert 0.75 * requests.hours["web"] <= amounts.hours["web"] <= 1.02 * requests.hours["web"]
     assert amounts.requests == pytest.approx(requests.requests, rel=0.02)

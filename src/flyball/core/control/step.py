@@ -83,8 +83,9 @@ def _run(turn: Turn) -> None:
         rollout.start(turn, built)
     capacity.update(turn)
     concurrency.adapt(turn)
-    rollout.advance(turn)
-    reconcile.reconcile(turn)
+    if not turn.at_rest:
+        rollout.advance(turn)
+        reconcile.reconcile(turn)
     releases.forget(turn)
 
 

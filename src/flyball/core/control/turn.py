@@ -97,6 +97,17 @@ class Turn:
         """Instances that serve or are about to."""
         return [instance for instance in self.instances.values() if instance.staying]
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is to be exchanged, started or let go: most steps find it so, and look no further."""
+        state, staying = self.state, self.staying()
+        if state.rollout is not None or state.finished is not None or state.backoff.failed_at is not None:
+            return False
+        fit = [
+            one for one in staying if one.release == state.release and not one.replace and one.unhealthy_since is None
+        ]
+        return len(fit) == len(staying) == state.desired
+
     def of_release(self, number: int) -> list[Instance]:
         """Those of them that run this release."""
         return [instance for instance in self.instances.values() if instance.staying and instance.release == number]
