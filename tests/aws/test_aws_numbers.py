@@ -22,6 +22,7 @@ from flyball.parity.row import PARTS
 pytestmark = pytest.mark.synth
 LOOKED_AT_ELSEWHERE = {
     "Aws.monthly_budget_usd": "a stack of its own: test_boxes_session_app.test_budget_alarm",
+    "Application.boundary": "always closed there: test_boxes_forum, its security groups",
     "Application.region": "the stack's: test_boxes_session_app.test_each_region_has_alb_asg_and_elasticache",
     "Aws.region": "the first stack: test_boxes_session_app.test_pipeline_and_trail_exist_once",
     "Aws.package": "test_aws_machine.test_an_image_is_pulled_and_started_by_docker_with_the_same_variables",

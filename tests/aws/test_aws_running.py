@@ -53,8 +53,8 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 
 
 def keys(shape: Any) -> set[str]:
-    """The keys of a shape of one region."""
-    return shape.__annotations__.keys() - {"region", "regions", "served"}
+    """The keys that a shape always has."""
+    return {name for name, kind in shape.__annotations__.items() if "NotRequired" not in str(kind)}
 
 
 class NoRefresh:

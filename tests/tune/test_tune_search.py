@@ -20,6 +20,7 @@ FILE = one_service(
 )
 NUMBERS = given(ASSUMED, request_s=0.010, start_s=1.0)
 PER_S = 0.25 / 0.010
+DAYS = ("train 0", "check 0")
 
 
 def day(seed: int, seconds: int = 240) -> RateCurve:
@@ -70,14 +71,16 @@ def test_on_a_third_day_the_choice_holds_near_the_least_hours_of_all_that_were_t
     assert found.chosen is not None
     chosen = runs(found.chosen.setting, "third 0", 7)
     assert chosen is not None
-    # What needs more hours as a fluid needs more with requests too; the rest is rehearsed on the third day.
+    # A cheaper one counts when it keeps the promise on every day: one that another day breaks was lucky on the third.
     cheaper = [one for one, score in made._wide.items() if score.instance_hours < chosen.instance_hours / 1.05]
-    third = [score for one in cheaper if (score := runs(one, "third 0", 7)) is not None]
-    held = [score for score in third if score.holds(runs.slo)]
+    third = {one: score for one in cheaper if (score := runs(one, "third 0", 7)) is not None and score.holds(runs.slo)}
+    much = [one for one, score in third.items() if chosen.instance_hours > 1.05 * score.instance_hours]
+    days = [(name, seed) for name in DAYS for seed in (1, 2)]
+    kept = [one for one in much if all((day := runs(one, *which)) and day.holds(runs.slo) for which in days)]
 
     assert found.tried > 35
     assert chosen.holds(runs.slo)
-    assert all(chosen.instance_hours <= 1.05 * score.instance_hours for score in held)
+    assert kept == []
     assert found.chosen.shown.instance_hours < 0.8 * found.today.shown.instance_hours
     assert found.chosen in found.candidates
     assert [one.shown.bad for one in found.front] == sorted((one.shown.bad for one in found.front), reverse=True)

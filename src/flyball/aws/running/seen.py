@@ -39,6 +39,8 @@ def application(regions: Sequence[There], *, now: float) -> ApplicationJson:
         "stopping": False,
         "push": push if "PushTo" in told else None,
         "last_event": 0,
+        "firewall": [],
+        "boundary": "closed",
         "services": services,
     }
     if several:
