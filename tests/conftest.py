@@ -1,4 +1,4 @@
-"""How tests share two cores when they run in several processes (pytest -n 2): which stay together, which come first."""
+"""How tests share two cores when they run in several processes (pytest -n 3): which stay together, which come first."""
 
 from __future__ import annotations
 

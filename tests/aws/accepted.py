@@ -13,6 +13,7 @@ CHECKOV = {
     "CKV_AWS_103": "the file asks for no TLS; with `tls` the listener has a TLS 1.3 policy",
     "CKV_AWS_18": "the bucket that takes the access logs cannot log into itself",
     "CKV_AWS_119": "tables are encrypted with AWS's managed key; an own key would cost each request and guard no more",
+    "CKV_AWS_192": "the file turns AWS's own rules off (`managed = false`); they are on by default",
     "CKV_AWS_111": "what Session Manager's agent asks for has no resource on AWS; it opens no way to data",
 }
 CDK_NAG = {

@@ -4,9 +4,12 @@ import { h, say } from "./dom.js";
 const EVERY_MS = 1000;
 const of = (id) => document.getElementById(id);
 
+/** All that a reader notices of a cell. */
+const seen = (cell) => (cell instanceof Element ? [cell.className, cell.textContent, cell.getAttribute("href")] : cell);
+
 /** Fill a table: its columns, and one row of cells (texts or elements) per item. */
 function fill(table, columns, rows) {
-  const cells = JSON.stringify(rows.map((row) => row.map((cell) => cell?.outerHTML ?? cell)));
+  const cells = JSON.stringify(rows.map((row) => row.map(seen)));
   if (table.dataset.cells === cells) return;
   table.dataset.cells = cells;
   const head = h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name))));
