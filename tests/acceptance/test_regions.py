@@ -27,6 +27,9 @@ replicate = true
 [edge.health]
 path = "/health"
 every = "500ms"
+[listener.firewall]
+deny = "127.0.9.0/24"
+rate = {{ requests = 5, per = "1h", path = "/limited" }}
 """
 
 
@@ -84,7 +87,7 @@ def pids(running: Running) -> dict[tuple[str, str], int]:
     return {(one["region"], one["id"]): one["pid"] for service in services for one in service["instances"]}
 
 
-def kinds(running: Running, name: str | None = None) -> list[str]:
+def kinds(running: Running, name: str) -> list[str]:
     return [event["kind"] for event in running.events() if event.get("region") == name]
 
 
@@ -100,6 +103,24 @@ def test_each_visitor_is_served_by_the_region_of_its_place(two: Running):
     assert table[EU, US] > table[US, EU] == 0  # before the second had started
     assert f"{EU}/web-1 | starting one" in two.flyball("logs").stdout
     assert two.flyball("ps", "--region", "mars", check=False).returncode == 2
+
+
+def test_the_firewall_sees_each_visitors_own_address(two: Running):
+    two.until(lambda: healthy(two, US) and healthy(two, EU), what="both are healthy")
+    assert asked(two, "127.0.9.1", "/", times=2) == [403, 403]
+    assert asked(two, "127.0.1.1", "/limited", times=7).count(429) == 2  # in both regions together
+    assert 429 not in asked(two, "127.0.2.1", "/limited", times=2)
+
+
+def asked(running: Running, source: str, path: str, *, times: int) -> list[int]:
+    """Statuses of the answers to a visitor with this address, who goes from place to place."""
+    found = []
+    for number in range(times):
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(running), timeout=30, source_address=(source, 0))
+        connection.request("GET", path, headers={"x-flyball-from": (US, EU)[number % 2]})
+        found.append(connection.getresponse().status)
+        connection.close()
+    return found
 
 
 def test_a_region_without_its_balancer_is_passed_over_at_once(two: Running):
@@ -137,7 +158,7 @@ def test_all_control_planes_die_and_nothing_else_does(two: Running):
     two.kill(region(two, EU)["control"]["pid"])
     two.until(lambda: region(two, EU)["control"] is not None, what="its control plane is started again")
     assert pids(two) == before
-    assert {"region_failed", "region_healthy"} <= set(kinds(two))
+    assert {"region_failed", "region_healthy"} <= set(kinds(two, EU))
 
 
 def test_a_bad_release_stops_in_the_first_region(two: Running):

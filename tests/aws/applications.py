@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+from flyball.core.manifest import parse
 from flyball.core.model import (
     AdjustmentType,
     Application,
@@ -134,6 +136,12 @@ def session_app_in_two_regions() -> Application:
         regions=(Region(name="us-east-1"), Region(name="eu-west-1")),
         listener=Listener(tls=Tls(), firewall=Firewall(rates=(RateLimit(requests=600, per_s=60.0),))),
     )
+
+
+def session_app_of_the_shipped_file() -> Application:
+    """What the Session app's own file with two regions says."""
+    file = Path(__file__).parents[2] / "apps" / "session-app" / "two-regions.toml"
+    return parse(file.read_text(encoding="utf-8"))
 
 
 def _forum_service(name: str) -> Service:

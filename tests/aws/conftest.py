@@ -54,6 +54,12 @@ def two_regions(synth: Synth) -> dict[str, Stack]:
 
 
 @pytest.fixture(scope="session")
+def shipped(synth: Synth) -> dict[str, Stack]:
+    """The stacks of the Session app's file with two regions."""
+    return synth(applications.session_app_of_the_shipped_file())
+
+
+@pytest.fixture(scope="session")
 def forum(synth: Synth) -> Stack:
     return synth(applications.forum())["forum-us-east-1"]
 

@@ -28,6 +28,7 @@ VARIANTS = (
     applications.visitor_board(),
     applications.session_app(),
     applications.session_app_in_two_regions(),
+    applications.session_app_of_the_shipped_file(),
     applications.forum(),
     applications.forum_with_certificate(),
     applications.everything_on_machines(),

@@ -113,29 +113,29 @@ def test_scale_in_drains_before_it_terminates(session_app: Stack):
     assert attributes["deregistration_delay.timeout_seconds"] == "30"
 
 
-# Multi-region
+# Multi-region: of the file that is shipped
 
 
-def test_route_53_latency_records_with_health_checks(two_regions: dict[str, Stack]):
+def test_route_53_latency_records_with_health_checks(shipped: dict[str, Stack]):
     for region in ("us-east-1", "eu-west-1"):
-        record = two_regions[f"session-app-{region}"].one("Route53::RecordSet")
+        record = shipped[f"session-app-{region}"].one("Route53::RecordSet")
         assert (record["SetIdentifier"], record["Region"]) == (region, region)
         assert record["HealthCheckId"] == {"Fn::GetAtt": ["RegionCheck", "HealthCheckId"]}
         assert record["AliasTarget"]["EvaluateTargetHealth"] is True
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
-def test_each_region_has_alb_asg_and_elasticache(two_regions: dict[str, Stack], region: str):
-    stack = two_regions[f"session-app-{region}"]
+def test_each_region_has_alb_asg_and_elasticache(shipped: dict[str, Stack], region: str):
+    stack = shipped[f"session-app-{region}"]
     stack.one("ElasticLoadBalancingV2::LoadBalancer")
     stack.one("ElastiCache::ReplicationGroup")
     group = stack.one("AutoScaling::AutoScalingGroup")
     assert (group["MinSize"], group["MaxSize"]) == ("2", "10")
 
 
-def test_global_s3_replicates_both_ways_once_both_exist(two_regions: dict[str, Stack]):
+def test_global_s3_replicates_both_ways_once_both_exist(shipped: dict[str, Stack]):
     for region, other in (("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")):
-        stack = two_regions[f"session-app-{region}"]
+        stack = shipped[f"session-app-{region}"]
         bucket = stack.named(_bucket(stack, "UploadsBucket"))
         condition, first, later = bucket["ReplicationConfiguration"]["Fn::If"]
         assert (condition, first) == ("IsFirstDeploy", {"Ref": "AWS::NoValue"})

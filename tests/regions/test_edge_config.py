@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from flyball.core.manifest import parse
-from flyball.core.model import Application, Edge, EdgeRouting, RegionHealth, Tls
+from flyball.core.model import Application, Edge, EdgeRouting, Firewall, RateLimit, RegionHealth, Tls
+from flyball.core.model.edge import behind_edge
 from flyball.local.envoy import files as envoy_files
 from flyball.local.envoy import process
+from flyball.local.envoy.config import listener as entrance
 from flyball.local.envoy.config.bootstrap import bootstrap
 from flyball.local.envoy.config.connections import Connections
 from flyball.regions import config
@@ -100,6 +102,24 @@ def test_a_visitors_address_can_tell_its_place():
     (mutation,) = early["typed_config"]["mutations"]
     assert mutation["append"]["header"] == {"key": config.FROM_HEADER, "value": "eu-west-1"}
     assert "early_header_mutation_extensions" not in others["filters"][0]["typed_config"]
+
+
+def filters_of(made_listener: dict[str, Any]) -> list[set[str]]:
+    """The filters of each chain of a listener."""
+    managers = [chain["filters"][0]["typed_config"] for chain in made_listener["filter_chains"]]
+    return [{one["name"].rpartition(".")[2] for one in manager["http_filters"]} for manager in managers]
+
+
+def test_the_firewall_is_at_the_edge_for_every_visitor_and_in_no_region():
+    rules = Firewall(deny=("127.0.9.0/24",), rates=(RateLimit(requests=100, per_s=60.0),))
+    sources = (("127.0.1.0/24", "eu-west-1"),)
+    app = replace(APP, listener=replace(APP.listener, firewall=rules), edge=Edge(sources=sources))
+    told, others = filters_of(made(app)["lds.json"]["resources"][0])
+    assert told == others
+    assert {"rbac", "wasm"} <= others
+    region = behind_edge(app, "eu-west-1")
+    inner = entrance.listener(region, directory="/x", port=1, access_log="/x/a", certificate=None)
+    assert not {"rbac", "wasm"} & filters_of(inner)[0]
 
 
 def untyped(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,13 +23,13 @@ class Three:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.places = {region: home / region for region in REGIONS}
-        self.told: list[tuple[str, bool]] = []
+        self.told: list[tuple[str, str, bool]] = []
         for region in REGIONS:
             self.bucket(region).mkdir(parents=True)
         self.replicator = self.started()
 
     def started(self) -> Replicator:
-        return Replicator(self.home / "memory.db", ["files"], lambda text, well: self.told.append((text, well)))
+        return Replicator(self.home / "memory.db", ["files"], lambda *told: self.told.append(told))
 
     def bucket(self, region: str) -> Path:
         return self.places[region] / "files"
@@ -216,12 +216,12 @@ def test_a_full_disk_is_told_and_made_good_later(tmp_path: Path):
         assert three.content("b") == {}
         (lag,) = [one for one in three.replicator.lags() if one.region == "b"]
         assert (lag.waiting, lag.problem) == (1, os.strerror(errno.ENOSPC))
-        assert "b: its files does not take large" in three.told[0][0]
+        assert "b: its files does not take large" in three.told[0][1]
         subprocess.run(["mount", "-o", "remount,size=1m", small], check=True)
         while three.content("b") != three.content("a"):
             three.replicator.round(three.places)
         three.settle()
-        assert three.told[-1] == ("b: its files has all objects again", True)
+        assert three.told[-1] == ("b", "b: its files has all objects again", True)
     finally:
         subprocess.run(["umount", small], check=False)
         three.replicator.close()

@@ -32,12 +32,11 @@ def run(
     """Print events, oldest first; with `follow`, keep printing. Past events can be read when nothing is running."""
     heard = _heard(find_running(path), region)
     since = 0.0 if since_s is None else time.time() - since_s
-    past = [event for control in heard for event in _past(control, since=since, service=service)]
+    each = {control.region: _past(control, since=since, service=service) for control in heard}
+    past = [event for events in each.values() for event in events]
     if service is not None and since_s is None and not past:
         raise FileError(f"there is no event of a service {service!r}")
-    last: dict[str | None, int] = {}
-    for event in past:
-        last[event.get("region")] = event["id"]
+    last = {region: events[-1]["id"] for region, events in each.items() if events}
     for event in past if len(heard) == 1 else sorted(past, key=lambda event: event["at"]):
         show(event, json=json)
     if follow:

@@ -19,13 +19,14 @@ log = structlog.get_logger()
 EVERY_S = 0.25
 SHARE = 20  # looking takes at most a twentieth of the time
 FLUSHED_S = 20.0
-Tell = Callable[[str, bool], None]
+Tell = Callable[[str | None, str, bool], None]
 
 
 class Carrying:
     """Replicates what the file says between the regions that `places` tells, region -> where its stores lie.
 
-    `tell` hears a sentence when a region's bucket cannot be written (False), and when it can again (True).
+    `tell` hears the region and a sentence when its bucket cannot be written (False), and when it can again (True);
+    without a region when none can.
     """
 
     def __init__(self, memory: Path, places: Callable[[], Mapping[str, Path]], tell: Tell) -> None:
@@ -45,13 +46,13 @@ class Carrying:
             if stores:
                 loop = asyncio.get_running_loop()
 
-                def tell(text: str, well: bool) -> None:
-                    loop.call_soon_threadsafe(self._tell, text, well)
+                def tell(region: str, text: str, well: bool) -> None:
+                    loop.call_soon_threadsafe(self._tell, region, text, well)
 
                 try:
                     self._replicator = Replicator(self._memory, stores, tell)
                 except sqlite3.Error as error:
-                    self._tell(f"nothing is replicated: {self._memory} cannot be opened: {error}", False)
+                    self._tell(None, f"nothing is replicated: {self._memory} cannot be opened: {error}", False)
 
     async def run(self) -> None:
         """Round after round, until this task is cancelled."""

@@ -111,7 +111,7 @@ class Edge:
         port = known if known is not None and (alive or can_listen(known)) else free_port(exclude={self._port})
 
         def ended(text: str) -> None:
-            self._tell([Reason(kind=ReasonKind.REGION_FAILED, service="", text=text)])
+            self._tell([Reason(kind=ReasonKind.REGION_FAILED, service="", text=text, region=name)])
 
         self.regions[name] = RunningRegion(name, self._file, paths, port, ended)
 
@@ -136,9 +136,9 @@ class Edge:
     def _stores(self) -> dict[str, Path]:
         return {name: region.paths.stores for name, region in self.regions.items()}
 
-    def _carried(self, text: str, well: bool) -> None:
+    def _carried(self, region: str | None, text: str, well: bool) -> None:
         kind = ReasonKind.REPLICATION_RESUMED if well else ReasonKind.REPLICATION_STALLED
-        self._tell([Reason(kind=kind, service="", text=text)])
+        self._tell([Reason(kind=kind, service="", text=text, region=region)])
 
     # Running
 
@@ -178,11 +178,11 @@ class Edge:
     def _changed(self, name: str, health: str, now: dict[str, str]) -> Reason:
         if health == "healthy":
             text = f"{name} passes its health check and serves its visitors"
-            return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text)
+            return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text, region=name)
         others = [one for one in self.regions if one != name and now.get(one) == "healthy"]
         led = f"its visitors are led to {', '.join(others)}" if others else "no region is healthy"
         text = f"{name} fails its health check: {led}"
-        return Reason(kind=ReasonKind.REGION_UNHEALTHY, service="", text=text)
+        return Reason(kind=ReasonKind.REGION_UNHEALTHY, service="", text=text, region=name)
 
     def _tell(self, reasons: Iterable[Reason]) -> None:
         given = list(reasons)
@@ -243,10 +243,11 @@ class Edge:
         self._push()
         for name in new:
             self.regions[name].keep()
-            self._tell([Reason(kind=ReasonKind.REGION_ADDED, service="", text=f"{name} is in the file and starts")])
+            text = f"{name} is in the file and starts"
+            self._tell([Reason(kind=ReasonKind.REGION_ADDED, service="", text=text, region=name)])
         for name, region in leaving.items():
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
-            self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text)])
+            self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text, region=name)])
             await region.stop()
             self.regions[name] = region  # what it stored last still goes to the others
             await self._carrying.flush()

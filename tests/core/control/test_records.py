@@ -8,6 +8,7 @@ from builders import application, instance, release, seen, service, state, track
 from flyball.core.control import records
 from flyball.core.control.actions import Build, Launch, Terminate
 from flyball.core.control.reasons import Reason, ReasonKind
+from flyball.core.view import as_json
 
 
 def test_values_are_read_as_they_were_written():
@@ -30,6 +31,14 @@ def test_an_event_is_a_row():
     )
     event = records.event_of(7, records.event_row(reason, at=3.5))
     assert (event.id, event.at, event.reason) == (7, 3.5, reason)
+
+
+def test_an_event_of_the_edge_names_its_region():
+    reason = Reason(kind=ReasonKind.REGION_UNHEALTHY, service="", text="why", region="eu-west-1")
+    event = records.event_of(7, records.event_row(reason, at=3.5))
+    assert event.reason == reason
+    told = as_json.event(event)
+    assert (told["region"], told["instance"]) == ("eu-west-1", None)
 
 
 @pytest.mark.parametrize("read", [records.STATE.read, records.OBSERVATION.read])

@@ -49,9 +49,26 @@ class ReasonKind(StrEnum):
     CLOCK = "clock"
 
 
+OF_REGIONS = frozenset(
+    {
+        ReasonKind.REGION_ADDED,
+        ReasonKind.REGION_HEALTHY,
+        ReasonKind.REGION_UNHEALTHY,
+        ReasonKind.REGION_FAILED,
+        ReasonKind.REGION_REMOVED,
+        ReasonKind.REPLICATION_STALLED,
+        ReasonKind.REPLICATION_RESUMED,
+    }
+)
+"""What only the edge tells: of a region, never of an instance."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """`before` and `after` are desired capacities where the reason changes one; `service` is "" for all of them."""
+    """`before` and `after` are desired capacities where the reason changes one; `service` is "" for all of them.
+
+    `region` is what the edge tells of; a reason of an instance has none.
+    """
 
     kind: ReasonKind
     service: str
@@ -60,6 +77,7 @@ class Reason:
     after: int | None = None
     instance: str | None = None
     release: int | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ written by a program that differs: that is a ValueError.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -15,7 +16,7 @@ from flyball.core.model import Application
 
 from .actions import Action
 from .observation import Observation, ReleaseSpec
-from .reasons import Event, Reason, ReasonKind
+from .reasons import OF_REGIONS, Event, Reason, ReasonKind
 from .state import State
 
 _FASTEST = 1
@@ -62,18 +63,18 @@ STATE = _Packed(State)
 OBSERVATION = _Packed(Observation, lean=True)
 
 EventRow = tuple[float, str, str, int | None, int | None, str, str | None, int | None]
-"""Time, service, kind, before, after, text, instance, release."""
+"""Time, service, kind, before, after, text, the instance or region that it is of, release."""
 
 
 def event_row(why: Reason, *, at: float) -> EventRow:
     """A reason as a row of a table."""
-    return (at, why.service, why.kind.value, why.before, why.after, why.text, why.instance, why.release)
+    of = why.region if why.kind in OF_REGIONS else why.instance
+    return (at, why.service, why.kind.value, why.before, why.after, why.text, of, why.release)
 
 
 def event_of(number: int, row: EventRow | tuple[Any, ...]) -> Event:
     """The event of such a row; `number` is its own."""
-    at, name, kind, before, after, text, instance, release = row
-    reason = Reason(
-        kind=ReasonKind(kind), service=name, text=text, before=before, after=after, instance=instance, release=release
-    )
-    return Event(id=number, at=at, reason=reason)
+    at, name, kind, before, after, text, of, release = row
+    reason = Reason(kind=ReasonKind(kind), service=name, text=text, before=before, after=after, release=release)
+    whose = replace(reason, region=of) if reason.kind in OF_REGIONS else replace(reason, instance=of)
+    return Event(id=number, at=at, reason=whose)

@@ -114,7 +114,7 @@ def releases(of: ServiceView) -> list[ReleaseJson]:
 def event(of: Event) -> EventJson:
     """The keys that `flyball events --json` promises, and number, instance and release beside them."""
     why = of.reason
-    return {
+    told: EventJson = {
         "id": of.id,
         "at": round(of.at, 3),
         "service": why.service,
@@ -125,6 +125,7 @@ def event(of: Event) -> EventJson:
         "instance": why.instance,
         "release": why.release,
     }
+    return told if why.region is None else {**told, "region": why.region}
 
 
 def reason_of(told: EventJson) -> Reason:

@@ -57,12 +57,13 @@ class _Bucket:
 
 
 class Replicator:
-    """Replicates the buckets `stores`; `tell` hears a sentence when one stalls, and when it goes on (True).
+    """Replicates the buckets `stores`; `tell` hears the region and a sentence when one stalls, and when it goes on
+    (True).
 
     `directories`: region -> where its buckets lie; the regions may change between two rounds. One thread at a time.
     """
 
-    def __init__(self, memory: Path, stores: Iterable[str], tell: Callable[[str, bool], None]) -> None:
+    def __init__(self, memory: Path, stores: Iterable[str], tell: Callable[[str, str, bool], None]) -> None:
         self._memory = Memory(memory)
         self._buckets = {store: _Bucket(self._memory.known(store)) for store in stores}
         self._tell = tell
@@ -138,7 +139,8 @@ class Replicator:
     def _failed(self, store: str, region: str, target: _Target, what: str, error: OSError) -> None:
         problem = error.strerror or str(error)
         if target.problem is None:
-            self._tell(f"{region}: its {store} {what}: {problem}; it is tried again, nothing is lost", False)
+            text = f"{region}: its {store} {what}: {problem}; it is tried again, nothing is lost"
+            self._tell(region, text, False)
         target.problem = problem
         target.pause_s = min(2 * target.pause_s + 0.5, LONGEST_PAUSE_S)
         target.not_before = time.monotonic() + target.pause_s
@@ -152,7 +154,7 @@ class Replicator:
             target.waiting, target.oldest_ns = len(mine), min(mine, default=None)
             if target.problem is not None and not mine and region in read:
                 target.problem, target.pause_s = None, 0.0
-                self._tell(f"{region}: its {store} has all objects again", True)
+                self._tell(region, f"{region}: its {store} has all objects again", True)
         for region in bucket.targets.keys() - places.keys():
             del bucket.targets[region]
 
