@@ -70,6 +70,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert link["anchor"] in anchors(target), f"{link[0]}: there is no such heading"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(ROOT / "docs")], ids=shown)
+def test_a_page_says_what_it_is_for_before_anything_else(page: Path) -> None:
+    heading, first = [line for line in page.read_text(encoding="utf-8").splitlines() if line.strip()][:2]
+
+    assert heading.startswith("# ")
+    assert re.match(r"[A-Z`*]", first), f"{shown(page)} begins with {first!r}"
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     linked = {(ROOT / "docs" / link["to"]).resolve() for link in LINK.finditer(index)}

@@ -257,11 +257,15 @@ async def test_it_comes_back_by_itself_and_has_missed_nothing(browser, runtime):
 
 
 async def test_other_sites_pages_get_nowhere(browser, runtime):
-    """A page of another port of this machine is the same site to a browser, so the cookie goes along: still refused."""
+    """A page of another port of this machine is the same site to a browser, so the cookie goes along: still refused.
+
+    What goes along is not the token, and opens nothing.
+    """
     calm(runtime)
+    heard = []
 
     async def other_site(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
         page = b"<!doctype html><title>evil</title><form method=post></form>"
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n%s" % (len(page), page))
         await writer.drain()
@@ -273,6 +277,9 @@ async def test_other_sites_pages_get_nowhere(browser, runtime):
         await opened(page, panel.url)
         home = panel.url.partition("?")[0]
         await page.goto(evil)
+        assert "flyball-" in heard[0], "the cookie goes along"
+        assert panel.url.partition("token=")[2] not in "".join(heard)
+        assert await page.evaluate("localStorage.length") == 0, "what the page keeps is another origin's"
         tried = await page.evaluate(
             """async (home) => {
                 const body = new Blob(['{"desired": 9}'], {type: "text/plain"});

@@ -121,7 +121,7 @@ async def test_the_printed_address_logs_in_with_a_cookie_and_leaves_the_address_
     answer = await ask(panel.app, "GET", f"/?token={token}", host=host)
 
     assert answer.status == 303
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == f"/#token={token}", "no server is sent a fragment, and the page removes it"
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     page = await ask(panel.app, "GET", "/", host=host, cookie=cookie.partition(";")[0])
@@ -129,10 +129,35 @@ async def test_the_printed_address_logs_in_with_a_cookie_and_leaves_the_address_
     assert b"<h1" in page.body
 
 
+async def test_the_cookie_that_every_program_of_this_machine_gets_opens_nothing_but_the_pages_files(
+    panel, runtime, host, token
+):
+    cookie = (await ask(panel.app, "GET", f"/?token={token}", host=host)).headers["set-cookie"].partition(";")[0]
+
+    assert token not in cookie
+    assert (await ask(panel.app, "GET", "/static/main.js", host=host, cookie=cookie)).status == 200
+    for path in ("/api/application", "/api/live", "/api/logs/web-1", "/metrics", "/openapi.json", "/docs"):
+        assert (await ask(panel.app, "GET", path, host=host, cookie=cookie)).status == 401
+    for given in (cookie.partition("=")[2], token + "x"):
+        assert (await ask(panel.app, "GET", f"/api/application?token={given}", host=host)).status == 401
+        assert (await ask(panel.app, "GET", "/api/application", host=host, authorization=bearer(given))).status == 401
+    path, wish = "/api/services/web/scale", {"desired": 9}
+    assert (await ask(panel.app, "POST", path, body=wish, host=host, cookie=cookie)).status == 401
+    assert (await ask(panel.app, "POST", f"{path}?token={token}", body=wish, host=host, cookie=cookie)).status == 401
+    assert runtime.submitted == []
+
+
+async def test_data_is_read_with_the_token_in_the_address_for_a_browsers_live_stream(panel, host, token):
+    answer = await ask(panel.app, "GET", f"/api/application?token={token}", host=host)
+
+    assert answer.status == 200
+    assert "set-cookie" not in answer.headers
+
+
 async def test_the_login_leads_nowhere_else(panel, host, token):
     for path in ("//evil.example/", "/\\\\evil.example", "/a b\r\nx: y"):
         location = (await ask(panel.app, "GET", f"{path}?token={token}", host=host)).headers["location"]
-        assert re.fullmatch(r"/(?!/)[!-~]*", location)
+        assert re.fullmatch(r"/(?!/)[!-~]*#token=\S+", location)
 
 
 async def test_every_answer_forbids_foreign_scripts_frames_and_sniffing(panel, host, token):

@@ -141,7 +141,6 @@ def test_a_body_is_read_from_a_file(url, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "found none"),
         ({"rate": 1, "stages": "1:1s"}, "found --rate and --stages"),
         ({"rate": -1}, "0 or more"),
         ({"rate": 1, "lasting": "soon"}, "is not a duration"),
@@ -187,3 +186,12 @@ def test_ctrl_c_prints_what_was_measured_and_returns_130(url):
     result = json.loads(out)
     assert result["stopped"]
     assert result["unfinished"] == result["sent"] > 0
+
+
+def test_who_asks_for_nothing_gets_fifty_a_second(url, capsys):
+    code = run(url, resolve=nowhere, requests=10)
+    said = capsys.readouterr()
+
+    assert ended_well(code, said)
+    assert "50 requests a second for 60s" in said.err
+    assert re.search(r"^ok 10  failed 0$", said.out, re.MULTILINE)

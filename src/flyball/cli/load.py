@@ -13,6 +13,7 @@ from flyball.core.arrivals import RateCurve, Stage, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.load import Latency, Plan, Progress, Result, execute, read_trace
 
+_RATE, _LASTING = 50.0, "60s"  # what somebody gets who asks for nothing
 _LONGEST_S = 600.0
 FROM_HEADER = "x-flyball-from"
 
@@ -43,7 +44,7 @@ def run(
 ) -> int:
     """Send load to a service or a URL; return the exit code.
 
-    `resolve` turns a service's name ("" for the application) into its URL. Exactly one of `rate`, `stages` and `trace`
+    `resolve` turns a service's name ("" for the application) into its URL. At most one of `rate`, `stages` and `trace`
     says how much; `lasting` (the option --for) says how long, by default ten minutes at most. `place` is where the
     visitors are. `body` "@NAME" is read from a file. `keep` hears what was measured of an application here. 0: all ok;
     1: something failed, or the numbers are not valid; 130: stopped by Ctrl-C. Raises FileError for options that make no
@@ -83,10 +84,13 @@ def _curve(
     rate: float | None, lasting: str | None, stages: str | None, trace: Path | None, *, scale: float, speed: float
 ) -> RateCurve:
     asked = [name for name, value in (("--rate", rate), ("--stages", stages), ("--trace", trace)) if value is not None]
-    if len(asked) != 1:
-        raise FileError(
-            "give exactly one of --rate 200, --stages 50:1m,400:3m or --trace FILE; "
-            f"found {' and '.join(asked) or 'none'}"
+    if len(asked) > 1:
+        raise FileError(f"give one of --rate 200, --stages 50:1m,400:3m and --trace FILE; found {' and '.join(asked)}")
+    if not asked:
+        rate, lasting = _RATE, lasting or _LASTING
+        print(
+            f"{rate:g} requests a second for {lasting}; --rate, --for, --stages and --trace ask for others",
+            file=sys.stderr,
         )
     longest = _LONGEST_S if lasting is None else parse_duration(lasting)
     if rate is not None:

@@ -296,10 +296,10 @@ def outcome(arguments: list[str]) -> int:
         result = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"{tasks.sentence(error, app)}\n")
+        _complain(tasks.sentence(error, app))
         return FileError.exit_code
     except FlyballError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -307,6 +307,12 @@ def outcome(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # mostly the disk: full, read-only, not ours
-        sys.stderr.write(f"{error.filename or 'this machine'}: {error.strerror or error}\n")
+        _complain(f"{error.filename or 'this machine'}: {error.strerror or error}")
         return FlyballError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _complain(sentence: str) -> None:
+    from . import talk
+
+    sys.stderr.write(f"{talk.printable(sentence)}\n")

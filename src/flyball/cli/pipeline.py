@@ -105,12 +105,12 @@ def _runs(control: Control, *, job: str | None = None) -> list[Run]:
 
 
 def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(talk.printable(f"{line}\n"))
     sys.stdout.flush()
 
 
 def _print(line: str) -> None:
-    talk.console(sys.stdout).print(line, markup=False)
+    talk.console(sys.stdout).print(talk.printable(line), markup=False)
 
 
 def _row(run: Run) -> list[object]:

@@ -1,7 +1,14 @@
-"""The dashboard's door: checks token, Host and Origin of a request before anything else sees it."""
+"""The dashboard's door: checks token, Host and Origin of a request before anything else sees it.
+
+Cookies ignore ports: a browser sends them to every program on 127.0.0.1, the application among them. So the cookie
+opens the page's own files only, which are no secret. What the page shows and does needs the token, which the page keeps
+by its origin, port included, and sends as a header, or in the query where a browser sets none (the live stream).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -20,15 +27,17 @@ SECURITY_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+DATA = ("/api/", "/metrics", "/openapi.json")
 
 
 class Guard:
-    """ASGI middleware. A token in the query becomes a cookie, and a redirect removes it from the address."""
+    """ASGI middleware. A page that is asked for with the token gets it in its fragment, and removes it from there."""
 
     def __init__(self, app: Any, *, token: str, port: int) -> None:
         self._app = app
         self._token = token
         self._cookie = f"flyball-{port}"
+        self._files_key = hmac.new(token.encode(), b"the page's files", hashlib.sha256).hexdigest()
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._origins = {f"http://{host}" for host in self._hosts}
 
@@ -38,12 +47,13 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope["method"], headers)
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+        path, asked = scope["path"], scope["method"] in {"GET", "HEAD"}
+        in_query = asked and _same(parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0], self._token)
         if refusal is not None:
             await _answer(send, 403, refusal)
-        elif self._matches(query.get("token", [""])[0]) and scope["method"] == "GET":
-            await _answer(send, 303, "", self._login(scope["path"]))
-        elif self._known(headers):
+        elif in_query and not path.startswith(DATA):
+            await _answer(send, 303, "", self._login(path))
+        elif in_query or self._known(headers) or (asked and _is_file(path) and self._may_load(headers)):
             await self._app(scope, receive, _with_security_headers(send))
         else:
             await _answer(send, 401, "Open this page by the address that `flyball up` or `flyball ps` printed.")
@@ -59,20 +69,28 @@ class Guard:
         return None
 
     def _known(self, headers: dict[str, str]) -> bool:
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        return _same(headers.get("authorization", "").removeprefix("Bearer "), self._token)
+
+    def _may_load(self, headers: dict[str, str]) -> bool:
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
-            cookie = None
-        return self._matches(bearer) or (cookie is not None and self._matches(cookie.value))
-
-    def _matches(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self._token.encode())
+            return False
+        return cookie is not None and _same(cookie.value, self._files_key)
 
     def _login(self, path: str) -> list[tuple[bytes, bytes]]:
-        cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+        cookie = f"{self._cookie}={self._files_key}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
         here = "/" + path.lstrip("/\\")  # "//elsewhere" would lead to another machine
-        return [(b"location", quote(here).encode("ascii")), (b"set-cookie", cookie.encode("latin-1"))]
+        place = f"{quote(here)}#token={self._token}"
+        return [(b"location", place.encode("ascii")), (b"set-cookie", cookie.encode("latin-1"))]
+
+
+def _same(given: str, wanted: str) -> bool:
+    return secrets.compare_digest(given.encode(), wanted.encode())
+
+
+def _is_file(path: str) -> bool:
+    return path == "/" or path.startswith("/static/")
 
 
 def _with_security_headers(send: Send) -> Send:

@@ -1,7 +1,8 @@
 """The dashboard's server: its address, and who may use it.
 
-It listens on loopback only. Every request needs the token of the printed address (as a cookie, a header or once in the
-query) and a Host that names this machine (against DNS rebinding). An Origin, where there is one, must be the page's.
+It listens on loopback only. Every request for data needs the token of the printed address (as a header or in the
+query), and every request a Host that names this machine (against DNS rebinding). An Origin, where there is one, must be
+the page's.
 """
 
 from __future__ import annotations

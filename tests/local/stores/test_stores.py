@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240 - a test may block its own loop
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import pytest
 
 from flyball.core.errors import Failed
 from flyball.core.model import Application, KeyField, KeyType, Service, Store, StoreKind
+from flyball.dashboard import redis_view
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.watch import Watch
@@ -70,9 +72,20 @@ def port_of(url: str) -> int:
 
 
 def ask(url: str, *words: str) -> str:
-    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
+    with connected(url) as connection:
         connection.sendall(" ".join(words).encode() + b"\r\n")
         return connection.recv(10_000).decode().split("\r\n")[-2]
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    """A connection that has said the URL's password, if there is one."""
+    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
+        word = urlsplit(url).password
+        if word is not None:
+            connection.sendall(f"AUTH {word}\r\n".encode())
+            assert connection.recv(100) == b"+OK\r\n"
+        yield connection
 
 
 def pid_of(paths: StateDirectory) -> int:
@@ -195,7 +208,7 @@ async def test_no_write_that_redis_acknowledged_is_lost_when_it_is_killed_at_onc
     for number in range(3):
         await asyncio.sleep(1.1)
         pid = pid_of(paths)
-        with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
+        with connected(url) as connection:
             for name in ("first", "second"):
                 connection.sendall(f"SET {name}{number} x\r\n".encode())
                 assert connection.recv(100) == b"+OK\r\n"
@@ -285,6 +298,63 @@ async def test_a_server_that_was_started_but_never_recorded_does_not_write_besid
     await later.ensure(application(SESSIONS), paths)
     assert not processes.alive(first)
     assert redis.unrecorded(paths.stores / "sessions") == processes.identify(pid_of(paths))
+    await later.stop()
+
+
+@pytest.mark.live
+async def test_nobody_reads_or_writes_without_the_password(paths: StateDirectory, opened) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    word = urlsplit(url).password
+    assert word is not None
+    assert len(word) >= 32
+    assert ask(url, "SET", "key", "mine") == "+OK"
+    await killed(paths)
+    await store.keep()
+    for stranger in (f"redis://127.0.0.1:{port_of(url)}/0", url.replace(word, "")):
+        for words in (("GET", "key"), ("SET", "key", "theirs"), ("SHUTDOWN",), ("CONFIG", "GET", "requirepass")):
+            assert ask_plainly(stranger, *words).startswith("-NOAUTH")
+    assert ask(url, "GET", "key") == "mine"
+    for file in (paths.store_password, paths.stores / "sessions" / "server.conf"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    shown = b" ".join(Path(f"/proc/{pid_of(paths)}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    assert word.encode() not in shown
+    assert word not in repr(store._servers)
+    assert word.encode() not in (paths.processes / "store-sessions.json").read_bytes()
+    at = store.redis_address("sessions")
+    assert at is not None
+    assert (await redis_view.keys(at, cursor="0", pattern="*"))["total"] == 1
+    await store.stop()
+
+
+def ask_plainly(url: str, *words: str) -> str:
+    with socket.create_connection(("127.0.0.1", port_of(url)), timeout=60) as connection:
+        connection.sendall(" ".join(words).encode() + b"\r\n")
+        return connection.recv(10_000).decode()
+
+
+@pytest.mark.live
+async def test_a_server_of_an_older_version_keeps_its_address_until_nothing_runs(paths: StateDirectory, opened) -> None:
+    record = paths.processes / "store-sessions.json"
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    with connected(url) as connection:  # as if it had been started without one
+        connection.sendall(b'CONFIG SET requirepass ""\r\n')
+        assert connection.recv(100) == b"+OK\r\n"
+    process, facts = processes.load(record) or pytest.fail("there is no record")
+    del facts["password"]
+    processes.save(record, process, **facts)
+    plain = f"redis://127.0.0.1:{port_of(url)}/0"
+    later = opened()
+    assert await later.ensure(application(SESSIONS), paths) == {"sessions": plain}
+    assert await later.check() == {"sessions": None}
+    assert ask(plain, "SET", "key", "kept") == "+OK"
+    await killed(paths)
+    await later.keep()
+    assert ask(plain, "GET", "key") == "kept"
+    await later.stop()
+    assert await later.ensure(application(SESSIONS), paths) == {"sessions": url}
+    assert ask(url, "GET", "key") == "kept"
     await later.stop()
 
 

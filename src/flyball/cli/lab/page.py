@@ -47,6 +47,11 @@ class Step:
     reached: str | None
 
     @property
+    def name(self) -> str:
+        """Its title without its number."""
+        return self.title.partition(". ")[2] or self.title
+
+    @property
     def blocks(self) -> list[Block]:
         """Its fenced blocks in order."""
         return blocks_of(self.text)

@@ -77,7 +77,7 @@ def _command(state: Path) -> Path:
 def _take(page: Page, number: int, place: Place, shell: Shell, person: TextIO | None) -> bool:
     """One step, until it is reached; False if it was not, or the session was left."""
     step = page.steps[number]
-    _show(f"## Step {number + 1} of {len(page.steps)}: {step.title}\n\n{step.text if person else ''}", place)
+    _show(f"## Step {number + 1} of {len(page.steps)}: {step.name}\n\n{step.text if person else ''}", place)
     while True:
         chosen = _asked(person, place) if person else "r"
         if chosen == "q":
@@ -147,5 +147,13 @@ def _not_reached(step: Step, place: Place) -> str | None:
 
 
 def _show(markdown: str, place: Place) -> None:
-    plain = FENCE.sub(lambda found: f"```\n{found['body']}```", markdown)  # our words after the language mean nothing
-    talk.console(sys.stderr, fitted=True).print(Markdown(_at_port(plain, place.port)))
+    """Prose fits the terminal; commands and what they print stand as they are, to be copied."""
+    console, at = talk.console(sys.stderr, fitted=True), 0
+    text = _at_port(markdown, place.port)
+    for found in FENCE.finditer(text):
+        console.print(Markdown(text[at : found.start()]))
+        typed = found["info"].startswith("sh")
+        for line in found["body"].splitlines():
+            talk.say(f"    {'$ ' if typed else ''}{line}", "bold" if typed else "dim")
+        at = found.end()
+    console.print(Markdown(text[at:]))

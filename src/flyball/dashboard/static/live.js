@@ -1,4 +1,5 @@
 // The live stream of the control plane, questions and orders to it.
+import { bearer, inAddress } from "./key.js";
 
 const SILENCE_MS = 3500; // a state comes every second
 const AGAIN_MS = 1000;
@@ -23,7 +24,9 @@ export class Live extends EventTarget {
     this.#again = null;
     this.#source?.close();
     // Browsers send Last-Event-ID only when they reconnect by themselves; a new source puts the number in its address.
-    this.#source = new EventSource(this.#last === null ? "/api/live" : `/api/live?after=${this.#last}`);
+    const asked = inAddress();
+    if (this.#last !== null) asked.set("after", this.#last);
+    this.#source = new EventSource(`/api/live?${asked}`);
     this.#source.addEventListener("state", (event) => {
       this.#heard = performance.now();
       this.dispatchEvent(new CustomEvent("state", { detail: JSON.parse(event.data) }));
@@ -62,12 +65,12 @@ export async function get(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
   const parameters = new URLSearchParams();
   for (const [name, value] of given) for (const one of [value].flat()) parameters.append(name, one);
-  return answer(await fetch(given.length ? `${path}?${parameters}` : path));
+  return answer(await fetch(given.length ? `${path}?${parameters}` : path, { headers: bearer() }));
 }
 
 /** Tell the control plane to do something. */
 export async function act(path, body = {}) {
-  const headers = { "content-type": "application/json" };
+  const headers = { "content-type": "application/json", ...bearer() };
   return answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
 }
 

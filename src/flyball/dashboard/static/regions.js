@@ -1,5 +1,6 @@
 // The page of an application with regions: how each is, who is served where, and how far replication is behind.
 import { h, say } from "./dom.js";
+import { bearer } from "./key.js";
 
 const EVERY_MS = 1000;
 const of = (id) => document.getElementById(id);
@@ -66,7 +67,7 @@ function show(told) {
 
 async function look() {
   try {
-    const answer = await fetch("/api/application");
+    const answer = await fetch("/api/application", { headers: bearer() });
     show(await answer.json());
     of("live").dataset.live = "on";
     say(of("live"), "live");

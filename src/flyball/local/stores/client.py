@@ -29,7 +29,7 @@ class _Bounded(_AsyncRESP2Parser):
 
 class _Connection(Connection):
     def __init__(self, *, at: Address, **settings: Any) -> None:
-        super().__init__(host=at.host, port=at.port, **settings)
+        super().__init__(host=at.host, port=at.port, password=at.password or None, **settings)
         self._at = at
 
     async def _connect(self) -> None:

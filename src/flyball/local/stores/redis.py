@@ -32,6 +32,7 @@ from flyball.local.process.walls.walls import Walls
 from flyball.local.process.watch import Watch
 
 from .files import share
+from .password import configuration, wanted
 
 START_TIMEOUT_S = 30.0  # an append-only file of some GB is read before the first answer
 STOP_TIMEOUT_S = 10.0
@@ -55,6 +56,7 @@ class Redis:
     port: int
     process: Process
     walls: Walls | None = None
+    password: str = field(default="", repr=False)
     failing: bool = False
     pulse: Pulse = field(init=False)
 
@@ -64,13 +66,14 @@ class Redis:
     @property
     def url(self) -> str:
         """What an instance connects to."""
-        return f"redis://{self.address.host}:{self.port}/0"
+        secret = f":{self.password}@" if self.password else ""
+        return f"redis://{secret}{self.address.host}:{self.port}/0"
 
     @property
     def address(self) -> Address:
         """Where it listens."""
         if self.walls is None:
-            return Address(self.port)
+            return Address(self.port, password=self.password)
         return Address(self.port, self.walls.store_address(self.name), self.walls.router)
 
     @property
@@ -112,7 +115,8 @@ async def take_over_or_start(name: str, paths: StateDirectory, walls: Walls | No
     loaded = processes.load(record)
     process = loaded[0] if loaded else Process(0, 0, "")
     port = int(loaded[1].get("port", 0)) if loaded else 0
-    server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process, walls)
+    password = wanted(paths, loaded[1] if loaded else None) if walls is None else ""
+    server = Redis(name, directory, record, paths.logs / f"store-{name}.log", port, process, walls, password)
     if processes.alive(process) and loaded and loaded[1].get("network", 0) != server.network:
         await stop(process)  # nobody reaches it where it is
     if await _hangs(server):
@@ -192,14 +196,20 @@ async def _start(server: Redis) -> None:
         "protected-mode": "yes" if server.walls is None else "no",
     }
     program = redis_server()
+    words = (word for name, value in settings.items() for word in (f"--{name}", value))
     server.process = await processes.spawn(
-        [str(program), *(word for name, value in settings.items() for word in (f"--{name}", value))],
+        [str(program), *configuration(server.directory, server.password), *words],
         environment={"PATH": os.environ.get("PATH", os.defpath)},
         directory=server.directory,
         log=server.log,
         room=_room(server, program),
     )
-    facts = {"store": server.name, "port": server.port, "network": server.network}
+    facts = {
+        "store": server.name,
+        "port": server.port,
+        "network": server.network,
+        "password": bool(server.password),
+    }
     processes.save(server.record, server.process, **facts)
     await _until_ready(server)
 

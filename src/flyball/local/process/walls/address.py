@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .router import Router
 
@@ -13,11 +13,12 @@ LOCALHOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port; with a `router` they are in its network."""
+    """A host and a port; with a `router` they are in its network. A store may want a `password`."""
 
     port: int
     host: str = LOCALHOST
     router: Router | None = None
+    password: str = field(default="", repr=False)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection. Raises OSError."""
