@@ -439,6 +439,17 @@ def test_bucket(cloud: Cloud):
     assert set(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values()) == {True}
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_each_region_has_all_of_the_seeds_picture(cloud: Cloud, region: str):
+    balancers = cloud.client("elbv2", region).describe_load_balancers()["LoadBalancers"]
+    assert any(each["LoadBalancerName"].startswith("session-app-") for each in balancers)
+    groups = cloud.client("autoscaling", region).describe_auto_scaling_groups(AutoScalingGroupNames=["session-app-app"])
+    assert [(each["MinSize"], each["MaxSize"]) for each in groups["AutoScalingGroups"]] == [(2, 10)]
+    assert len(cloud.client("elasticache", region).describe_replication_groups()["ReplicationGroups"]) == 1
+    bucket = f"session-app-uploads-123456789012-{region}"
+    assert cloud.client("s3", region).get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+
 def test_roles(cloud: Cloud):
     iam = cloud.client("iam")
     role = next(role for role in iam.list_roles(MaxItems=1000)["Roles"] if "PostsTaskRole" in role["RoleName"])
