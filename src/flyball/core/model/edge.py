@@ -89,8 +89,7 @@ def shares(app: Application, place: str | None) -> tuple[tuple[Order, int], ...]
             return ((names, 1),)
         case EdgeRouting.GEO:
             return ((_by_continent(app, names, place), 1),)
-        case EdgeRouting.LATENCY:
-            return ((names if place is None else nearest(names, place), 1),)
+    return ((names if place is None else nearest(names, place), 1),)  # by latency
 
 
 def nearest(names: Order, place: str) -> Order:
