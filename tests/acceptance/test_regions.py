@@ -55,6 +55,7 @@ def test_a_region_that_cannot_start_keeps_no_other_from_serving(two: Running):
     two.until(lambda: served(two, EU) == {(200, US)}, what="the other region serves")
     version.unlink()
     two.until(lambda: served(two, EU) == {(200, EU)}, what="it has started after all")
+    assert (two.paths.sockets / "control.sock").stat().st_mode & 0o777 == 0o600  # the edge's is its owner's, too
 
 
 def served(running: Running, place: str, *, times: int = 20) -> set[tuple[int, str | None]]:

@@ -28,7 +28,7 @@ from . import talk
 from .client import Control
 from .events import placed
 from .files import load
-from .serving import Server, config, write
+from .serving import answering
 from .waiting import Outcome, until_settled
 
 STARTS_S = 90.0
@@ -98,29 +98,16 @@ def _on_signals(edge: Edge, leaving: asyncio.Event, *, interrupt_stops: bool) ->
 
 @contextlib.asynccontextmanager
 async def _served(edge: Edge, file: Path) -> AsyncIterator[None]:
-    socket = edge.paths.sockets / "control.sock"
     panel = open_panel(edge, lambda: load(file))
     edge.dashboard = panel.url
-    control: ControlFile = {"pid": os.getpid(), "url": edge.url, "socket": str(socket), "dashboard": panel.url}
-    socket.unlink(missing_ok=True)
-    servers = [
-        Server(config(api.create(edge, lambda: load(file)), uds=str(socket))),
-        Server(config(panel.app, fd=panel.listener.fileno())),
-    ]
-    tasks = [asyncio.ensure_future(server.serve()) for server in servers]
-    while not all(server.started for server in servers):
-        await asyncio.sleep(0.005)
-    write(edge.paths.control_file, control)
-    try:
+    control: ControlFile = {
+        "pid": os.getpid(),
+        "url": edge.url,
+        "socket": str(edge.paths.sockets / "control.sock"),
+        "dashboard": panel.url,
+    }
+    async with answering(api.create(edge, lambda: load(file)), panel, control, edge.paths, edge.closing):
         yield
-    finally:
-        edge.closing.set()
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(*tasks, return_exceptions=True)
-        panel.listener.close()
-        edge.paths.control_file.unlink(missing_ok=True)
-        socket.unlink(missing_ok=True)
 
 
 def run_control(app: Application, file: Path, port: int | None, picked: tuple[str, ...]) -> int:

@@ -19,9 +19,10 @@ import uvicorn
 
 from flyball.core.control.reasons import Event
 from flyball.core.errors import FlyballError
-from flyball.dashboard.panel import open_panel
+from flyball.dashboard.panel import Panel, open_panel
 from flyball.local import control_api
 from flyball.local.face import processes
+from flyball.local.paths import StateDirectory
 from flyball.local.runtime import Runtime
 
 STREAMS_END_S = 1
@@ -43,25 +44,38 @@ async def served(runtime: Runtime) -> AsyncIterator[control_api.Control]:
     control: control_api.Control = {"pid": os.getpid(), "url": runtime.url, "socket": str(socket), "dashboard": None}
     panel = open_panel(runtime, control)
     control["dashboard"] = panel.url
+    async with answering(control_api.create(runtime, control), panel, control, runtime.paths, runtime.closing):
+        yield control
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    api: Any, panel: Panel, control: control_api.Control, paths: StateDirectory, closing: asyncio.Event
+) -> AsyncIterator[None]:
+    """Serve an API on the control socket, which only its owner may open, and the dashboard, while the block runs.
+
+    `control` is what `control.json` holds; `closing` is set at the end, so that streams end.
+    """
+    socket = paths.sockets / "control.sock"
     socket.unlink(missing_ok=True)
     servers = [
-        Server(config(control_api.create(runtime, control), uds=str(socket))),
+        Server(config(api, uds=str(socket))),
         Server(config(panel.app, fd=panel.listener.fileno())),
     ]
     tasks = [asyncio.ensure_future(server.serve()) for server in servers]
     while not all(server.started for server in servers):
         await asyncio.sleep(0.005)
     socket.chmod(0o600)
-    write(runtime.paths.control_file, control)
+    write(paths.control_file, control)
     try:
-        yield control
+        yield
     finally:
-        runtime.closing.set()
+        closing.set()
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*tasks, return_exceptions=True)
         panel.listener.close()
-        runtime.paths.control_file.unlink(missing_ok=True)
+        paths.control_file.unlink(missing_ok=True)
         socket.unlink(missing_ok=True)
 
 

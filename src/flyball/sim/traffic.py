@@ -15,11 +15,6 @@ from .parts import DRAWS, Batch
 CHUNK = 8192
 
 
-def draws_seed(seed: int, name: str) -> str:
-    """The seed of a service's draws, which must not be those of its arrivals."""
-    return f"{seed} draws of {name}"
-
-
 class Traffic:
     """The requests of one service, a chunk at a time. `seed` gives the arrivals, `draws` the rest."""
 
