@@ -19,6 +19,7 @@ from flyball.core.model.stores import variable
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
 from .envoy.config.rooms import Rooms
+from .firewall import judging
 from .machine import Door, Machine
 from .process import environments
 from .process.walls.outside import host_ports, resolver, seen_inside
@@ -63,12 +64,14 @@ class Applier:
         self._machine.instances.forget({one.id for one in step.state.instances})
 
     def must_be_usable(self, app: Application) -> None:
-        """Raise FileError when the certificate that the file names is of no use."""
+        """Raise FileError when the certificate or the firewall's rules that the file names are of no use."""
         certificate.must_be_usable(app.listener, home=self._home)
+        judging.must_be_usable(app.listener.firewall, self._home)
 
     async def prepare(self, app: Application) -> None:
-        """Make the stores of the file ready."""
+        """Make the stores of the file ready, and who judges by its firewall's rules."""
         await self._machine.stores.ensure(app, self._machine.paths)
+        await self._machine.judging.ensure(app.listener.firewall, self._home)
         if self._machine.walls is not None:
             self._machine.walls.admit(app, self._machine.stores.ports, door=self.door.inside_port)
 
@@ -83,6 +86,7 @@ class Applier:
             inside_port=self.door.inside_port,
             certificate=self._certificate(app.listener.tls),
             rooms=self._rooms(app),
+            core_rules=self._machine.judging.socket,
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
 

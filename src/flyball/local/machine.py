@@ -12,6 +12,7 @@ from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
+from .firewall.judging import Judging
 from .instances.detect import detect
 from .instances.instances import Instances
 from .instances.limits import Limits
@@ -53,6 +54,7 @@ class Machine:
     stores: Stores
     instances: Instances
     balancer: Balancer
+    judging: Judging
     walls: Walls | None = None
 
     @classmethod
@@ -70,6 +72,7 @@ class Machine:
             stores=Stores(walls),
             instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake, hear),
+            judging=Judging(paths, hear),
             walls=walls,
         )
 
@@ -94,6 +97,7 @@ class Machine:
     async def stop(self) -> None:
         """End the balancer and the stores, once no instance is left. The data stays."""
         await self.balancer.stop()
+        await self.judging.stop()
         await self.stores.stop()
         if self.walls is not None:
             self.walls.remove()
@@ -103,4 +107,5 @@ class Machine:
         """Let go of everything; all of it keeps running."""
         await self.instances.close()
         await self.balancer.close()
+        await self.judging.close()
         self.limits.close()

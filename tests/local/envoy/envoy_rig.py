@@ -137,6 +137,7 @@ class Envoy:
         self.port = 0
         self.inside_port = free_port()
         self.queue = PROGRAM
+        self.core_rules: str | None = None
         self.certificate: tuple[str, str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -151,6 +152,11 @@ class Envoy:
     @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def push(self, app: Application, **instances) -> tuple[str, ...]:
         """Name the instances (or endpoints) of each service to Envoy; the files that changed."""
@@ -170,6 +176,7 @@ class Envoy:
             access_log=str(self.access_log),
             certificate=self.certificate,
             queue=self.queue,
+            core_rules=self.core_rules,
         )
 
     async def start(self, app: Application, **instances) -> "Envoy":

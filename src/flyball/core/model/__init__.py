@@ -3,7 +3,7 @@
 from .application import Application, Observe, Pipeline, Service
 from .autoscalers import Adaptive, ChangeRate, Hpa, Kpa
 from .concurrency import AUTO, Concurrency, Queue
-from .firewall import Firewall, FirewallAction, RateLimit
+from .firewall import CoreRules, Firewall, FirewallAction, RateLimit
 from .health import HealthCheck
 from .metric import Metric
 from .network import Aws, Boundary, Compute, Egress, Nat, Network, Package
@@ -52,6 +52,7 @@ __all__ = [
     "Concurrency",
     "Condition",
     "Continent",
+    "CoreRules",
     "Deployment",
     "Edge",
     "EdgeRouting",

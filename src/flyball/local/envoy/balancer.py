@@ -94,6 +94,7 @@ class Balancer:
         certificate: tuple[str, str] | None,
         concurrency: Mapping[str, int],
         rooms: Rooms | None = None,
+        core_rules: str | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         queue = envoy_process.has_v8()
@@ -112,6 +113,7 @@ class Balancer:
             concurrency=concurrency,
             queue=PROGRAM if queue else None,
             rooms=rooms,
+            core_rules=core_rules,
         )
         return self.write(files)
 

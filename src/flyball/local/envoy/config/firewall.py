@@ -15,6 +15,7 @@ from pathlib import Path
 from flyball.core.bad_input import BAD_INPUT, IN_HEADERS, Pattern
 from flyball.core.model import Firewall, FirewallAction
 
+from .core_rules import core_rules_filter
 from .types import Json, extension, seconds, typed
 
 PROGRAM = str(Path(__file__).parents[1] / "rate" / "rate.wasm")
@@ -35,6 +36,8 @@ def filters(firewall: Firewall, *, program: str | None) -> list[Json]:
         found += _buckets(firewall) if program is None else [_windows(firewall, program)]
     if firewall.max_body_bytes is not None and firewall.action is FirewallAction.BLOCK:
         found.append(_body_limit(firewall.max_body_bytes))
+    if firewall.core_rules is not None:
+        found.append(core_rules_filter(firewall.core_rules))
     return found
 
 

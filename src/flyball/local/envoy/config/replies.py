@@ -36,6 +36,8 @@ def local_replies() -> Json:
             _mapper(_details("connection_timeout"), 504),
             *(_mapper(_details(f"policy[{rule}]"), status) for rule, status in FIREWALL.items()),
             _mapper(_details("rbac_access_denied"), 403),
+            _mapper(_details("ext_authz_denied"), 403),
+            _mapper(_details("ext_authz_error"), 503),
             _mapper(_details("rate_limited"), 429),
             _mapper(_details("queue_full"), 503),
             _mapper(_details("waited_too_long"), 503),

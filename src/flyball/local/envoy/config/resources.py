@@ -15,6 +15,7 @@ from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
+from .core_rules import core_rules_cluster
 from .endpoints import Endpoint, load_assignment
 from .firewall import PROGRAM as RATE
 from .listener import ROUTES_FILE, listener
@@ -37,6 +38,7 @@ def files(
     concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
     rooms: Rooms | None = None,
+    core_rules: str | None = None,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
@@ -45,6 +47,7 @@ def files(
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
     `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
     With `rooms` services reach each other, and the world, in the network between these.
+    `core_rules` is the socket of the process that judges by the OWASP Core Rule Set.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
@@ -70,6 +73,7 @@ def files(
         CLUSTERS_FILE: [
             *(cluster(service, directory, limits, queued=queued, rooms=rooms) for service in services),
             *tracing.clusters(app),
+            *([] if core_rules is None else [core_rules_cluster(core_rules)]),
             *between[1],
         ],
         ROUTES_FILE: [routes],
