@@ -186,10 +186,7 @@ def described(runtime: Runtime, control: Control) -> ApplicationJson:
         "dashboard": control["dashboard"],
         "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
         "balancer": {"pid": None if balancer is None else balancer.pid},
-        "firewall": [
-            {"rule": rule, "action": runtime.app.listener.firewall.of_rule(rule), "requests": count}
-            for rule, count in sorted(runtime.refusals.total.items())
-        ],
+        "firewall": runtime.refusals.told(runtime.app.listener.firewall),
         "stopping": runtime.stopping,
         "push": None
         if push is None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from flyball.core.control.news import Mishap, MishapKind
 from flyball.core.model import Firewall, FirewallAction
 from flyball.core.model.firewall import CORE_RULES
+from flyball.core.view.shapes import RefusalJson
 
 TELL_EVERY_S = 60.0
 SHOWN = 3
@@ -38,6 +39,13 @@ class Refusals:
                 self.total[rule] = self.total.get(rule, 0) + more
                 self._untold[rule] = self._untold.get(rule, 0) + more
         return tuple(self._news(firewall, now))
+
+    def told(self, firewall: Firewall) -> list[RefusalJson]:
+        """The sums, as `flyball ps --json` has them."""
+        return [
+            {"rule": rule, "action": firewall.of_rule(rule), "requests": count}
+            for rule, count in sorted(self.total.items())
+        ]
 
     def _news(self, firewall: Firewall, now: float) -> Iterator[Mishap]:
         for group in sorted({_group(rule) for rule in self._untold}):
@@ -67,5 +75,5 @@ def _most(counts: Mapping[str, int]) -> str:
     """The rules of a group that matched most."""
     most = sorted(counts, key=lambda rule: -counts[rule])[:SHOWN]
     shown = [f"{rule.removeprefix(f'{CORE_RULES}-')} {counts[rule]}" for rule in most if rule != _group(rule)]
-    more = [f"{len(counts) - SHOWN} more rules"] if len(counts) > SHOWN else []
+    more = [f"{len(counts) - SHOWN} more"] if len(counts) > SHOWN else []
     return f" ({', '.join([*shown, *more])})" if shown else ""

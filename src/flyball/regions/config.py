@@ -17,6 +17,7 @@ from flyball.local.envoy.config import tracing
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from flyball.local.envoy.config.clusters import cluster, endpoints_file
 from flyball.local.envoy.config.connections import Connections
+from flyball.local.envoy.config.core_rules import core_rules_cluster
 from flyball.local.envoy.config.endpoints import taking
 from flyball.local.envoy.config.listener import ROUTES_FILE, listener
 from flyball.local.envoy.config.matches import REPEATABLE
@@ -57,10 +58,11 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections,
+    core_rules: str | None = None,
 ) -> dict[str, Json]:
     """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody.
 
-    `sockets` is where the ways with a delay have theirs.
+    `sockets` is where the ways with a delay have theirs, `core_rules` that of the judge.
     """
     leads = led(app, tuple(ports))
     known = {lead.name: lead for found in leads.values() for lead, _ in found}
@@ -74,6 +76,7 @@ def files(
             *(_cluster(app, name, directory, limits) for name in sorted(known)),
             *(delays.end(region, ports[region], limits) for region in ends),
             *tracing.clusters(app),
+            *([] if core_rules is None else [core_rules_cluster(core_rules)]),
         ],
         ROUTES_FILE: [_routes(leads)],
         LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],

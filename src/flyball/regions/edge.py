@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 from filelock import FileLock
 
+from flyball.core.control.news import Mishap
 from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.errors import Failed, FileError, FlyballError
 from flyball.core.model import Application
@@ -27,9 +28,11 @@ from flyball.local.envoy import certificate
 from flyball.local.envoy.admin import TargetStats
 from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.config.connections import connections
+from flyball.local.firewall.judging import Judging
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
+from flyball.local.refusals import Refusals
 from flyball.local.start import locked
 
 from . import ask, config, view
@@ -56,7 +59,9 @@ class Edge:
         self.targets: tuple[TargetStats, ...] = ()
         self._file = file
         self._lock = lock
-        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
+        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None, self._befell)
+        self._judging = Judging(paths, self._befell)
+        self._refusals = Refusals(None)
         self._port = app.listener.port
         self._health: dict[str, str] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
@@ -86,19 +91,23 @@ class Edge:
     async def _begin(self, asked: int | None, picked: tuple[str, ...]) -> None:
         before = read(self.paths)
         runs = self._balancer.take_over()
+        if not runs:
+            self._refusals = Refusals({})
         self._port = _port(self.app, asked, before if runs else None)
         wanted = picked or (tuple(before.regions) if runs and before is not None else self.app.region_names)
         for name in self.app.region_names:
             if name in wanted:
                 self._add(name, before)
-        self._push()
         try:
+            await self._judging.ensure(self.app.listener.firewall, self._file.parent)
+            self._push()
             if not runs:
                 await self._balancer.start()
             await self._balancer.until_ready()
         except BaseException:
             if not runs:
                 await self._balancer.stop()
+                await self._judging.stop()
                 self.paths.edge_file.unlink(missing_ok=True)
             raise
         for region in self.regions.values():
@@ -129,6 +138,7 @@ class Edge:
             access_log=str(self._balancer.access_log),
             certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            core_rules=self._judging.socket,
         )
         self._balancer.write(files)
         self._files = files
@@ -161,8 +171,20 @@ class Edge:
                 self._balancer.write(self._files)  # what could not be written at once, such as routes
                 self.targets = await self._balancer.targets() or ()
                 self._compare(view.health_of(self.targets))
+                await self._count()
             except (FlyballError, OSError) as error:
                 log.warning("edge", error=str(error))
+
+    async def _count(self) -> None:
+        """What the firewall has matched, of which there is one here, before all regions."""
+        firewall = self.app.listener.firewall
+        matched = await self._balancer.matched() if firewall.rules else None
+        if matched is not None:
+            for mishap in self._refusals.add({**matched, **self._judging.matched()}, firewall, now=time.time()):
+                self._befell(mishap)
+
+    def _befell(self, mishap: Mishap) -> None:
+        self._tell([Reason(kind=ReasonKind(mishap.kind), service="", text=mishap.text)])
 
     def _compare(self, now: dict[str, str]) -> None:
         reasons = []
@@ -214,6 +236,7 @@ class Edge:
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
             "balancer": {"pid": None if balancer is None else balancer.pid},
+            "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
             "last_event": self.journal.last_event,
@@ -235,6 +258,7 @@ class Edge:
             raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
+        await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
         await self._carrying.of(app)
         leaving = {name: self.regions.pop(name) for name in gone}
@@ -268,6 +292,7 @@ class Edge:
         await asyncio.gather(*(region.stop() for region in self.regions.values()))
         await self._carrying.flush()
         await self._balancer.stop()
+        await self._judging.stop()
         self.paths.edge_file.unlink(missing_ok=True)
         self._stopped.set()
 
@@ -281,6 +306,7 @@ class Edge:
         self.closing.set()
         await asyncio.gather(*(region.leave() for region in self.regions.values()))
         await self._balancer.close()
+        await self._judging.close()
         await self._carrying.close()
         self.journal.close()
         if self.stopped:

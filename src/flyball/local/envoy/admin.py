@@ -23,6 +23,7 @@ USE = (
 )
 FIREWALL = (
     r"^http\.ingress\.rbac\.firewall\.policy\.|^wasmcustom\.firewall\.|^http\.ingress\.ext_authz\.firewall\.error$"
+    r"|^firewall_log\."
     r"|^rate_limit\.http_local_rate_limit\.rate_limited$"
 )
 WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
@@ -156,7 +157,7 @@ class Admin:
                 counts[UNJUDGED] += int(stat["value"])
             elif last in {"denied", "shadow_denied"}:
                 counts[before.rpartition(".")[2]] += int(stat["value"])
-            elif before.startswith("wasmcustom") or last == "rate_limited":
+            elif before.startswith(("wasmcustom", "firewall_log")) or last == "rate_limited":
                 counts["rate" if last == "rate_limited" else last] += int(stat["value"])
         return {rule: count for rule, count in sorted(counts.items()) if count}
 

@@ -71,7 +71,7 @@ def _bytes_between(low: str, high: str) -> Any:
 class CoreRulesTable(Table):
     """The OWASP Core Rule Set, asked of each request here; on AWS its managed rule groups stand in for it."""
 
-    name: Annotated[str, Text("^owasp-crs$", 'be "owasp-crs", the OWASP Core Rule Set')] = required('"owasp-crs"')
+    set: Annotated[str, Text("^owasp-crs$", 'be "owasp-crs", the OWASP Core Rule Set')] = required('"owasp-crs"')
     path: str | None = key("directory of the rules; by default where Debian has them", to="path", min_length=1)
     paranoia: Annotated[int, Field(ge=1, le=4)] | None = key("1 to 4: the higher, the more rules", to="paranoia")
     threshold: Annotated[int, Field(ge=1, le=1000)] | None = key(
@@ -93,7 +93,7 @@ class CoreRulesTable(Table):
     shorthand: ClassVar[Shorthand | None] = Shorthand(
         kinds=(str,),
         says='the name "owasp-crs"',
-        expand=lambda value: {"name": value},
+        expand=lambda value: {"set": value},
         schema={"type": "string", "const": "owasp-crs"},
     )
 

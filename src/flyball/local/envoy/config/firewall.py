@@ -15,6 +15,7 @@ from pathlib import Path
 from flyball.core.bad_input import BAD_INPUT, IN_HEADERS, Pattern
 from flyball.core.model import Firewall, FirewallAction
 
+from .access_log import with_details
 from .core_rules import core_rules_filter
 from .types import Json, extension, seconds, typed
 
@@ -164,6 +165,19 @@ def _bucket(requests: int, per_s: float) -> Json:
         rate_limits=[{"actions": [{"remote_address": {}}]}],
         descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
     )
+
+
+def counters(firewall: Firewall) -> list[Json]:
+    """Access logs that only count: bodies that were too large without having told so; the filter counts none."""
+    if firewall.max_body_bytes is None or firewall.action is not FirewallAction.BLOCK:
+        return []
+    counter = extension(
+        "envoy.access_loggers.stats",
+        "access_loggers.stats.v3.Config",
+        stats_scope={"prefix": f"{NAME}_log"},
+        counters=[{"stat": {"name": "body"}, "value_fixed": 1}],
+    )
+    return [{**counter, "filter": with_details("request_payload_too_large")}]
 
 
 def _body_limit(largest: int) -> Json:
