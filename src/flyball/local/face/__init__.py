@@ -6,7 +6,7 @@ which application it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ def instances_alive(paths: StateDirectory) -> bool:
     return any("instance" in facts for facts in _alive(paths))
 
 
-def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
+def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
     """What is recorded of each process that runs."""
     for path in paths.processes.glob("*.json"):
         loaded = processes.load(path)
