@@ -134,7 +134,10 @@ async def test_what_a_build_leaves_running_ends_with_it(tmp_path: Path) -> None:
         log = paths.logs / "log"
         room = walls.work_room("sleep", {"PATH": "/usr/bin:/bin"}, tmp_path)
         told = {"what": "it", "directory": tmp_path, "environment": {"PATH": "/usr/bin:/bin"}, "log": log, "room": room}
-        assert await commands.run("sleep 1234567 & exit 7", timeout_s=60, **told) == "it failed (exit code 7): it printed nothing"
+        assert (
+            await commands.run("sleep 1234567 & exit 7", timeout_s=60, **told)
+            == "it failed (exit code 7): it printed nothing"
+        )
         assert await commands.run("setsid sleep 1234567", timeout_s=2, **told) == "it was stopped after 2 s"
         await soon(
             lambda: (
