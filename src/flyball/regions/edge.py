@@ -32,8 +32,8 @@ from flyball.local.firewall.judging import Judging
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
-from flyball.local.refusals import Refusals
-from flyball.local.start import locked
+from flyball.local.record.refusals import Refusals
+from flyball.local.runtime.start import locked
 
 from . import ask, config, view
 from .carrying import Carrying
