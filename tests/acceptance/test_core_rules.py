@@ -12,7 +12,7 @@ import pytest
 
 from acceptance.asking import ask
 from acceptance.running import Running
-from flyball.local.firewall.directives import DEBIAN
+from flyball.local.envoy.judge.directives import DEBIAN
 
 pytest.importorskip("libmodsecurity")
 pytestmark = [

@@ -19,7 +19,7 @@ from flyball.core.model.stores import variable
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
 from .envoy.config.rooms import Rooms
-from .firewall import judging
+from .envoy.judge import judging
 from .machine import Door, Machine
 from .process import environments
 from .process.walls.outside import host_ports, resolver, seen_inside

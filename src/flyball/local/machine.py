@@ -12,7 +12,7 @@ from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
-from .firewall.judging import Judging
+from .envoy.judge.judging import Judging
 from .instances.detect import detect
 from .instances.instances import Instances
 from .instances.limits import Limits

@@ -28,7 +28,7 @@ from flyball.local.envoy import certificate
 from flyball.local.envoy.admin import TargetStats
 from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.config.connections import connections
-from flyball.local.firewall.judging import Judging
+from flyball.local.envoy.judge.judging import Judging
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal

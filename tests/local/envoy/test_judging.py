@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from flyball.core.model import CoreRules, Firewall, FirewallAction
-from flyball.local.firewall import judging
-from flyball.local.firewall.directives import DEBIAN
-from flyball.local.firewall.judging import Judging
+from flyball.local.envoy.judge import judging
+from flyball.local.envoy.judge.directives import DEBIAN
+from flyball.local.envoy.judge.judging import Judging
 from flyball.local.paths import StateDirectory
 from local.envoy.envoy_rig import application
 from waiting import soon

@@ -128,7 +128,7 @@ def last_event(paths: StateDirectory) -> int:
 def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) -> None:
     """Raise FileError when the application of a file in `home` cannot start here, or cannot take over what runs."""
     from flyball.local.envoy import certificate  # noqa: PLC0415 - only `up` asks, and its imports take a while
-    from flyball.local.firewall import judging  # noqa: PLC0415
+    from flyball.local.envoy.judge import judging  # noqa: PLC0415
 
     if not any_alive(paths):
         certificate.must_be_usable(app.listener, home=home)

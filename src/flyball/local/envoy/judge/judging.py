@@ -156,7 +156,7 @@ class Judging:
 
     async def _spawned(self, name: str) -> Process:
         return await processes.spawn(
-            [sys.executable, "-I", "-m", "flyball.local.firewall.judge", str(self._file(name))],
+            [sys.executable, "-I", "-m", "flyball.local.envoy.judge.process", str(self._file(name))],
             environment={"PATH": "/usr/bin:/bin", MARK: str(self._paths.root.resolve()), TASK: name},
             directory=self._paths.root,
             log=self._log,

@@ -10,7 +10,7 @@ import pytest
 
 from flyball.core.errors import FileError
 from flyball.core.model import CoreRules
-from flyball.local.firewall.directives import DEBIAN, directives, rule_files
+from flyball.local.envoy.judge.directives import DEBIAN, directives, rule_files
 
 pytest.importorskip("libmodsecurity")
 pytestmark = pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's modsecurity-crs is not installed")
@@ -23,7 +23,7 @@ USUAL = CoreRules()
 
 
 def judge(rules: CoreRules = USUAL, *, blocks: bool = True, uploads: tuple[str, ...] = ()):
-    from flyball.local.firewall.judge import Judge, Task
+    from flyball.local.envoy.judge.process import Judge, Task
 
     return Judge(
         Task(
@@ -39,7 +39,7 @@ def judge(rules: CoreRules = USUAL, *, blocks: bool = True, uploads: tuple[str, 
 
 
 def request(path: str = "/", *, method: str = "GET", body: bytes = b"", **headers: str):
-    from flyball.local.firewall.judge import Request
+    from flyball.local.envoy.judge.process import Request
 
     told = {"host": "127.0.0.1:8080", "user-agent": "curl/8.5.0", "accept": "*/*"}
     told |= {name.replace("_", "-").lower(): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""The process that judges requests: `python -m flyball.local.firewall.judge TASK`, a file that says what to do.
+"""The process that judges requests: `python -m flyball.local.envoy.judge.process TASK`, a file that says what to do.
 
 The balancer sends it each request, as it came and with as much of its body as is looked at; 200 lets it go on, 403
 refuses it. What it has matched it tells everyone who connects to its other socket, which shows that it lives, too.
