@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from acceptance.running import Running
+from flyball.local.envoy import certificate
 from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
@@ -91,3 +92,26 @@ def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(plac
     assert done.returncode == 2
     assert "chain.pem cannot be read" in done.stderr
     assert asked(url) == b"word from the other service"
+
+    own = 'tls = { certificate = "certificate.pem", key = "key.pem" }'
+    certificate.self_made(running.directory)
+    (running.directory / "flyball.toml").write_text(FILE.replace("tls = true", own))
+    running.flyball("deploy")
+    assert asked(url) == b"word from the other service"
+    (running.directory / "key.pem").write_text("half")
+    running.until(lambda: told(running, "certificate_refused"), what="a pair of no use is refused")
+    assert asked(url) == b"word from the other service"
+    certificate.self_made(running.directory / "new")
+    for name in ("key.pem", "certificate.pem"):
+        (running.directory / "new" / name).replace(running.directory / name)
+    address = url.removeprefix("https://").split(":")
+    found = (running.directory / "certificate.pem").read_text()
+    running.until(
+        lambda: ssl.get_server_certificate((address[0], int(address[1]))) == found,
+        what="the new certificate is served",
+    )
+    assert told(running, "certificate")
+
+
+def told(running: Running, kind: str) -> bool:
+    return any(event["kind"] == kind for event in running.events())

@@ -213,6 +213,13 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
         ssl_policy=TLS_POLICY,
         certificates=[made.CertificateProperty(certificate_arn=_certificate(site, tls))],
         default_actions=[_nothing()],
+        listener_attributes=None
+        if tls.hsts is None
+        else [
+            made.ListenerAttributeProperty(
+                key="routing.http.response.strict_transport_security.header_value", value=tls.hsts
+            )
+        ],
     )
 
 

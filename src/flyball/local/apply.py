@@ -13,12 +13,12 @@ from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
-from flyball.core.model.routing import Tls
 from flyball.core.model.stores import variable
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
 from .envoy.config.rooms import Rooms
+from .envoy.served import Served
 from .machine import Door, Machine
 from .process import environments
 from .process.walls.outside import host_ports, resolver, seen_inside
@@ -29,7 +29,7 @@ from .releases import builds
 class Applier:
     """Builds releases, launches and ends instances, tells the balancer.
 
-    `home` is the directory of the file; `built` hears the end of every build.
+    `home` is the directory of the file; `built` hears the end of every build; `served` is the listener's certificate.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Applier:
         *,
         built: Callable[[BuildSeen], None],
         now: Callable[[], float],
+        served: Served,
     ) -> None:
         self.door = door
         self._home = home
         self._machine = machine
         self._built = built
         self._now = now
+        self._served = served
         self._building: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def apply(self, app: Application, step: Step) -> None:
@@ -81,7 +83,7 @@ class Applier:
             endpoints,
             port=self.door.port,
             inside_port=self.door.inside_port,
-            certificate=self._certificate(app.listener.tls),
+            certificate=self._served.files(app.listener.tls, now=self._now()),
             rooms=self._rooms(app),
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
@@ -117,9 +119,6 @@ class Applier:
             for target in targets(state, service)
             if target.instance in running
         ]
-
-    def _certificate(self, tls: Tls | None) -> tuple[str, str] | None:
-        return None if tls is None else certificate.paths(tls, home=self._home, own=self._machine.paths.root / "tls")
 
     def _launch(self, app: Application, action: Launch) -> None:
         directory = builds.directory(action.spec.content, action.spec.build, releases=self._machine.paths.releases)

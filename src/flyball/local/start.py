@@ -23,6 +23,7 @@ from flyball.core.remaking import remade
 from . import deploys
 from .apply import Applier
 from .envoy import files as envoy_files
+from .envoy.served import Served
 from .loop import Clock, Inbox
 from .machine import Door, Machine
 from .paths import NAME, StateDirectory
@@ -63,7 +64,8 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
         found, state = _take_over(machine, app, journal.restore(), now=clock.now())
         try:
             door = _door(machine, journal, app, asked=port, taken_over=found.balancer)
-            applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
+            served = Served(file.parent, paths.tls, inbox.hear)
+            applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now, served=served)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
             remote = None if app.region is not None else await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()

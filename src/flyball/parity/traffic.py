@@ -18,6 +18,11 @@ ROWS = (
     on_aws(
         "Tls.certificate_arn", no("ACM certificates stay on AWS; a self-signed one is used here"), yes("CertificateArn")
     ),
+    on_aws(
+        "Tls.hsts_s",
+        yes("Envoy, strict-transport-security; never without TLS"),
+        yes("routing.http.response.strict_transport_security.header_value"),
+    ),
     on_aws("Firewall.allow", yes("Envoy, answers 403"), yes("AWS WAF, not in the IP set")),
     on_aws("Firewall.deny", yes("Envoy, answers 403"), yes("AWS WAF, in the IP set")),
     on_aws("Firewall.rates", PARTS, PARTS),

@@ -23,6 +23,7 @@ from flyball.local.envoy.config.matches import REPEATABLE
 from flyball.local.envoy.config.redirects import response_header
 from flyball.local.envoy.config.resources import discovery
 from flyball.local.envoy.config.routes import ROUTES, behaviour, client_address
+from flyball.local.envoy.config.secrets import SECRETS_FILE, secret
 from flyball.local.envoy.config.types import Json, extension, typed
 
 from . import delays
@@ -66,7 +67,7 @@ def files(
     known = {lead.name: lead for found in leads.values() for lead, _ in found}
     ways = delays.ways({lead.place: lead.order for lead in known.values() if lead.place is not None}, sockets)
     door = replace(app, services=(), stores=())
-    entrance = listener(door, directory=directory, port=port, access_log=access_log, certificate=certificate)
+    entrance = listener(door, directory=directory, port=port, access_log=access_log, secure=certificate is not None)
     ends = sorted({way.region for way in ways.values()})
     contents: dict[str, list[Json]] = {
         **{endpoints_file(name): [_endpoints(lead, ports, ways)] for name, lead in sorted(known.items())},
@@ -78,6 +79,8 @@ def files(
         ROUTES_FILE: [_routes(leads)],
         LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],
     }
+    if certificate is not None:
+        contents[SECRETS_FILE] = [secret(certificate)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 

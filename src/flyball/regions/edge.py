@@ -19,14 +19,16 @@ from typing import Any
 import structlog
 from filelock import FileLock
 
+from flyball.core.control.news import Mishap
 from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.errors import Failed, FileError, FlyballError
 from flyball.core.model import Application
 from flyball.local import face
-from flyball.local.envoy import certificate
 from flyball.local.envoy.admin import TargetStats
 from flyball.local.envoy.balancer import Balancer
+from flyball.local.envoy.certificate import must_be_usable
 from flyball.local.envoy.config.connections import connections
+from flyball.local.envoy.served import Served
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
@@ -61,6 +63,8 @@ class Edge:
         self._health: dict[str, str] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
+        self._served = Served(file.parent, paths.tls, self._befell)
+        self._certificate: tuple[str, str] | None = None
 
     # Starting
 
@@ -118,8 +122,7 @@ class Edge:
     def _push(self) -> None:
         ports = {name: region.port for name, region in self.regions.items()}
         EdgeRecord(port=self._port, regions=ports).write(self.paths.edge_file)
-        tls = self.app.listener.tls
-        own = self.paths.root / "tls"
+        self._certificate = self._served.files(self.app.listener.tls, now=time.time())
         files = config.files(
             self.app,
             ports,
@@ -127,11 +130,14 @@ class Edge:
             sockets=str(self.paths.sockets),
             port=self._port,
             access_log=str(self._balancer.access_log),
-            certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
+            certificate=self._certificate,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         )
         self._balancer.write(files)
         self._files = files
+
+    def _befell(self, mishap: Mishap) -> None:
+        self._tell([Reason(kind=ReasonKind(mishap.kind.value), service="", text=mishap.text)])
 
     def _stores(self) -> dict[str, Path]:
         return {name: region.paths.stores for name, region in self.regions.items()}
@@ -158,6 +164,8 @@ class Edge:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._stopped.wait()
             try:
+                if self._served.files(self.app.listener.tls, now=time.time()) != self._certificate:
+                    self._push()
                 self._balancer.write(self._files)  # what could not be written at once, such as routes
                 self.targets = await self._balancer.targets() or ()
                 self._compare(view.health_of(self.targets))
@@ -233,6 +241,7 @@ class Edge:
             raise FileError("name and port cannot change while it runs; `flyball down` first, then `flyball up`")
         if not app.regions:
             raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
+        must_be_usable(app.listener, home=self._file.parent)
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         self.app = app

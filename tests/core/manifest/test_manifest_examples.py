@@ -163,6 +163,15 @@ def test_shorthands_outside_services():
     )
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = true').listener.tls == Tls()
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = false').listener.tls is None
+
+
+@pytest.mark.parametrize(
+    ("hsts", "header"), [("true", "max-age=31536000"), ("'30d'", "max-age=2592000"), ("false", None)]
+)
+def test_how_long_a_browser_comes_with_https_only(hsts: str, header: str | None):
+    tls = parse(f'name = "a"\nservices.w.run = "x"\nlistener.tls.hsts = {hsts}').listener.tls
+    assert tls is not None
+    assert tls.hsts == header
     assert parse('name = "a"\nzones = 3\nservices.w.run = "x"').zones == ("a", "b", "c")
     assert parse('name = "a"\nzones = ["a", "c"]\nservices.w.run = "x"').zones == ("a", "c")
 

@@ -96,6 +96,7 @@ RESOLVED = {
     "Balancing": {"algorithm", "slow_start_s", "stickiness"},
     "Condition": {"host", "headers"},
     "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
+    "Tls": {"hsts_s"},
     "Firewall": {"allow", "deny", "rates", "methods"},
     "RateLimit": {"requests", "per_s"},
     "Route": {"condition", "weight", "priority", "queue"},

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from flyball.core.model import Condition, FixedResponse, Route
+from flyball.core.model import Condition, FixedResponse, Route, Tls
 from flyball.local.envoy import certificate
 from flyball.local.envoy.config.resources import files
 from local.envoy.envoy_rig import Instance, application, bound, service
@@ -274,7 +274,7 @@ async def h2_status(reader):
 
 async def test_tls_and_http_2(envoy, instances, client, tmp_path):
     envoy.certificate = certificate.self_made(tmp_path / "tls")
-    await envoy.start(application(), web=[await instances("web-1")])
+    await envoy.start(application(tls=Tls(hsts_s=60.0)), web=[await instances("web-1")])
     trust = ssl.create_default_context(cafile=envoy.certificate[0])
     for offered, agreed in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
         trust.set_alpn_protocols(offered)
@@ -290,10 +290,16 @@ async def test_tls_and_http_2(envoy, instances, client, tmp_path):
         seen = (await response.json())["headers"]
         assert (response.status, seen["x-forwarded-proto"]) == (200, "https")
         assert seen["x-forwarded-port"] == str(envoy.port)
+        assert response.headers["strict-transport-security"] == "max-age=60"
+    async with client.session.options(secure + "/", headers={"Host": "a,b"}, ssl=trust) as response:
+        assert response.status == 400
+        assert response.headers["strict-transport-security"] == "max-age=60"
     status, headers, _ = await client.get("/a?b", headers={"Host": f"localhost:{envoy.port}"})
     assert (status, headers["location"]) == (301, secure + "/a?b")
+    assert "strict-transport-security" not in headers
     async with client.session.get(f"http://127.0.0.1:{envoy.inside_port}/") as response:  # for the services themselves
         assert (response.status, (await response.json())["headers"]["x-forwarded-proto"]) == (200, "http")
+        assert "strict-transport-security" not in response.headers
 
 
 async def latencies(envoy) -> dict:

@@ -32,6 +32,8 @@ class MishapKind(StrEnum):
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
     NOT_LET_THROUGH = "not_let_through"
+    CERTIFICATE = "certificate"
+    CERTIFICATE_REFUSED = "certificate_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

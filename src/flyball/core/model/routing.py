@@ -86,11 +86,20 @@ class Balancing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """HTTPS and HTTP/2 at the listener. Without paths: a self-signed certificate here, one from ACM on AWS."""
+    """HTTPS and HTTP/2 at the listener. Without paths: a self-signed certificate here, one from ACM on AWS.
+
+    `hsts_s` is for how long a browser shall come with https only (RFC 6797); None says nothing to it.
+    """
 
     certificate: str | None = None
     private_key: str | None = None
     certificate_arn: str | None = None
+    hsts_s: float | None = None
+
+    @property
+    def hsts(self) -> str | None:
+        """The value of the header Strict-Transport-Security."""
+        return None if self.hsts_s is None else f"max-age={self.hsts_s:.0f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

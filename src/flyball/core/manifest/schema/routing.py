@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from flyball.core.manifest import units
 from flyball.core.model import Condition, Firewall, FixedResponse, Listener, Redirect, Route, Tls
 
 from .base import Bytes, Duration, Shorthand, Table, Text, key, span, switch
@@ -30,6 +31,26 @@ Certificate = Annotated[
 ]
 HeaderPattern = Annotated[str, Field(min_length=1, max_length=128)]
 Priority = Annotated[int, Field(ge=1, le=50000)]
+YEAR_S = 365 * 86400.0
+
+
+def _hsts(value: Any) -> Any:
+    """Seconds, or False. RFC 6797 sets no bound; browsers' lists want a year, and two are the custom at most."""
+    if isinstance(value, bool):
+        return value and YEAR_S
+    if not isinstance(value, str):
+        raise units.NotAUnit(f'must be true, false or a duration such as "30d", found {units.value_text(value)}')
+    length_s = units.duration(value)
+    if not 1 <= length_s <= 2 * YEAR_S:
+        raise ValueError(f"must be 1s to 730d, found {value}")
+    return length_s
+
+
+Hsts = Annotated[
+    float | bool,
+    BeforeValidator(_hsts),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": units.DURATION_PATTERN}]}),
+]
 
 
 class ConditionTable(Table):
@@ -100,6 +121,9 @@ class TlsTable(Table):
     enabled: bool | None = key("false turns it off; by default true")
     certificate: str | None = key("file with the certificate chain (PEM)", to="certificate", min_length=1)
     arn: Certificate | None = key("ARN of an ACM certificate, for AWS", to="certificate_arn")
+    hsts: Hsts | None = key(
+        'browsers shall come with https only: true for a year, or a duration such as "30d"; by default false'
+    )
     # Last, because its name hides the function.
     key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
     model: ClassVar[type | None] = Tls
@@ -107,7 +131,7 @@ class TlsTable(Table):
 
     def resolve(self) -> Tls | None:
         """None when it is off."""
-        return None if self.enabled is False else Tls(**self.given())
+        return None if self.enabled is False else Tls(**self.given(), hsts_s=self.hsts or None)
 
 
 class ListenerTable(Table):

@@ -21,6 +21,7 @@ from .listener import ROUTES_FILE, listener
 from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .rooms import Rooms
 from .routes import route_configuration
+from .secrets import SECRETS_FILE, secret
 from .types import Json
 
 
@@ -50,12 +51,8 @@ def files(
     services = sorted(app.services, key=lambda service: service.name)
     queued = queue is not None and has_queue(app)
     rate = None if queue is None else RATE
-    plain = partial(
-        listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued, rate=rate
-    )
-    listeners = [plain(port=port)]
-    if certificate is not None:
-        listeners = [plain(port=port, certificate=certificate)]
+    plain = partial(listener, app, directory=directory, access_log=access_log, queued=queued, rate=rate)
+    listeners = [plain(port=port, secure=certificate is not None)]
     if certificate is not None or rooms is not None:
         listeners.append(plain(name="inside", port=inside_port, rooms=rooms, guarded=False))
     between = ([], []) if rooms is None else (all_rooms.listeners(rooms), all_rooms.clusters(rooms))
@@ -75,6 +72,8 @@ def files(
         ROUTES_FILE: [routes],
         LISTENERS_FILE: [*listeners, *between[0]],
     }
+    if certificate is not None:
+        contents[SECRETS_FILE] = [secret(certificate)]
     if queue is not None and queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
