@@ -84,6 +84,7 @@ class Applier:
             port=self.door.port,
             inside_port=self.door.inside_port,
             certificate=self._served.files(app.listener.tls, now=self._now()),
+            challenges=self._served.challenges,
             rooms=self._rooms(app),
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )

@@ -220,6 +220,8 @@ def test_a_text_without_places_is_reported_by_path_alone():
         ("[listener.tls]\nhsts = 30", 'must be true, false or a duration such as "30d", found 30'),
         ("[listener.tls]\nhsts = 'ever'", "not a duration: 'ever'"),
         ("[listener.tls]\nhsts = '0s'", "must be 1s to 730d, found 0s"),
+        ("[listener.acme]\ndomains = '*.a.org'\nagree = true", "must be a domain name in lower case such as"),
+        ("[listener.acme]\ndomains = 'a.org'\nagree = true\ndirectory = 'http://a'", "must be an address such as"),
         ("[listener.tls]\narn = 'mine'", "must be a certificate's ARN such as arn:aws:acm:eu-north-1:"),
         ('env = { A = "\\u0000" }', "must not contain a null character"),
         ("[stores.s]\nkind = 'table'\nttl = '1st'",

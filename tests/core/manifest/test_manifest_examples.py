@@ -4,6 +4,7 @@ import pytest
 
 from flyball.core.manifest import parse
 from flyball.core.model import (
+    Acme,
     Adaptive,
     AdjustmentType,
     Application,
@@ -163,6 +164,13 @@ def test_shorthands_outside_services():
     )
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = true').listener.tls == Tls()
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = false').listener.tls is None
+
+
+def test_a_certificate_from_an_authority():
+    asks = "tls.certificate = 'acme'\nacme = { domains = ['a.org', 'b.a.org', 'a.org'], agree = true }"
+    tls = parse(f'name = "a"\nservices.w.run = "x"\n[listener]\n{asks}').listener.tls
+    wanted = Acme(domains=("a.org", "b.a.org"), directory="https://acme-v02.api.letsencrypt.org/directory")
+    assert tls == Tls(acme=wanted)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ class Envoy:
         self.inside_port = free_port()
         self.queue = PROGRAM
         self.certificate: tuple[str, str] | None = None
+        self.challenges: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -169,6 +170,7 @@ class Envoy:
             inside_port=self.inside_port,
             access_log=str(self.access_log),
             certificate=self.certificate,
+            challenges=self.challenges,
             queue=self.queue,
         )
 

@@ -70,7 +70,7 @@ def test_a_changed_pair_is_taken_over_and_told_once(place: Place):
     assert place.content(2.0) == place.theirs
     (told,) = place.heard
     assert told.kind == "certificate"
-    assert "certificate.pem: for localhost, *.localhost, 127.0.0.1, ::1, until 20" in told.text
+    assert "a new certificate for localhost, *.localhost, 127.0.0.1, ::1, until 20" in told.text
 
 
 def test_of_the_copies_the_last_two_are_kept(place: Place):

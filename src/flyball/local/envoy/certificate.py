@@ -6,6 +6,7 @@ Made with `cryptography`, because the `openssl` program is not on every machine.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flyball.core.errors import FileError
-from flyball.core.model import Listener
+from flyball.core.model import Acme, Listener
 
 NAMES = ("localhost", "*.localhost")
 ADDRESSES = ("127.0.0.1", "::1")
@@ -87,6 +88,12 @@ def _read(what: str, path: Path) -> bytes:
         raise FileError(f"listener.tls.{what}: {path} cannot be read: {error.strerror}") from error
 
 
+def issued_files(acme: Acme, own: Path) -> tuple[Path, Path]:
+    """Where (certificate, private key) are that an authority has issued; each authority has its own directory."""
+    directory = own / "acme" / hashlib.sha256(acme.directory.encode()).hexdigest()[:12]
+    return directory / "chain.pem", directory / "key.pem"
+
+
 def self_made(directory: Path) -> tuple[str, str]:
     """Paths of (certificate, private key) in `directory`: those that lie there, or new ones when they soon expire.
 
@@ -136,7 +143,10 @@ def _make(now: dt.datetime) -> tuple[bytes, bytes]:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), secret
+    return certificate.public_bytes(serialization.Encoding.PEM), pem_of(key)
+
+
+def pem_of(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    """A private key as a file holds it."""
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)

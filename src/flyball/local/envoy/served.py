@@ -7,7 +7,7 @@ of the user's files. A pair that is of no use is refused, and the one before it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flyball.core.control.news import Mishap, MishapKind
@@ -35,6 +35,7 @@ class Served:
         self._own = own
         self._copies = own / "served"
         self._hear = hear
+        self.challenges: Mapping[str, str] = {}  # what an authority asks for just now: token -> answer
         self._files: _Files | None = None
         self._looked: object = None
         self._doubted: object = None
@@ -61,6 +62,12 @@ class Served:
     def _source(self, tls: Tls) -> _Files:
         if tls.certificate is not None and tls.private_key is not None:
             return tls.certificate, tls.private_key
+        if tls.acme is not None:
+            chain, key = (path.absolute() for path in certificate.issued_files(tls.acme, self._own))
+            if chain.exists():
+                return str(chain), str(key)
+            if self._files is not None:  # until it is issued, what was there stays
+                return self._files
         return certificate.self_made(self._own)
 
     def _seen(self, tls: Tls) -> object:
@@ -69,10 +76,10 @@ class Served:
     def _look(self, source: _Files) -> None:
         seen = source, *(_mark(self._home / path) for path in source)
         if seen != self._looked:
-            self._take(certificate.read(*source, home=self._home), source[0])
+            self._take(certificate.read(*source, home=self._home))
             self._looked, self._doubted, self._refused = seen, None, None
 
-    def _take(self, pair: Pair, name: str) -> None:
+    def _take(self, pair: Pair) -> None:
         digest = hashlib.sha256(pair.chain + pair.key).hexdigest()[:16]
         chain, key = self._copies / f"{digest}.chain.pem", self._copies / f"{digest}.key.pem"
         before = self._files
@@ -83,8 +90,7 @@ class Served:
         certificate.keep(chain, pair.chain)
         self._files = str(chain), str(key)
         if before is not None:  # it stays for a while: Envoy may be about to read it
-            text = f"the balancer has a new certificate, {Path(name).name}: {pair.text}"
-            self._hear(Mishap(kind=MishapKind.CERTIFICATE, text=text))
+            self._hear(Mishap(kind=MishapKind.CERTIFICATE, text=f"the balancer has a new certificate {pair.text}"))
         for left in set(self._copies.glob("*.pem")) - {Path(path) for path in (*self._files, *(before or ()))}:
             left.unlink(missing_ok=True)
 

@@ -11,12 +11,13 @@ from .queue import queue_filter
 from .redirects import response_header
 from .replies import local_replies
 from .rooms import Rooms
-from .routes import ROUTES, everything_to_https
+from .routes import ROUTES, TO_HTTPS
 from .secrets import CERTIFICATE, SECRETS_FILE
 from .tracing import tracing
 from .types import Json, extension, file_source, seconds, typed
 
 ROUTES_FILE = "rds.json"
+TO_HTTPS_FILE = "rds-to-https.json"
 REQUEST_HEADERS_TIMEOUT_S = 10.0
 KIB = 1024
 
@@ -77,7 +78,7 @@ def _with_tls(chain: Json, directory: str, access_log: str) -> Json:
         "listener_filters": [inspector],
         "filter_chains": [
             {"filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": context, **chain},
-            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [_to_https(access_log)]},
+            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [_to_https(directory, access_log)]},
         ],
     }
 
@@ -111,9 +112,10 @@ def _connection_manager(app: Application, directory: str, access_log: str, filte
     )
 
 
-def _to_https(access_log: str) -> Json:
+def _to_https(directory: str, access_log: str) -> Json:
+    routes = {"route_config_name": TO_HTTPS, "config_source": file_source(directory, TO_HTTPS_FILE)}
     router = extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
-    return _manager(access_log, route_config=everything_to_https(), http_filters=[router])
+    return _manager(access_log, rds=routes, http_filters=[router])
 
 
 def _manager(access_log: str, **fields: object) -> Json:

@@ -17,10 +17,10 @@ from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .firewall import PROGRAM as RATE
-from .listener import ROUTES_FILE, listener
+from .listener import ROUTES_FILE, TO_HTTPS_FILE, listener
 from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .rooms import Rooms
-from .routes import route_configuration
+from .routes import everything_to_https, route_configuration
 from .secrets import SECRETS_FILE, secret
 from .types import Json
 
@@ -37,6 +37,7 @@ def files(
     limits: Connections = Connections(),
     concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
+    challenges: Mapping[str, str] = MappingProxyType({}),
     rooms: Rooms | None = None,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
@@ -45,6 +46,7 @@ def files(
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
     `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
+    `challenges` are what a certificate authority asks for just now.
     With `rooms` services reach each other, and the world, in the network between these.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
@@ -74,6 +76,7 @@ def files(
     }
     if certificate is not None:
         contents[SECRETS_FILE] = [secret(certificate)]
+        contents[TO_HTTPS_FILE] = [everything_to_https(challenges)]
     if queue is not None and queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
