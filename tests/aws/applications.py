@@ -278,6 +278,7 @@ def _everything(compute: Compute) -> Application:
         run="serve --port $PORT",
         test="true",
         source="front",
+        tls=True,
         environment=(("MODE", 'a "quoted" value'),),
         routes=(
             Route(condition=Condition(path="/shop", host="*.example.com", headers=(("x-beta", "yes"),)), priority=40),

@@ -324,6 +324,12 @@ COMMON: dict[str, tuple[str, Reader]] = {
         minutes(prop("FrontStep2Alarm", "EvaluationPeriods")),
     ),
     "Aws.compute": ("aws.compute", lambda stack: "ec2" if stack.all("AutoScaling::AutoScalingGroup") else "fargate"),
+    "Service.tls": (
+        "services.0.tls",
+        lambda stack: (
+            {stack.named("FrontTargetGroup")[key] for key in ("Protocol", "HealthCheckProtocol")} == {"HTTPS"}
+        ),
+    ),
     "Tls.hsts_s": (
         "listener.tls.hsts_s",
         lambda stack: next(

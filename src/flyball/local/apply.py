@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
@@ -65,8 +66,8 @@ class Applier:
         self._machine.instances.forget({one.id for one in step.state.instances})
 
     def must_be_usable(self, app: Application) -> None:
-        """Raise FileError when the certificate that the file names is of no use."""
-        certificate.must_be_usable(app.listener, home=self._home)
+        """Raise FileError when a certificate that the file names is of no use."""
+        certificate.must_be_usable(app, home=self._home)
 
     async def prepare(self, app: Application) -> None:
         """Make the stores of the file ready."""
@@ -79,7 +80,7 @@ class Applier:
         endpoints = {service.name: self._endpoints(state, service.name) for service in app.services}
         adapting = {service.name for service in app.services if service.adapts}
         self._machine.balancer.push(
-            app,
+            self._at_home(app),
             endpoints,
             port=self.door.port,
             inside_port=self.door.inside_port,
@@ -88,6 +89,12 @@ class Applier:
             rooms=self._rooms(app),
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
+
+    def _at_home(self, app: Application) -> Application:
+        """With paths that also Envoy finds."""
+        home = self._home.absolute()
+        found = ((one, one.tls_ca and str(home / one.tls_ca)) for one in app.services)
+        return replace(app, services=tuple(replace(one, tls_ca=path) for one, path in found))
 
     def _rooms(self, app: Application) -> Rooms | None:
         walls = self._machine.walls
@@ -116,6 +123,7 @@ class Applier:
                 known=states[target.instance].health is not TargetHealth.UNUSED,
                 healthy=states[target.instance].health is TargetHealth.HEALTHY,
                 in_flight=states[target.instance].in_flight,
+                tls=running[target.instance].speaks_tls,
             )
             for target in targets(state, service)
             if target.instance in running

@@ -258,7 +258,7 @@ class Edge:
             raise FileError("name and port cannot change while it runs; `flyball down` first, then `flyball up`")
         if not app.regions:
             raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
-        must_be_usable(app.listener, home=self._file.parent)
+        must_be_usable(app, home=self._file.parent)
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         self.app = app

@@ -166,6 +166,19 @@ def test_shorthands_outside_services():
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = false').listener.tls is None
 
 
+@pytest.mark.parametrize(
+    ("tls", "found"),
+    [
+        ("true", (True, None)),
+        ("{ ca = 'ca.pem' }", (True, "ca.pem")),
+        ("{ enabled = false, ca = 'ca.pem' }", (False, None)),
+    ],
+)
+def test_a_program_that_speaks_tls_itself(tls: str, found: tuple[bool, str | None]):
+    service = parse(f'name = "a"\nservices.w.run = "x"\nservices.w.tls = {tls}').services[0]
+    assert (service.tls, service.tls_ca) == found
+
+
 def test_a_certificate_from_an_authority():
     asks = "tls.certificate = 'acme'\nacme = { domains = ['a.org', 'b.a.org', 'a.org'], agree = true }"
     tls = parse(f'name = "a"\nservices.w.run = "x"\n[listener]\n{asks}').listener.tls

@@ -88,7 +88,7 @@ RESOLVED = {
     },
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
-        "balancing", "queue", "egress",
+        "balancing", "queue", "egress", "tls", "tls_ca",
     },
     "Egress": {"everywhere", "to"},
     "Capacity": {"max"},

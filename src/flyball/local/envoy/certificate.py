@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flyball.core.errors import FileError
-from flyball.core.model import Acme, Listener
+from flyball.core.model import Acme, Application
 
 NAMES = ("localhost", "*.localhost")
 ADDRESSES = ("127.0.0.1", "::1")
@@ -53,11 +53,28 @@ def names(certificate: x509.Certificate) -> list[str]:
     return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
 
 
-def must_be_usable(listener: Listener, *, home: Path) -> None:
-    """Raise FileError when Envoy (which would then listen nowhere) or a browser would refuse the file's certificate."""
-    tls = listener.tls
+def must_be_usable(app: Application, *, home: Path) -> None:
+    """Raise FileError when Envoy (which would then listen nowhere) or a browser would refuse a certificate of the file.
+
+    An authority that a service names must be there as well.
+    """
+    tls = app.listener.tls
+    for one in app.services:
+        if one.tls_ca is not None:
+            _authorities(f"services.{one.name}.tls.ca", one.tls_ca, home)
+    if tls is not None and tls.acme is not None and tls.acme.ca is not None:
+        _authorities("listener.acme.ca", tls.acme.ca, home)
     if tls is not None and tls.certificate is not None and tls.private_key is not None:
         read(tls.certificate, tls.private_key, home=home)
+
+
+def _authorities(field: str, path: str, home: Path) -> None:
+    try:
+        x509.load_pem_x509_certificates((home / path).read_bytes())
+    except OSError as error:
+        raise FileError(f"{field}: {home / path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FileError(f"{field}: {path} holds no certificate in PEM") from error
 
 
 def read(certificate: str, private_key: str, *, home: Path) -> Pair:

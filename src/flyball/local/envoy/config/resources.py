@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
-from flyball.core.model import Application
+from flyball.core.model import Application, Service
 
 from . import rooms as all_rooms
 from . import tracing
@@ -67,7 +67,10 @@ def files(
             for each in services
         },
         CLUSTERS_FILE: [
-            *(cluster(service, directory, limits, queued=queued, rooms=rooms) for service in services),
+            *(
+                cluster(each, directory, limits, queued=queued, rooms=rooms, encrypted=_encrypted(each, endpoints))
+                for each in services
+            ),
             *tracing.clusters(app),
             *between[1],
         ],
@@ -80,6 +83,10 @@ def files(
     if queue is not None and queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
+
+
+def _encrypted(service: Service, endpoints: Mapping[str, Sequence[Endpoint]]) -> bool:
+    return service.tls or any(one.tls for one in endpoints.get(service.name, ()))
 
 
 def discovery(resources: list[Json]) -> Json:
