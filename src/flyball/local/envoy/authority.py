@@ -39,7 +39,7 @@ def order(wanted: Acme, *, account: Path, home: Path, publish: Publish) -> Pair:
         raise Failed("; ".join(_refusals(error))) from error
     except requests.ConnectionError as error:
         raise Failed(f"{wanted.directory} cannot be reached: {_cause(error)}") from error
-    except (errors.Error, JoseError, requests.RequestException, messages.Error, ValueError) as error:
+    except (errors.Error, JoseError, requests.RequestException, messages.Error, ValueError, KeyError) as error:
         raise Failed(_said(error)) from error
 
 
