@@ -46,6 +46,8 @@ class ReasonKind(StrEnum):
     FIREWALL = "firewall"
     REFUSED = "refused"
     NOT_LET_THROUGH = "not_let_through"
+    CERTIFICATE = "certificate"
+    CERTIFICATE_REFUSED = "certificate_refused"
     CLOCK = "clock"
 
 

@@ -131,7 +131,7 @@ def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) ->
     from flyball.local.envoy.judge import judging  # noqa: PLC0415
 
     if not any_alive(paths):
-        certificate.must_be_usable(app.listener, home=home)
+        certificate.must_be_usable(app, home=home)
         judging.must_be_usable(app.listener.firewall, home)
         return
     # By its name its cgroups and its processes are found: under another one they would be nobody's.
