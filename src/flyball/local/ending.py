@@ -11,7 +11,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
-from .envoy.balancer import MARK
+from .envoy.process import MARK
 from .paths import StateDirectory
 from .process import processes
 from .process.processes import Process

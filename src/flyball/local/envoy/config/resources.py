@@ -80,6 +80,14 @@ def files(
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
+def shareable(files: Mapping[str, Json]) -> dict[str, Json]:
+    """The same, but two Envoys can listen where one does."""
+    if LISTENERS_FILE not in files:
+        return dict(files)
+    listeners = [{**one, "enable_reuse_port": True} for one in files[LISTENERS_FILE]["resources"]]
+    return {**files, LISTENERS_FILE: discovery(listeners)}
+
+
 def discovery(resources: list[Json]) -> Json:
     """A discovery response; its version is a hash of what it holds, so that it tells which file Envoy has taken."""
     digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()
