@@ -83,9 +83,10 @@ def test_sh_hands_on_the_same_words_whatever_they_are(words: list[str]):
 
 
 def test_the_script_becomes_the_program():
-    script = start_script(applications.visitor_board().services[0])
+    service = applications.visitor_board().services[0]
+    script = start_script(service)
     assert script.splitlines()[0] == "#!/bin/sh"
-    assert script.splitlines()[-1] == 'exec granian --interface wsgi --port "$PORT" board:app'
+    assert script.splitlines()[-1] == f"exec {shell_words(service.run)}"
 
 
 def test_the_placeholder_is_python():

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 
-from flyball.core.model import Comparison, Metric, Service
+from flyball.core.model import Comparison, Metric
 
 from . import activities
 from .machine import needs_memory_metric
@@ -206,16 +204,3 @@ def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[s
 def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, object]:
     properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
-
-
-def log_group(site: Site, service: Service) -> logs.CfnLogGroup:
-    """The log group of a service's instances: encrypted, with the file's retention."""
-    group = logs.CfnLogGroup(
-        site.stack,
-        logical(service.name, "LogGroup"),
-        log_group_name=f"/flyball/{site.app.name}/{service.name}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    return group

@@ -14,14 +14,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Service, StoreKind
 
 from .balancer import needs_inside
 from .network import Network
-from .site import Site, logical, trail_arn
+from .site import Site, allow, logical, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
@@ -171,17 +170,9 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
-    group = logs.CfnLogGroup(
-        site.stack,
-        "TrailLogGroup",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    role = iam.Role(site.stack, "TrailRole", assumed_by=iam.ServicePrincipal("cloudtrail.amazonaws.com"))
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
-    )
+    group = site.log_group("Trail")
+    role = site.role("TrailRole", "cloudtrail")
+    allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     source = trail_arn(site.app, site.region)
     for action, resource, more in (
         ("s3:GetBucketAcl", logs_bucket.bucket_arn, {}),
