@@ -15,8 +15,9 @@ from aws_cdk import aws_sns as sns
 from flyball.core.model import Comparison, Metric
 
 from . import activities
+from .alarms import alarm, measure
 from .machine import needs_memory_metric
-from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, own, source
+from .metrics import AWS_PERIOD_S, Source, Watched, of_balancer, own, source
 from .site import Site, logical
 
 

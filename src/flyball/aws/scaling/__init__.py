@@ -12,7 +12,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flyball.aws.metrics import AWS_PERIOD_S, Watched, alarm, resolution_s
+from flyball.aws.alarms import alarm
+from flyball.aws.metrics import AWS_PERIOD_S, Watched, resolution_s
 from flyball.aws.site import Site
 from flyball.core.model import Metric, PredictiveScaling, ScheduledAction, Service, StepScaling
 
