@@ -172,6 +172,8 @@ def decorated(app: Application) -> Application:
         source="elsewhere",
         runtime="node@22",
         dockerfile="Dockerfile",
+        tls=True,
+        tls_ca="authorities.pem",
         routes=tuple(replace(each, queue=False) for each in front.routes),
         health=replace(app.services[0].health, path="/ok", status_min=201, status_max=204),
         size=replace(app.services[0].size, memory_bytes=1),

@@ -19,6 +19,7 @@ ONE_REGION = yes("of the region that `--region` chooses, with all of the traffic
 NO_REGIONS = no("one region is simulated, with all of the traffic")
 IN_NUMBERS = no("what a request waits for its stores is part of what was measured")
 NOBODY_REFUSED = no("every request is a visitor's, and none is refused")
+UNENCRYPTED = no("requests come unencrypted; what it costs is part of what was measured")
 COST_ONLY = no("of AWS; the report's cost knows its prices")
 STORE_FAULT = yes('`--fault "store NAME at 5m for 1m"`: errors of the services that use it')
 
@@ -38,6 +39,8 @@ FIELDS: Mapping[str, Verdict] = {
     "Service.environment": roughly("how many requests it lets a known server take at a time"),
     "Service.build": roughly("it takes as long as was measured, and succeeds"),
     "Service.stores": STORE_FAULT,
+    "Service.tls": UNENCRYPTED,
+    "Service.tls_ca": UNENCRYPTED,
     "Service.concurrency": roughly("the simulated queue; a limit that adapts is none"),
     "Queue.most": yes("the simulated queue"),
     "Queue.longest_s": no("a request may wait as long as it takes"),
@@ -72,7 +75,8 @@ CLASSES: Mapping[str, Verdict] = {
     "Condition": no(BY_SERVICE),
     "Redirect": no(BY_SERVICE),
     "FixedResponse": no(BY_SERVICE),
-    "Tls": no("requests come unencrypted; what it costs is part of what was measured"),
+    "Tls": UNENCRYPTED,
+    "Acme": UNENCRYPTED,
     "Firewall": NOBODY_REFUSED,
     "RateLimit": NOBODY_REFUSED,
     "Store": IN_NUMBERS,
