@@ -256,7 +256,7 @@ class Edge:
             "url": self.url,
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
-            "balancer": {"pid": None if balancer is None else balancer.pid},
+            "balancer": {"pid": None if balancer is None else balancer.pid, "standby": None},
             "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
