@@ -18,6 +18,7 @@ from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
 Concurrency = int | Literal["auto"]
+SHARE_OF_IDLE_TIMEOUT = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,10 @@ class Queue:
 
     most: int = 10_000
     longest_s: float = 50.0
+
+    def within(self, idle_s: float) -> float:
+        """How long a request waits at most: at the idle timeout it would be answered 504."""
+        return self.longest_s if self.longest_s < idle_s else SHARE_OF_IDLE_TIMEOUT * idle_s
 
 
 @lru_cache(maxsize=256)  # at every step, and always the same
