@@ -23,6 +23,7 @@ from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
 from flyball.local.process.pulse import Pulse
+from flyball.local.process.walls.router import Router
 from flyball.local.process.watch import Watch
 
 from . import files as envoy_files
@@ -35,6 +36,7 @@ from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
 from .config.rooms import Rooms
 from .config.types import Json
+from .handover import handover
 
 START_TIMEOUT_S = 20.0
 MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
@@ -54,8 +56,10 @@ class Balancer:
         name: str,
         wake: Callable[[], None],
         hear: Callable[[Mishap], None] = lambda _: None,
+        router: Router | None = None,
     ) -> None:
         self._paths = paths
+        self._router = router
         self._name = name
         self._wake = wake
         self._hear = hear
@@ -123,6 +127,9 @@ class Balancer:
         """Take over a running balancer of an earlier control plane; False when there is none."""
         loaded = processes.load(self._paths.balancer_file)
         if loaded is not None and processes.alive(loaded[0]):
+            if not self._reaches(loaded[0]):
+                Watch(loaded[0]).signal(signal.SIGKILL)
+                return False
             self._guarded(loaded[0])
             return True
         # A control plane that was killed between starting and recording it: two cannot have the same port.
@@ -133,6 +140,14 @@ class Balancer:
         self._guarded(process)
         self._save(process)
         return True
+
+    def _reaches(self, process: processes.Process) -> bool:
+        """Whether it runs in the network between the rooms, where it must; that of a keeper ends with the keeper."""
+        if self._router is None or self._router.users is None:
+            return True
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{process.pid}/ns/net").stat().st_ino == self._router.number
+        return False
 
     def _marked(self) -> str:
         return str(self._paths.root.resolve())
@@ -148,15 +163,20 @@ class Balancer:
         )
         envoy_files.write(self._paths.xds, {bootstrap.name: content})
         self._admin_socket.unlink(missing_ok=True)
-        process = await processes.spawn(
+        process = await self._spawn(bootstrap)
+        self._raise_limit(process.pid)
+        self._guarded(process)
+        self._save(process)
+
+    async def _spawn(self, bootstrap: Path) -> processes.Process:
+        if self._router is not None and self._router.users is not None:
+            return await handover(self._paths, self._router, bootstrap, log=self.log, mark={MARK: self._marked()})
+        return await processes.spawn(
             envoy_process.command(bootstrap=bootstrap, log=self.log, concurrency=1),
             environment={"PATH": "/usr/bin:/bin", MARK: self._marked()},
             directory=self._paths.root,
             log=self.log,
         )
-        self._raise_limit(process.pid)
-        self._guarded(process)
-        self._save(process)
 
     def _save(self, process: processes.Process) -> None:
         try:

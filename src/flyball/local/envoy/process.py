@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,10 +24,13 @@ def has_v8() -> bool:
         return content.find(b"wasm_max_mem_pages") >= 0
 
 
-def command(*, bootstrap: Path, log: Path, concurrency: int) -> list[str]:
+def command(
+    *, bootstrap: Path, log: Path, concurrency: int, restart: Sequence[str] = ("--disable-hot-restart",)
+) -> list[str]:
     """The command line. Envoy appends its own messages to `log` and uses `concurrency` threads for traffic.
 
-    Hot restart is off: the bootstrap never changes, and it would leave files in shared memory.
+    Hot restart is off, unless one takes over from another (see `handover`): the bootstrap never changes, and it leaves
+    files in shared memory.
     """
     return [
         str(binary()),
@@ -38,7 +42,7 @@ def command(*, bootstrap: Path, log: Path, concurrency: int) -> list[str]:
         "warning",
         "--concurrency",
         str(concurrency),
-        "--disable-hot-restart",
+        *restart,
         "--drain-time-s",
         str(DRAIN_S),
         "--file-flush-interval-msec",

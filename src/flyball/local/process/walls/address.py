@@ -24,7 +24,7 @@ class Address:
         """A connection. Raises OSError."""
         if self.router is None:
             return await asyncio.open_connection(self.host, self.port)
-        opened = self.router.within(socket.socket)
+        opened = self.router.open(socket.AF_INET, socket.SOCK_STREAM)
         opened.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(opened, (self.host, self.port))

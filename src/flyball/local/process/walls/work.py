@@ -36,7 +36,8 @@ def main(command: list[str]) -> None:
 
 def _run(words: list[bytes], said: Any, inside: dict[str, Any]) -> None:
     router = os.open(said["router"], os.O_RDONLY)
-    said["owners"] = inside["owners"](said["user"], said["group"], said["owner"])
+    inside["join"](said["users"])
+    said["owners"] = inside["owners"](said["user"], said["group"], said["owner"]) if said["own"] else -1
     inside["unshare"](inside["NEW_NETWORK"] | inside["NEW_MOUNTS"] | inside["NEW_IPC"] | inside["NEW_PIDS"])
     inside["connect"](said, router)
     child = os.fork()
