@@ -26,6 +26,8 @@ from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
+from flyball.parity import World, unhonoured
+from flyball.parity.simulated import NO_PROGRAM
 from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
@@ -107,6 +109,7 @@ def run(
     if compare and not (settings or deploy or faults or place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     made, about = plan(settings, usual=False)
+    _say_left_out(made.app)
     if made.app.region is not None and region is None:
         talk.say(f"one region is simulated, with all of the traffic: {made.app.region}; --region chooses another")
     usual = plan((), usual=True)[0] if compare else None
@@ -120,6 +123,13 @@ def run(
     else:
         print("\n".join(report_lines(result, made.app.name, about, before)))
     return 0
+
+
+def _say_left_out(app: Application) -> None:
+    """What of the file the simulator knows nothing of, as far as it may matter to visitors."""
+    for line in unhonoured(app, World.SIMULATED):
+        if line.startswith(("services.", "listener.")) and not line.endswith(NO_PROGRAM.reason):
+            talk.say(f"not simulated: {line}", "dim")
 
 
 def of_region(app: Application, region: str | None) -> Application:
