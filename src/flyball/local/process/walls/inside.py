@@ -218,6 +218,11 @@ def arrange(room: Told) -> None:
     if not _there(home):
         os.mkdir(home, 0o700)  # noqa: PTH102
     os.chown(home, room["user"], room["group"])
+    for path, _ in owned:
+        above = path[: path.rindex(b"/")]
+        while above.startswith(home + b"/"):  # what else a program wants to keep there shall not fail
+            os.chown(above, room["user"], room["group"])
+            above = above[: above.rindex(b"/")]
     mount(b"tmpfs", b"/dev/shm", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=1777")
 
 

@@ -24,7 +24,7 @@ CONNECT_WITHIN_S = 10.0
 
 def main(script: str, path: str) -> None:
     """Become the owner of all that is made, make the network, serve."""
-    inside: dict[str, Any] = {"__name__": "inside"}
+    inside: Any = {"__name__": "inside"}
     with open(script, "rb") as source:  # noqa: PTH123
         exec(compile(source.read(), script, "exec"), inside)  # noqa: S102
     user, group = os.getuid(), os.getgid()
@@ -35,7 +35,7 @@ def main(script: str, path: str) -> None:
     asyncio.run(_serve(inside, path))
 
 
-async def _serve(inside: dict[str, Any], path: str) -> None:
+async def _serve(inside: Any, path: str) -> None:
     lender = Lender(inside, path, Carrier(asyncio.get_running_loop()))
     threading.Thread(target=lender.run, daemon=True).start()
     await asyncio.get_running_loop().create_future()
@@ -44,12 +44,12 @@ async def _serve(inside: dict[str, Any], path: str) -> None:
 class Lender:
     """Lives in the network between the rooms and does there what it is asked: (what, arguments), one a connection."""
 
-    def __init__(self, inside: dict[str, Any], path: str, carrier: Carrier) -> None:
+    def __init__(self, inside: Any, path: str, carrier: Carrier) -> None:
         self._inside = inside
         self._carrier = carrier
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(path)
-        self._done: dict[str, Any] = {
+        self._done: Any = {
             "who": self._who,
             "socket": self._socket,
             "write": self._write,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def main(script: str, users: str, network: str, command: list[str]) -> None:
     """Enter, become the program."""
-    inside: dict[str, Any] = {"__name__": "inside"}
+    inside: Any = {"__name__": "inside"}
     with open(script, "rb") as source:  # noqa: PTH123
         exec(compile(source.read(), script, "exec"), inside)  # noqa: S102
     descriptor = os.open(network, os.O_RDONLY)
