@@ -196,6 +196,7 @@ def arrange(room: Told) -> None:
     """Make the view of the files: what lies behind closed directories is brought before them, the rest stays."""
     opened = [0 if covers else os.open(path, os.O_PATH) for covers, path in room["view"]]
     owned = [(path, _owned(path, room["owners"], writable)) for writable, path in room["own"]]
+    os.umask(0o022)  # whatever the caller's is: the way to what is brought must be open
     mount(b"none", b"/", b"", RECURSIVE | SLAVE)
     mount(b"tmpfs", b"/run", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=16m")
     for (covers, path), descriptor in zip(room["view"], opened):  # noqa: B905

@@ -114,16 +114,7 @@ class Router:
 
     def within(self, work: Callable[[], Found]) -> Found:
         """Do something in this network: what it opens stays there. It must not wait."""
-
-        def entered() -> Found:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                inside.enter(descriptor, inside.NEW_NETWORK)
-            finally:
-                os.close(descriptor)
-            return work()
-
-        return _in_thread(entered)
+        return within(self.path, work)
 
     def remove(self) -> None:
         """Take it away; what still runs in a room reaches nobody then."""
@@ -135,10 +126,25 @@ class Router:
                 directory.rmdir()
 
 
+<<<<<<< HEAD
 def furnishing() -> list[Message]:
     """What the new network is told."""
     # What leads nowhere goes there, too: only what has a way comes to the rules, and is told.
     return [links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR), links.everything_on(links.LOOPBACK)]
+=======
+def within(network: Path, work: Callable[[], Found]) -> Found:
+    """Do something in the network of this file."""
+
+    def entered() -> Found:
+        descriptor = os.open(network, os.O_RDONLY)
+        try:
+            inside.enter(descriptor, inside.NEW_NETWORK)
+        finally:
+            os.close(descriptor)
+        return work()
+
+    return _in_thread(entered)
+>>>>>>> main
 
 
 def table(guests: Sequence[Guest], *, door: int) -> Message:
