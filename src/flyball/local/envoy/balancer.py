@@ -7,6 +7,7 @@ not answer is ended for that. With a standby, a second Envoy goes on in its plac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +22,9 @@ from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
-<<<<<<< HEAD
-from flyball.local.process.pulse import Pulse
-from flyball.local.process.walls.router import Router
-from flyball.local.process.watch import Watch
-=======
 from flyball.local.process.pulse import DEADLINE_S, Pulse, Silence, told
+from flyball.local.process.walls.router import Router
 from flyball.local.process.watch import Watch, end_group
->>>>>>> main
 
 from . import files as envoy_files
 from . import process as envoy_process
@@ -41,12 +37,8 @@ from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
 from .config.rooms import Rooms
 from .config.types import Json
-<<<<<<< HEAD
-from .handover import handover
-=======
 from .process import DRAIN_S, MARK, SEAT, Seat
 from .standby import LOOK_EVERY_S, Standby
->>>>>>> main
 
 START_TIMEOUT_S = 20.0
 LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
@@ -89,9 +81,11 @@ class Balancer:
     def share(self, wanted: bool) -> None:
         """Whether a standby is wanted. What runs already keeps its port as it has it."""
         if self._shared is None:
-            self._shared = wanted and sharing.possible()
+            kept = self._router is not None and self._router.users is not None
+            self._shared = wanted and sharing.possible() and not kept
             if wanted and not self._shared:
-                self._no_standby("this system does not let two balancers share a port")
+                where = "behind walls without root" if kept else "on this system"
+                self._no_standby(f"two balancers cannot share a port {where}")
         elif wanted != self._shared and not self._told_shared:
             self._told_shared = True
             log.warning("the balancer gets or loses its standby when it starts anew: flyball down, then flyball up")
@@ -152,19 +146,10 @@ class Balancer:
 
     def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
-<<<<<<< HEAD
-        loaded = processes.load(self._paths.balancer_file)
-        if loaded is not None and processes.alive(loaded[0]):
-            if not self._reaches(loaded[0]):
-                Watch(loaded[0]).signal(signal.SIGKILL)
-                return False
-            self._guarded(loaded[0])
-            return True
-        # A control plane that was killed between starting and recording it: two cannot have the same port.
-        unrecorded = processes.carriers(MARK, self._marked())
-        if not unrecorded:
-=======
         serving, second = (_recorded(path) for path in (self._paths.balancer_file, self._paths.standby_file))
+        if serving is not None and not self._reaches(serving[0]):
+            end_group(serving[0])
+            serving = None
         if serving is None and second is not None:
             text = "the balancer died while nobody looked; its standby took over"
             self._hear(Mishap(kind=MishapKind.BALANCER_TOOK_OVER, text=text))
@@ -181,7 +166,6 @@ class Balancer:
                 end_group(process)
         if serving is None:
             self._shared = None  # the next one is as its file wants it
->>>>>>> main
             return False
         self._shared = bool(self._shared)
         self._serve(*serving)
@@ -189,7 +173,6 @@ class Balancer:
             self.standby.take_over(second[0], Seat(self._paths, second[1]))
         return True
 
-<<<<<<< HEAD
     def _reaches(self, process: processes.Process) -> bool:
         """Whether it runs in the network between the rooms, where it must; that of a keeper ends with the keeper."""
         if self._router is None or self._router.users is None:
@@ -198,35 +181,6 @@ class Balancer:
             return Path(f"/proc/{process.pid}/ns/net").stat().st_ino == self._router.number
         return False
 
-    def _marked(self) -> str:
-        return str(self._paths.root.resolve())
-
-    async def start(self) -> None:
-        """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
-        bootstrap = self._paths.xds / "bootstrap.json"
-        content = envoy_bootstrap.bootstrap(
-            directory=str(self._paths.xds),
-            admin_socket=str(self._admin_socket),
-            name=self._name,
-            limits=connections((), descriptors=self._descriptors),
-        )
-        envoy_files.write(self._paths.xds, {bootstrap.name: content})
-        self._admin_socket.unlink(missing_ok=True)
-        process = await self._spawn(bootstrap)
-        self._raise_limit(process.pid)
-        self._guarded(process)
-        self._save(process)
-
-    async def _spawn(self, bootstrap: Path) -> processes.Process:
-        if self._router is not None and self._router.users is not None:
-            return await handover(self._paths, self._router, bootstrap, log=self.log, mark={MARK: self._marked()})
-        return await processes.spawn(
-            envoy_process.command(bootstrap=bootstrap, log=self.log, concurrency=1),
-            environment={"PATH": "/usr/bin:/bin", MARK: self._marked()},
-            directory=self._paths.root,
-            log=self.log,
-        )
-=======
     def _serve(self, process: processes.Process, seat: int) -> None:
         self._seat = Seat(self._paths, seat)
         self.admin = Admin(str(self._seat.socket))
@@ -235,10 +189,9 @@ class Balancer:
 
     async def start(self) -> None:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
-        process = await self._seat.start(self._name, self._descriptors)
+        process = await self._seat.start(self._name, self._descriptors, self._router)
         self._guarded(process)
         self._save(process)
->>>>>>> main
 
     def _save(self, process: processes.Process) -> None:
         try:

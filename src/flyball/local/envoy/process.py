@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
->>>>>>> main
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,6 +17,7 @@ from pathlib import Path
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.processes import Process
+from flyball.local.process.walls.router import Router
 
 from . import files
 from .config.bootstrap import bootstrap
@@ -63,8 +61,24 @@ class Seat:
     def _suffix(self) -> str:
         return "" if self.number == 1 else f"-{self.number}"
 
-    async def start(self, name: str, descriptors: int) -> Process:
-        """Start Envoy here, for the application `name`. Raises Failed and OSError."""
+    async def _spawn(self, router: Router | None) -> Process:
+        mark = {MARK: str(self.paths.root.resolve()), SEAT: str(self.number)}
+        if router is not None and router.users is not None:
+            from .handover import handover  # noqa: PLC0415 - it needs this module
+
+            return await handover(self.paths, router, self.bootstrap, log=self.log, mark=mark)
+        return await processes.spawn(
+            command(bootstrap=self.bootstrap, log=self.log, concurrency=1),
+            environment={"PATH": "/usr/bin:/bin", **mark},
+            directory=self.paths.root,
+            log=self.log,
+        )
+
+    async def start(self, name: str, descriptors: int, router: Router | None = None) -> Process:
+        """Start Envoy here, for the application `name`; inside, where the network has a keeper.
+
+        Raises Failed and OSError.
+        """
         content = bootstrap(
             directory=str(self.paths.xds),
             admin_socket=str(self.socket),
@@ -73,12 +87,7 @@ class Seat:
         )
         files.write(self.paths.xds, {self.bootstrap.name: content})
         self.socket.unlink(missing_ok=True)
-        process = await processes.spawn(
-            command(bootstrap=self.bootstrap, log=self.log, concurrency=1),
-            environment={"PATH": "/usr/bin:/bin", MARK: str(self.paths.root.resolve()), SEAT: str(self.number)},
-            directory=self.paths.root,
-            log=self.log,
-        )
+        process = await self._spawn(router)
         if hasattr(resource, "prlimit"):
             with contextlib.suppress(OSError):
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))

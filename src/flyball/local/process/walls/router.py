@@ -126,12 +126,12 @@ class Router:
                 directory.rmdir()
 
 
-<<<<<<< HEAD
 def furnishing() -> list[Message]:
     """What the new network is told."""
     # What leads nowhere goes there, too: only what has a way comes to the rules, and is told.
     return [links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR), links.everything_on(links.LOOPBACK)]
-=======
+
+
 def within(network: Path, work: Callable[[], Found]) -> Found:
     """Do something in the network of this file."""
 
@@ -144,7 +144,6 @@ def within(network: Path, work: Callable[[], Found]) -> Found:
         return work()
 
     return _in_thread(entered)
->>>>>>> main
 
 
 def table(guests: Sequence[Guest], *, door: int) -> Message:
