@@ -7,7 +7,7 @@ import json as json_text
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from math import isfinite
@@ -71,7 +71,9 @@ def run(
     request: str | None = None,
     start: str | None = None,
     faults: Sequence[str] = (),
+    release: int | None = None,
     deploy: str | None = None,
+    to: int | None = None,
     slower: float = 1.0,
     failing: str = "0%",
     place: Literal["local", "aws"] = "local",
@@ -91,6 +93,9 @@ def run(
         name = f"{file.name} with --set" if changes else file.name
         app = of_region(parse(text, filename=name, timezones=available_timezones()), region)
         numbers, machine = numbers_of(app, file, request, start), calibration_of(file).machine
+        rollouts = () if usual else _to(_rollouts(app, service, deploy, slower, failing), numbers, to)
+        if release is not None:
+            numbers |= _of_release(numbers, _only(app, service), release)
         if place == "aws" and not usual:
             app, numbers = on_aws(app, numbers)
             machine = None  # there every instance has its own
@@ -101,7 +106,7 @@ def run(
             numbers=numbers,
             shares=shares(app, service, coming),
             machine=machine,
-            rollouts=() if usual else _rollouts(app, service, deploy, slower, failing),
+            rollouts=rollouts,
             faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
         )
         return made, {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
@@ -217,6 +222,23 @@ def shares(app: Application, service: str | None, coming: Trace) -> dict[str, fl
     return dict.fromkeys(routed, 1.0 / len(routed))
 
 
+def _only(app: Application, service: str | None) -> str:
+    """The service that a release is of."""
+    names = [one.name for one in app.services]
+    if service is None and len(names) > 1:
+        raise FileError(f"which service's release? Name it with --service: {', '.join(names)}")
+    return service or names[0]
+
+
+def _of_release(numbers: Mapping[str, Numbers], service: str, release: int) -> dict[str, Numbers]:
+    """The service's numbers at a release that was measured."""
+    try:
+        return {service: numbers[service].of_release(release)}
+    except KeyError:
+        known = ", ".join(f"{one.release}" for one in numbers[service].releases) or "none; flyball simulate --calibrate"
+        raise FileError(f"release {release} of {service} was not measured; measured are: {known}") from None
+
+
 def _rollouts(
     app: Application, service: str | None, deploy: str | None, slower: float, failing: str
 ) -> tuple[Rollout, ...]:
@@ -224,16 +246,24 @@ def _rollouts(
         if slower != 1.0 or failing != "0%":
             raise FileError("--slower and --failing say what the release of --deploy does; give --deploy, such as 300s")
         return ()
-    names = [one.name for one in app.services]
-    if service is None and len(names) > 1:
-        raise FileError(f"which service gets the new release? Name it with --service: {', '.join(names)}")
+    name = _only(app, service)
     share = failing.removesuffix("%")
     if not share.replace(".", "", 1).isdigit() or not 0 <= float(share) <= 100:
         raise FileError(f'--failing: "{failing}" is not a share; write 5%, for example')
     if not (isfinite(slower) and slower > 0):
         raise FileError(f"--slower is more than 0, not {slower:g}")
     at_s = parse_duration(deploy)
-    return (Rollout(service=service or names[0], at_s=at_s, slower=slower, failing=float(share) / 100),)
+    return (Rollout(service=name, at_s=at_s, slower=slower, failing=float(share) / 100),)
+
+
+def _to(rollouts: tuple[Rollout, ...], numbers: Mapping[str, Numbers], release: int | None) -> tuple[Rollout, ...]:
+    """The rollouts, to a release that was measured."""
+    if release is None:
+        return rollouts
+    if not rollouts:
+        raise FileError("--to says which measured release is deployed; say when with --deploy, such as 300s")
+    measured = [_of_release(numbers, one.service, release)[one.service] for one in rollouts]
+    return tuple(replace(one, numbers=found) for one, found in zip(rollouts, measured, strict=True))
 
 
 def numbers_of(app: Application, file: Path, request: str | None, start: str | None) -> dict[str, Numbers]:
