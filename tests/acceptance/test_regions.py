@@ -24,6 +24,8 @@ kind = "bucket"
 replicate = true
 [regions.{US}]
 [regions.{EU}]
+[edge]
+return_over = "1s"
 [edge.health]
 path = "/health"
 every = "500ms"
