@@ -162,6 +162,9 @@ def test_all_control_planes_die_and_nothing_else_does(two: Running):
     two.until(lambda: region(two, EU)["control"] is not None, what="its control plane is started again")
     assert pids(two) == before
     assert {"region_failed", "region_healthy"} <= set(kinds(two, EU))
+    told = [json.loads(line) for line in two.flyball("events", "--region", EU, "--json").stdout.splitlines()]
+    assert {"region_failed", "in_service"} <= {one["kind"] for one in told}  # the edge's, and its own
+    assert {one["region"] for one in told} == {EU}
 
 
 def test_a_bad_release_stops_in_the_first_region(two: Running):

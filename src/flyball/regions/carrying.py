@@ -34,6 +34,8 @@ class Carrying:
         self._places = places
         self._tell = tell
         self._replicator: Replicator | None = None
+        self._lags: list[Lag] = []
+        self._look_again_at = 0.0
         self._turn = asyncio.Lock()  # one round at a time
 
     async def of(self, app: Application) -> None:
@@ -43,6 +45,7 @@ class Carrying:
             if self._replicator is not None and self._replicator.stores == stores:
                 return
             self._close()
+            self._lags = []
             if stores:
                 loop = asyncio.get_running_loop()
 
@@ -65,7 +68,7 @@ class Carrying:
     async def flush(self) -> None:
         """Bring over what is there, unless a region keeps refusing it."""
         deadline = time.monotonic() + FLUSHED_S
-        while await self._round() and time.monotonic() < deadline and not any(one.problem for one in self.lags()):
+        while await self._round() and time.monotonic() < deadline and not self._stalled:
             await asyncio.sleep(EVERY_S)
 
     async def _round(self) -> int:
@@ -74,9 +77,18 @@ class Carrying:
                 return 0
             return await asyncio.to_thread(self._replicator.round, dict(self._places()))
 
-    def lags(self) -> list[Lag]:
-        """How far each region is behind."""
-        return [] if self._replicator is None else self._replicator.lags()
+    @property
+    def _stalled(self) -> bool:
+        return self._replicator is not None and self._replicator.stalled
+
+    async def lags(self) -> list[Lag]:
+        """How far each region is behind now. Where looking takes long the answer may be some looks old."""
+        began = time.monotonic()
+        if self._replicator is not None and began >= self._look_again_at:
+            self._lags = await asyncio.to_thread(self._replicator.lags, dict(self._places()))
+            ended = time.monotonic()
+            self._look_again_at = ended + SHARE * (ended - began)
+        return self._lags
 
     async def close(self) -> None:
         """Let go of everything."""

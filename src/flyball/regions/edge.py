@@ -235,7 +235,7 @@ class Edge:
             "last_event": self.journal.last_event,
             **view.merged(dict(zip(names, told, strict=True)), self._health, self._shares),
             "served": view.served(self.targets),
-            "replication": [asdict(one) for one in self._carrying.lags()],
+            "replication": [asdict(one) for one in await self._carrying.lags()],
         }
 
     # Changing
