@@ -159,7 +159,7 @@ class Replicator:
     @property
     def stalled(self) -> bool:
         """Whether a region keeps refusing something."""
-        return any(target.problem for bucket in self._buckets.values() for target in bucket.targets.values())
+        return any(target.problem for bucket in self._buckets.values() for target in list(bucket.targets.values()))
 
     def lags(self, directories: Mapping[str, Path]) -> list[Lag]:
         """How far each region is behind, as it is now: a look of its own, which may be made beside a round."""
