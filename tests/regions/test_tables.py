@@ -31,7 +31,7 @@ class Three:
         self.replicator = self.started()
 
     def started(self) -> TableReplicator:
-        return TableReplicator({"posts": ("board", "posted")}, lambda *told: self.told.append(told))
+        return TableReplicator({"posts": ("board", "posted")}, lambda *told: self.told.append(told), busy_s=0.05)
 
     def file(self, region: str) -> Path:
         return self.places[region] / "posts.db"
@@ -164,8 +164,7 @@ def test_what_a_region_cannot_hold_waits_for_its_release(three: Three):
     assert three.run("b", "SELECT author FROM posts") == [("Ada",)]
 
 
-def test_a_region_that_is_locked_keeps_no_other_waiting(three: Three, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("flyball.regions.replication.rows.BUSY_S", 0.05)
+def test_a_region_that_is_locked_keeps_no_other_waiting(three: Three):
     three.replicator.close()
     three.replicator = three.started()
     three.replicator.round(three.places)

@@ -49,10 +49,10 @@ class Change:
 class Rows:
     """The file of one region. `key`: the columns of the primary key. Errors of the disk surface as sqlite3.Error."""
 
-    def __init__(self, path: Path, region: str, key: Sequence[str]) -> None:
+    def __init__(self, path: Path, region: str, key: Sequence[str], *, busy_s: float = BUSY_S) -> None:
         self.region = region
         self._key = tuple(key)
-        self._db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_S, check_same_thread=False)
+        self._db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=busy_s, check_same_thread=False)
         self._db.isolation_level = None
         try:
             self._db.executescript(SCHEMA)

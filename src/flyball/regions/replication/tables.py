@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .replicator import LONGEST_PAUSE_S, Lag
-from .rows import Rows, Unlike
+from .rows import BUSY_S, Rows, Unlike
 
 BATCH = 200
 BATCHES = 20
@@ -50,7 +50,10 @@ class _Table:
 class TableReplicator:
     """Replicates the tables `keys` (store -> the columns of its key); `tell` as of the buckets' `Replicator`."""
 
-    def __init__(self, keys: Mapping[str, tuple[str, ...]], tell: Callable[[str, str, bool], None]) -> None:
+    def __init__(
+        self, keys: Mapping[str, tuple[str, ...]], tell: Callable[[str, str, bool], None], *, busy_s: float = BUSY_S
+    ) -> None:
+        self._busy_s = busy_s
         self._tables = {store: _Table(key) for store, key in keys.items()}
         self._tell = tell
 
@@ -89,7 +92,7 @@ class TableReplicator:
         try:
             if place.rows is None or (path, inode) != (place.path, place.inode):
                 place.close()
-                place.path, place.inode, place.rows = path, inode, Rows(path, region, table.key)
+                place.path, place.inode, place.rows = path, inode, Rows(path, region, table.key, busy_s=self._busy_s)
                 place.rows.forget()
             place.names = place.rows.watch()
         except sqlite3.Error as error:
