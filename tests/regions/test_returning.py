@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flyball.regions.returning import LONG_S, Returning
+from flyball.core.model.edge import LONG_AWAY_S
+from flyball.regions.returning import Returning
 
 WELL = {"a": "healthy", "b": "healthy"}
 LOST = {"a": "healthy", "b": "unhealthy"}
@@ -23,8 +24,8 @@ def test_a_moment_away_changes_nothing(back: Returning):
 
 def test_long_away_it_gets_nobody_and_then_more_and_more(back: Returning):
     back.see(LOST, now=0.0)
-    assert back.shares(now=LONG_S - 1) == {}
-    assert back.shares(now=LONG_S) == {"b": 0}
+    assert back.shares(now=LONG_AWAY_S - 1) == {}
+    assert back.shares(now=LONG_AWAY_S) == {"b": 0}
     assert back.see(WELL, now=100.0) == ["b"]
     assert [back.shares(now=100.0 + s) for s in (0, 5, 10.5, 19)] == [{"b": 5}, {"b": 25}, {"b": 50}, {"b": 95}]
     assert back.see(WELL, now=101.0) == []

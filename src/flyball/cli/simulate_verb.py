@@ -51,7 +51,13 @@ def simulate(
         bool, Parameter(negative="", help="Simulate nothing: measure what instances do, from the journal of `up`.")
     ] = False,
     region: Annotated[
-        str | None, Parameter(help="The region that gets the traffic; by default the primary one.")
+        str | None, Parameter(help="Only this region, with all of the traffic; by default all regions are simulated.")
+    ] = None,
+    visitors: Annotated[
+        str | None,
+        Parameter(
+            name="--from", help="Where visitors are, such as us-east-1:60,eu-west-1:40; by default near each region."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -64,5 +70,5 @@ def simulate(
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
         request=request, start=start, faults=fault, deploy=deploy, slower=slower, failing=failing, place=place,
-        compare=compare, html=html, keep=keep, region=region, json=json,
+        compare=compare, html=html, keep=keep, region=region, visitors=visitors, json=json,
     )  # fmt: skip

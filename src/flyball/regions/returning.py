@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LONG_S = 30.0
-STEP = 5
+from flyball.core.model.edge import LONG_AWAY_S, share_back
 
 
 class Returning:
@@ -30,9 +29,9 @@ class Returning:
         begins = []
         for name, one in health.items():
             if one != "healthy" and set(served) - {name}:
-                since = now - LONG_S if self._back.pop(name, None) is not None else now
+                since = now - LONG_AWAY_S if self._back.pop(name, None) is not None else now
                 self._away.setdefault(name, since)
-            elif one == "healthy" and now - self._away.pop(name, now) >= LONG_S and self.over_s > 0:
+            elif one == "healthy" and now - self._away.pop(name, now) >= LONG_AWAY_S and self.over_s > 0:
                 self._back[name] = now
                 begins.append(name)
         return begins
@@ -40,10 +39,8 @@ class Returning:
     def shares(self, *, now: float) -> dict[str, int]:
         """How many percent of its visitors a region gets; without those that get all of them."""
         self._back = {name: began for name, began in self._back.items() if now - began < self.over_s}
-        long_away = {name: 0 for name, since in self._away.items() if now - since >= LONG_S and self.over_s > 0}
-        return long_away | {
-            name: max(STEP, int(100 * (now - began) / self.over_s) // STEP * STEP) for name, began in self._back.items()
-        }
+        long_away = {name: 0 for name, since in self._away.items() if now - since >= LONG_AWAY_S and self.over_s > 0}
+        return long_away | {name: share_back(self.over_s, now - began) for name, began in self._back.items()}
 
     def forget(self, region: str) -> None:
         """It is no longer there."""
