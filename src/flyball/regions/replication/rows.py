@@ -56,9 +56,9 @@ class Rows:
         self._db.isolation_level = None
         try:
             self._db.executescript(SCHEMA)
-            with self._writing():
-                if self._db.execute("SELECT 1 FROM flyball_file").fetchone() is None:
-                    self._db.execute("INSERT INTO flyball_file VALUES (?)", (secrets.token_hex(8),))
+            if self._db.execute("SELECT 1 FROM flyball_file").fetchone() is None:
+                own = (secrets.token_hex(8),)
+                self._db.execute("INSERT INTO flyball_file SELECT ? WHERE NOT EXISTS (SELECT 1 FROM flyball_file)", own)
             (self.id,) = self._db.execute("SELECT id FROM flyball_file").fetchone()
         except BaseException:
             self._db.close()
