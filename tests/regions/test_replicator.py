@@ -117,6 +117,24 @@ def test_a_bucket_that_is_away_is_not_an_empty_one(three: Three):
     assert three.content("b") == {"k": "x"}
 
 
+def test_another_directory_in_its_place_is_not_an_emptied_one(three: Three):
+    three.write("a", "k", "x")
+    three.settle()
+    three.bucket("b").rename(three.home / "unmounted")
+    three.bucket("b").mkdir()  # what lies below where a disk was
+    assert {one.waiting for one in three.replicator.lags(three.places)} == {0, 1}
+    three.replicator.close()
+    three.replicator = three.started()  # that it was another one is also known after a restart
+    three.settle()
+    assert [three.content(region) for region in REGIONS] == [{"k": "x"}] * 3
+    (three.bucket("a") / "k").unlink()
+    three.settle()
+    (three.bucket("b")).rmdir()
+    (three.home / "unmounted").rename(three.bucket("b"))
+    three.settle()
+    assert [three.content(region) for region in REGIONS] == [{}] * 3
+
+
 def test_how_far_a_region_is_behind_is_told_as_it_is_now(three: Three):
     three.write("a", "old", "x")
     three.settle()

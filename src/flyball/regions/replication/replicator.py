@@ -78,9 +78,10 @@ class Replicator:
 
     def _one(self, store: str, bucket: _Bucket, directories: Mapping[str, Path]) -> int:
         places = {region: path / store for region, path in directories.items()}
-        now = self._looked(store, bucket, places)
-        gone = {**bucket.known.gone, **deleted(bucket.known, now)}
-        for region, key in backdated(bucket.known, gone, now):
+        now, found_in = self._looked(store, bucket, places)
+        known = bucket.known.of(found_in)
+        gone = {**known.gone, **deleted(known, now)}
+        for region, key in backdated(known, gone, now):
             version = directory.renew(key, places[region])
             if version is not None:
                 now[region][key] = version
@@ -93,21 +94,25 @@ class Replicator:
             else:
                 left.append(one)
         self._count(store, bucket, left, places, read=now.keys())
-        self._remember(store, bucket, Known({**_of(bucket.known.there, places), **now}, gone))
+        self._remember(store, bucket, Known({**_of(known.there, places), **now}, gone, known.places))
         bucket.before = {region: dict(listing) for region, listing in now.items()}
         return len(left) + unsettled
 
-    def _looked(self, store: str, bucket: _Bucket, places: Mapping[str, Path]) -> dict[str, dict[Key, Version]]:
-        """What each region has; without those that cannot be read now."""
+    def _looked(
+        self, store: str, bucket: _Bucket, places: Mapping[str, Path]
+    ) -> tuple[dict[str, dict[Key, Version]], dict[str, str]]:
+        """What each region has, and in which directory; without those that cannot be read now."""
         found: dict[str, dict[Key, Version]] = {}
+        found_in: dict[str, str] = {}
         for region, path in places.items():
             try:
-                found[region] = directory.listing(path)
+                place = directory.identity(path)
+                found[region], found_in[region] = directory.listing(path), place
             except FileNotFoundError:
                 continue  # the region has not made it yet
             except OSError as error:
                 self._failed(store, region, bucket.targets.setdefault(region, _Target()), "cannot be read", error)
-        return found
+        return found, found_in
 
     def _remember(self, store: str, bucket: _Bucket, known: Known) -> None:
         try:
@@ -177,10 +182,12 @@ class Replicator:
 def _left(known: Known, places: Mapping[str, Path]) -> list[Work]:
     """What there is to do now; what cannot be read is not known to lack anything."""
     now: dict[str, Listing] = {}
+    found_in: dict[str, str] = {}
     for region, path in places.items():
         with contextlib.suppress(OSError):
-            now[region] = directory.listing(path)
-    return work({**known.gone, **deleted(known, now)}, now, now, order=tuple(now))
+            place = directory.identity(path)
+            now[region], found_in[region] = directory.listing(path), place
+    return work({**known.gone, **deleted(known.of(found_in), now)}, now, now, order=tuple(now))
 
 
 def _lag(store: str, region: str, target: _Target, left: list[Work]) -> Lag:
