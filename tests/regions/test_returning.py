@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flyball.core.model.edge import LONG_AWAY_S
+from flyball.core.returning import LONG_AWAY_S
 from flyball.regions.returning import Returning
 
 WELL = {"a": "healthy", "b": "healthy"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flyball.core.model.edge import LONG_AWAY_S, share_back
+from flyball.core.returning import LONG_AWAY_S, share_back
 
 
 class Returning:

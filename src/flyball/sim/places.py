@@ -14,7 +14,8 @@ from math import inf
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.core.errors import FileError
 from flyball.core.model import Application
-from flyball.core.model.edge import LONG_AWAY_S, Order, continent_of, share_back, shares
+from flyball.core.model.edge import Order, continent_of, shares
+from flyball.core.returning import LONG_AWAY_S, share_back
 
 RECHECK_S = 0.25
 PARTS = 20

@@ -16,8 +16,6 @@ from .regions import Continent, EdgeRouting, Region
 from .rules import is_pattern
 
 FAR_MS = 1e6
-LONG_AWAY_S = 30.0
-"""From then on a region that returns gets its visitors back little by little: it has the instances of an idle one."""
 _CONTINENTS = {
     "af": Continent.AFRICA,
     "ap": Continent.ASIA,
@@ -97,11 +95,6 @@ def shares(app: Application, place: str | None) -> tuple[tuple[Order, int], ...]
 def nearest(names: Order, place: str) -> Order:
     """The nearest first; where no time is known, in the order of the file."""
     return tuple(sorted(names, key=lambda name: FAR_MS if (ms := distance_ms(place, name)) is None else ms))
-
-
-def share_back(return_s: float, since_s: float) -> int:
-    """How many percent of its visitors a region gets, so long after its return: in steps of five."""
-    return 100 if since_s >= return_s else max(5, int(20 * since_s / return_s) * 5)
 
 
 def _by_continent(app: Application, names: Order, place: str | None) -> Order:

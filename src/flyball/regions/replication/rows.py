@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +30,24 @@ CREATE TABLE IF NOT EXISTS flyball_file (id TEXT NOT NULL);
 """
 
 
+Row = Mapping[str, object]
+"""Column -> value."""
+
+
 class Unlike(Exception):
     """The table is not there, or not as in the region that the row comes from: it waits for that release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row of the table `name` was written (`row`: column -> value) or deleted (None)."""
+    """A row of the table `name` was written or deleted (None)."""
 
     seq: int
     name: str
     key: tuple[Any, Any]
     at_ms: int
     origin: str
-    row: dict[str, Any] | None
+    row: Row | None
 
 
 class Rows:
@@ -142,7 +146,7 @@ class Rows:
         finally:
             self._db.execute("COMMIT")
 
-    def _row(self, name: str, key: tuple[Any, Any]) -> dict[str, Any] | None:
+    def _row(self, name: str, key: tuple[Any, Any]) -> Row | None:
         columns = self._columns(name)
         query = f"SELECT {', '.join(map(_quoted, columns))} FROM {_quoted(name)} WHERE {self._is()}"  # noqa: S608
         row = self._db.execute(query, key[: len(self._key)]).fetchone()
@@ -202,7 +206,7 @@ class Rows:
             (*same, change.at_ms, change.origin, change.row is None),
         )
 
-    def _put(self, name: str, row: dict[str, Any]) -> None:
+    def _put(self, name: str, row: Row) -> None:
         missing = [column for column in row if column not in self._columns(name)]
         if missing:
             raise Unlike(f"its table {name} has no column {missing[0]} yet")
