@@ -25,6 +25,7 @@ LOOKED_AT_ELSEWHERE = {
     "Application.boundary": "always closed there: test_boxes_forum, its security groups",
     "Application.region": "the stack's: test_boxes_session_app.test_each_region_has_alb_asg_and_elasticache",
     "Aws.region": "the first stack: test_boxes_session_app.test_pipeline_and_trail_exist_once",
+    "Aws.health_interval_s": "instead of the services': test_boxes_forum.test_target_group_of_each_service",
     "Aws.package": "test_aws_machine.test_an_image_is_pulled_and_started_by_docker_with_the_same_variables",
     "Network.endpoints": "test_aws_network.test_one_nat_gateway_serves_every_zone",
     "Network.nat": "test_aws_network",

@@ -65,7 +65,7 @@ def test_others_serve_from_the_check_on_and_less_and_less_after_the_return():
     assert sum(curve.expected_requests for curve in found.curves.values()) == pytest.approx(20_000)
 
 
-def test_a_moment_away_is_no_failover_and_a_short_one_no_slow_return():
+def test_a_moment_away_is_no_failover():
     app = parse(FILE)
     for back_s, curve in ((52.0, [(50.0, 200.0)]), (60.0, [(50.0, 53.0), (0.0, 7.5), (50.0, 139.5)])):
         found = split(app, CURVE, HALF, [Outage(region=EU, at_s=50.0, ends_s=51.0, back_s=back_s)])

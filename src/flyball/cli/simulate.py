@@ -26,6 +26,8 @@ from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
+from flyball.parity import World, unhonoured
+from flyball.parity.simulated import NO_PROGRAM
 from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
@@ -84,6 +86,7 @@ def run(
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
     app, about = wanted.application(settings)
     wanted.must_fit(app)
+    _say_left_out(app)
     before = wanted.found(wanted.application(())[0], None, usual=True) if compare else None
     found = wanted.found(app, keep)
     usual = None if before is None else before.result
@@ -198,6 +201,13 @@ class Asked:
             rollouts=rollouts,
             faults=tuple(broken),
         )
+
+
+def _say_left_out(app: Application) -> None:
+    """What of the file the simulator knows nothing of, as far as it may matter to visitors."""
+    for line in unhonoured(app, World.SIMULATED):
+        if line.startswith(("services.", "listener.")) and not line.endswith(NO_PROGRAM.reason):
+            talk.say(f"not simulated: {line}", "dim")
 
 
 def of_region(app: Application, region: str | None) -> Application:

@@ -254,7 +254,7 @@ class Edge:
             "url": self.url,
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
-            "balancer": {"pid": None if balancer is None else balancer.pid},
+            "balancer": {"pid": None if balancer is None else balancer.pid, "standby": None},
             "stopping": self.stopping,
             "push": None,
             "last_event": self.journal.last_event,

@@ -106,9 +106,10 @@ class ControlJson(TypedDict):
 
 
 class BalancerJson(TypedDict):
-    """The balancer."""
+    """The balancer, and the one that stands by if there is one."""
 
     pid: int | None
+    standby: int | None
 
 
 class RefusalJson(TypedDict):

@@ -1,14 +1,84 @@
-"""The Envoy program: where it is and how it is started."""
+"""The Envoy program: where it is and how it is started.
+
+An application has two seats for it, each with an admin socket of its own: one serves, the other may stand by.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import resource
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from flyball.local.paths import StateDirectory
+from flyball.local.process import processes
+from flyball.local.process.processes import Process
+
+from . import files
+from .config.bootstrap import bootstrap
+from .config.connections import connections
+
 DRAIN_S = 5
 """How long connections of a listener that changed may stay open."""
+
+MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
+SEAT = "FLYBALL_BALANCER_SEAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where one Envoy of an application runs: the first or the second."""
+
+    paths: StateDirectory
+    number: int = 1
+
+    @property
+    def socket(self) -> Path:
+        """Its admin interface."""
+        return self.paths.sockets / f"envoy{self._suffix}.sock"
+
+    @property
+    def bootstrap(self) -> Path:
+        """What it is started with."""
+        return self.paths.xds / f"bootstrap{self._suffix}.json"
+
+    @property
+    def log(self) -> Path:
+        """Envoy's own words, of both."""
+        return self.paths.logs / "envoy.log"
+
+    @property
+    def other(self) -> Seat:
+        """The other of the two."""
+        return Seat(self.paths, 3 - self.number)
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.number == 1 else f"-{self.number}"
+
+    async def start(self, name: str, descriptors: int) -> Process:
+        """Start Envoy here, for the application `name`. Raises Failed and OSError."""
+        content = bootstrap(
+            directory=str(self.paths.xds),
+            admin_socket=str(self.socket),
+            name=name,
+            limits=connections((), descriptors=descriptors),
+        )
+        files.write(self.paths.xds, {self.bootstrap.name: content})
+        self.socket.unlink(missing_ok=True)
+        process = await processes.spawn(
+            command(bootstrap=self.bootstrap, log=self.log, concurrency=1),
+            environment={"PATH": "/usr/bin:/bin", MARK: str(self.paths.root.resolve()), SEAT: str(self.number)},
+            directory=self.paths.root,
+            log=self.log,
+        )
+        if hasattr(resource, "prlimit"):
+            with contextlib.suppress(OSError):
+                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        return process
 
 
 def binary() -> Path:

@@ -96,12 +96,13 @@ def clear(paths: StateDirectory) -> None:
     if not any_alive(paths):
         walls.clear(paths)
         paths.balancer_file.unlink(missing_ok=True)
+        paths.standby_file.unlink(missing_ok=True)
 
 
 def balancer_alive(paths: StateDirectory) -> bool:
     """Whether the balancer runs."""
-    loaded = processes.load(paths.balancer_file)
-    return loaded is not None and processes.alive(loaded[0])
+    loaded = (processes.load(path) for path in (paths.balancer_file, paths.standby_file))
+    return any(processes.alive(one[0]) for one in loaded if one is not None)
 
 
 def application(paths: StateDirectory) -> Application | None:

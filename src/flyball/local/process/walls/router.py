@@ -101,16 +101,7 @@ class Router:
 
     def within(self, work: Callable[[], Found]) -> Found:
         """Do something in this network: what it opens stays there. It must not wait."""
-
-        def entered() -> Found:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                inside.enter(descriptor, inside.NEW_NETWORK)
-            finally:
-                os.close(descriptor)
-            return work()
-
-        return _in_thread(entered)
+        return within(self.path, work)
 
     def remove(self) -> None:
         """Take it away; what still runs in a room reaches nobody then."""
@@ -120,6 +111,20 @@ class Router:
         for directory in (self.path.parent, self.path.parent.parent):
             with contextlib.suppress(OSError):  # not there, or another application's
                 directory.rmdir()
+
+
+def within(network: Path, work: Callable[[], Found]) -> Found:
+    """Do something in the network of this file."""
+
+    def entered() -> Found:
+        descriptor = os.open(network, os.O_RDONLY)
+        try:
+            inside.enter(descriptor, inside.NEW_NETWORK)
+        finally:
+            os.close(descriptor)
+        return work()
+
+    return _in_thread(entered)
 
 
 def table(guests: Sequence[Guest], *, door: int) -> Message:
