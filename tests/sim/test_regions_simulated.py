@@ -55,7 +55,7 @@ def test_each_place_is_served_by_its_region():
     assert found.served == {(US, US): 5000.0, (EU, EU): 15000.0}
 
 
-def test_others_serve_from_the_check_on_and_less_and_less_after_the_return():
+def test_others_serve_from_the_check_on_and_then_less():
     outage = Outage(region=EU, at_s=50.0, ends_s=98.0, back_s=99.5)
     found = split(parse(FILE), CURVE, HALF, [outage])
     before, away, *coming, after = rates(found.curves[EU])

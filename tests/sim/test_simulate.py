@@ -237,3 +237,12 @@ def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
     assert found["us-east-1"] > 2 * found["eu-west-1"]
     with pytest.raises(FileError, match="there is no region 'mars'; choose from: us-east-1, eu-west-1"):
         run(file, stages="5:30s", region="mars", json=True)
+
+
+def test_what_of_the_file_is_left_out_is_said(capsys, tmp_path):
+    file = tmp_path / "flyball.toml"
+    file.write_text(FILE.replace("[services.web.scale]", 'sticky = "1h"\nsource = "."\n[services.web.scale]'))
+    assert outcome(["simulate", str(file), "--stages", "5:5s"]) == 0
+    err = capsys.readouterr().err
+    assert "not simulated: services.web.balancing.stickiness.duration_s = 1h: visitors keep no cookie" in err
+    assert err.count("not simulated") == 1

@@ -7,6 +7,7 @@ not answer is ended for that. With a standby, a second Envoy goes on in its plac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
 from flyball.local.process.pulse import DEADLINE_S, Pulse, Silence, told
+from flyball.local.process.walls.router import Router
 from flyball.local.process.watch import Watch, end_group
 
 from . import files as envoy_files
@@ -55,8 +57,10 @@ class Balancer:
         name: str,
         wake: Callable[[], None],
         hear: Callable[[Mishap], None] = lambda _: None,
+        router: Router | None = None,
     ) -> None:
         self._paths = paths
+        self._router = router
         self._name = name
         self._wake = wake
         self._hear = hear
@@ -77,9 +81,11 @@ class Balancer:
     def share(self, wanted: bool) -> None:
         """Whether a standby is wanted. What runs already keeps its port as it has it."""
         if self._shared is None:
-            self._shared = wanted and sharing.possible()
+            kept = self._router is not None and self._router.users is not None
+            self._shared = wanted and sharing.possible() and not kept
             if wanted and not self._shared:
-                self._no_standby("this system does not let two balancers share a port")
+                where = "behind walls without root" if kept else "on this system"
+                self._no_standby(f"two balancers cannot share a port {where}")
         elif wanted != self._shared and not self._told_shared:
             self._told_shared = True
             log.warning("the balancer gets or loses its standby when it starts anew: flyball down, then flyball up")
@@ -141,6 +147,9 @@ class Balancer:
     def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
         serving, second = (_recorded(path) for path in (self._paths.balancer_file, self._paths.standby_file))
+        if serving is not None and not self._reaches(serving[0]):
+            end_group(serving[0])
+            serving = None
         if serving is None and second is not None:
             text = "the balancer died while nobody looked; its standby took over"
             self._hear(Mishap(kind=MishapKind.BALANCER_TOOK_OVER, text=text))
@@ -164,6 +173,14 @@ class Balancer:
             self.standby.take_over(second[0], Seat(self._paths, second[1]))
         return True
 
+    def _reaches(self, process: processes.Process) -> bool:
+        """Whether it runs in the network between the rooms, where it must; that of a keeper ends with the keeper."""
+        if self._router is None or self._router.users is None:
+            return True
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{process.pid}/ns/net").stat().st_ino == self._router.number
+        return False
+
     def _serve(self, process: processes.Process, seat: int) -> None:
         self._seat = Seat(self._paths, seat)
         self.admin = Admin(str(self._seat.socket))
@@ -172,7 +189,7 @@ class Balancer:
 
     async def start(self) -> None:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
-        process = await self._seat.start(self._name, self._descriptors)
+        process = await self._seat.start(self._name, self._descriptors, self._router)
         self._guarded(process)
         self._save(process)
 

@@ -91,9 +91,11 @@ def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
 
 def clear(paths: StateDirectory) -> None:
     """Take away what is left of the walls of an application whose every process has ended."""
-    from flyball.local.process.walls import walls  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.envoy import handover  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.process.walls import walls  # noqa: PLC0415
 
     if not any_alive(paths):
+        handover.clear(paths)
         walls.clear(paths)
         paths.balancer_file.unlink(missing_ok=True)
         paths.standby_file.unlink(missing_ok=True)
