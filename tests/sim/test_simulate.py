@@ -224,8 +224,26 @@ def test_the_queue_of_the_file_is_modelled(file, capsys):
     assert there["failed"] == 0  # an Application Load Balancer refuses nobody
 
 
+def test_nobody_waits_in_the_queue_for_longer_than_the_file_says(file, capsys):
+    burst = ["--stages", "20:10s,200:20s,20:60s", "--set", "services.web.instances.max=1"]
+    longest = [*burst, "--set", "services.web.concurrency=2", "--set", 'services.web.queue={ max = 9999, wait = "2s" }']
+    found = simulated(capsys, file, *longest)
+
+    assert found["failed"] > 500
+    assert 1_500 < found["latency_ms"]["p99"] < 2_600
+
+
+def test_a_limit_that_adapts_follows_the_processor_time(file, capsys):
+    found = simulated(capsys, file, "--stages", "20:10s,200:30s", "--set", "services.web.instances.max=1")
+    said = [event["reason"] for event in found["events"] if event["kind"] == "concurrency"]
+
+    assert "an instance works on at most" in said[0]
+    assert "its health check is to wait 0.5 s at most" in said[0]
+    assert found["failed"] == 0
+
+
 def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
-    from flyball.cli.simulate import run
+    from flyball.cli.simulation import run
 
     file = tmp_path / "flyball.toml"
     regions = "[regions.us-east-1]\ninstances = 3\n[regions.eu-west-1]\n"
