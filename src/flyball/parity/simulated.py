@@ -66,6 +66,7 @@ FIELDS: Mapping[str, Verdict] = {
     "HealthCheck.status_max": no("an instance answers its check well or not"),
     "Balancing.algorithm": BALANCER,
     "Balancing.slow_start_s": BALANCER,
+    "Listener.standby": no("its balancer never dies"),
     "Listener.idle_timeout_s": roughly("a later answer is an error; its instance works on it to the end"),
     "Condition.path": roughly(BY_SERVICE),
     "Store.name": STORE_FAULT,
