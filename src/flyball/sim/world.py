@@ -143,8 +143,9 @@ class World:
         seen = tuple(self._seen(one) for one in self.members.values())
         for gone in [one for one in self.members.values() if one.gone_at is not None]:
             del self.members[gone.id], self.wards[gone.service.name].members[gone.id]
+        cores = None if self._shared is None else max(1, round(self._shared.machine.cores))
         if not sampled:
-            return Observation(instances=seen, glances=glances, builds=builds, intents=intents)
+            return Observation(instances=seen, glances=glances, cores=cores, builds=builds, intents=intents)
         elapsed_s = None if self._sampled_at is None else self.now - self._sampled_at
         self._sampled_at = self.now
         latencies, queues = self._traffic()
@@ -156,6 +157,7 @@ class World:
             samples=samples,
             latencies=latencies,
             queues=queues,
+            cores=cores,
             builds=builds,
             intents=intents,
         )
