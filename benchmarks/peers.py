@@ -3,12 +3,20 @@
 The same work: three routes by path, health checks, retries on another instance, an access log with the same fields,
 connections kept open to the instances, forwarding headers, a request id, and `x-flyball-instance` on each answer.
 nginx checks health only by the requests themselves: active checks are not in the free version.
+With `limit`, an instance works on so many requests at a time, where the balancer has a queue for the others: Envoy and
+HAProxy have one, nginx's free version and Caddy do not.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.harness import Stage, Started, program
 
@@ -24,6 +32,7 @@ name = "benchmark"
 run = "true"
 routes = ["/", "/api", "/admin"]
 health = "/health"
+concurrency = {concurrency}
 """
 LOG_FIELDS = (
     "msec,request_id,remote_addr,http_x_forwarded_for,request_method,host,request_uri,server_protocol,status,"
@@ -32,34 +41,49 @@ LOG_FIELDS = (
 ROUTES = ("/", "/api/", "/admin/")
 
 
-def envoy(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A running balancer. `serve` gives it other instances, by port, without a restart; the first ones stay."""
+
+    started: Started
+    port: int
+    serve: Callable[[Sequence[int]], None]
+
+
+def envoy(stage: Stage, ports: Sequence[int], *, limit: int | None = None) -> Peer:
     """From the very builders that `up` uses, with its command line."""
     port = free_port()
     directory = _own(stage, "envoy")
-    endpoints = [
-        Endpoint(instance=f"web-{n}", port=p, weight=1, draining=False, zone="a") for n, p in enumerate(ports, 1)
-    ]
-    written = resources.files(
-        parse(MANIFEST),
-        {"web": endpoints},
-        directory=str(directory),
-        port=port,
-        inside_port=port,  # without a certificate nobody listens there
-        access_log=str(directory / "access.log"),
-        certificate=None,
-    )
+    app = parse(MANIFEST.format(concurrency='"auto"' if limit is None else limit))
+
+    def serve(ports: Sequence[int]) -> None:
+        endpoints = [
+            Endpoint(instance=f"web-{n}", port=p, weight=1, draining=False, zone="a") for n, p in enumerate(ports, 1)
+        ]
+        written = resources.files(
+            app,
+            {"web": endpoints},
+            directory=str(directory),
+            port=port,
+            inside_port=port,  # without a certificate nobody listens there
+            access_log=str(directory / "access.log"),
+            certificate=None,
+        )
+        files.write(directory, written)
+
+    serve(ports)
     start = bootstrap.bootstrap(directory=str(directory), admin_socket=str(directory / "admin.sock"), name="benchmark")
-    files.write(directory, {**written, "bootstrap.json": start})
+    files.write(directory, {"bootstrap.json": start})
     command = process.command(bootstrap=directory / "bootstrap.json", log=directory / "envoy.log", concurrency=1)
-    return stage.start("envoy", command, ready=f"http://127.0.0.1:{port}/health"), port
+    started = stage.start("envoy", command, ready=f"http://127.0.0.1:{port}/health")
+    return Peer(started=started, port=port, serve=serve)
 
 
-def nginx(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
+def nginx(stage: Stage, ports: Sequence[int], *, limit: int | None = None) -> Peer:  # noqa: ARG001 - it has no queue
     """Debian's nginx, one worker."""
     binary = program("nginx", "nginx-light")
     port = free_port()
     directory = _own(stage, "nginx")
-    servers = " ".join(f"server 127.0.0.1:{p} max_fails=3 fail_timeout=5s;" for p in ports)
     log = ",".join(f'"{field}":"${field}"' for field in LOG_FIELDS.split(","))
     locations = "\n".join(
         f"""location {route} {{ proxy_pass http://web; proxy_http_version 1.1;
@@ -71,7 +95,10 @@ def nginx(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
     )
     temporary = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy"))
     config = directory / "nginx.conf"
-    config.write_text(f"""
+
+    def write(ports: Sequence[int]) -> None:
+        servers = " ".join(f"server 127.0.0.1:{p} max_fails=3 fail_timeout=5s;" for p in ports)
+        config.write_text(f"""
 daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 4000; }}
 http {{ {temporary} keepalive_requests 1000000000;
@@ -79,16 +106,25 @@ log_format fields escape=json '{{{log}}}'; access_log {directory}/access.log fie
 upstream web {{ {servers} keepalive 256; keepalive_requests 1000000000; }}
 server {{ listen 127.0.0.1:{port} backlog=4096; {locations} }} }}
 """)
+
+    write(ports)
     argv = [binary, "-p", str(directory), "-c", str(config)]
-    return stage.start("nginx", argv, ready=f"http://127.0.0.1:{port}/health"), port
+    started = stage.start("nginx", argv, ready=f"http://127.0.0.1:{port}/health")
+
+    def serve(ports: Sequence[int]) -> None:
+        write(ports)
+        os.kill(started.process.pid, signal.SIGHUP)
+
+    return Peer(started=started, port=port, serve=serve)
 
 
-def haproxy(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
+def haproxy(stage: Stage, ports: Sequence[int], *, limit: int | None = None) -> Peer:
     """Debian's HAProxy, one thread."""
     binary = program("haproxy", "haproxy")
     port = free_port()
     directory = _own(stage, "haproxy")
-    servers = "\n".join(f"  server web-{n} 127.0.0.1:{p} check inter 5s" for n, p in enumerate(ports, 1))
+    most = "" if limit is None else f" maxconn {limit}"
+    servers = "\n".join(f"  server web-{n} 127.0.0.1:{p} check inter 5s{most}" for n, p in enumerate(ports, 1))
     routes = "\n".join(f"  use_backend web if {{ path_beg {route} }}" for route in reversed(ROUTES))
     log = "%[date] %ID %ci %[capture.req.hdr(0)] %HM %HU %HV %ST %b %s %Ta %Tr %U %B %[capture.req.hdr(1)]"
     config = directory / "haproxy.cfg"
@@ -97,6 +133,7 @@ global
   nbthread 1
   maxconn 4000
   log stdout format raw local0
+  stats socket {directory}/admin.sock level admin
 defaults
   mode http
   log global
@@ -122,16 +159,27 @@ backend web
   http-response set-header x-flyball-instance %s
 {servers}
 """)
-    return stage.start("haproxy", [binary, "-f", str(config)], ready=f"http://127.0.0.1:{port}/health"), port
+    started = stage.start("haproxy", [binary, "-f", str(config)], ready=f"http://127.0.0.1:{port}/health")
+
+    def serve(wanted: Sequence[int]) -> None:
+        for number, one in enumerate(wanted[len(ports) :], len(ports) + 1):
+            name = f"web/web-{number}"
+            for words in (f"add server {name} 127.0.0.1:{one}{most}", f"enable server {name}"):
+                _tell(directory / "admin.sock", words)
+
+    return Peer(started=started, port=port, serve=serve)
 
 
-def caddy(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
+def caddy(stage: Stage, ports: Sequence[int], *, limit: int | None = None) -> Peer:  # noqa: ARG001 - it has no queue
     """Caddy, one thread of Go."""
     binary = program("caddy", "caddy")
     port = free_port()
     directory = _own(stage, "caddy")
-    targets = " ".join(f"127.0.0.1:{p}" for p in ports)
-    proxy = f"""reverse_proxy {targets} {{
+    config = directory / "Caddyfile"
+
+    def write(ports: Sequence[int]) -> None:
+        targets = " ".join(f"127.0.0.1:{p}" for p in ports)
+        proxy = f"""reverse_proxy {targets} {{
     lb_policy round_robin
     lb_retries 3
     health_uri /health
@@ -139,9 +187,8 @@ def caddy(stage: Stage, ports: Sequence[int]) -> tuple[Started, int]:
     header_up X-Request-Id {{http.request.uuid}}
     header_down x-flyball-instance {{http.reverse_proxy.upstream.hostport}}
   }}"""
-    config = directory / "Caddyfile"
-    config.write_text(f"""{{
-  admin off
+        config.write_text(f"""{{
+  admin unix/{directory}/admin.sock
   auto_https off
 }}
 http://127.0.0.1:{port} {{
@@ -160,19 +207,39 @@ http://127.0.0.1:{port} {{
   }}
 }}
 """)
-    argv = [binary, "run", "--config", str(config), "--adapter", "caddyfile"]
+
+    write(ports)
+    from_file = ["--config", str(config), "--adapter", "caddyfile"]
     home = str(directory)
     environment = {"GOMAXPROCS": "1", "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
     ready = f"http://127.0.0.1:{port}/health"
-    return stage.start("caddy", argv, environment=environment, ready=ready), port
+    started = stage.start("caddy", [binary, "run", *from_file], environment=environment, ready=ready)
+
+    def serve(ports: Sequence[int]) -> None:
+        write(ports)
+        words = [binary, "reload", *from_file, "--address", f"unix/{directory}/admin.sock"]
+        subprocess.run(words, env={**os.environ, **environment}, check=True, capture_output=True)
+
+    return Peer(started=started, port=port, serve=serve)
 
 
-PEERS: dict[str, Callable[[Stage, Sequence[int]], tuple[Started, int]]] = {
-    "envoy": envoy,
-    "nginx": nginx,
-    "haproxy": haproxy,
-    "caddy": caddy,
-}
+class Start(Protocol):
+    """Starts a balancer in front of the instances at `ports`."""
+
+    def __call__(self, stage: Stage, ports: Sequence[int], *, limit: int | None = None) -> Peer: ...
+
+
+PEERS: dict[str, Start] = {"envoy": envoy, "nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+
+
+def _tell(path: Path, words: str) -> None:
+    """A command on HAProxy's own socket."""
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(str(path))
+        admin.sendall(f"{words}\n".encode())
+        answer = admin.recv(4096).decode().strip()
+    if answer and "registered" not in answer:
+        raise SystemExit(f"haproxy, {words}: {answer}")
 
 
 def _own(stage: Stage, name: str) -> Path:

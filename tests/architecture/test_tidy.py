@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -134,3 +136,23 @@ def test_core_is_readable_in_an_afternoon(packages: tuple[str, ...]) -> None:
     modules = [path for package in packages for path in (ROOT / "src/flyball" / package).rglob("*.py")]
 
     assert sum(len(path.read_text().splitlines()) for path in modules) <= CEILINGS[packages]
+
+
+def test_local_has_few_rooms_and_few_arrows_between_them() -> None:
+    """A room is a package or module right under `local`; an arrow is that one imports from another."""
+    graph = grimp.build_graph("flyball")
+    rooms = graph.find_children("flyball.local")
+    arrows = {
+        (of, to)
+        for of, to in permutations(rooms, 2)
+        if graph.direct_import_exists(importer=of, imported=to, as_packages=True)
+    }
+
+    assert len(rooms) <= 20
+    assert len(arrows) <= 60, sorted(arrows)
+
+
+def test_what_has_no_type_is_rare() -> None:
+    untyped = [line for path in PYTHON for line in path.read_text().splitlines() if "dict[str, Any]" in line]
+
+    assert len(untyped) <= 30, untyped

@@ -39,7 +39,7 @@ from flyball.local.loop import Clock
 from flyball.local.paths import StateDirectory
 from flyball.local.pipeline.records import Records
 from flyball.local.record.journal import Journal
-from flyball.local.refusals import Refusals
+from flyball.local.record.refusals import Refusals
 from flyball.local.stores.stores import Stores
 from waiting import soon
 

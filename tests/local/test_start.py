@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from flyball.local import start
 from flyball.local.process.ports import free_port
 from flyball.local.record.journal import Journal
+from flyball.local.runtime import start
 
 
 def test_the_inside_port_stays_unless_visitors_now_use_it(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Which requests run at once: few, so that a queue of pages cannot keep the health check waiting.
 
-An instance with a quarter of a CPU can get ten times the requests that it can answer, for the seconds until others
-help. Were all its threads running, each would get a sliver, and the health check too: it would come too late, and a
-merely busy instance would be replaced. So pages wait for one of a few places, asleep, in the order of their arrival,
-and the health check, which needs a fraction of a page's work, goes past them. Measured at 0.25 of a core with 256
-connections and 1,200 requests a second: the health check takes 49 ms (median; 86 ms at most) past the lane, and 433 ms
-(632 ms) in the queue of a server with four threads, whose capacity is a quarter higher: it has fewer threads to wake.
+This is for AWS: Flyball's own balancer keeps what is too much in a queue of the service, but an Application Load
+Balancer has none and sends everything at once. An instance with a quarter of a CPU can get ten times the requests that
+it can answer, for the seconds until others help. Were all its threads running, each would get a sliver, and the health
+check too: it would come too late, and a merely busy instance would be replaced. So pages wait for one of a few places,
+asleep, in the order of their arrival, and the health check, which needs a fraction of a page's work, goes past them.
+Measured at 0.25 of a core with 256 connections and 1,200 requests a second: the health check takes 49 ms (median; 86 ms
+at most) past the lane, and 433 ms (632 ms) in the queue of a server with four threads, whose capacity is a quarter
+higher: it has fewer threads to wake.
 """
 
 import threading

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -61,7 +62,7 @@ def build(site: Site) -> str:
     return name
 
 
-def _pattern(site: Site) -> dict[str, Any]:
+def _pattern(site: Site) -> Mapping[str, Any]:
     if not site.on_fargate:
         groups = [site.name(service.name) for service in site.app.services]
         return {"source": ["aws.autoscaling"], "detail": {"AutoScalingGroupName": groups}}

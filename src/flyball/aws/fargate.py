@@ -200,7 +200,7 @@ def _container(
     )
 
 
-def _confined(service: Service) -> dict[str, Any]:
+def _confined(service: Service) -> Mapping[str, Any]:
     """What the container may do: an image of ours nothing but write to /tmp; a Dockerfile says its own user."""
     made, own = ecs.CfnTaskDefinition, service.dockerfile is not None
     drop = list(NEVER_NEEDED) if own else ["ALL"]

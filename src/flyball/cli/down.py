@@ -13,7 +13,7 @@ from flyball.core.model import Application
 from flyball.local import face
 from flyball.local.face import Process, Watch, free_port, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.start import AlreadyRunning, start
+from flyball.local.runtime.start import AlreadyRunning, start
 from flyball.regions.edge import Edge
 
 from . import talk

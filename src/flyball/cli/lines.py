@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ class Line:
     instance: str
     text: str
     at: float
-    fields: dict[str, Any] | None = None
+    fields: Mapping[str, Any] | None = None
     region: str | None = None
 
     @property
@@ -56,7 +57,7 @@ def read(instance: str, text: str, appeared: float) -> Line:
     return Line(instance=instance, text=text, at=at, fields=fields)
 
 
-def _fields(text: str) -> dict[str, Any] | None:
+def _fields(text: str) -> Mapping[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:

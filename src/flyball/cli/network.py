@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .files import find_file, find_running, load
 def run(path: Path | None, *, probe: bool, json: bool) -> int:
     """Print every path; with `probe` the running application tries them. Exit 1 if one is other than declared."""
     if probe:
-        rows: list[dict[str, Any]] = Control(find_running(path)).post("network")
+        rows: list[Mapping[str, Any]] = Control(find_running(path)).post("network")
     else:
         app = load(find_file(path))
         rows = [{"from": one.start, "to": one.end, "declared": _word(one.declared)} for one in ways(app)]

@@ -23,7 +23,7 @@ from flyball.dashboard.panel import Panel, open_panel
 from flyball.local import control_api
 from flyball.local.face import processes
 from flyball.local.paths import StateDirectory
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 STREAMS_END_S = 1
 
@@ -104,7 +104,7 @@ async def serve(
     interrupt_stops: bool,
     watcher: Callable[[Runtime], Any] | None = None,
 ) -> int:
-    """Run what `flyball.local.start` made until it is stopped; return the exit code.
+    """Run what `flyball.local.runtime.start` made until it is stopped; return the exit code.
 
     `watcher` runs alongside; its non-zero result stops everything.
     """

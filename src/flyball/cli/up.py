@@ -20,8 +20,8 @@ from flyball.local import face
 from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
 from flyball.local.paths import StateDirectory
-from flyball.local.runtime import Runtime
-from flyball.local.start import start
+from flyball.local.runtime.runtime import Runtime
+from flyball.local.runtime.start import start
 
 from . import control_log, edge, talk
 from .check import not_here

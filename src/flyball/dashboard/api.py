@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from flyball.core.model import StoreKind
 from flyball.local.control_api import Control, Moment, Number, last_heard, told
 from flyball.local.face import Address
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 from . import topology
 from .feed import Feed

@@ -19,7 +19,7 @@ from fastapi.sse import format_sse_event
 from flyball.core.control.reasons import Event, ReasonKind
 from flyball.core.errors import FlyballError
 from flyball.local.control_api import Control, as_sse
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 from .past import Past
 from .requests import RecentRequests

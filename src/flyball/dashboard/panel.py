@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from flyball.local import control_api
 from flyball.local.face import Journal, free_port
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 from . import api as dashboard_api
 from .guard import Guard

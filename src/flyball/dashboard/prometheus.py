@@ -14,7 +14,7 @@ from flyball.core.control.alarms import AlarmState
 from flyball.core.control.reasons import Event
 from flyball.core.model import Metric
 from flyball.core.view.views import ServiceView
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def _add_page(app: FastAPI, edge: Edge) -> None:
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
-def text(told: dict[str, Any]) -> bytes:
+def text(told: Mapping[str, Any]) -> bytes:
     """What the edge tells, in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_Told(told))
@@ -52,7 +52,7 @@ def text(told: dict[str, Any]) -> bytes:
 class _Told:
     """A collector of one look."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: Mapping[str, Any]) -> None:
         self._told = told
 
     def collect(self) -> Iterable[Family]:

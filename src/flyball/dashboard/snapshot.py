@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flyball.core.view.shapes import InstanceJson, RolloutJson, ServiceJson
 from flyball.core.view.views import AlarmView, InstanceView, RolloutView, ServiceView
 from flyball.local import control_api
-from flyball.local.runtime import Runtime
+from flyball.local.runtime.runtime import Runtime
 
 from .spending import Spending
 

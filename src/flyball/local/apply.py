@@ -156,7 +156,7 @@ class Applier:
             self._building[key] = asyncio.ensure_future(self._run_build(app, action))
 
     async def _run_build(self, app: Application, action: Build) -> None:
-        spec = action.spec
+        spec, walls = action.spec, self._machine.walls
         try:
             result = await builds.build(
                 spec.content,
@@ -164,6 +164,7 @@ class Applier:
                 releases=self._machine.paths.releases,
                 environment=dict(spec.environment),
                 log=self._machine.paths.logs / f"build-{action.service}-{action.release}.log",
+                make_room=None if walls is None else walls.make_room,
             )
             succeeded, message = result.succeeded, result.message
             if succeeded:

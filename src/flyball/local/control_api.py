@@ -27,7 +27,7 @@ from flyball.core.view.shapes import ApplicationJson, EventJson
 
 from .network import Crossing, tried
 from .process import logs
-from .runtime import Runtime
+from .runtime.runtime import Runtime
 
 STREAM_QUEUE = 1000
 LONGEST_HOLD_S = 366 * 86_400.0

@@ -26,7 +26,7 @@ from .instances.instances import Running
 from .process import processes
 from .process.walls.address import LOCALHOST, Address
 from .process.walls.rooms import INSIDE
-from .runtime import Runtime
+from .runtime.runtime import Runtime
 
 ATTEMPT = Path(__file__).parent / "process" / "walls" / "attempt.py"
 NOBODY = 65534

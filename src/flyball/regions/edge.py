@@ -30,7 +30,7 @@ from flyball.local.envoy.config.connections import connections
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
-from flyball.local.start import locked
+from flyball.local.runtime.start import locked
 
 from . import ask, config, view
 from .carrying import Carrying

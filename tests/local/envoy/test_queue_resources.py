@@ -11,8 +11,9 @@ import pytest
 
 from flyball.core.model import Balancing, BalancingAlgorithm, Listener, Queue
 from flyball.local.envoy import files, process
+from flyball.local.envoy.config import firewall, queue
 from flyball.local.envoy.config.endpoints import Endpoint
-from flyball.local.envoy.config.queue import PROGRAM, at_once
+from flyball.local.envoy.config.queue import at_once
 from flyball.local.envoy.config.resources import files as resources
 from local.envoy.envoy_rig import application, service
 
@@ -162,9 +163,10 @@ def test_this_envoy_runs_webassembly():
 
 
 @pytest.mark.live
-def test_the_program_is_what_its_source_makes(tmp_path):
+@pytest.mark.parametrize("program", [queue.PROGRAM, firewall.PROGRAM], ids=["queue", "rate"])
+def test_the_program_is_what_its_source_makes(program, tmp_path):
     if find_spec("ziglang") is None:
         pytest.skip("needs the compiler: sh bin/setup all")
-    made = tmp_path / "queue.wasm"
-    subprocess.run(["sh", ROOT / "bin/build-filter", made], check=True, capture_output=True)
-    assert made.read_bytes() == Path(PROGRAM).read_bytes(), "run: sh bin/build-filter"
+    made, source = tmp_path / "made.wasm", Path(program).with_suffix(".c")
+    subprocess.run(["sh", ROOT / "bin/build-filter", made, source], check=True, capture_output=True)
+    assert made.read_bytes() == Path(program).read_bytes(), "run: sh bin/build-filter"

@@ -175,6 +175,7 @@ class Plane:
         self.file, self.paths, self.ends = file, paths, ends
         self.listeners: set[Callable[[Event], None]] = set()
         self.inside_url = "http://127.0.0.1:1"
+        self.walls = None
         self.state = State(origin=0.0, services=(ServiceState(name="web", desired=1),))
         self.intents: list[Intent] = []
         self.events: list[Event] = []

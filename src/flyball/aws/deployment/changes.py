@@ -155,9 +155,9 @@ def _follow(account: Account, plan: StackPlan, seen: set[str], *, say: SAY, paus
         return now, failures
 
 
-def _events(cloudformation: Any, plan: StackPlan) -> list[dict[str, Any]]:
+def _events(cloudformation: Any, plan: StackPlan) -> list[Mapping[str, Any]]:
     """The stack's newest hundred events, newest first: enough when polled every few seconds."""
-    events: list[dict[str, Any]] = cloudformation.describe_stack_events(StackName=plan.name)["StackEvents"]
+    events: list[Mapping[str, Any]] = cloudformation.describe_stack_events(StackName=plan.name)["StackEvents"]
     return events
 
 

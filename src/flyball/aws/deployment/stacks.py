@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,10 @@ def status(account: Account, plan: StackPlan) -> str | None:
     return None if found is None else str(found["StackStatus"])
 
 
-def _described(account: Account, plan: StackPlan) -> dict[str, Any] | None:
+def _described(account: Account, plan: StackPlan) -> Mapping[str, Any] | None:
     cloudformation = account.clients("cloudformation", plan.region)
     try:
-        found: dict[str, Any] = cloudformation.describe_stacks(StackName=plan.name)["Stacks"][0]
+        found: Mapping[str, Any] = cloudformation.describe_stacks(StackName=plan.name)["Stacks"][0]
     except cloudformation.exceptions.ClientError as unknown:
         if "does not exist" in str(unknown):
             return None
@@ -149,10 +149,10 @@ def first_failure(account: Account, stack: str, region: str) -> str:
     return failures[-1] if failures else "AWS gives no reason"
 
 
-def template_of(account: Account, plan: StackPlan) -> dict[str, Any]:
+def template_of(account: Account, plan: StackPlan) -> Mapping[str, Any]:
     """The template of a deployed stack."""
     body = account.clients("cloudformation", plan.region).get_template(StackName=plan.name)["TemplateBody"]
-    template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
+    template: Mapping[str, Any] = body if isinstance(body, dict) else json.loads(body)
     return template
 
 

@@ -5,7 +5,7 @@ A release's number is what AWS counts: the revision of a task definition, or the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,25 +52,25 @@ class There:
         names = ", ".join(each.name for each in self.app.services)
         raise FileError(f"there is no service {name!r}; choose from: {names}")
 
-    def described(self, service: Service) -> dict[str, Any]:
+    def described(self, service: Service) -> Mapping[str, Any]:
         """What AWS says of the ECS service or the Auto Scaling group. Raises NotRunning when there is none."""
         found = self._ecs(service) if self.on_fargate else self._group(service)
         if found is None:
             raise NotRunning(NOT_THERE.format(name=service.name, region=self.region))
         return found
 
-    def _ecs(self, service: Service) -> dict[str, Any] | None:
+    def _ecs(self, service: Service) -> Mapping[str, Any] | None:
         ecs = self.client("ecs")
         try:
-            found: list[dict[str, Any]] = ecs.describe_services(cluster=self.app.name, services=[service.name])[
+            found: list[Mapping[str, Any]] = ecs.describe_services(cluster=self.app.name, services=[service.name])[
                 "services"
             ]
         except ecs.exceptions.ClusterNotFoundException:
             return None
         return next((each for each in found if each["status"] != "INACTIVE"), None)
 
-    def _group(self, service: Service) -> dict[str, Any] | None:
-        found: list[dict[str, Any]] = self.client("autoscaling").describe_auto_scaling_groups(
+    def _group(self, service: Service) -> Mapping[str, Any] | None:
+        found: list[Mapping[str, Any]] = self.client("autoscaling").describe_auto_scaling_groups(
             AutoScalingGroupNames=[self.group(service)]
         )["AutoScalingGroups"]
         return found[0] if found else None
@@ -100,12 +100,12 @@ def revision(arn: str) -> int:
     return int(arn.rsplit(":", 1)[-1])
 
 
-def version_of(group: dict[str, Any]) -> int:
+def version_of(group: Mapping[str, Any]) -> int:
     """The number of the launch template's version that a group runs."""
     return int(template_of(group)["Version"])
 
 
-def release_tag(data: dict[str, Any]) -> str:
+def release_tag(data: Mapping[str, Any]) -> str:
     """The release's name in the data of a launch template."""
     tags = [tag for each in data.get("TagSpecifications", ()) for tag in each["Tags"]]
     return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), "")

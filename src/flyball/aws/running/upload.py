@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,12 @@ def follow(region: There, name: str, execution: str, *, say: Say, pause: Pause) 
         raise Failed(f"{name}: {status.lower()}{_why(actions)}; what served before still serves")
 
 
-def _actions(pipeline: Any, name: str, execution: str) -> list[dict[str, Any]]:
+def _actions(pipeline: Any, name: str, execution: str) -> list[Mapping[str, Any]]:
     told = pipeline.list_action_executions(pipelineName=name, filter={"pipelineExecutionId": execution})
     return sorted(told["actionExecutionDetails"], key=lambda each: str(each.get("startTime", "")))
 
 
-def _why(actions: list[dict[str, Any]]) -> str:
+def _why(actions: list[Mapping[str, Any]]) -> str:
     for each in actions:
         if each["status"] == "Failed":
             result = each.get("output", {}).get("executionResult", {})

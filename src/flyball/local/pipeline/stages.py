@@ -24,6 +24,7 @@ from flyball.core.model import Application, Service
 from flyball.core.plan import changes, must_be_possible
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs
+from flyball.local.process.walls.walls import Walls
 from flyball.local.releases import builds
 
 from . import git, git_remote, testing
@@ -59,6 +60,7 @@ class Plane(Protocol):
     """What the pipeline needs of the control plane."""
 
     paths: StateDirectory
+    walls: Walls | None
     file: Path
     listeners: set[Callable[[Event], None]]
 
@@ -175,6 +177,7 @@ class Stages:
                     releases=self._plane.paths.releases,
                     environment=dict(spec.environment),
                     log=self._log("build"),
+                    make_room=None if self._plane.walls is None else self._plane.walls.make_room,
                 )
                 if not result.succeeded:
                     raise Failed(f"{name}: {result.message}")
@@ -192,6 +195,7 @@ class Stages:
                     scratch=self._scratch / name,
                     url=self._plane.inside_url,
                     log=self._log("test"),
+                    walls=self._plane.walls,
                 )
                 if message:
                     raise Failed(message)

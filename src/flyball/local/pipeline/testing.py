@@ -6,6 +6,7 @@ The stores are empty and are thrown away afterwards: a test never touches the da
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from flyball.core.model import Application, Service
 from flyball.local.paths import StateDirectory
 from flyball.local.process import commands, environments, processes
 from flyball.local.process.ports import free_port
+from flyball.local.process.walls.walls import Walls
 from flyball.local.process.watch import end_group
 from flyball.local.releases import builds
 from flyball.local.stores.stores import Stores
@@ -23,8 +25,9 @@ TEST_TIMEOUT_S = 15 * 60.0
 
 
 async def test(
-    service: Service, spec: ReleaseSpec, *, app: Application, paths: StateDirectory, scratch: Path, url: str, log: Path
-) -> str:
+    service: Service, spec: ReleaseSpec, *, app: Application, paths: StateDirectory, scratch: Path, url: str, log: Path,
+    walls: Walls | None,
+) -> str:  # fmt: skip
     """Run the service's test in a new directory `scratch`; "" when it passed, else why not. Raises Failed, OSError."""
     built = builds.directory(spec.content, spec.build, releases=paths.releases)
     directory = scratch / "app"
@@ -32,7 +35,8 @@ async def test(
     own = StateDirectory(scratch / "state")
     for place in (own.stores, own.processes, own.logs):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stores = Stores()
+    walls = None if walls is None or walls.make_room is None else walls
+    stores = Stores(None if walls is None else walls.of_test(), shared=False)
     try:
         needed = replace(app, stores=tuple(app.store(name) for name in spec.stores))
         urls = await stores.ensure(needed, own)
@@ -50,15 +54,18 @@ async def test(
             directory=directory,
         )
         tools = environments.build_environment(dict(spec.environment), directory)
-        return await commands.run(
-            service.test or "",
-            what=f"the test of {service.name}",
-            directory=directory,
-            environment={**tools, **instance, "PATH": tools["PATH"]},
-            log=log,
-            timeout_s=TEST_TIMEOUT_S,
-            record=own.processes / "test.json",
-        )
+        environment, command = {**tools, **instance, "PATH": tools["PATH"]}, service.test or ""
+        with contextlib.nullcontext() if walls is None else walls.testing(stores.ports):
+            return await commands.run(
+                command,
+                what=f"the test of {service.name}",
+                directory=directory,
+                environment=environment,
+                log=log,
+                timeout_s=TEST_TIMEOUT_S,
+                record=own.processes / "test.json",
+                room=None if walls is None else walls.work_room(command, environment, scratch, test=True),
+            )
     finally:
         await stores.stop()
 

@@ -225,7 +225,7 @@ def save(path: Path, process: Process, **facts: Any) -> None:
     temporary.replace(path)
 
 
-def load(path: Path) -> tuple[Process, dict[str, Any]] | None:
+def load(path: Path) -> tuple[Process, Mapping[str, Any]] | None:
     """A recorded process and its facts; None when there is no readable record (its process is then an orphan)."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

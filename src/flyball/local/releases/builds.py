@@ -25,6 +25,7 @@ from filelock import AsyncFileLock, FileLock, Timeout
 from flyball.core.errors import Failed
 from flyball.local.process import commands, processes
 from flyball.local.process.environments import build_environment
+from flyball.local.process.walls.rooms import Room
 from flyball.local.process.watch import end_group
 
 from . import source
@@ -58,6 +59,7 @@ class _Work:
     variables: Mapping[str, str]
     log: Path
     timeout_s: float
+    make_room: commands.MakeRoom | None
 
     @property
     def app(self) -> Path:
@@ -99,11 +101,13 @@ async def build(
     environment: Mapping[str, str],
     log: Path,
     timeout_s: float = BUILD_TIMEOUT_S,
+    make_room: commands.MakeRoom | None = None,
 ) -> BuildResult:
     """Build a kept source unless that was done before. `command` runs in a shell, its output goes to `log`.
 
-    `environment` holds the file's own variables. Two builds of the same wait for each other. A failed or cancelled
-    build leaves nothing but its log. Raises Failed when the disk is full or the source is not kept.
+    `environment` holds the file's own variables. With `make_room` it runs behind walls. Two builds of the same wait for
+    each other. A failed or cancelled build leaves nothing but its log. Raises Failed when the disk is full or
+    the source is not kept.
     """
     home = _build_directory(content, command, releases)
     work = _Work(
@@ -114,6 +118,7 @@ async def build(
         variables=build_environment(environment, home / "app"),
         log=log,
         timeout_s=timeout_s,
+        make_room=make_room,
     )
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +232,12 @@ async def _run(work: _Work) -> str:
         log=work.log,
         timeout_s=work.timeout_s,
         record=work.home / "process.json",
+        room=_room(work, work.command or ""),
     )
+
+
+def _room(work: _Work, command: str) -> Room | None:
+    return None if work.make_room is None else work.make_room(command, work.variables, work.app)
 
 
 async def _compile(work: _Work) -> None:
@@ -236,15 +246,12 @@ async def _compile(work: _Work) -> None:
     if python is None:
         return
     # A file that does not compile may be a template: the program that imports it will complain.
-    child = await asyncio.create_subprocess_exec(
-        python,
-        *_COMPILE,
-        cwd=work.app,
-        env=work.variables,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
+    child = await commands.start(
+        [python, *_COMPILE],
+        directory=work.app,
+        environment=work.variables,
+        output=asyncio.subprocess.DEVNULL,
+        room=_room(work, python),
     )
     try:
         await child.wait()

@@ -7,6 +7,7 @@ none: only those reach a server there that may.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from flyball.local.paths import StateDirectory
@@ -27,7 +28,7 @@ def password(paths: StateDirectory) -> str:
     return known
 
 
-def wanted(paths: StateDirectory, facts: dict[str, object] | None) -> str:
+def wanted(paths: StateDirectory, facts: Mapping[str, object] | None) -> str:
     """What a server recorded with these facts asks for.
 
     One of an older version asks for none as long as anything runs that was told its address without one.

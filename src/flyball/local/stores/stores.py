@@ -26,8 +26,9 @@ from .redis import ANSWER_TIMEOUT_S, Redis
 class Stores:
     """All stores of one application."""
 
-    def __init__(self, walls: Walls | None = None) -> None:
+    def __init__(self, walls: Walls | None = None, *, shared: bool = True) -> None:
         self._walls = None if walls is None or walls.problem else walls
+        self._shared = self._walls if shared else None
         self._changing = asyncio.Lock()  # two that start the same server would write the same data
         self._servers: dict[str, Redis] = {}
         self.urls: dict[str, str] = {}  # also of those that only an older release uses
@@ -83,12 +84,12 @@ class Stores:
     async def _ready(self, store: Store, paths: StateDirectory) -> str:
         match store.kind:
             case StoreKind.TABLE:
-                path = await asyncio.to_thread(files.table, store.name, paths, self._walls)
+                path = await asyncio.to_thread(files.table, store.name, paths, self._shared)
                 self._files[store.name] = (store.kind, path)
                 key = ",".join(f"{field.name}:{field.type}" for field in store.key)
                 return f"sqlite://{quote(str(path))}?table={quote(store.name)}&key={quote(key, safe=':,')}"
             case StoreKind.BUCKET:
-                path = await asyncio.to_thread(files.bucket, store.name, paths, self._walls)
+                path = await asyncio.to_thread(files.bucket, store.name, paths, self._shared)
                 self._files[store.name] = (store.kind, path)
                 return f"file://{quote(str(path))}"
             case StoreKind.REDIS:

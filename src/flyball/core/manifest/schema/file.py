@@ -74,7 +74,7 @@ class ObserveTable(Table):
 
     def resolve(self) -> Observe:
         """The values, with the retention in days."""
-        found: dict[str, Any] = self.given()
+        found = self.given()
         if self.log_retention is not None:
             found["log_retention_days"] = int(self.log_retention // 86400)
         return Observe(**found)

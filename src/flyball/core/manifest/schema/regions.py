@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -134,7 +134,7 @@ class EdgeTable(Table):
 
     def resolve(self) -> Edge:
         """The edge."""
-        found: dict[str, Any] = self.given()
+        found = self.given()
         return Edge(
             **found,
             health=(self.health or RegionHealthTable()).resolve(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -45,6 +45,6 @@ class StoreTable(Table):
 
     def resolve(self, name: str) -> Store:
         """The store."""
-        found: dict[str, Any] = self.given()
+        found = self.given()
         fields = tuple(KeyField(name=part, type=kind) for part, kind in (self.key or {}).items())
         return Store(**found, name=name, kind=self.kind, key=fields)

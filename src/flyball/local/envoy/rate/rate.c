@@ -9,45 +9,9 @@
 // PATH matches itself and everything below; "/" is all. With ONLY_COUNT 1 nothing is refused. The clients that were seen
 // last are remembered, some ten thousand. Whatever goes wrong in here, a request goes on.
 //
-// Envoy runs this in one thread. The interface is proxy-wasm 0.2.1:
-// https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
-// `bin/build-filter` makes rate.wasm of it.
+// Envoy runs this in one thread. `bin/build-filter` makes rate.wasm of it.
 
-#include <stddef.h>
-#include <stdint.h>
-
-#define EXPORT(name) __attribute__((export_name(#name)))
-#define IMPORT(name) __attribute__((import_module("env"), import_name(#name)))
-
-enum { OK = 0, CONTINUE = 0, PAUSE = 1, REQUEST_HEADERS = 0, PLUGIN_CONFIGURATION = 7, COUNTER = 0 };
-
-IMPORT(proxy_send_local_response)
-uint32_t host_answer(uint32_t status, const char *details, size_t details_size, const char *body, size_t body_size,
-                     const char *headers, size_t headers_size, int32_t grpc_status);
-IMPORT(proxy_get_buffer_bytes)
-uint32_t host_buffer(uint32_t type, size_t start, size_t most, char **data, size_t *size);
-IMPORT(proxy_get_header_map_value)
-uint32_t host_header(uint32_t map, const char *name, size_t name_size, char **value, size_t *size);
-IMPORT(proxy_get_property) uint32_t host_property(const char *path, size_t path_size, char **value, size_t *size);
-IMPORT(proxy_get_current_time_nanoseconds) uint32_t host_time(uint64_t *now);
-IMPORT(proxy_define_metric) uint32_t host_metric(uint32_t type, const char *name, size_t size, uint32_t *metric);
-IMPORT(proxy_increment_metric) uint32_t host_increment(uint32_t metric, int64_t by);
-
-#define TEXT(literal) (literal), sizeof(literal) - 1
-
-// What Envoy hands over lies here until it has been looked at.
-
-static char scratch[128 * 1024];
-static size_t scratch_used;
-
-EXPORT(proxy_on_memory_allocate) void *allocate(size_t size) {
-    size_t rounded = (size + 7) & ~(size_t)7;
-    if (size > sizeof scratch) return NULL;
-    if (scratch_used + rounded > sizeof scratch) scratch_used = 0;
-    void *place = scratch + scratch_used;
-    scratch_used += rounded;
-    return place;
-}
+#include "../host.h"
 
 // Rules
 
@@ -143,12 +107,6 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
 
 // Configuration
 
-static const char *number(const char *at, const char *end, uint64_t *found) {
-    while (at < end && *at == ' ') at++;
-    for (*found = 0; at < end && *at >= '0' && *at <= '9'; at++) *found = *found * 10 + (uint64_t)(*at - '0');
-    return at;
-}
-
 static void read_line(const char *at, const char *end) {
     static const char prefix[] = "firewall.";
     char metric[sizeof prefix + LONGEST_NAME];
@@ -184,9 +142,5 @@ EXPORT(proxy_on_configure) uint32_t on_configure(uint32_t context, uint32_t size
     return 1;
 }
 
-EXPORT(proxy_abi_version_0_2_1) void abi_version(void) {}
-EXPORT(_initialize) void initialize(void) {}
-EXPORT(proxy_on_vm_start) uint32_t on_vm_start(uint32_t context, uint32_t size) { return 1; }
-EXPORT(proxy_on_context_create) void on_context_create(uint32_t context, uint32_t parent) {}
 EXPORT(proxy_on_log) void on_log(uint32_t context) {}
 EXPORT(proxy_on_delete) void on_delete(uint32_t context) {}

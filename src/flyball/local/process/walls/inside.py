@@ -27,16 +27,25 @@ if TYPE_CHECKING:
         groups: list[int]
         view: list[tuple[bool, bytes]]
         files: list[tuple[bytes, bytes]]
+        own: list[tuple[bool, bytes]]
+        owner: int
+        owners: int
         home: bytes
+        cover: bytes
+        umask: int
         directory: bytes
         environment: dict[bytes, bytes]
 
 
 NEW_MOUNTS, NEW_IPC, NEW_PIDS, NEW_NETWORK = 0x00020000, 0x08000000, 0x20000000, 0x40000000
+NEW_USERS = 0x10000000
 BIND, RECURSIVE, SLAVE = 1 << 12, 1 << 14, 1 << 19
 NO_SUID, NO_DEVICES, NO_PROGRAMS = 2, 4, 8
 DETACH_LAZILY = 2
-NO_NEW_PRIVILEGES = 38
+NO_NEW_PRIVILEGES, DROP_RIGHT = 38, 24
+RIGHTS_VERSION = 0x20080522
+# System calls that have the same number everywhere and no name in the C library of older systems.
+OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 NETLINK = 16
 ANSWER, DONE = 2, 3  # NLMSG_ERROR, which also says yes, and NLMSG_DONE
 ROOM_FD = 99
@@ -78,6 +87,37 @@ def mount(source: bytes, target: bytes, kind: bytes, flags: int = 0, data: bytes
 def unmount(target: bytes) -> None:
     """Take a mount away as soon as nobody uses it."""
     _checked(_libc.umount2(target, DETACH_LAZILY), f"umount {target!r}")
+
+
+def owners(user: int, group: int, owner: int) -> int:
+    """A descriptor that says: what belongs to `owner` belongs to this user and group. A child of ours makes it."""
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        unshare(NEW_USERS)
+        os.write(ready[1], b".")
+        os.read(go[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    for kind, number in ((b"uid", user), (b"gid", group)):
+        _write(b"/proc/%d/%s_map" % (child, kind), b"%d %d 1" % (owner, number))
+    found = os.open(b"/proc/%d/ns/user" % child, os.O_RDONLY)
+    os.write(go[1], b".")
+    os.waitpid(child, 0)
+    for descriptor in (*ready, *go):
+        os.close(descriptor)
+    return found
+
+
+def _owned(path: bytes, owners: int, writable: bool) -> int:
+    """A path as it looks to those, to be put somewhere."""
+    clone, close, recursive, empty, here = 1, os.O_CLOEXEC, 0x8000, 0x1000, -100
+    tree = _libc.syscall(OPEN_TREE, here, path, clone | close | recursive)
+    _checked(min(tree, 0), f"open_tree {path!r}")
+    mapped, read_only = 0x00100000, 1
+    wanted = struct.pack("=QQQQ", mapped if writable else mapped | read_only, 0, 0, owners)
+    _checked(_libc.syscall(MOUNT_SETATTR, tree, b"", empty | recursive, wanted, len(wanted)), f"own {path!r}")
+    return int(tree)
 
 
 def tell(family: int, messages: bytes, answers: int, tolerated: tuple[int, ...] = ()) -> None:
@@ -140,22 +180,28 @@ def connect(room: Told, router: int) -> None:
 def arrange(room: Told) -> None:
     """Make the view of the files: what lies behind closed directories is brought before them, the rest stays."""
     opened = [0 if covers else os.open(path, os.O_PATH) for covers, path in room["view"]]
+    owned = [(path, _owned(path, room["owners"], writable)) for writable, path in room["own"]]
     mount(b"none", b"/", b"", RECURSIVE | SLAVE)
     mount(b"tmpfs", b"/run", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=16m")
     for (covers, path), descriptor in zip(room["view"], opened):  # noqa: B905
         if covers:
-            mount(b"tmpfs", path, b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=1m")
+            mount(b"tmpfs", path, b"tmpfs", NO_SUID | NO_DEVICES, room["cover"])
             continue
         _appear(path, descriptor)
         mount(b"/proc/self/fd/%d" % descriptor, path, b"", BIND | RECURSIVE)
         os.close(descriptor)
+    for path, tree in owned:
+        _appear(path, tree)
+        _checked(_libc.syscall(MOVE_MOUNT, tree, b"", -100, path, 4), f"move_mount {path!r}")
+        os.close(tree)
     for number, (path, content) in enumerate(room["files"]):
         own = b"/run/file-%d" % number
         _write(own, content)
         _appear(path, os.open(own, os.O_PATH))
         mount(own, path, b"", BIND)
     home = room["home"]
-    os.mkdir(home, 0o700)  # noqa: PTH102
+    if not _there(home):
+        os.mkdir(home, 0o700)  # noqa: PTH102
     os.chown(home, room["user"], room["group"])
     mount(b"tmpfs", b"/dev/shm", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=1777")
 
@@ -220,13 +266,17 @@ def settle(room: Told) -> None:
     """See only the room's own processes, and become its user for good."""
     mount(b"proc", b"/proc", b"proc", NO_SUID | NO_DEVICES | NO_PROGRAMS)
     os.chdir(room["directory"])
-    os.umask(0o007)
+    os.umask(room["umask"])
     become(room["user"], room["group"], room["groups"])
 
 
 def become(user: int, group: int, groups: list[int]) -> None:
-    """Be another user, who can gain nothing by running a program."""
+    """Be another user, without rights, who can gain nothing by running a program."""
     os.setgroups(groups)
     os.setresgid(group, group, group)
+    right = 0
+    while _libc.prctl(DROP_RIGHT, right, 0, 0, 0) == 0:
+        right += 1
     os.setresuid(user, user, user)
+    _checked(_libc.capset(struct.pack("=Ii", RIGHTS_VERSION, 0), bytes(24)), "capset")
     _checked(_libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0), "prctl")

@@ -17,6 +17,7 @@ from .view import View
 
 VISIT = Path(__file__).with_name("visit.py")
 INSIDE = Path(__file__).with_name("inside.py")
+WORK = Path(__file__).with_name("work.py")
 HOME = "/run/home"
 
 
@@ -43,6 +44,9 @@ class Room:
     """One room. `outside` is told to the router, `inside` to the room's own network, and `settings` are written there.
 
     `user` and `group` are numbers that nobody else on this machine has; `groups` are those of the stores it may use.
+    `own` is what belongs to our user and appears as the room's user's (whether it may be written, path).
+    `cover` says what lies over a covered directory: how much may be written there. `variables` are
+    in a program's environment unless it has others of that name.
     """
 
     router: Path
@@ -55,10 +59,15 @@ class Room:
     name: str
     view: View
     files: tuple[tuple[str, str], ...] = ()
+    own: tuple[tuple[bool, Path], ...] = ()
+    home: str = HOME
+    cover: str = "mode=755,size=1m"
+    umask: int = 0o007
+    variables: tuple[tuple[str, str], ...] = ()
 
     def told(self, environment: Mapping[str, str], directory: Path) -> bytes:
         """What the launcher reads: bytes only, for nothing can be decoded once it is inside."""
-        own = {**environment, "HOME": HOME, "USER": self.name, "LOGNAME": self.name}
+        own = {**dict(self.variables), **environment, "HOME": self.home, "USER": self.name, "LOGNAME": self.name}
         told: dict[str, Any] = {
             "router": os.fsencode(self.router),
             "outside": [message.parts for message in self.outside],
@@ -69,7 +78,11 @@ class Room:
             "groups": list(self.groups),
             "view": [(covers, os.fsencode(path)) for covers, path in self.view.steps],
             "files": [(os.fsencode(path), content.encode()) for path, content in self.files],
-            "home": HOME.encode(),
+            "own": [(writable, os.fsencode(path)) for writable, path in self.own],
+            "owner": os.getuid(),
+            "home": self.home.encode(),
+            "cover": self.cover.encode(),
+            "umask": self.umask,
             "directory": os.fsencode(directory),
             "environment": {os.fsencode(name): os.fsencode(value) for name, value in own.items()},
         }

@@ -34,23 +34,29 @@ class View:
         return tuple(path for covers, path in self.steps if not covers)
 
 
-def view(program: Path, path: str, needed: Iterable[Path]) -> View:
-    """What a program needs that is started with this PATH, beside the directories in `needed`."""
+def view(program: Path, path: str, needed: Iterable[Path], *, covered: Path | None = None) -> View:
+    """What a program needs that is started with this PATH, beside what is `needed`.
+
+    `covered`: a directory that is covered whatever its mode.
+    """
     wanted = {*needed, *places_of(program)}
     for place in map(Path, filter(None, path.split(":"))):
         if place.is_absolute() and place.is_dir():
             wanted |= {place, _prefix(place / "program")}
     wanted |= {each.resolve() for each in wanted}
-    return View(tuple(_steps(sorted(each for each in wanted if each.exists()), Path("/"))))
+    found = sorted(each for each in wanted if each.exists())
+    steps = tuple(_steps(found, Path("/"), covered))
+    alone = covered is not None and (True, covered) not in steps
+    return View(((True, covered), *steps) if covered is not None and alone else steps)
 
 
-def _steps(wanted: list[Path], below: Path) -> Iterator[tuple[bool, Path]]:
+def _steps(wanted: list[Path], below: Path, covered: Path | None) -> Iterator[tuple[bool, Path]]:
     """What it takes to see these, all `below` a directory. What is brought may hold closed directories in its turn."""
-    behind = {each: closed for each in wanted if (closed := _closed(each, below)) is not None}
+    behind = {each: closed for each in wanted if (closed := _closed(each, below, covered)) is not None}
     yield from ((True, closed) for closed in sorted(set(behind.values())))
     for brought in _outermost(behind):
         yield False, brought
-        yield from _steps([each for each in wanted if brought in each.parents], brought)
+        yield from _steps([each for each in wanted if brought in each.parents], brought, covered)
 
 
 def places_of(program: Path) -> set[Path]:
@@ -100,10 +106,12 @@ def _interpreters(program: Path, prefix: Path) -> Iterator[Path]:
         return
 
 
-def _closed(path: Path, below: Path) -> Path | None:
-    """The first directory on the way from another to a path that others may not enter."""
+def _closed(path: Path, below: Path, covered: Path | None) -> Path | None:
+    """The first directory on the way from another to a path that others may not enter, or that is covered anyhow."""
     for directory in reversed(path.parents):
-        if below in directory.parents and directory.exists() and not directory.stat().st_mode & _OTHERS_ENTER:
+        if below not in directory.parents or not directory.exists():
+            continue
+        if directory == covered or not directory.stat().st_mode & _OTHERS_ENTER:
             return directory
     return None
 

@@ -12,9 +12,11 @@ import itertools
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flyball.core.boundary import Place, place
@@ -25,15 +27,20 @@ from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 
 from . import links, rules
+from .building import belongings
+from .netlink import Message
 from .outside import collector_ports
-from .rooms import HOME, Room
+from .rooms import HOME, WORK, Room
 from .router import DOOR, FORGET_SOON, HERE, Guest, Router
-from .view import view
+from .view import View, view
 
 # Numbers of users that systemd and Debian leave alone: https://systemd.io/UIDS-GIDS/
 _FIRST_USER, _USERS, _EACH = 0x7000_0000, 0x1000_0000, 128
 _FIRST_LINK, _FIRST_STORE_LINK = 1_000, 100_000
 _MOST_ROOMS = 60_000
+# Rooms of builds and tests come after those of instances.
+_FIRST_WORK, _MOST_WORK = 60_250, 3_500
+_WORKER = ":work"  # no service is called so
 _ATTEMPT, _PROGRAM = "-", Path("/bin/true")  # no service is called so
 OFFERED = "each instance has a network, processes and a view of the files of its own, each service a user"
 _OPEN = "every program on this machine reaches instances and Redis, and a service's instances reach each other's data"
@@ -43,7 +50,8 @@ ROOTS_ONLY = "network namespaces and users of their own need root here"
 class Walls:
     """The walls of one application. They stand (`problem` is ""), or `problem` says why not."""
 
-    def __init__(self, app: Application, paths: StateDirectory) -> None:
+    def __init__(self, app: Application, paths: StateDirectory, *, stores: str = "store:") -> None:
+        self._stores = stores
         self._app = app
         self._paths = paths
         self._id = paths.application_id(app.name)
@@ -52,6 +60,9 @@ class Walls:
         self._turn = itertools.count(os.getpid())
         self.router = Router(self._id)
         self.problem = ""
+        self.work_problem = ""
+        self._admitted: tuple[list[Guest], int] = ([], 0)
+        self._tested: tuple[tuple[str, int], ...] = ()
         self._refused: dict[tuple[str, str, int], int] = {}
 
     @classmethod
@@ -76,6 +87,7 @@ class Walls:
         except (OSError, Failed) as error:
             self.router.remove()
             return f"the system refuses ({error})"
+        self.work_problem = self._try_out_work()
         return ""
 
     def _try_out(self) -> None:
@@ -87,7 +99,7 @@ class Walls:
             self.address(0),
             port=1,
             stores=(),
-            seen=(_PROGRAM, "", [self._paths.root]),
+            seen=view(_PROGRAM, "", [self._paths.root]),
         )
         with tempfile.TemporaryDirectory() as directory:
             log = Path(directory) / "log"
@@ -95,11 +107,47 @@ class Walls:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
+    def _try_out_work(self) -> str:
+        """Why no program of a build runs in a room, or ""."""
+        command, log = [str(_PROGRAM)], self._paths.logs / "walls.log"
+        room = self.work_room("true", {}, self._paths.logs)
+        with log.open("wb") as output:
+            subprocess.run(
+                [sys.executable, "-I", "-S", str(WORK), *command],
+                input=room.told({}, self._paths.logs), stdout=output, stderr=output, env={}, check=False,
+            )  # fmt: skip
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        log.unlink()
+        return said
+
     def admit(self, app: Application, stores: Mapping[str, int], *, door: int) -> None:
         """Let the services of a file reach what it declares. `stores`: the port of each Redis server, by name."""
         if self.problem:
             return
-        self.router.admit([self._guest(app, service, stores) for service in app.services], door=door)
+        guests = [self._guest(app, service, stores) for service in app.services]
+        guests.append(Guest(links="b", stores=(), everywhere=True, places=()))
+        self._admitted = guests, door
+        self._admit()
+
+    def _admit(self) -> None:
+        guests, door = self._admitted
+        self.router.admit([*guests, Guest(links="t", stores=self._tested, everywhere=True, places=())], door=door)
+
+    def of_test(self) -> Walls:
+        """The same walls for the stores of a test: rooms of their own, beside those of the same names."""
+        return Walls(self._app, self._paths, stores="test-store:")
+
+    @contextlib.contextmanager
+    def testing(self, stores: Mapping[str, int]) -> Iterator[None]:
+        """Let a test reach its own stores, which are `of_test`, as long as it runs."""
+        own = self.of_test()
+        self._tested = tuple((own.store_address(name), port) for name, port in stores.items())
+        self._admit()
+        try:
+            yield
+        finally:
+            self._tested = ()
+            self._admit()
 
     def _guest(self, app: Application, service: Service, stores: Mapping[str, int]) -> Guest:
         collectors = (Place(network=None, port=port) for port in collector_ports(app))
@@ -139,6 +187,9 @@ class Walls:
 
     def _number(self, name: str) -> int:
         """The place of a service or a store ("store:NAME") in the list."""
+        name = name.replace("store:", self._stores, 1) if name.startswith("store:") else name
+        if name not in self._places and self._record.exists():
+            self._places = json.loads(self._record.read_text())  # the walls of a test may have added to it
         if name not in self._places:
             self._places.append(name)
             self._record.write_text(json.dumps(self._places), encoding="utf-8")
@@ -179,7 +230,7 @@ class Walls:
         link = f"w{self._number(service)}-{number}"
         return self._room(
             service, link, _FIRST_LINK + number, address, port=port, stores=stores,
-            seen=(Path(argv[0]), path, own),
+            seen=view(Path(argv[0]), path, own),
         )  # fmt: skip
 
     def data(self, stores: Iterable[str]) -> list[Path]:
@@ -196,14 +247,33 @@ class Walls:
         number = self._number(f"store:{name}")
         return self._room(
             f"store:{name}", f"s{number}", _FIRST_STORE_LINK + number, self.store_address(name), port=port, stores=(),
-            seen=(program, "", [directory]),
+            seen=view(program, "", [directory]),
         )  # fmt: skip
 
+    @property
+    def make_room(self) -> Callable[[str, Mapping[str, str], Path], Room] | None:
+        """What makes the rooms of builds; None when they run outside."""
+        return None if self.problem or self.work_problem else self.work_room
+
+    def work_room(
+        self, command: str, environment: Mapping[str, str], directory: Path, *, test: bool = False
+    ) -> Room:  # fmt: skip
+        """A room for a build, or a test, that writes below the directory. Its command runs in a shell."""
+        number = _FIRST_WORK + next(self._turn) % _MOST_WORK
+        has = belongings(command, environment, apart=self._paths.root.absolute())
+        own = (*has.paths, (True, directory))
+        seen = [path for _, path in own]
+        sees = view(Path("/bin/sh"), environment.get("PATH", ""), seen, covered=has.home)
+        link, address = f"{'t' if test else 'b'}{number}", self.address(number)
+        room = self._room(_WORKER, link, _FIRST_LINK + number, address, port=None, stores=(), seen=sees)
+        home = HOME if has.home is None else str(has.home)
+        return replace(room, own=own, home=home, cover="mode=755", umask=0o022, variables=(("UV_LINK_MODE", "copy"),))
+
     def _room(
-        self, name: str, link: str, index: int, address: str, *, port: int, stores: Sequence[str],
-        seen: tuple[Path, str, list[Path]],
+        self, name: str, link: str, index: int, address: str, *, port: int | None, stores: Sequence[str], seen: View,
     ) -> Room:  # fmt: skip
         user = self.user(name)
+        listens: list[Message] = [] if port is None else [rules.to_own_localhost(port)]
         return Room(
             router=self.router.path,
             outside=(*links.wire(link, index), links.to(address, index, source=DOOR)),
@@ -213,15 +283,15 @@ class Walls:
                 links.up(links.ROOM_END),
                 links.to(DOOR, links.ROOM_END, source=address),
                 links.everything_to(DOOR, links.ROOM_END),
-                rules.to_own_localhost(port),
+                *listens,
             ),
             settings=((f"/proc/sys/net/ipv4/conf/{links.ROOM_NAME}/route_localnet", "1"), FORGET_SOON),
             user=user,
             group=user,
             groups=self.groups(stores),
-            name=name.removeprefix("store:"),
-            view=view(*seen),
-            files=_files(name.removeprefix("store:"), user),
+            name=name.rpartition(":")[2],
+            view=seen,
+            files=_files(name.rpartition(":")[2], user),
         )
 
     def remove(self) -> None:
@@ -246,7 +316,8 @@ def describe(walls: Walls | None) -> str:
         return f'open: {_OPEN}; [network] boundary = "closed" changes that'
     if walls.problem:
         return f"should be closed, but is open: {_OPEN}; {walls.problem}"
-    return f"closed: {OFFERED}"
+    outside = f"; builds and tests run outside: {walls.work_problem}" if walls.work_problem else ""
+    return f"closed: {OFFERED}{outside}"
 
 
 def possible(*, user: int | None = None, platform: str = sys.platform) -> str:

@@ -11,13 +11,13 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
-from .envoy.balancer import MARK
-from .paths import StateDirectory
-from .process import processes
-from .process.processes import Process
-from .process.walls import walls
-from .process.watch import Watch
-from .stores import redis
+from flyball.local.envoy.balancer import MARK
+from flyball.local.paths import StateDirectory
+from flyball.local.process import processes
+from flyball.local.process.processes import Process
+from flyball.local.process.walls import walls
+from flyball.local.process.watch import Watch
+from flyball.local.stores import redis
 
 STOP_TIMEOUT_S = 10.0
 

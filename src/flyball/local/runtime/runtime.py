@@ -21,17 +21,16 @@ from flyball.core.model import Application
 from flyball.core.view import look
 from flyball.core.view.as_json import Place
 from flyball.core.view.views import ApplicationView
-
-from .apply import Applier
-from .deploys import Deploys
-from .loop import Clock, Inbox, Loop
-from .machine import Door, Machine
-from .observe import Observer
-from .pipeline.git_remote import Remote
-from .pipeline.pipeline import Pipeline
-from .process.walls.walls import describe
-from .record.journal import Journal
-from .refusals import Refusals
+from flyball.local.apply import Applier
+from flyball.local.deploys import Deploys
+from flyball.local.loop import Clock, Inbox, Loop
+from flyball.local.machine import Door, Machine
+from flyball.local.observe import Observer
+from flyball.local.pipeline.git_remote import Remote
+from flyball.local.pipeline.pipeline import Pipeline
+from flyball.local.process.walls.walls import describe
+from flyball.local.record.journal import Journal
+from flyball.local.record.refusals import Refusals
 
 log = structlog.get_logger()
 Listener = Callable[[Event], None]
@@ -39,7 +38,7 @@ KEEP_EVERY_S = 2.0
 
 
 class Runtime:
-    """One application, running. `flyball.local.start` makes it, complete.
+    """One application, running. `flyball.local.runtime.start` makes it, complete.
 
     Use: `await run()` in a task, then `await stop()` and `await finish()`, or `await leave()`.
     """

@@ -6,25 +6,24 @@ which application it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flyball.core.model import Application
 from flyball.core.plan import must_be_possible
-
-from .paths import StateDirectory
-from .pipeline import git
-from .pipeline.records import RUN, Run
-from .process import logs, processes, times
-from .process.ports import can_listen, free_port
-from .process.processes import Process
-from .process.walls.address import Address
-from .process.walls.rooms import in_room_of
-from .process.watch import Watch
-from .record.journal import Damaged, Journal, Reader, Spell
-from .stores.redis import ANSWER_TIMEOUT_S
+from flyball.local.paths import StateDirectory
+from flyball.local.pipeline import git
+from flyball.local.pipeline.records import RUN, Run
+from flyball.local.process import logs, processes, times
+from flyball.local.process.ports import can_listen, free_port
+from flyball.local.process.processes import Process
+from flyball.local.process.walls.address import Address
+from flyball.local.process.walls.rooms import in_room_of
+from flyball.local.process.watch import Watch
+from flyball.local.record.journal import Damaged, Journal, Reader, Spell
+from flyball.local.stores.redis import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +52,7 @@ __all__ = [
 
 def redis_client(at: Address | int) -> Redis:
     """A client of the Redis server there (a number is a port of localhost); `async with` closes it."""
-    from .stores.client import client  # noqa: PLC0415 - an application without such a store need not import it
+    from flyball.local.stores.client import client  # noqa: PLC0415 - an application without such a store need not import it
 
     return client(at, timeout_s=ANSWER_TIMEOUT_S)
 
@@ -82,7 +81,7 @@ def instances_alive(paths: StateDirectory) -> bool:
     return any("instance" in facts for facts in _alive(paths))
 
 
-def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
+def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
     """What is recorded of each process that runs."""
     for path in paths.processes.glob("*.json"):
         loaded = processes.load(path)
@@ -92,7 +91,7 @@ def _alive(paths: StateDirectory) -> Iterator[dict[str, object]]:
 
 def clear(paths: StateDirectory) -> None:
     """Take away what is left of the walls of an application whose every process has ended."""
-    from .process.walls import walls  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.process.walls import walls  # noqa: PLC0415 - only who stops needs it
 
     if not any_alive(paths):
         walls.clear(paths)
@@ -128,7 +127,7 @@ def last_event(paths: StateDirectory) -> int:
 
 def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) -> None:
     """Raise FileError when the application of a file in `home` cannot start here, or cannot take over what runs."""
-    from .envoy import certificate  # noqa: PLC0415 - only `up` asks, and its imports take a while
+    from flyball.local.envoy import certificate  # noqa: PLC0415 - only `up` asks, and its imports take a while
 
     if not any_alive(paths):
         certificate.must_be_usable(app.listener, home=home)

@@ -19,20 +19,20 @@ from flyball.core.control.state import State
 from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 from flyball.core.remaking import remade
+from flyball.local import deploys
+from flyball.local.apply import Applier
+from flyball.local.envoy import files as envoy_files
+from flyball.local.loop import Clock, Inbox
+from flyball.local.machine import Door, Machine
+from flyball.local.paths import NAME, StateDirectory
+from flyball.local.pipeline import git_remote
+from flyball.local.process import descriptors, processes
+from flyball.local.process.ports import can_listen, free_port
+from flyball.local.process.walls.router import DOOR
+from flyball.local.process.watch import Watch
+from flyball.local.record.journal import Journal
+from flyball.local.record.opening import opened
 
-from . import deploys
-from .apply import Applier
-from .envoy import files as envoy_files
-from .loop import Clock, Inbox
-from .machine import Door, Machine
-from .paths import NAME, StateDirectory
-from .pipeline import git_remote
-from .process import descriptors, processes
-from .process.ports import can_listen, free_port
-from .process.walls.router import DOOR
-from .process.watch import Watch
-from .record.journal import Journal
-from .record.opening import opened
 from .runtime import Runtime
 
 

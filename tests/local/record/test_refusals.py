@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flyball.core.control.news import MishapKind
 from flyball.core.model import Firewall, FirewallAction, RateLimit
-from flyball.local.refusals import Refusals
+from flyball.local.record.refusals import Refusals
 
 FIREWALL = Firewall(deny=("203.0.113.0/24",), rates=(RateLimit(requests=1, per_s=60, action=FirewallAction.COUNT),))
 
