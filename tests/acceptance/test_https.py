@@ -10,12 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from acceptance.running import Running
+from flyball.local.envoy import certificate
 from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 
 SERVER = """
-import os, signal, sys, threading, urllib.request
+import os, signal, ssl, sys, threading, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -31,6 +32,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+if sys.argv[1:]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[1:])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()
 """
@@ -46,7 +51,8 @@ run = "{sys.executable} server.py"
 routes = ["/"]
 
 [services.tells]
-run = "{sys.executable} server.py"
+run = "{sys.executable} server.py inner/certificate.pem inner/key.pem"
+tls = {{ ca = "inner/certificate.pem" }}
 routes = ["/tell"]
 
 [listener]
@@ -61,8 +67,9 @@ def asked(url: str) -> bytes:
         return answer.read()
 
 
-def test_a_service_asks_another_through_the_balancer(place: Callable[..., Running]) -> None:
+def test_a_service_asks_another_that_speaks_tls_through_the_balancer(place: Callable[..., Running]) -> None:
     running = place(files={"flyball.toml": FILE, "server.py": SERVER})
+    certificate.self_made(running.directory / "inner")
     running.up()
     url = running.ps()["url"]
 
@@ -77,6 +84,7 @@ def test_a_service_asks_another_through_the_balancer(place: Callable[..., Runnin
 def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(place: Callable[..., Running]) -> None:
     missing = 'tls = { certificate = "chain.pem", key = "key.pem" }'
     running = place(files={"flyball.toml": FILE.replace("tls = true", missing), "server.py": SERVER})
+    certificate.self_made(running.directory / "inner")
 
     done = running.flyball("up", "-d", "--port", str(free_port()), check=False)
     assert done.returncode == 2
@@ -91,3 +99,26 @@ def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(plac
     assert done.returncode == 2
     assert "chain.pem cannot be read" in done.stderr
     assert asked(url) == b"word from the other service"
+
+    own = 'tls = { certificate = "certificate.pem", key = "key.pem" }'
+    certificate.self_made(running.directory)
+    (running.directory / "flyball.toml").write_text(FILE.replace("tls = true", own))
+    running.flyball("deploy")
+    assert asked(url) == b"word from the other service"
+    (running.directory / "key.pem").write_text("half")
+    running.until(lambda: told(running, "certificate_refused"), what="a pair of no use is refused")
+    assert asked(url) == b"word from the other service"
+    certificate.self_made(running.directory / "new")
+    for name in ("key.pem", "certificate.pem"):
+        (running.directory / "new" / name).replace(running.directory / name)
+    address = url.removeprefix("https://").split(":")
+    found = (running.directory / "certificate.pem").read_text()
+    running.until(
+        lambda: ssl.get_server_certificate((address[0], int(address[1]))) == found,
+        what="the new certificate is served",
+    )
+    assert told(running, "certificate")
+
+
+def told(running: Running, kind: str) -> bool:
+    return any(event["kind"] == kind for event in running.events())

@@ -278,6 +278,7 @@ def _everything(compute: Compute) -> Application:
         run="serve --port $PORT",
         test="true",
         source="front",
+        tls=True,
         environment=(("MODE", 'a "quoted" value'),),
         routes=(
             Route(condition=Condition(path="/shop", host="*.example.com", headers=(("x-beta", "yes"),)), priority=40),
@@ -331,7 +332,7 @@ def _everything(compute: Compute) -> Application:
         ),
         listener=Listener(
             idle_timeout_s=75.0,
-            tls=Tls(),
+            tls=Tls(hsts_s=86400.0),
             firewall=Firewall(
                 deny=("203.0.113.0/24", "2001:db8::/32"),
                 allow=("198.51.100.0/24",),

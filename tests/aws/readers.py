@@ -324,6 +324,23 @@ COMMON: dict[str, tuple[str, Reader]] = {
         minutes(prop("FrontStep2Alarm", "EvaluationPeriods")),
     ),
     "Aws.compute": ("aws.compute", lambda stack: "ec2" if stack.all("AutoScaling::AutoScalingGroup") else "fargate"),
+    "Service.tls": (
+        "services.0.tls",
+        lambda stack: (
+            {stack.named("FrontTargetGroup")[key] for key in ("Protocol", "HealthCheckProtocol")} == {"HTTPS"}
+        ),
+    ),
+    "Tls.hsts_s": (
+        "listener.tls.hsts_s",
+        lambda stack: next(
+            (
+                float(one["Value"].removeprefix("max-age="))
+                for one in stack.named("HttpsListener").get("ListenerAttributes", ())
+                if one["Key"] == "routing.http.response.strict_transport_security.header_value"
+            ),
+            None,
+        ),
+    ),
     "Tls.certificate_arn": (
         "listener.tls.certificate_arn",
         lambda stack: (

@@ -118,7 +118,7 @@ def test_the_firewall_is_at_the_edge_for_every_visitor_and_in_no_region():
     assert told == others
     assert {"rbac", "wasm"} <= others
     region = behind_edge(app, "eu-west-1")
-    inner = entrance.listener(region, directory="/x", port=1, access_log="/x/a", certificate=None)
+    inner = entrance.listener(region, directory="/x", port=1, access_log="/x/a")
     assert not {"rbac", "wasm"} & filters_of(inner)[0]
 
 
@@ -152,7 +152,7 @@ def test_envoy_takes_them(tmp_path: Path, tls: bool, distances: bool):
     pair = None
     if tls:
         app = replace(app, listener=replace(app.listener, tls=Tls()))
-        pair = certificate.paths(Tls(), home=tmp_path, own=tmp_path / "tls")
+        pair = certificate.self_made(tmp_path / "tls")
     files = made(
         app, directory=str(tmp_path), sockets=str(tmp_path), access_log=str(tmp_path / "access.log"), certificate=pair
     )

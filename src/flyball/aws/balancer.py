@@ -213,6 +213,13 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
         ssl_policy=TLS_POLICY,
         certificates=[made.CertificateProperty(certificate_arn=_certificate(site, tls))],
         default_actions=[_nothing()],
+        listener_attributes=None
+        if tls.hsts is None
+        else [
+            made.ListenerAttributeProperty(
+                key="routing.http.response.strict_transport_security.header_value", value=tls.hsts
+            )
+        ],
     )
 
 
@@ -272,6 +279,7 @@ def hosted_zone(site: Site) -> str:
 
 def _target_group(site: Site, network: Network, service: Service, kind: str) -> elb.CfnTargetGroup:
     health, made = service.health, elb.CfnTargetGroup
+    protocol = "HTTPS" if service.tls else "HTTP"  # any certificate of a target will do
     return made(
         site.stack,
         logical(service.name, kind),
@@ -279,10 +287,10 @@ def _target_group(site: Site, network: Network, service: Service, kind: str) -> 
         target_type="ip" if site.on_fargate else "instance",
         ip_address_type="ipv4",
         port=site.port,
-        protocol="HTTP",
+        protocol=protocol,
         protocol_version="HTTP1",
         health_check_enabled=True,
-        health_check_protocol="HTTP",
+        health_check_protocol=protocol,
         health_check_port="traffic-port",
         health_check_path=health.path,
         health_check_interval_seconds=round(health.interval_s),

@@ -32,6 +32,27 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseY
 """
 """The server before the first release: healthy, so that the stack can be created, but 503 for visitors."""
 
+_ENCRYPTED = """\
+import ssl, subprocess, tempfile
+
+server = http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseYet)
+made = os.path.join(tempfile.mkdtemp(), "made.pem")
+making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=placeholder"]
+subprocess.run([*making, "-keyout", made + ".key", "-out", made], check=True)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(made, made + ".key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+def placeholder(service: Service) -> str:
+    """The program of that server, which speaks TLS when the balancer will."""
+    if not service.tls:
+        return PLACEHOLDER
+    kept = PLACEHOLDER.splitlines(keepends=True)[:-1]
+    return "".join([*kept, _ENCRYPTED])
+
 
 def shell_words(run: str) -> str:
     """A command line for `sh` with the words of `run`; only variables are expanded.

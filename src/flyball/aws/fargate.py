@@ -19,9 +19,8 @@ from aws_cdk import aws_logs as logs
 from flyball.aws.sizes import MIB, UNITS
 from flyball.core.model import Service
 
-from . import repositories, rollout
+from . import commands, repositories, rollout
 from .balancer import Balancer
-from .commands import PLACEHOLDER
 from .image import BASE, USER, placeholder
 from .metrics import resolution_s
 from .names import SHELL_ACTIONS, image_parameter
@@ -176,7 +175,7 @@ def _container(
         name=service.name,
         image=image.value_as_string,
         essential=True,
-        command=placeholder(PLACEHOLDER, site.zones),
+        command=placeholder(commands.placeholder(service), site.zones),
         environment=[made.KeyValuePairProperty(name=name, value=value) for name, value in sorted(environment.items())],
         secrets=[made.SecretProperty(name=name, value_from=arn) for name, arn in sorted(secrets.items())],
         port_mappings=[

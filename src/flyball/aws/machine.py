@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from flyball.core.model import Metric, Service
 
-from .commands import PLACEHOLDER, start_script, zone_cases
+from .commands import placeholder, start_script, zone_cases
 from .image import UV
 from .names import NOTHING, logical
 from .runtimes import of
@@ -53,7 +53,7 @@ def user_data(
         _environment_file(environment),
         *(_secret(name, arn) for name, arn in sorted(secrets.items())),
         _LOG_ROTATION,
-        _PLACEHOLDER,
+        _placeholder(service),
         _archive(service, releases) if image is None else _pulled(service, image, told),
         _unit(service, image),
         _ready(service, environment["PORT"], target_group),
@@ -196,10 +196,13 @@ END_OF_ROTATION
 """CloudWatch keeps the log; the copy on the machine must not fill its disk."""
 
 
-_PLACEHOLDER = f"""\
+def _placeholder(service: Service) -> str:
+    return f"""\
 cat > /opt/placeholder.py <<'END_OF_PLACEHOLDER'
-{PLACEHOLDER}END_OF_PLACEHOLDER
+{placeholder(service)}END_OF_PLACEHOLDER
 """
+
+
 _START_PLACEHOLDER = "printf '#!/bin/sh\\nexec python3 /opt/placeholder.py\\n' > /opt/start"
 
 
@@ -286,12 +289,13 @@ systemctl enable --now instance.service
 
 def _ready(service: Service, port: str, target_group: str) -> str:
     """Joins the balancer once the health check passes; CloudFormation hears of it when the balancer agrees."""
-    url = shlex.quote(f"http://127.0.0.1:{port}{service.health.path}")
+    scheme, trust = ("https", " --insecure") if service.tls else ("http", "")
+    url = shlex.quote(f"{scheme}://127.0.0.1:{port}{service.health.path}")
     wait = f"    aws elbv2 wait target-in-service --target-group-arn {target_group} --targets Id=$INSTANCE\n"
     wait = wait if service.routes else ""
     return f"""\
 for _ in $(seq {READY_WITHIN_S // 5}); do
-  if curl --silent --fail --max-time {round(service.health.timeout_s)} --output /dev/null {url}; then
+  if curl --silent --fail{trust} --max-time {round(service.health.timeout_s)} --output /dev/null {url}; then
     join CONTINUE
 {wait}    signal SUCCESS
     exit 0

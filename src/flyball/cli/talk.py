@@ -53,6 +53,7 @@ KIND_STYLES = {
     "firewall": "yellow",
     "refused": "red",
     "not_let_through": "red",
+    "certificate_refused": "red",
     "rollout_completed": "bold green",
 }
 

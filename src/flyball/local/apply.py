@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flyball.core.control.actions import Build, Launch, Terminate
@@ -13,12 +14,12 @@ from flyball.core.control.state import State
 from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
-from flyball.core.model.routing import Tls
 from flyball.core.model.stores import variable
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
 from .envoy.config.rooms import Rooms
+from .envoy.served import Served
 from .machine import Door, Machine
 from .process import environments
 from .process.walls.outside import host_ports, resolver, seen_inside
@@ -29,7 +30,7 @@ from .releases import builds
 class Applier:
     """Builds releases, launches and ends instances, tells the balancer.
 
-    `home` is the directory of the file; `built` hears the end of every build.
+    `home` is the directory of the file; `built` hears the end of every build; `served` is the listener's certificate.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Applier:
         *,
         built: Callable[[BuildSeen], None],
         now: Callable[[], float],
+        served: Served,
     ) -> None:
         self.door = door
         self._home = home
         self._machine = machine
         self._built = built
         self._now = now
+        self._served = served
         self._building: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def apply(self, app: Application, step: Step) -> None:
@@ -63,8 +66,8 @@ class Applier:
         self._machine.instances.forget({one.id for one in step.state.instances})
 
     def must_be_usable(self, app: Application) -> None:
-        """Raise FileError when the certificate that the file names is of no use."""
-        certificate.must_be_usable(app.listener, home=self._home)
+        """Raise FileError when a certificate that the file names is of no use."""
+        certificate.must_be_usable(app, home=self._home)
 
     async def prepare(self, app: Application) -> None:
         """Make the stores of the file ready."""
@@ -77,14 +80,21 @@ class Applier:
         endpoints = {service.name: self._endpoints(state, service.name) for service in app.services}
         adapting = {service.name for service in app.services if service.adapts}
         self._machine.balancer.push(
-            app,
+            self._at_home(app),
             endpoints,
             port=self.door.port,
             inside_port=self.door.inside_port,
-            certificate=self._certificate(app.listener.tls),
+            certificate=self._served.files(app.listener.tls, now=self._now()),
+            challenges=self._served.challenges,
             rooms=self._rooms(app),
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
+
+    def _at_home(self, app: Application) -> Application:
+        """With paths that also Envoy finds."""
+        home = self._home.absolute()
+        found = ((one, one.tls_ca and str(home / one.tls_ca)) for one in app.services)
+        return replace(app, services=tuple(replace(one, tls_ca=path) for one, path in found))
 
     def _rooms(self, app: Application) -> Rooms | None:
         walls = self._machine.walls
@@ -113,13 +123,11 @@ class Applier:
                 known=states[target.instance].health is not TargetHealth.UNUSED,
                 healthy=states[target.instance].health is TargetHealth.HEALTHY,
                 in_flight=states[target.instance].in_flight,
+                tls=running[target.instance].speaks_tls,
             )
             for target in targets(state, service)
             if target.instance in running
         ]
-
-    def _certificate(self, tls: Tls | None) -> tuple[str, str] | None:
-        return None if tls is None else certificate.paths(tls, home=self._home, own=self._machine.paths.root / "tls")
 
     def _launch(self, app: Application, action: Launch) -> None:
         directory = builds.directory(action.spec.content, action.spec.build, releases=self._machine.paths.releases)

@@ -53,6 +53,16 @@ ROWS = (
     ),
     on_aws("Service.queue", PARTS, PARTS),
     on_aws("Service.egress", PARTS, PARTS),
+    on_aws(
+        "Service.tls",
+        yes("Envoy, to each instance of a release with it; health checks too"),
+        yes("target groups and health checks of protocol HTTPS"),
+    ),
+    on_aws(
+        "Service.tls_ca",
+        yes("Envoy, of the chain; names do not count"),
+        no("an Application Load Balancer takes any certificate of a target"),
+    ),
     on_aws("Egress.everywhere", yes("behind a closed boundary: the network namespace's rules"), EGRESS_ON_AWS),
     on_aws("Egress.to", yes("behind a closed boundary: the network namespace's rules"), EGRESS_ON_AWS),
     on_aws("Queue.most", yes("the balancer's queue"), no(NO_QUEUE)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .row import NO_QUEUE, PARTS, no, on_aws, yes
 
 ENVOY = yes("Envoy")
+BY_ACM = "ACM issues and renews the certificate for the domain"
 
 ROWS = (
     on_aws("Listener.port", ENVOY, no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443))),
@@ -17,6 +18,16 @@ ROWS = (
     on_aws("Tls.private_key", ENVOY, no("ACM keeps it")),
     on_aws(
         "Tls.certificate_arn", no("ACM certificates stay on AWS; a self-signed one is used here"), yes("CertificateArn")
+    ),
+    on_aws("Tls.acme", PARTS, PARTS),
+    on_aws("Acme.domains", yes("the authority's certificate"), no(BY_ACM)),
+    on_aws("Acme.email", yes("the authority's account"), no(BY_ACM)),
+    on_aws("Acme.directory", yes("the authority that is asked"), no(BY_ACM)),
+    on_aws("Acme.ca", yes("what vouches for the authority's address"), no(BY_ACM)),
+    on_aws(
+        "Tls.hsts_s",
+        yes("Envoy, strict-transport-security; never without TLS"),
+        yes("routing.http.response.strict_transport_security.header_value"),
     ),
     on_aws("Firewall.allow", yes("Envoy, answers 403"), yes("AWS WAF, not in the IP set")),
     on_aws("Firewall.deny", yes("Envoy, answers 403"), yes("AWS WAF, in the IP set")),

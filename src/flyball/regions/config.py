@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from flyball.core.model import Application, HealthCheck, Service
 from flyball.core.model.distances import PLACES
@@ -18,11 +19,12 @@ from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from flyball.local.envoy.config.clusters import cluster, endpoints_file
 from flyball.local.envoy.config.connections import Connections
 from flyball.local.envoy.config.endpoints import taking
-from flyball.local.envoy.config.listener import ROUTES_FILE, listener
+from flyball.local.envoy.config.listener import ROUTES_FILE, TO_HTTPS_FILE, listener
 from flyball.local.envoy.config.matches import REPEATABLE
 from flyball.local.envoy.config.redirects import response_header
 from flyball.local.envoy.config.resources import discovery
-from flyball.local.envoy.config.routes import ROUTES, behaviour, client_address
+from flyball.local.envoy.config.routes import ROUTES, behaviour, client_address, everything_to_https
+from flyball.local.envoy.config.secrets import SECRETS_FILE, secret
 from flyball.local.envoy.config.types import Json, extension, typed
 
 from . import delays
@@ -57,16 +59,17 @@ def files(
     access_log: str,
     certificate: tuple[str, str] | None,
     limits: Connections,
+    challenges: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Json]:
     """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody.
 
-    `sockets` is where the ways with a delay have theirs.
+    `sockets` is where the ways with a delay have theirs; `challenges` are what a certificate authority asks for.
     """
     leads = led(app, tuple(ports))
     known = {lead.name: lead for found in leads.values() for lead, _ in found}
     ways = delays.ways({lead.place: lead.order for lead in known.values() if lead.place is not None}, sockets)
     door = replace(app, services=(), stores=())
-    entrance = listener(door, directory=directory, port=port, access_log=access_log, certificate=certificate)
+    entrance = listener(door, directory=directory, port=port, access_log=access_log, secure=certificate is not None)
     ends = sorted({way.region for way in ways.values()})
     contents: dict[str, list[Json]] = {
         **{endpoints_file(name): [_endpoints(lead, ports, ways)] for name, lead in sorted(known.items())},
@@ -78,6 +81,9 @@ def files(
         ROUTES_FILE: [_routes(leads)],
         LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],
     }
+    if certificate is not None:
+        contents[SECRETS_FILE] = [secret(certificate)]
+        contents[TO_HTTPS_FILE] = [everything_to_https(challenges)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 

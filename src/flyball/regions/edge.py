@@ -11,7 +11,7 @@ import contextlib
 import os
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from typing import Any
 import structlog
 from filelock import FileLock
 
+from flyball.core.control.news import Mishap
 from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.errors import Failed, FileError, FlyballError
 from flyball.core.model import Application
 from flyball.local import face
-from flyball.local.envoy import certificate
 from flyball.local.envoy.admin import TargetStats
 from flyball.local.envoy.balancer import Balancer
+from flyball.local.envoy.certificate import must_be_usable
 from flyball.local.envoy.config.connections import connections
+from flyball.local.envoy.issuing import Issuing
+from flyball.local.envoy.served import Served
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
@@ -61,6 +64,8 @@ class Edge:
         self._health: dict[str, str] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
+        self._served = Served(file.parent, paths.tls, self._befell)
+        self._given: object = None  # the certificate, and what an authority asks for
 
     # Starting
 
@@ -118,8 +123,8 @@ class Edge:
     def _push(self) -> None:
         ports = {name: region.port for name, region in self.regions.items()}
         EdgeRecord(port=self._port, regions=ports).write(self.paths.edge_file)
-        tls = self.app.listener.tls
-        own = self.paths.root / "tls"
+        pair, challenges = self._door()
+        self._given = pair, challenges
         files = config.files(
             self.app,
             ports,
@@ -127,11 +132,18 @@ class Edge:
             sockets=str(self.paths.sockets),
             port=self._port,
             access_log=str(self._balancer.access_log),
-            certificate=None if tls is None else certificate.paths(tls, home=self._file.parent, own=own),
+            certificate=pair,
+            challenges=challenges,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         )
         self._balancer.write(files)
         self._files = files
+
+    def _door(self) -> tuple[tuple[str, str] | None, Mapping[str, str]]:
+        return self._served.files(self.app.listener.tls, now=time.time()), self._served.challenges
+
+    def _befell(self, mishap: Mishap) -> None:
+        self._tell([Reason(kind=ReasonKind(mishap.kind.value), service="", text=mishap.text)])
 
     def _stores(self) -> dict[str, Path]:
         return {name: region.paths.stores for name, region in self.regions.items()}
@@ -145,12 +157,23 @@ class Edge:
     async def run(self) -> None:
         """Look after the edge until it is stopped, or this task is cancelled."""
         await self._carrying.of(self.app)
-        carrying = asyncio.ensure_future(self._carrying.run())
+        issuing = Issuing(
+            self._served,
+            home=self._file.parent,
+            own=self.paths.tls,
+            port=self._port,
+            hear=self._befell,
+            wake=lambda: None,  # it looks twice a second
+        )
+        beside = [
+            asyncio.ensure_future(work) for work in (self._carrying.run(), issuing.run(lambda: self.app.listener.tls))
+        ]
         try:
             await self._look()
         finally:
-            carrying.cancel()
-            await asyncio.gather(carrying, return_exceptions=True)
+            for work in beside:
+                work.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _look(self) -> None:
         while not self._stopped.is_set():
@@ -158,6 +181,8 @@ class Edge:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._stopped.wait()
             try:
+                if self._door() != self._given:
+                    self._push()
                 self._balancer.write(self._files)  # what could not be written at once, such as routes
                 self.targets = await self._balancer.targets() or ()
                 self._compare(view.health_of(self.targets))
@@ -233,6 +258,7 @@ class Edge:
             raise FileError("name and port cannot change while it runs; `flyball down` first, then `flyball up`")
         if not app.regions:
             raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
+        must_be_usable(app, home=self._file.parent)
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         self.app = app

@@ -4,6 +4,7 @@ import pytest
 
 from flyball.core.manifest import parse
 from flyball.core.model import (
+    Acme,
     Adaptive,
     AdjustmentType,
     Application,
@@ -163,6 +164,35 @@ def test_shorthands_outside_services():
     )
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = true').listener.tls == Tls()
     assert parse('name = "a"\nservices.w.run = "x"\nlistener.tls = false').listener.tls is None
+
+
+@pytest.mark.parametrize(
+    ("tls", "found"),
+    [
+        ("true", (True, None)),
+        ("{ ca = 'ca.pem' }", (True, "ca.pem")),
+        ("{ enabled = false, ca = 'ca.pem' }", (False, None)),
+    ],
+)
+def test_a_program_that_speaks_tls_itself(tls: str, found: tuple[bool, str | None]):
+    service = parse(f'name = "a"\nservices.w.run = "x"\nservices.w.tls = {tls}').services[0]
+    assert (service.tls, service.tls_ca) == found
+
+
+def test_a_certificate_from_an_authority():
+    asks = "tls.certificate = 'acme'\nacme = { domains = ['a.org', 'b.a.org', 'a.org'], agree = true }"
+    tls = parse(f'name = "a"\nservices.w.run = "x"\n[listener]\n{asks}').listener.tls
+    wanted = Acme(domains=("a.org", "b.a.org"), directory="https://acme-v02.api.letsencrypt.org/directory")
+    assert tls == Tls(acme=wanted)
+
+
+@pytest.mark.parametrize(
+    ("hsts", "header"), [("true", "max-age=31536000"), ("'30d'", "max-age=2592000"), ("false", None)]
+)
+def test_how_long_a_browser_comes_with_https_only(hsts: str, header: str | None):
+    tls = parse(f'name = "a"\nservices.w.run = "x"\nlistener.tls.hsts = {hsts}').listener.tls
+    assert tls is not None
+    assert tls.hsts == header
     assert parse('name = "a"\nzones = 3\nservices.w.run = "x"').zones == ("a", "b", "c")
     assert parse('name = "a"\nzones = ["a", "c"]\nservices.w.run = "x"').zones == ("a", "c")
 

@@ -31,7 +31,7 @@ CANDIDATES: list[Any] = [
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis", "closed",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
     {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
-    "block", "GET", "1KB",
+    "block", "GET", "1KB", "https://a.org/dir", {"domains": "a.org", "agree": True},
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ RESOLVED = {
     },
     "Service": {
         "name", "run", "environment", "routes", "health", "stores", "size", "capacity", "scaling", "deployment",
-        "balancing", "queue", "egress",
+        "balancing", "queue", "egress", "tls", "tls_ca",
     },
     "Egress": {"everywhere", "to"},
     "Capacity": {"max"},
@@ -96,6 +96,8 @@ RESOLVED = {
     "Balancing": {"algorithm", "slow_start_s", "stickiness"},
     "Condition": {"host", "headers"},
     "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
+    "Tls": {"hsts_s", "acme"},
+    "Acme": {"domains"},
     "Firewall": {"allow", "deny", "rates", "methods"},
     "RateLimit": {"requests", "per_s"},
     "Route": {"condition", "weight", "priority", "queue"},

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -63,9 +64,10 @@ class Instance:
         self.slow_s = 1.0
         self.slow: Callable[[web.Request], Awaitable[None]] | None = None  # instead of `slow_s`
         self.port = 0
+        self.tls = False
         self._runner: web.AppRunner | None = None
 
-    async def start(self, *, port: int | None = None, **settings) -> "Instance":
+    async def start(self, *, port: int | None = None, tls: ssl.SSLContext | None = None, **settings) -> "Instance":
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ws", self._echo)
@@ -75,11 +77,12 @@ class Instance:
         await self._runner.setup()
         held = bound() if port is None else socket.create_server(("127.0.0.1", port))
         self.port = held.getsockname()[1]
-        await web.SockSite(self._runner, held).start()
+        self.tls = tls is not None
+        await web.SockSite(self._runner, held, ssl_context=tls).start()
         return self
 
     def endpoint(self, *, weight: int = 1, draining: bool = False) -> Endpoint:
-        return Endpoint(instance=self.name, port=self.port, weight=weight, draining=draining, zone="a")
+        return Endpoint(instance=self.name, port=self.port, weight=weight, draining=draining, zone="a", tls=self.tls)
 
     async def kill(self) -> None:
         """What `kill -9` does to its connections: all are cut, the port is closed."""
@@ -138,6 +141,7 @@ class Envoy:
         self.inside_port = free_port()
         self.queue = PROGRAM
         self.certificate: tuple[str, str] | None = None
+        self.challenges: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -169,6 +173,7 @@ class Envoy:
             inside_port=self.inside_port,
             access_log=str(self.access_log),
             certificate=self.certificate,
+            challenges=self.challenges,
             queue=self.queue,
         )
 

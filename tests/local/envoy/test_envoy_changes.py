@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
+from pathlib import Path
 
 import pytest
 
-from flyball.core.model import Condition, FixedResponse, Route
+from flyball.core.model import Condition, FixedResponse, Route, Tls
 from flyball.local.envoy import certificate
 from flyball.local.envoy.config.resources import files
 from local.envoy.envoy_rig import Instance, application, bound, service
@@ -274,7 +275,7 @@ async def h2_status(reader):
 
 async def test_tls_and_http_2(envoy, instances, client, tmp_path):
     envoy.certificate = certificate.self_made(tmp_path / "tls")
-    await envoy.start(application(), web=[await instances("web-1")])
+    await envoy.start(application(tls=Tls(hsts_s=60.0)), web=[await instances("web-1")])
     trust = ssl.create_default_context(cafile=envoy.certificate[0])
     for offered, agreed in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
         trust.set_alpn_protocols(offered)
@@ -290,10 +291,49 @@ async def test_tls_and_http_2(envoy, instances, client, tmp_path):
         seen = (await response.json())["headers"]
         assert (response.status, seen["x-forwarded-proto"]) == (200, "https")
         assert seen["x-forwarded-port"] == str(envoy.port)
+        assert response.headers["strict-transport-security"] == "max-age=60"
+    async with client.session.options(secure + "/", headers={"Host": "a,b"}, ssl=trust) as response:
+        assert response.status == 400
+        assert response.headers["strict-transport-security"] == "max-age=60"
     status, headers, _ = await client.get("/a?b", headers={"Host": f"localhost:{envoy.port}"})
     assert (status, headers["location"]) == (301, secure + "/a?b")
+    assert "strict-transport-security" not in headers
     async with client.session.get(f"http://127.0.0.1:{envoy.inside_port}/") as response:  # for the services themselves
         assert (response.status, (await response.json())["headers"]["x-forwarded-proto"]) == (200, "http")
+        assert "strict-transport-security" not in response.headers
+
+
+def speaks(directory: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate.self_made(directory))
+    return context
+
+
+async def test_a_service_goes_over_to_tls(envoy, instances, client, tmp_path):
+    plain, first = await instances("web-1"), await instances("web-2", tls=speaks(tmp_path / "a"))
+    await envoy.start(application(), web=[plain])
+    load = Load(client)
+    envoy.push(application(service(tls=True)), web=[plain, first])
+    await envoy.until_target("web-2", lambda target: target is not None and target.health == "healthy")
+    await soon(lambda: served_by(client, "web-1", "web-2"))
+    envoy.push(application(service(tls=True)), web=[first])
+    await envoy.until_target("web-1", lambda target: target is None)
+    await load.stop()
+    assert not load.failed
+    assert set(await client.spread(4)) == {"web-2"}
+
+
+async def served_by(client, *names) -> bool:
+    return set(await client.spread(8)) == set(names)
+
+
+async def test_only_who_the_authorities_vouch_for_is_asked(envoy, instances, client, tmp_path):
+    known = await instances("web-1", tls=speaks(tmp_path / "known"))
+    stranger = await instances("web-2", tls=speaks(tmp_path / "stranger"))
+    trusting = service(tls=True, tls_ca=str(tmp_path / "known" / "certificate.pem"))
+    await envoy.start(application(trusting), web=[known, stranger])
+    await envoy.until_target("web-2", lambda target: target is not None and target.health == "unhealthy")
+    assert set(await client.spread(8)) == {"web-1"}
 
 
 async def latencies(envoy) -> dict:

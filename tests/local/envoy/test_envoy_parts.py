@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flyball.core.errors import FileError
-from flyball.core.model import Listener, Tls
+from flyball.core.model import Acme, Application, Listener, Service, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.config.resources import files
 from flyball.local.envoy.config.types import seconds
@@ -142,11 +143,32 @@ def test_a_certificate_is_made_once_and_the_key_is_private(tmp_path):
 )
 def test_a_certificate_that_envoy_would_refuse_is_told(tmp_path, spoil, says):
     certificate.self_made(tmp_path)
-    listener = Listener(tls=Tls(certificate="certificate.pem", private_key="key.pem"))
-    certificate.must_be_usable(listener, home=tmp_path)
+    app = Application(
+        name="a", services=(), listener=Listener(tls=Tls(certificate="certificate.pem", private_key="key.pem"))
+    )
+    certificate.must_be_usable(app, home=tmp_path)
     spoil(tmp_path)
     with pytest.raises(FileError, match=says):
-        certificate.must_be_usable(listener, home=tmp_path)
+        certificate.must_be_usable(app, home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"), [(Path.unlink, "cannot be read: No such file"), (Path.touch, "holds no certificate in PEM")]
+)
+def test_authorities_that_are_not_there_are_told(tmp_path, spoil, says):
+    ca = tmp_path / "certificate.pem"
+    for app, field in (
+        (Application(name="a", services=(Service(name="web", run="x", tls=True, tls_ca=ca.name),)), "services.web.tls"),
+        (Application(name="a", services=(), listener=Listener(tls=Tls(acme=Acme(domains=(), ca=ca.name)))), "acme"),
+    ):
+        ca.unlink(missing_ok=True)
+        certificate.self_made(tmp_path)
+        certificate.must_be_usable(app, home=tmp_path)
+        ca.unlink()
+        ca.touch()
+        spoil(ca)
+        with pytest.raises(FileError, match=f"{field}.ca: .*{says}"):
+            certificate.must_be_usable(app, home=tmp_path)
 
 
 def locked_key(password: bytes | None = b"word") -> bytes:

@@ -534,7 +534,7 @@ async def test_a_filter_that_crashes_costs_one_request(envoy, instances, client,
 async def test_visitors_over_http_2_wait_in_one_connection(envoy, instances, tmp_path):
     web = await instances("web-1")
     held = Held(web)
-    envoy.certificate = certificate.paths(Tls(), home=tmp_path, own=tmp_path / "tls")
+    envoy.certificate = certificate.self_made(tmp_path / "tls")
     await start(envoy, application(service(concurrency=1), tls=Tls()), web=[web])
     command = ["curl", "--silent", "--http2", "--insecure", "--parallel", "--parallel-immediate"]
     slow = envoy.url.replace("http:", "https:") + "/slow"

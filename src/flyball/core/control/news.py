@@ -14,8 +14,7 @@ from enum import StrEnum
 class StoreSeen:
     """A store that died, and what became of it: `problem` is why it does not start again, "" when it did.
 
-    `last_words` is the last line of its log. `hung`: it ran, but did not answer, and was ended. Each change is shown
-    once.
+    `last_words` is the last line of its log. `hung`: it ran without an answer, and was ended. Each is shown once.
     """
 
     name: str
@@ -32,6 +31,8 @@ class MishapKind(StrEnum):
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
     NOT_LET_THROUGH = "not_let_through"
+    CERTIFICATE = "certificate"
+    CERTIFICATE_REFUSED = "certificate_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

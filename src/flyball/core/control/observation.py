@@ -114,6 +114,7 @@ class ReleaseSpec:
     size: Size = Size()
     environment: tuple[tuple[str, str], ...] = ()
     stores: tuple[str, ...] = ()
+    tls: bool = False
 
     @classmethod
     def of(cls, service: Service, *, content: str) -> Self:
@@ -125,6 +126,7 @@ class ReleaseSpec:
             size=service.size,
             environment=service.environment,
             stores=service.stores,
+            tls=service.tls,
         )
 
 

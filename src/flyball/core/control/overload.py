@@ -4,8 +4,7 @@ Rule: an instance that fails its health check is overloaded, not ill, while the 
 has answered a request in the last 15 s (at first, while requests are in flight to it). When most instances of a service
 fail so at once, one that answers speaks for all. A check without an answer proves nothing while the machine has no core
 to spare. Nobody is replaced for overload: the balancer fails open and the policies add instances. Nothing is scaled in
-while an instance fails its health check, while requests wait, or while the machine is so busy that low figures prove
-nothing.
+while an instance fails its health check, while requests wait, or while a busy machine makes figures worthless.
 
 AWS: a target that times out is unhealthy, and an Auto Scaling group replaces it.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html

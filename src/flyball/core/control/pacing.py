@@ -1,7 +1,6 @@
 """What keeps a service from changing too far or too fast? The memory of bounds, cooldowns, back-off, holds and limits.
 
-Rule: plain values that `capacity`, `scaling/cooldown`, `breaker` and `concurrency` write and read; what they mean is
-said there.
+Rule: plain values of `capacity`, `scaling/cooldown`, `breaker` and `concurrency`; what they mean is said there.
 """
 
 from __future__ import annotations

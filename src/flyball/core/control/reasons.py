@@ -46,20 +46,12 @@ class ReasonKind(StrEnum):
     FIREWALL = "firewall"
     REFUSED = "refused"
     NOT_LET_THROUGH = "not_let_through"
+    CERTIFICATE = "certificate"
+    CERTIFICATE_REFUSED = "certificate_refused"
     CLOCK = "clock"
 
 
-OF_REGIONS = frozenset(
-    {
-        ReasonKind.REGION_ADDED,
-        ReasonKind.REGION_HEALTHY,
-        ReasonKind.REGION_UNHEALTHY,
-        ReasonKind.REGION_FAILED,
-        ReasonKind.REGION_REMOVED,
-        ReasonKind.REPLICATION_STALLED,
-        ReasonKind.REPLICATION_RESUMED,
-    }
-)
+OF_REGIONS = frozenset(kind for kind in ReasonKind if kind.startswith(("region_", "replication_")))
 """What only the edge tells: of a region, never of an instance."""
 
 

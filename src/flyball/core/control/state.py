@@ -179,8 +179,7 @@ class State:
     """`origin` is the first step's `now`: datapoints are counted from it, so a shift of all times changes nothing.
 
     `balancer_since`: since when the balancer has been there without a break; None while it is not. `stepped_at`: the
-    last step; `awake_since`: since when steps have followed each other without a gap. `starved`: at the last tick the
-    machine had no core to spare.
+    last step; `awake_since`: since when steps have followed each other without a gap. `starved`: no core was free.
     """
 
     origin: float

@@ -1,8 +1,7 @@
 """What happens to one service in one step? The draft that the stages of a step write on.
 
 A step runs its stages in a fixed order (`step.py`); each reads the file and the observation, and writes the next state,
-instances and reasons here. A turn lives inside one step and never leaves it: `step` itself takes values and gives
-values.
+instances and reasons here. A turn lives inside one step and never leaves it: `step` takes and gives values.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from .network import Aws, Boundary, Compute, Egress, Nat, Network, Package
 from .regions import Continent, Edge, EdgeRouting, Region, RegionHealth, RegionService
 from .rollout import CircuitBreaker, Deployment, RolloutAlarm, Strategy, ThresholdType
 from .routing import (
+    Acme,
     Balancing,
     BalancingAlgorithm,
     Condition,
@@ -37,6 +38,7 @@ from .stores import KeyField, KeyType, Store, StoreKind
 
 __all__ = [
     "AUTO",
+    "Acme",
     "Adaptive",
     "AdjustmentType",
     "Application",

@@ -22,7 +22,8 @@ class Service:
     `build`, `test` and `run` are command lines; `source` is relative to the file. `environment` has the file's
     variables, sorted by name; PORT and the stores' URLs are added at launch. `concurrency` is how many requests an
     instance works on at a time, `queue` where the others wait. `egress` is where it may connect to outside. `runtime`,
-    such as node@22, and `dockerfile`, which is relative to the source, are what it runs on at AWS.
+    such as node@22, and `dockerfile`, which is relative to the source, are what it runs on at AWS. `tls`: it speaks
+    TLS itself, with whatever certificate, or with one that the authorities in the file `tls_ca` vouch for.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Service:
     concurrency: Concurrency = AUTO
     queue: Queue = Queue()
     egress: Egress = Egress()
+    tls: bool = False
+    tls_ca: str | None = None
 
     @property
     def places(self) -> int | None:

@@ -53,8 +53,7 @@ class Nat(StrEnum):
 class Network:
     """Address ranges on AWS, subnets in zone order, and the ways out.
 
-    With `endpoints`, images and logs go through interface endpoints, which cost by the hour, instead of NAT gateways,
-    which cost by the byte.
+    With `endpoints`, images and logs go through interface endpoints, paid by the hour, not NAT gateways.
     """
 
     cidr: str = "10.0.0.0/16"

@@ -1,7 +1,6 @@
 """How a request finds its service: listener, routes, redirects, fixed responses, balancing.
 
-Mirrors an Application Load Balancer: a listener tries its rules by priority, the lowest number first and the default
-last, and does not rewrite the path.
+Mirrors an Application Load Balancer: a listener tries its rules by priority, the default last, and rewrites no path.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html
 """
 
@@ -85,12 +84,35 @@ class Balancing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acme:
+    """The authority that issues the certificate of `domains`, by ACME with HTTP-01 (RFC 8555).
+
+    `directory` is its address, `ca` a file with the authorities that vouch for that address, if it is a private one.
+    """
+
+    domains: tuple[str, ...]
+    email: str | None = None
+    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """HTTPS and HTTP/2 at the listener. Without paths: a self-signed certificate here, one from ACM on AWS."""
+    """HTTPS and HTTP/2 at the listener. Without paths or `acme`: a self-signed certificate here, one from ACM on AWS.
+
+    `hsts_s` is for how long a browser shall come with https only (RFC 6797); None says nothing to it.
+    """
 
     certificate: str | None = None
     private_key: str | None = None
     certificate_arn: str | None = None
+    acme: Acme | None = None
+    hsts_s: float | None = None
+
+    @property
+    def hsts(self) -> str | None:
+        """The value of the header Strict-Transport-Security."""
+        return None if self.hsts_s is None else f"max-age={self.hsts_s:.0f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

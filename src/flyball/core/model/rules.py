@@ -45,8 +45,7 @@ class Rule:
 def rules_in_order(app: Application) -> tuple[Rule, ...]:
     """All listener rules in the order they are tried, with distinct, rising priorities.
 
-    The file may not give one priority to two conditions; here such rules keep their order and the second gets the next
-    free number.
+    The file may not give one priority to two conditions; such rules keep their order here, the second gets the next.
     """
     written = [*_forwards(app), *_answers(app)]
     numbered = sorted((rule for rule in written if rule[0] is not None), key=lambda rule: rule[0] or 0)

@@ -77,8 +77,7 @@ class StepAdjustment:
 class StepScaling:
     """An alarm (`metric` `comparison` `threshold` for `duration_s`) and what to do while it is in alarm.
 
-    All of its ceil(duration_s / period_s) datapoints must breach. If `cooldown_s` is None, the service's cooldown for
-    that direction applies.
+    All of its ceil(duration_s / period_s) datapoints must breach. If `cooldown_s` is None, the service's counts.
     """
 
     metric: Metric

@@ -12,6 +12,7 @@ import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 
@@ -93,6 +94,7 @@ class Balancer:
         inside_port: int,
         certificate: tuple[str, str] | None,
         concurrency: Mapping[str, int],
+        challenges: Mapping[str, str] = MappingProxyType({}),
         rooms: Rooms | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
@@ -111,6 +113,7 @@ class Balancer:
             limits=connections(app.services, descriptors=self._descriptors),
             concurrency=concurrency,
             queue=PROGRAM if queue else None,
+            challenges=challenges,
             rooms=rooms,
         )
         return self.write(files)

@@ -130,7 +130,7 @@ def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) ->
     from flyball.local.envoy import certificate  # noqa: PLC0415 - only `up` asks, and its imports take a while
 
     if not any_alive(paths):
-        certificate.must_be_usable(app.listener, home=home)
+        certificate.must_be_usable(app, home=home)
         return
     # By its name its cgroups and its processes are found: under another one they would be nobody's.
     before = application(paths)

@@ -76,6 +76,11 @@ class Running:
     oom_seen_at: float | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether its program does, as its release says."""
+        return self.spec is not None and self.spec.tls
+
 
 class Instances:
     """All instances of one application. `wake` is called whenever one becomes ready or exits."""
@@ -167,7 +172,9 @@ class Instances:
     async def _until_ready(self, running: Running, service: Service) -> None:
         health, doubt = service.health, Doubt()
         while not running.exited and not running.ending:
-            answer = await probe(self.address(running), running.health_path, timeout_s=health.timeout_s)
+            answer = await probe(
+                self.address(running), running.health_path, timeout_s=health.timeout_s, tls=running.speaks_tls
+            )
             if isinstance(answer, int) and health.status_min <= answer <= health.status_max:
                 self._limits.apply(running.id, running.size)
                 running.ready, running.detail, running.astray = True, "", ""

@@ -23,6 +23,7 @@ from flyball.core.view.as_json import Place
 from flyball.core.view.views import ApplicationView
 from flyball.local.apply import Applier
 from flyball.local.deploys import Deploys
+from flyball.local.envoy.issuing import Issuing
 from flyball.local.loop import Clock, Inbox, Loop
 from flyball.local.machine import Door, Machine
 from flyball.local.observe import Observer
@@ -54,6 +55,7 @@ class Runtime:
         clock: Clock,
         inbox: Inbox,
         applier: Applier,
+        issuing: Issuing,
         taken_over: tuple[str, ...],
         balancer_ran: bool,
         remote: Remote | None,
@@ -84,6 +86,7 @@ class Runtime:
         self.closing = asyncio.Event()  # set when the control plane ends: open streams end with it
         self._machine = machine
         self._applier = applier
+        self._issuing = issuing
         self._ending = ending
 
     # Running
@@ -126,7 +129,12 @@ class Runtime:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
         beside = [
             asyncio.ensure_future(work)
-            for work in (self._keep_house(), self._take_pushes(), self._machine.note_times(self.now))
+            for work in (
+                self._keep_house(),
+                self._take_pushes(),
+                self._machine.note_times(self.now),
+                self._issuing.run(lambda: self.app.listener.tls),
+            )
         ]
         try:
             await self.loop.run(lambda state: state.shutting_down and not state.instances)

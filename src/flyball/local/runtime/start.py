@@ -7,8 +7,10 @@ processes and Envoy's own configuration say what runs.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from flyball.core.remaking import remade
 from flyball.local import deploys
 from flyball.local.apply import Applier
 from flyball.local.envoy import files as envoy_files
+from flyball.local.envoy.issuing import Issuing
+from flyball.local.envoy.served import Served
 from flyball.local.loop import Clock, Inbox
 from flyball.local.machine import Door, Machine
 from flyball.local.paths import NAME, StateDirectory
@@ -63,7 +67,8 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
         found, state = _take_over(machine, app, journal.restore(), now=clock.now())
         try:
             door = _door(machine, journal, app, asked=port, taken_over=found.balancer)
-            applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now)
+            served = Served(file.parent, paths.tls, inbox.hear)
+            applier = Applier(file.parent, machine, door, built=inbox.hear, now=clock.now, served=served)
             await _bring_up(app, state, machine, applier, balancer_runs=found.balancer)
             remote = None if app.region is not None else await git_remote.offer(paths, file, app)
             await machine.balancer.until_ready()
@@ -80,11 +85,24 @@ async def start(app: Application, *, file: Path, port: int | None = None) -> Run
             clock=clock,
             inbox=inbox,
             applier=applier,
+            issuing=Issuing(
+                served, home=file.parent, own=paths.tls, port=door.port, hear=inbox.hear, wake=_from_outside(inbox.wake)
+            ),
             taken_over=found.instances,
             balancer_ran=found.balancer,
             remote=remote,
             ending=ending.pop_all(),
         )
+
+
+def _from_outside(wake: Callable[[], None]) -> Callable[[], None]:
+    """The same, for other threads."""
+    loop = asyncio.get_running_loop()
+
+    def call() -> None:
+        loop.call_soon_threadsafe(wake)
+
+    return call
 
 
 async def _bring_up(app: Application, state: State, machine: Machine, applier: Applier, *, balancer_runs: bool) -> None:

@@ -9,8 +9,7 @@ wait, or a machine so busy that low figures prove nothing.
 
 AWS: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-auto-scaling.html
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_NotScaledReason.html
-Every policy acts by itself on AWS; step policies do not ask target tracking before they scale in, and ours do not
-either.
+Every policy acts by itself on AWS; step policies do not ask target tracking before they scale in; nor do ours.
 """
 
 from __future__ import annotations

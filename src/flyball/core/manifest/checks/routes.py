@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flyball.core.manifest.complaints import Path, Unplaced
 from flyball.core.manifest.schema import AnswerTable, FileTable, RouteTable
+from flyball.core.manifest.schema.routing import ListenerTable
 from flyball.core.model import Condition
 
 
@@ -26,8 +27,28 @@ def route_complaints(file: FileTable) -> Iterator[Unplaced]:
     yield from _same_priority(rules)
     for index, answer in enumerate(file.routes or []):
         yield from _answer(("routes", index), answer)
-    tls = file.listener.tls if file.listener else None
-    if tls is not None and (tls.certificate is None) != (tls.key is None):
+    if file.listener is not None:
+        yield from _certificate(file.listener)
+
+
+def _certificate(listener: ListenerTable) -> Iterator[Unplaced]:
+    tls, acme = listener.tls, listener.acme
+    if acme is not None and not acme.agree:
+        message = "must be true: the authority asks whether you accept its terms of service"
+        yield Unplaced(path=("listener", "acme", "agree"), message=message)
+    if acme is not None and (tls is None or not tls.issued):
+        hint = 'tls = { certificate = "acme" }'
+        yield Unplaced(path=("listener", "acme"), message="nothing asks for it", hint=hint, on_key=True)
+    if tls is None:
+        return
+    if tls.issued and tls.key is not None:
+        yield Unplaced(
+            path=("listener", "tls", "key"), message='certificate = "acme" has a key of its own', on_key=True
+        )
+    elif tls.issued and acme is None:
+        hint = 'add [listener.acme] with domains = ["shop.example.com"] and agree = true'
+        yield Unplaced(path=("listener", "tls", "certificate"), message="needs to know for whom", hint=hint)
+    elif not tls.issued and (tls.certificate is None) != (tls.key is None):
         yield Unplaced(path=("listener", "tls"), message="certificate and key go together", on_key=True)
 
 

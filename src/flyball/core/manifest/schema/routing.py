@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from flyball.core.model import Condition, Firewall, FixedResponse, Listener, Redirect, Route, Tls
+from flyball.core.manifest import units
+from flyball.core.model import Acme, Condition, Firewall, FixedResponse, Listener, Redirect, Route, Tls
 
-from .base import Bytes, Duration, Shorthand, Table, Text, key, span, switch
+from .aws import Domain, Email
+from .base import Bytes, Duration, OneOrMany, Shorthand, Table, Text, key, required, span, switch
 from .firewall import FirewallTable
 
 # An Application Load Balancer takes at most 128 characters in a path or host condition.
@@ -28,8 +30,31 @@ Certificate = Annotated[
         "be a certificate's ARN such as arn:aws:acm:eu-north-1:123456789012:certificate/1a2b3c",
     ),
 ]
+Directory = Annotated[
+    str, Text(r"^https://[^\s]{1,500}$", "be an address such as https://acme-v02.api.letsencrypt.org/directory")
+]
 HeaderPattern = Annotated[str, Field(min_length=1, max_length=128)]
 Priority = Annotated[int, Field(ge=1, le=50000)]
+YEAR_S = 365 * 86400.0
+
+
+def _hsts(value: Any) -> Any:
+    """Seconds, or False. RFC 6797 sets no bound; browsers' lists want a year, and two are the custom at most."""
+    if isinstance(value, bool):
+        return value and YEAR_S
+    if not isinstance(value, str):
+        raise units.NotAUnit(f'must be true, false or a duration such as "30d", found {units.value_text(value)}')
+    length_s = units.duration(value)
+    if not 1 <= length_s <= 2 * YEAR_S:
+        raise ValueError(f"must be 1s to 730d, found {value}")
+    return length_s
+
+
+Hsts = Annotated[
+    float | bool,
+    BeforeValidator(_hsts),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": units.DURATION_PATTERN}]}),
+]
 
 
 class ConditionTable(Table):
@@ -94,20 +119,54 @@ class AnswerTable(ConditionTable):
         )
 
 
+class AcmeTable(Table):
+    """Who issues the certificate, for `certificate = "acme"`."""
+
+    domains: Annotated[list[Domain], OneOrMany(), Field(min_length=1, max_length=100)] = required(
+        "names of the application, which must lead to this machine"
+    )
+    agree: bool = required("true: you accept the authority's terms of service")
+    email: Email | None = key("whom the authority writes to", to="email")
+    directory: Directory | None = key("the authority's address", to="directory")
+    ca: str | None = key(
+        "file with the certificates (PEM) that vouch for that address, of a private authority", to="ca", min_length=1
+    )
+    model: ClassVar[type | None] = Acme
+
+    def resolve(self) -> Acme:
+        """The authority."""
+        return Acme(**self.given(), domains=tuple(dict.fromkeys(self.domains)))
+
+
 class TlsTable(Table):
     """HTTPS and HTTP/2 at the listener. Without files: a self-signed certificate here, one from ACM on AWS."""
 
     enabled: bool | None = key("false turns it off; by default true")
-    certificate: str | None = key("file with the certificate chain (PEM)", to="certificate", min_length=1)
+    certificate: str | None = key(
+        'file with the certificate chain (PEM), or "acme": issued and renewed as `[listener.acme]` says',
+        to="certificate",
+        min_length=1,
+    )
     arn: Certificate | None = key("ARN of an ACM certificate, for AWS", to="certificate_arn")
+    hsts: Hsts | None = key(
+        'browsers shall come with https only: true for a year, or a duration such as "30d"; by default false'
+    )
     # Last, because its name hides the function.
     key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
     model: ClassVar[type | None] = Tls
     shorthand: ClassVar[Shorthand | None] = switch()
 
-    def resolve(self) -> Tls | None:
+    @property
+    def issued(self) -> bool:
+        """Whether an authority is asked for the certificate."""
+        return self.certificate == "acme"
+
+    def resolve(self, acme: AcmeTable | None) -> Tls | None:
         """None when it is off."""
-        return None if self.enabled is False else Tls(**self.given())
+        if self.enabled is False:
+            return None
+        issued = {"certificate": None, "acme": acme.resolve()} if self.issued and acme is not None else {}
+        return Tls(**{**self.given(), **issued}, hsts_s=self.hsts or None)
 
 
 class ListenerTable(Table):
@@ -119,6 +178,7 @@ class ListenerTable(Table):
     )
     max_body: Bytes | None = key("the same as `body` under `[listener.firewall]`")
     tls: TlsTable | None = key("HTTPS: true, or a table")
+    acme: AcmeTable | None = key('who issues the certificate, for tls = { certificate = "acme" }')
     firewall: FirewallTable | None = key("who may ask, how often and for what")
     model: ClassVar[type | None] = Listener
     unsuited: ClassVar[dict[str, str]] = {"rate_limit": "is `rate` under [listener.firewall]"}
@@ -128,7 +188,7 @@ class ListenerTable(Table):
         rules = [answer.resolve() for answer in answers]
         return Listener(
             **self.given(),
-            tls=None if self.tls is None else self.tls.resolve(),
+            tls=None if self.tls is None else self.tls.resolve(self.acme),
             firewall=self._firewall(),
             redirects=tuple(rule for rule in rules if isinstance(rule, Redirect)),
             fixed_responses=tuple(rule for rule in rules if isinstance(rule, FixedResponse)),

@@ -214,6 +214,14 @@ EgressValue = Annotated[
 ]
 
 
+class EncryptedTable(Table):
+    """The program speaks TLS on $PORT itself."""
+
+    enabled: bool | None = key("false turns it off; by default true")
+    ca: Line | None = key("file with the authorities (PEM) that vouch for its certificate; by default any will do")
+    shorthand: ClassVar[Shorthand | None] = switch()
+
+
 class SharedTable(Table):
     """The keys that services may share."""
 
@@ -245,6 +253,7 @@ class SharedTable(Table):
         to="concurrency",
     )
     queue: QueueTable | None = key("how many of the others may wait, and how long: a number, or { max, wait }")
+    tls: EncryptedTable | None = key("the program speaks TLS on $PORT itself: true, or a table; by default false")
     egress: EgressValue | None = key(
         "behind a closed boundary: where an instance may connect to outside: true, false, or a list of ranges,"
         " addresses with a port, and ports of this machine such as host:5432; by default true"
@@ -286,6 +295,7 @@ class ServiceTable(SharedTable):
         """The service, with every default filled in."""
         scaling = (self.scale or ScaleTable()).resolve(shape)
         balancing = Balancing()
+        encrypted = self.tls is not None and self.tls.enabled is not False
         return Service(
             **self.given(),
             name=name,
@@ -300,6 +310,8 @@ class ServiceTable(SharedTable):
             deployment=(self.deploy or DeployTable()).resolve(scaling.period_s),
             queue=(self.queue or QueueTable()).resolve(),
             egress=_places(self.egress),
+            tls=encrypted,
+            tls_ca=self.tls.ca if encrypted and self.tls is not None else None,
             balancing=Balancing(
                 algorithm=self.balancing or balancing.algorithm,
                 slow_start_s=balancing.slow_start_s if self.slow_start is None else self.slow_start,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flyball.core.model import BalancingAlgorithm, HealthCheck, Service
 
 from .connections import Connections
-from .endpoints import TAKING
+from .endpoints import ENCRYPTED, TAKING
 from .rooms import Rooms, from_within
 from .types import Json, extension, file_source, seconds, typed
 
@@ -21,11 +21,19 @@ UNLIMITED = 1_000_000
 """Envoy's own limits (3 retries at a time, 1,024 requests) would turn a lost instance into failed requests."""
 
 
-def cluster(service: Service, directory: str, limits: Connections, *, queued: bool, rooms: Rooms | None = None) -> Json:
+def cluster(
+    service: Service,
+    directory: str,
+    limits: Connections,
+    *,
+    queued: bool,
+    rooms: Rooms | None = None,
+    encrypted: bool = False,
+) -> Json:
     """The cluster of a service; its endpoints come from `eds-<service>.json` in `directory`.
 
     Unless it is `queued`, Envoy itself keeps to the service's limit, by the connections to each instance. `rooms` is
-    where they are behind walls.
+    where they are behind walls. `encrypted`: some instances speak TLS.
     """
     limit = None if queued else service.places
     most = limits.per_instance if limit is None else min(limit, limits.per_instance)
@@ -52,7 +60,25 @@ def cluster(service: Service, directory: str, limits: Connections, *, queued: bo
         load_balancing_policy=_policy(service, queued=queued),
         typed_extension_protocol_options=_connections(),
         **from_within(rooms),
+        **({"transport_socket_matches": _transports(service)} if encrypted else {}),
     )
+
+
+def _transports(service: Service) -> list[Json]:
+    """TLS to the instances that are marked, for health checks as well; plain to all others."""
+    name = "envoy.transport_sockets"
+    trust = {} if service.tls_ca is None else {"validation_context": {"trusted_ca": {"filename": service.tls_ca}}}
+    versions = {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
+    context = extension(
+        f"{name}.tls",
+        "transport_sockets.tls.v3.UpstreamTlsContext",
+        common_tls_context={"tls_params": versions, **trust},
+    )
+    plain = extension(f"{name}.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer")
+    return [
+        {"name": "tls", "match": ENCRYPTED, "transport_socket": context},
+        {"name": "plain", "match": {}, "transport_socket": plain},
+    ]
 
 
 def endpoints_file(service: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from .types import Json, typed
 
 SUBSET_METADATA = "envoy.lb"
+TRANSPORT_METADATA = "envoy.transport_socket_match"
+ENCRYPTED = {"tls": "yes"}
 TAKING = "taking"
 THOUSANDTHS = 1000
 """Weights are told to Envoy in these."""
@@ -20,6 +22,7 @@ class Endpoint:
     A draining one gets no new requests, not even of visitors that stick to it; what it has in flight is answered.
     `zone` is only told, never used for balancing: cross-zone balancing is on, as on an Application Load Balancer.
     `known`, `healthy` and `in_flight` are what the balancer itself said last: they count for the queue.
+    `tls`: the program speaks TLS.
     """
 
     instance: str
@@ -31,6 +34,7 @@ class Endpoint:
     healthy: bool = True
     in_flight: int = 0
     address: str = "127.0.0.1"
+    tls: bool = False
 
 
 def load_assignment(service: str, endpoints: Sequence[Endpoint], *, by_turns: bool = False) -> Json:
@@ -65,5 +69,11 @@ def _endpoint(endpoint: Endpoint, weight: int) -> Json:
         },
         "health_status": "DRAINING" if endpoint.draining else "UNKNOWN",
         "load_balancing_weight": weight,
-        "metadata": taking(not endpoint.draining),
+        "metadata": _metadata(endpoint),
     }
+
+
+def _metadata(endpoint: Endpoint) -> Json:
+    """While a rollout changes whether a service speaks TLS, it has instances of both kinds."""
+    marks: Json = taking(not endpoint.draining)["filter_metadata"]
+    return {"filter_metadata": {**marks, **({TRANSPORT_METADATA: ENCRYPTED} if endpoint.tls else {})}}

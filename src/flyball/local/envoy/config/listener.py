@@ -8,13 +8,16 @@ from .access_log import file_log
 from .filters import http_filters
 from .firewall import PROGRAM as RATE
 from .queue import queue_filter
+from .redirects import response_header
 from .replies import local_replies
 from .rooms import Rooms
-from .routes import ROUTES, everything_to_https
+from .routes import ROUTES, TO_HTTPS
+from .secrets import CERTIFICATE, SECRETS_FILE
 from .tracing import tracing
 from .types import Json, extension, file_source, seconds, typed
 
 ROUTES_FILE = "rds.json"
+TO_HTTPS_FILE = "rds-to-https.json"
 REQUEST_HEADERS_TIMEOUT_S = 10.0
 KIB = 1024
 
@@ -26,13 +29,13 @@ def listener(
     directory: str,
     port: int,
     access_log: str,
-    certificate: tuple[str, str] | None,
+    secure: bool = False,
     queued: bool = False,
     rooms: Rooms | None = None,
     guarded: bool = True,
     rate: str | None = RATE,
 ) -> Json:
-    """One listener. `certificate` is (certificate file, private key file) or None for plain HTTP.
+    """One listener. `secure`: with TLS and the certificate of the secrets file, else plain HTTP.
 
     `queued`: what services have no place for waits in it. With `rooms` it listens in the network between them.
     `guarded`: behind the firewall, whose rate limits need the program `rate`, None for an Envoy without WebAssembly.
@@ -40,6 +43,8 @@ def listener(
     own: Json = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     address = own if rooms is None else rooms.address(port)
     filters = http_filters(app, [queue_filter(directory)] if queued else [], guarded=guarded, rate=rate)
+    if secure:
+        filters = [*_only_https(app), *filters]
     chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",
@@ -48,20 +53,23 @@ def listener(
         # Without it a second balancer could share the port in silence.
         enable_reuse_port=False,
         per_connection_buffer_limit_bytes=256 * KIB,
-        **({"filter_chains": [chain]} if certificate is None else _with_tls(chain, certificate, access_log)),
+        **(_with_tls(chain, directory, access_log) if secure else {"filter_chains": [chain]}),
     )
 
 
-def _with_tls(chain: Json, certificate: tuple[str, str], access_log: str) -> Json:
-    """TLS with HTTP/2 or 1.1; who comes to the same port without TLS is sent to https."""
+def _with_tls(chain: Json, directory: str, access_log: str) -> Json:
+    """TLS with HTTP/2 or 1.1; who comes to the same port without TLS is sent to https.
+
+    The certificate has a file of its own: with a new one the listener stays as it is, and so do its connections.
+    """
     context = extension(
         "envoy.transport_sockets.tls",
         "transport_sockets.tls.v3.DownstreamTlsContext",
         common_tls_context={
             "alpn_protocols": ["h2", "http/1.1"],
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-            "tls_certificates": [
-                {"certificate_chain": {"filename": certificate[0]}, "private_key": {"filename": certificate[1]}}
+            "tls_certificate_sds_secret_configs": [
+                {"name": CERTIFICATE, "sds_config": file_source(directory, SECRETS_FILE)}
             ],
         },
     )
@@ -70,9 +78,22 @@ def _with_tls(chain: Json, certificate: tuple[str, str], access_log: str) -> Jso
         "listener_filters": [inspector],
         "filter_chains": [
             {"filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": context, **chain},
-            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [_to_https(access_log)]},
+            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [_to_https(directory, access_log)]},
         ],
     }
+
+
+def _only_https(app: Application) -> list[Json]:
+    """Before all others, so that whatever answers, a refusal too, has the header. Never without TLS (RFC 6797, 7.2)."""
+    value = None if app.listener.tls is None else app.listener.tls.hsts
+    if value is None:
+        return []
+    mutation = {"response_mutations": [{"append": response_header("strict-transport-security", value)}]}
+    return [
+        extension(
+            "envoy.filters.http.header_mutation", "filters.http.header_mutation.v3.HeaderMutation", mutations=mutation
+        )
+    ]
 
 
 def _connection_manager(app: Application, directory: str, access_log: str, filters: list[Json]) -> Json:
@@ -91,9 +112,10 @@ def _connection_manager(app: Application, directory: str, access_log: str, filte
     )
 
 
-def _to_https(access_log: str) -> Json:
+def _to_https(directory: str, access_log: str) -> Json:
+    routes = {"route_config_name": TO_HTTPS, "config_source": file_source(directory, TO_HTTPS_FILE)}
     router = extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
-    return _manager(access_log, route_config=everything_to_https(), http_filters=[router])
+    return _manager(access_log, rds=routes, http_filters=[router])
 
 
 def _manager(access_log: str, **fields: object) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
-from flyball.core.model import Application
+from flyball.core.model import Application, Service
 
 from . import rooms as all_rooms
 from . import tracing
@@ -17,10 +17,11 @@ from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
 from .endpoints import Endpoint, load_assignment
 from .firewall import PROGRAM as RATE
-from .listener import ROUTES_FILE, listener
+from .listener import ROUTES_FILE, TO_HTTPS_FILE, listener
 from .queue import PROGRAM, QUEUE_FILE, has_queue, queue_resource
 from .rooms import Rooms
-from .routes import route_configuration
+from .routes import everything_to_https, route_configuration
+from .secrets import SECRETS_FILE, secret
 from .types import Json
 
 
@@ -36,6 +37,7 @@ def files(
     limits: Connections = Connections(),
     concurrency: Mapping[str, int] = MappingProxyType({}),
     queue: str | None = PROGRAM,
+    challenges: Mapping[str, str] = MappingProxyType({}),
     rooms: Rooms | None = None,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
@@ -44,18 +46,15 @@ def files(
     application's own wish; `certificate` (chain file, key file) turns TLS on. Services then reach each other without it
     on `inside_port`: no program needs to trust a certificate, or the name in it, to ask its neighbour.
     `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
+    `challenges` are what a certificate authority asks for just now.
     With `rooms` services reach each other, and the world, in the network between these.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
     queued = queue is not None and has_queue(app)
     rate = None if queue is None else RATE
-    plain = partial(
-        listener, app, directory=directory, access_log=access_log, certificate=None, queued=queued, rate=rate
-    )
-    listeners = [plain(port=port)]
-    if certificate is not None:
-        listeners = [plain(port=port, certificate=certificate)]
+    plain = partial(listener, app, directory=directory, access_log=access_log, queued=queued, rate=rate)
+    listeners = [plain(port=port, secure=certificate is not None)]
     if certificate is not None or rooms is not None:
         listeners.append(plain(name="inside", port=inside_port, rooms=rooms, guarded=False))
     between = ([], []) if rooms is None else (all_rooms.listeners(rooms), all_rooms.clusters(rooms))
@@ -68,16 +67,26 @@ def files(
             for each in services
         },
         CLUSTERS_FILE: [
-            *(cluster(service, directory, limits, queued=queued, rooms=rooms) for service in services),
+            *(
+                cluster(each, directory, limits, queued=queued, rooms=rooms, encrypted=_encrypted(each, endpoints))
+                for each in services
+            ),
             *tracing.clusters(app),
             *between[1],
         ],
         ROUTES_FILE: [routes],
         LISTENERS_FILE: [*listeners, *between[0]],
     }
+    if certificate is not None:
+        contents[SECRETS_FILE] = [secret(certificate)]
+        contents[TO_HTTPS_FILE] = [everything_to_https(challenges)]
     if queue is not None and queued:
         contents[QUEUE_FILE] = [queue_resource(app, endpoints, concurrency, queue)]
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
+
+
+def _encrypted(service: Service, endpoints: Mapping[str, Sequence[Endpoint]]) -> bool:
+    return service.tls or any(one.tls for one in endpoints.get(service.name, ()))
 
 
 def discovery(resources: list[Json]) -> Json:

@@ -5,6 +5,9 @@ All rules stand in one virtual host, because an Application Load Balancer's prio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from flyball.core.model import Application, Condition, FixedResponse, Redirect
 from flyball.core.model.rules import Forward, Rule, rules_in_order
 
@@ -17,6 +20,8 @@ from .refusals import refusals
 from .types import Json, extension, seconds, typed
 
 ROUTES = "routes"
+TO_HTTPS = "to-https"
+CHALLENGES = "/.well-known/acme-challenge/"
 INSTANCE_HEADER = "x-flyball-instance"
 BEFORE_THE_EDGE = ("%REQ(X-FORWARDED-PROTO)%", "%REQ(X-FORWARDED-PORT)%")
 """How a region's visitor has reached the edge: it may not be sent around it."""
@@ -38,10 +43,21 @@ def route_configuration(app: Application, *, port: int, secure: bool) -> Json:
     )
 
 
-def everything_to_https() -> Json:
-    """The routes of requests that come without TLS to a listener that has it: the same address with https."""
+def everything_to_https(challenges: Mapping[str, str] = MappingProxyType({})) -> Json:
+    """The routes of requests that come without TLS to a listener that has it: the same address with https.
+
+    `challenges` are the tokens that a certificate authority asks for, with their answers (RFC 8555, 8.3).
+    """
+    answers = [
+        {"match": {"path": CHALLENGES + token}, "direct_response": {"status": 200, "body": {"inline_string": text}}}
+        for token, text in sorted(challenges.items())
+    ]
     route = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
-    return {"name": "https", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]}
+    return typed(
+        "envoy.config.route.v3.RouteConfiguration",
+        name=TO_HTTPS,
+        virtual_hosts=[{"name": "all", "domains": ["*"], "routes": [*answers, route]}],
+    )
 
 
 def _routes(app: Application, rule: Rule, *, port: int, secure: bool) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 from .router import Router
 
@@ -20,10 +21,10 @@ class Address:
     router: Router | None = None
     password: str = field(default="", repr=False)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection. Raises OSError."""
+    async def connect(self, tls: SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection, with `tls` an encrypted one. Raises OSError."""
         if self.router is None:
-            return await asyncio.open_connection(self.host, self.port)
+            return await asyncio.open_connection(self.host, self.port, ssl=tls)
         opened = self.router.within(socket.socket)
         opened.setblocking(False)
         try:
@@ -31,4 +32,4 @@ class Address:
         except BaseException:
             opened.close()
             raise
-        return await asyncio.open_connection(sock=opened)
+        return await asyncio.open_connection(sock=opened, ssl=tls, server_hostname="localhost" if tls else None)
