@@ -7,8 +7,8 @@ their place, within the percentages of a deployment (`exchange.py`). In all of i
   in service: nobody is killed into nothing, and one that recovers first stays,
 - an overloaded instance is not ill and is not replaced (`overload.py`),
 - after a young death its place waits for the back-off, and only its place,
-- on one machine as many start at a time as it has cores: together they would all be late, one by one the first helps
-  early; who has started for `STARTS_S` waits for something else and keeps nobody waiting,
+- on one machine as many start at a time as it has cores, or all would be late; who has started for `STARTS_S` waits for
+  something else and keeps nobody waiting,
 - while the balancer is away nothing is exchanged: nobody knows what would serve.
 More new ones than desired leave as in a scale-in.
 
@@ -38,9 +38,8 @@ AT_ONCE = 0.1
 
 def reconcile(turn: Turn) -> None:
     """Launch and let go for one service."""
-    backoff = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
-    if backoff != turn.state.backoff:
-        turn.state = replace(turn.state, backoff=backoff)
+    recovered = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
+    turn.state = replace(turn.state, backoff=recovered)
     wanted = _wanted(turn)
     if wanted is None:
         return
@@ -61,8 +60,7 @@ def reconcile(turn: Turn) -> None:
 
 
 def _wanted(turn: Turn) -> Wanted | None:
-    rollout, desired = turn.state.rollout, turn.state.desired
-    rules = turn.deployment
+    rollout, desired, rules = turn.state.rollout, turn.state.desired, turn.deployment
     lower, upper = rules.fewest(desired), rules.most(desired)
     if rollout is not None and not (rollout.given_up and rollout.from_release is not None):
         return Wanted(
@@ -84,8 +82,7 @@ def _wanted(turn: Turn) -> Wanted | None:
 
 
 def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instance]]:
-    rollout = turn.state.rollout
-    any_release = rollout is not None and rollout.given_up
+    any_release = turn.state.rollout is not None and turn.state.rollout.given_up
     at_once = max(1, math.floor(wanted.desired * AT_ONCE))
     new: list[Instance] = []
     old: list[Instance] = []
@@ -150,8 +147,7 @@ def _launch(turn: Turn, wanted: Wanted, count: int, replaced: list[Instance], *,
 
 def _in_turn(turn: Turn, count: int) -> int:
     """How many of so many may start now."""
-    cores = turn.seen.cores
-    if cores is None or count <= 0:
+    if (cores := turn.seen.cores) is None or count <= 0:
         return count
     new = (one for one in turn.staying() if one.ready_at is None and turn.elapsed_s(one.launched_at) < STARTS_S)
     room = max(cores - sum(1 for _ in new), 0)
