@@ -80,6 +80,11 @@ class Running:
         lines = self.flyball("events", "--json", *arguments).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
+    def told(self, kind: str, text: str = "") -> bool:
+        """Whether there was such an event, without a command line."""
+        with contextlib.closing(Journal(self.paths.journal)) as journal:
+            return any(one.reason.kind == kind and text in one.reason.text for one in journal.events())
+
     def until_served(self) -> None:
         """Wait until requests were answered in two more seconds, of which the second began after this call."""
         first = self._busy_seconds()

@@ -106,7 +106,7 @@ def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(plac
     running.flyball("deploy")
     assert asked(url) == b"word from the other service"
     (running.directory / "key.pem").write_text("half")
-    running.until(lambda: told(running, "certificate_refused"), what="a pair of no use is refused")
+    running.until(lambda: running.told("certificate_refused"), what="a pair of no use is refused")
     assert asked(url) == b"word from the other service"
     certificate.self_made(running.directory / "new")
     for name in ("key.pem", "certificate.pem"):
@@ -117,8 +117,4 @@ def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(plac
         lambda: ssl.get_server_certificate((address[0], int(address[1]))) == found,
         what="the new certificate is served",
     )
-    assert told(running, "certificate")
-
-
-def told(running: Running, kind: str) -> bool:
-    return any(event["kind"] == kind for event in running.events())
+    running.until(lambda: running.told("certificate"), what="it is told")

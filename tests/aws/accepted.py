@@ -17,6 +17,7 @@ CHECKOV = {
     "CKV_AWS_111": "what Session Manager's agent asks for has no resource on AWS; it opens no way to data",
 }
 CDK_NAG = {
+    "AwsSolutions-VPC7": "no seed draws a flow log, which costs by the byte; `flow_log = true` asks for one",
     "AwsSolutions-EC23": "the balancer is open to the world: that is its work",
     "AwsSolutions-AS3": "the dashboard and the alarms tell of scaling; a mail for each machine would be read by nobody",
     "AwsSolutions-CB4": "what CodeBuild hands on lies in a bucket that is encrypted already",

@@ -55,67 +55,22 @@ from flyball.core.model import (
     Tls,
 )
 
-BUILD = "uv venv && uv pip install -r requirements.txt"
+APPS = Path(__file__).parents[2] / "apps"
+
+
+def shipped(name: str, file: str = "flyball.toml") -> Application:
+    """What a file of a reference application says."""
+    return parse((APPS / name / file).read_text(encoding="utf-8"))
 
 
 def visitor_board() -> Application:
     """Seed 000: one service on EC2, 1 to 10, target tracking at 50 % CPU, a table."""
-    web = Service(
-        name="web",
-        build=BUILD,
-        run="granian --interface wsgi --port $PORT board:app",
-        routes=(Route(condition=Condition(path="/")),),
-        health=HealthCheck(path="/health"),
-        stores=("messages",),
-        size=Size(cpu=0.25, memory_bytes=512 * 1024 * 1024),
-        capacity=Capacity(min=1, max=10),
-        scaling=Scaling(
-            target_tracking=(TargetTracking(metric=Metric.CPU, target_value=50.0),), shape=ScalingShape.ASG
-        ),
-    )
-    return Application(
-        name="visitor-board",
-        services=(web,),
-        stores=(Store(name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted"))),),
-        aws=Aws(region="eu-north-1", compute=Compute.EC2, machine="t3.micro"),
-    )
+    return shipped("visitor-board")
 
 
 def session_app() -> Application:
     """Seed 003: one service on EC2, 2 to 10, the seed's two alarms, Redis and a bucket."""
-    out = StepScaling(
-        metric=Metric.CPU,
-        comparison=Comparison.ABOVE,
-        threshold=50.0,
-        duration_s=120.0,
-        steps=(StepAdjustment(lower_bound=0.0, amount=1),),
-    )
-    back = StepScaling(
-        metric=Metric.CPU,
-        comparison=Comparison.BELOW,
-        threshold=30.0,
-        duration_s=300.0,
-        steps=(StepAdjustment(upper_bound=0.0, amount=-1),),
-    )
-    app = Service(
-        name="app",
-        build=BUILD,
-        run="uvicorn app:app --port $PORT",
-        routes=(Route(condition=Condition(path="/")),),
-        health=HealthCheck(path="/health"),
-        stores=("sessions", "uploads"),
-        capacity=Capacity(min=2, max=10),
-        scaling=Scaling(steps=(out, back), shape=ScalingShape.ASG),
-    )
-    return Application(
-        name="session-app",
-        services=(app,),
-        stores=(
-            Store(name="sessions", kind=StoreKind.REDIS),
-            Store(name="uploads", kind=StoreKind.BUCKET, archive_after_s=90 * 86400.0),
-        ),
-        aws=Aws(region="us-east-1", compute=Compute.EC2, machine="t3.small"),
-    )
+    return shipped("session-app")
 
 
 def session_app_in_two_regions() -> Application:
@@ -140,42 +95,12 @@ def session_app_in_two_regions() -> Application:
 
 def session_app_of_the_shipped_file() -> Application:
     """What the Session app's own file with two regions says."""
-    file = Path(__file__).parents[2] / "apps" / "session-app" / "two-regions.toml"
-    return parse(file.read_text(encoding="utf-8"))
-
-
-def _forum_service(name: str) -> Service:
-    return Service(
-        name=name,
-        build=BUILD,
-        run=f"uvicorn {name}.main:app --port $PORT",
-        routes=(Route(condition=Condition(path=f"/api/{name}")),),
-        health=HealthCheck(path="/health", interval_s=30.0, timeout_s=5.0),
-        stores=("forum",),
-        size=Size(cpu=0.25, memory_bytes=512 * 1024 * 1024),
-        capacity=Capacity(min=2, max=10),
-        scaling=Scaling(
-            target_tracking=(
-                TargetTracking(metric=Metric.CPU, target_value=70.0),
-                TargetTracking(metric=Metric.MEMORY, target_value=80.0),
-            ),
-            shape=ScalingShape.ECS,
-            scale_in_cooldown_s=300.0,
-        ),
-        deployment=Deployment(deregistration_delay_s=30.0, circuit_breaker=CircuitBreaker(), rollback=True),
-    )
+    return shipped("session-app", "two-regions.toml")
 
 
 def forum() -> Application:
     """Seed 004: three services on Fargate behind path rules, 2 to 10, CPU 70 and memory 80."""
-    return Application(
-        name="forum",
-        services=tuple(_forum_service(name) for name in ("posts", "threads", "users")),
-        stores=(
-            Store(name="forum", kind=StoreKind.TABLE, key=(KeyField(name="pk"), KeyField(name="sk")), ttl="expires"),
-        ),
-        aws=Aws(region="us-east-1", compute=Compute.FARGATE, network=Network(endpoints=True)),
-    )
+    return shipped("forum")
 
 
 def forum_with_certificate() -> Application:
@@ -372,6 +297,7 @@ def _everything(compute: Compute) -> Application:
                 public_subnets=("10.9.0.0/24", "10.9.1.0/24"),
                 private_subnets=("10.9.2.0/24", "10.9.3.0/24"),
                 endpoints=True,
+                flow_log=True,
             ),
         ),
     )

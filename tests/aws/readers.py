@@ -164,6 +164,7 @@ COMMON: dict[str, tuple[str, Reader]] = {
     "Aws.alarm_email": ("aws.alarm_email", prop("Alarms", "Subscription", 0, "Endpoint")),
     "Aws.trail": ("aws.trail", lambda stack: len(stack.all("CloudTrail::Trail")) == 1),
     "Network.cidr": ("aws.network.cidr", prop("Vpc", "CidrBlock")),
+    "Network.flow_log": ("aws.network.flow_log", lambda stack: stack.named("FlowLog")["TrafficType"] == "ALL"),
     "Network.public_subnets": (
         "aws.network.public_subnets",
         lambda stack: [stack.named(f"Public{zone}Subnet")["CidrBlock"] for zone in "AB"],

@@ -83,9 +83,11 @@ def test_sh_hands_on_the_same_words_whatever_they_are(words: list[str]):
 
 
 def test_the_script_becomes_the_program():
-    script = start_script(applications.visitor_board().services[0])
+    service = applications.visitor_board().services[0]
+    script = start_script(service)
     assert script.splitlines()[0] == "#!/bin/sh"
-    assert script.splitlines()[-1] == 'exec granian --interface wsgi --port "$PORT" board:app'
+    assert script.splitlines()[-1] == f"exec {shell_words(service.run)}"
+    assert 'exec granian --interface wsgi --port "$PORT" ' in script
 
 
 def test_the_placeholder_is_python():
@@ -191,6 +193,44 @@ def test_an_image_starts_what_it_starts_by_itself(image: dict[str, object], line
         [sys.executable, "-c", COMMAND], input=json.dumps(image), capture_output=True, text=True, check=True
     )
     assert done.stdout == f"{line}\n"
+
+
+BUSYBOX = """\
+#!/bin/sh
+line="$*"
+case "$FAILS" in *"$line"*) exit 1 ;; esac
+printf '%s\\n' "$line" >> "$CALLS"
+case "$1" in
+  wget) echo '{"TaskARN": "arn:aws:ecs:x:1:task/shop/abc", "AvailabilityZone": "zone1"}' ;;
+  *) exec "$@" ;;
+esac
+"""
+
+
+def test_an_instance_that_cannot_find_out_who_it_is_does_not_start(tmp_path: Path):
+    """The layer around an image, with each of its commands failing in turn."""
+    busybox, calls = tmp_path / "busybox", tmp_path / "calls"
+    busybox.write_text(BUSYBOX, encoding="utf-8")
+    busybox.chmod(0o755)
+    script = image.START.replace("/flyball/busybox", str(busybox)) + 'echo "$FLYBALL_INSTANCE in $FLYBALL_ZONE"\n'
+
+    def run(fails: str) -> tuple[int, str]:
+        env = {
+            "CALLS": str(calls),
+            "FAILS": fails,
+            "ECS_CONTAINER_METADATA_URI_V4": "http://x",
+            "PATH": "/bin:/usr/bin",
+        }
+        words = ["/bin/sh", "-c", script, "start", "zone1=a"]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run("nothing") == (0, "abc in a\n")
+    lines = calls.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        code, said = run(line)
+        assert (code != 0, said) == (True, ""), line
 
 
 def test_an_image_that_starts_nothing_fails_the_build():

@@ -22,6 +22,7 @@ from aws.shell import PLACES, REFERENCE, Shell, scripts
 from aws.template import text
 from flyball.aws import image
 from flyball.aws.image import COMMAND, START
+from flyball.aws.names import logical
 from flyball.core.model import Application, Compute
 from flyball.local.process.environments import environment, run_command
 
@@ -165,7 +166,7 @@ def test_a_task_runs_what_flyball_up_runs(synth: Synth, tmp_path: Path, metadata
     dockerfile = image.dockerfile(service)
     write = dockerfile[dockerfile.index("RUN printf ") + 4 : dockerfile.index("\n\nFROM")].replace("\\\n", " ")
     subprocess.run(["/bin/sh", "-c", write.replace("/start", f"{root}/start")], check=True, timeout=30)
-    container = synth(app)["forum-us-east-1"].named("PostsTask")["ContainerDefinitions"][0]
+    container = synth(app)["forum-us-east-1"].named(logical(service.name, "Task"))["ContainerDefinitions"][0]
     assert "EntryPoint" not in container
     variables = {each["Name"]: REFERENCE.sub(r"\1", text(each["Value"])) for each in container["Environment"]}
     image_variables = {"FLYBALL_RELEASE": "0123456789ab", "PATH": f"{root}/bin:{os.environ['PATH']}"}

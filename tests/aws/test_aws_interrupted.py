@@ -68,8 +68,8 @@ def resources(cloud: Cloud, name: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("update", "after"),
-    [(False, False), (False, True), (True, False)],
-    ids=["creation, before a call", "creation, after its answer", "update, before a call"],
+    [(False, False), (False, True), (True, False), (True, True)],
+    ids=["creation, before a call", "creation, after its answer", "update, before a call", "update, after its answer"],
 )
 def test_whatever_is_interrupted_is_finished_by_the_next_deploy(empty_account: Cloud, update: bool, after: bool):
     prefix = f"cut-{update}-{after}".lower()

@@ -65,3 +65,23 @@ def test_machines_without_nat_gateways_have_addresses_too(synth: Synth):
     assert device["AssociatePublicIpAddress"] is True
     subnets = stack.named("WebScalingGroup")["VPCZoneIdentifier"]
     assert [text(each) for each in subnets] == ["<PublicASubnet>", "<PublicBSubnet>"]
+
+
+def test_the_order_of_the_zones_in_the_file_means_nothing(synth: Synth):
+    app = applications.forum()
+    one, other = (synth(replace(app, zones=zones))["forum-us-east-1"] for zones in (("a", "b"), ("b", "a")))
+    assert one.template == other.template
+
+
+def test_spot_comes_and_goes_without_another_group(synth: Synth):
+    """Tasks keep a strategy and machines their group: nothing that CloudFormation would have to replace."""
+    for app, name, kept in (
+        (applications.forum(), "PostsService", ("ServiceName", "Cluster", "SchedulingStrategy")),
+        (applications.visitor_board(), "WebScalingGroup", ("AutoScalingGroupName",)),
+    ):
+        assert app.aws is not None
+        spot = replace(app, aws=replace(app.aws, spot_percent=50))
+        before, after = (next(iter(synth(each).values())).named(name) for each in (spot, app))
+        assert before != after
+        assert {key: before[key] for key in kept} == {key: after[key] for key in kept}
+        assert "LaunchType" not in {**before, **after}

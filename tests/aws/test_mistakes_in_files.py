@@ -141,10 +141,11 @@ MISTAKES: tuple[tuple[str, Application, str], ...] = (
     ("a health path without slash", on_fargate(health=HealthCheck(path="health")), "does not start with /"),
     (
         "a health timeout as long as the interval",
-        on_fargate(health=HealthCheck(interval_s=5.0, timeout_s=5.0)),
+        on_ec2(health=HealthCheck(interval_s=5.0, timeout_s=5.0)),
         "not below `every`",
     ),
-    ("checks too often", on_fargate(health=HealthCheck(interval_s=2.0, timeout_s=2.0)), "from 5 to 300"),
+    ("checks too often", on_ec2(health=HealthCheck(interval_s=2.0, timeout_s=2.0)), "from 5 to 300"),
+    ("checks there too often", placed(health_interval_s=2.5), "aws.health_every: 2.5 s"),
     ("one passed check", on_fargate(health=HealthCheck(healthy_threshold=1)), "accepts 2 to 10"),
     ("500 is healthy", on_fargate(health=HealthCheck(status_max=500)), "accepts 200 to 499"),
     ("a third of a cpu on Fargate", on_fargate(size=Size(cpu=0.3)), "RegisterTaskDefinition"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from aws import audit
 from aws.template import Stack
-from flyball.aws import audit
 
 pytestmark = pytest.mark.synth
 Resources = dict[str, Any]

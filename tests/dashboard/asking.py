@@ -23,10 +23,11 @@ class Answer:
         return self.body.decode()
 
 
-async def ask(app, method: str, path: str, *, body: Any = None, **headers: str) -> Answer:
-    """One request; header names with `_` for `-`."""
+async def ask(app, method: str, path: str, *, body: Any = None, content: bytes | None = None, **headers: str) -> Answer:
+    """One request; header names with `_` for `-`. `content` is sent as it is, `body` as JSON."""
     place, _, query = path.partition("?")
-    content = b"" if body is None else json.dumps(body).encode()
+    if content is None:
+        content = b"" if body is None else json.dumps(body).encode()
     sent = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
         "type": "http",
@@ -38,7 +39,7 @@ async def ask(app, method: str, path: str, *, body: Any = None, **headers: str) 
         "raw_path": place.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
     }

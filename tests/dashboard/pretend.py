@@ -66,7 +66,9 @@ class PretendRuntime:
         self.boundary = "open"
         self.refusals = Refusals({})
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
-        self.balancer = SimpleNamespace(process=None, access_log=self.paths.logs / "access.log")
+        self.balancer = SimpleNamespace(
+            process=None, standby=SimpleNamespace(pid=None), access_log=self.paths.logs / "access.log"
+        )
         self.samples: dict[str, tuple[InstanceSample, ...]] = {}
         self.latencies: dict[str, LatencySample] = {}
         self.stores = Stores()

@@ -1,6 +1,6 @@
 """World 3: the application as AWS resources. AWS runs its own control loop; this only describes what it should do.
 
-`lint`, `rules` and `audit` need no CDK; `synth` needs the extra `flyball[aws]`.
+`lint` and `rules` need no CDK; `synth` needs the extra `flyball[aws]`.
 """
 
 from __future__ import annotations

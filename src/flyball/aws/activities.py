@@ -23,14 +23,7 @@ LISTED = 25
 def build(site: Site) -> str:
     """The rule and the log; the log's name."""
     name = f"/aws/events/{site.name('activities')}"
-    group = logs.CfnLogGroup(
-        site.stack,
-        "ActivityLogGroup",
-        log_group_name=name,
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    group = site.log_group("Activity", name)
     arn = f"arn:aws:logs:{site.region}:{cdk.Aws.ACCOUNT_ID}:log-group:{name}"
     allowed = logs.CfnResourcePolicy(
         site.stack,

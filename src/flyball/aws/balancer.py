@@ -56,31 +56,15 @@ class Balancer:
 
 
 def logs_bucket(site: Site) -> s3.Bucket:
-    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention.
-
-    Its name is fixed, so that the next deployment takes over what a failed one or `destroy` leaves.
-    """
-    days = cdk.Duration.days(site.app.observe.log_retention_days)
-    bucket = s3.Bucket(
-        site.stack,
-        "LogsBucket",
-        bucket_name=site.bucket_name("logs"),
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=True,
-        lifecycle_rules=[
-            s3.LifecycleRule(
-                id="expire",
-                enabled=True,
-                expiration=days,
-                noncurrent_version_expiration=cdk.Duration.days(1),
-                abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
-            )
-        ],
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
-        versioned=True,
+    """The bucket for the logs of the balancer, S3 and the trail. Logs expire after the file's retention."""
+    expire = s3.LifecycleRule(
+        id="expire",
+        enabled=True,
+        expiration=cdk.Duration.days(site.app.observe.log_retention_days),
+        noncurrent_version_expiration=cdk.Duration.days(1),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
     )
+    bucket = site.bucket("logs", [expire])
     bucket.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
@@ -278,7 +262,7 @@ def hosted_zone(site: Site) -> str:
 
 
 def _target_group(site: Site, network: Network, service: Service, kind: str) -> elb.CfnTargetGroup:
-    health, made = service.health, elb.CfnTargetGroup
+    health, made = site.health(service), elb.CfnTargetGroup
     protocol = "HTTPS" if service.tls else "HTTP"  # any certificate of a target will do
     return made(
         site.stack,

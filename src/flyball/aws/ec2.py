@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
@@ -22,10 +21,9 @@ from . import machine, repositories
 from .balancer import Balancer
 from .names import NOTHING, SHELL_ACTIONS, capacity_parameter, in_service, release_parameter
 from .network import Network
-from .observe import log_group
 from .runtimes import as_image
 from .scaling.group import warmup_s
-from .site import APPLICATION_TAG, SERVICE_TAG, Site, instance_service, logical, running
+from .site import APPLICATION_TAG, SERVICE_TAG, Site, allow, instance_service, logical, running
 from .stores import StoreThere
 
 ARM = re.compile(r"^[a-z]+\d+g[a-z]*(-[a-z0-9]+)?\.")
@@ -37,17 +35,6 @@ SIGNAL_WITHIN = "PT30M"
 SESSION_ACTIONS = ("ssm:UpdateInstanceInformation", *SHELL_ACTIONS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ec2Service:
-    """What other resources need to know of a service."""
-
-    service: Service
-    group_name: str
-    resource: autoscaling.CfnAutoScalingGroup
-    template: ec2.CfnLaunchTemplate
-    role: iam.Role
-
-
 def build(
     site: Site,
     network: Network,
@@ -57,11 +44,14 @@ def build(
     balancer: Balancer,
     stores: Mapping[str, StoreThere],
     releases: str,
-) -> Ec2Service:
-    """A service with its role, launch template and Auto Scaling group; `releases` is the bucket of archives."""
+) -> str:
+    """A service with its role, launch template and Auto Scaling group, whose name it returns.
+
+    `releases` is the bucket of archives.
+    """
     used = [stores[name] for name in service.stores]
     group_name = site.name(service.name)
-    group_of_logs = log_group(site, service)
+    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
     role = _role(site, service, used, log_group=group_of_logs, releases=releases, group_name=group_name)
     image = repositories.uri(site, service, site.region) if as_image(site.aws, service) else None
     if image is not None:
@@ -89,7 +79,7 @@ def build(
     template = _launch_template(site, service, role, group=group, script=script)
     made = _scaling_group(site, network, service, template=template, balancer=balancer, name=group_name)
     made.node.add_dependency(role.node.find_child("DefaultPolicy"), group_of_logs, *network.ways_out)
-    return Ec2Service(service=service, group_name=made.ref, resource=made, template=template, role=role)
+    return str(made.ref)
 
 
 def _role(
@@ -102,13 +92,8 @@ def _role(
     group_name: str,
 ) -> iam.Role:
     """A machine's rights: its stores, its log, its release, and reporting that it is ready."""
-    role = iam.Role(
-        site.stack,
-        logical(service.name, "InstanceRole"),
-        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-        path=site.role_path(service),
-        description=f"what instances of {service.name} may do",
-    )
+    what = f"what instances of {service.name} may do"
+    role = site.role(logical(service.name, "InstanceRole"), "ec2", what, service=service)
     for store in used:
         for grant in store.grants:
             role.add_to_policy(grant.statement())
@@ -124,18 +109,11 @@ def _role(
         (("elasticloadbalancing:DescribeTargetHealth",), "*"),
         (SESSION_ACTIONS, "*"),
     ):
-        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
+        allow(role, actions, [resource])
     if machine.needs_memory_metric(service):
-        # cloudwatch:PutMetricData takes no resource; the condition limits it to our namespace.
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": machine.MEMORY_NAMESPACE}},
-            )
-        )
-        # The agent looks up the machine's group; describe calls take no resource.
-        role.add_to_policy(iam.PolicyStatement(actions=["ec2:DescribeTags"], resources=["*"]))
+        ours = {"StringEquals": {"cloudwatch:namespace": machine.MEMORY_NAMESPACE}}
+        allow(role, ["cloudwatch:PutMetricData"], conditions=ours)
+        allow(role, ["ec2:DescribeTags"])  # the agent looks up the machine's group
     return role
 
 

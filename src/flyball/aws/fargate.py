@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
@@ -25,8 +24,7 @@ from .image import BASE, USER, placeholder
 from .metrics import resolution_s
 from .names import SHELL_ACTIONS, image_parameter
 from .network import Network
-from .observe import log_group
-from .site import Site, instance_service, logical, running
+from .site import Site, allow, instance_service, logical, running
 from .stores import StoreThere
 
 PLATFORM = "1.4.0"
@@ -35,19 +33,6 @@ WRITABLE = {"tmp": "/tmp", "agent": "/var/lib/amazon", "agent-log": "/var/log/am
 """Where something is written although the image is read-only: by the program, and by ECS's agent for `exec`."""
 NEVER_NEEDED = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SYS_CHROOT")
 """What Docker grants to a container although hardly a server uses it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FargateService:
-    """What other resources need to know of a service."""
-
-    service: Service
-    cluster: str
-    name: str
-    resource: ecs.CfnService
-    repository: ecr.CfnRepository
-    task_role: iam.Role
-    execution_role: iam.Role
 
 
 def cluster(site: Site) -> ecs.CfnCluster:
@@ -78,24 +63,18 @@ def build(
     balancer: Balancer,
     stores: Mapping[str, StoreThere],
     alarm_names: list[str],
-) -> FargateService:
-    """A service with its repository, roles, task definition and rollout rules."""
+) -> str:
+    """A service with its repository, roles, task definition and rollout rules; returns its name."""
     used = [stores[name] for name in service.stores]
     repository = repositories.build(site, service)
-    group_of_logs = log_group(site, service)
+    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
     execution = _execution_role(site, service, repository, group_of_logs, used)
-    role = iam.Role(
-        site.stack,
-        logical(service.name, "TaskRole"),
-        assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-        path=site.role_path(service),
-        description=f"what instances of {service.name} may do",
-    )
+    what = f"what instances of {service.name} may do"
+    role = site.role(logical(service.name, "TaskRole"), "ecs-tasks", what, service=service)
     for store in used:
         for grant in () if store.secret else store.grants:
             role.add_to_policy(grant.statement())
-    # What the agent of `flyball aws exec` asks for takes no resource.
-    role.add_to_policy(iam.PolicyStatement(actions=list(SHELL_ACTIONS), resources=["*"]))
+    allow(role, SHELL_ACTIONS)
     task = ecs.CfnTaskDefinition(
         site.stack,
         logical(service.name, "Task"),
@@ -121,32 +100,17 @@ def build(
     made.node.add_dependency(
         *(each for each in rights if each is not None), *rules, *network.ways_out, site.stack.node.find_child(PROVIDERS)
     )
-    return FargateService(
-        service=service,
-        cluster=inside.ref,
-        name=made.attr_name,
-        resource=made,
-        repository=repository,
-        task_role=role,
-        execution_role=execution,
-    )
+    return str(made.attr_name)
 
 
 def _execution_role(
     site: Site, service: Service, repository: ecr.CfnRepository, group: logs.CfnLogGroup, used: list[StoreThere]
 ) -> iam.Role:
     """The rights ECS needs to start a task: image, log and secrets."""
-    role = iam.Role(
-        site.stack,
-        logical(service.name, "ExecutionRole"),
-        assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-        path=site.role_path(service),
-        description=f"what ECS needs to start {service.name}",
-    )
+    what = f"what ECS needs to start {service.name}"
+    role = site.role(logical(service.name, "ExecutionRole"), "ecs-tasks", what, service=service)
     repositories.may_pull(role, repository)
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
-    )
+    allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     for store in used:
         for grant in store.grants if store.secret else ():
             role.add_to_policy(grant.statement())

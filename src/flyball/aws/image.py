@@ -86,7 +86,8 @@ set -eu
 if [ -n "${ECS_CONTAINER_METADATA_URI_V4:-}" ]; then
   task=$(/flyball/busybox wget -q -T 10 -O - "$ECS_CONTAINER_METADATA_URI_V4/task")
   told() { printf %s "$task" | /flyball/busybox sed -n "s/.*\\"$1\\": *\\"\\([^\\"]*\\)\\".*/\\1/p"; }
-  arn=$(told TaskARN) place=$(told AvailabilityZone)
+  arn=$(told TaskARN)
+  place=$(told AvailabilityZone)
   FLYBALL_INSTANCE=${arn##*/}
   for word in "$@"; do
     if [ "${word%=*}" = "$place" ]; then FLYBALL_ZONE=${word#*=}; fi

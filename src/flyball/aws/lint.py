@@ -34,7 +34,8 @@ def warnings(app: Application) -> tuple[LintWarning, ...]:
     found: list[LintWarning] = []
     for service in app.services:
         at = f"services.{service.name}"
-        for source in (_health, _metrics, _balancing):
+        found += _health(at, service, app.aws.health_interval_s)
+        for source in (_metrics, _balancing):
             found += source(at, service)
         found += _keep_alive(at, service, app.listener.idle_timeout_s)
         if app.aws.compute is Compute.FARGATE:
@@ -61,11 +62,12 @@ def _keep_alive(at: str, service: Service, idle: float) -> Iterator[LintWarning]
         )
 
 
-def _health(at: str, service: Service) -> Iterator[LintWarning]:
+def _health(at: str, service: Service, own_interval_s: float | None) -> Iterator[LintWarning]:
     check, url = service.health, _ALB + "target-group-health-checks.html"
     if not service.routes:
         return
-    for key, length_s, low, high in (("every", check.interval_s, 5, 300), ("timeout", check.timeout_s, 2, 120)):
+    interval_s = check.interval_s if own_interval_s is None else 5.0  # the file says what it is there
+    for key, length_s, low, high in (("every", interval_s, 5, 300), ("timeout", check.timeout_s, 2, 120)):
         if length_s < low or length_s % 1:
             said = f"{units.duration_text(length_s)} here; AWS accepts whole seconds from {low}s to {high}s"
             yield LintWarning(path=f"{at}.health.{key}", message=said, url=url)

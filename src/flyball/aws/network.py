@@ -15,11 +15,10 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 
 from flyball.core.model import Nat
 
-from .site import Site, logical
+from .site import Site, allow, logical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,21 +221,12 @@ def _associated(site: Site, kind: str, zone: str, table: str, subnet: ec2.CfnSub
 
 
 def _flow_log(site: Site, vpc: ec2.CfnVPC) -> None:
-    """A record of who talked to whom, kept as long as the other logs."""
-    group = logs.CfnLogGroup(
-        site.stack,
-        "FlowLogGroup",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    role = iam.Role(site.stack, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-            resources=[group.attr_arn],
-        )
-    )
+    """If the file asks for it, a record of who talked to whom, kept as long as the other logs."""
+    if not site.aws.network.flow_log:
+        return
+    group = site.log_group("Flow")
+    role = site.role("FlowLogRole", "vpc-flow-logs")
+    allow(role, ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], [group.attr_arn])
     ec2.CfnFlowLog(
         site.stack,
         "FlowLog",

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 
-from flyball.core.model import Comparison, Metric, Service
+from flyball.core.model import Comparison, Metric
 
 from . import activities
+from .alarms import alarm, measure
 from .machine import needs_memory_metric
-from .metrics import AWS_PERIOD_S, Source, Watched, alarm, measure, of_balancer, own, source
+from .metrics import AWS_PERIOD_S, Source, Watched, of_balancer, own, source
 from .site import Site, logical
 
 
@@ -120,8 +119,8 @@ def dashboard(site: Site, services: list[Watched]) -> None:
         _graph("CPU utilization (%)", site, _cpu(services), y=3),
         _graph("Request latency (s)", site, _latencies(services), y=9),
         _graph("Health check status", site, _health(services), y=15),
-        _graph("Scaling activity", site, _capacity(services), y=21),
-        _graph("Memory and network", site, _memory_and_network(services), y=27),
+        _graph("Scaling activity", site, _own(services, CAPACITY), y=21),
+        _graph("Memory and network", site, [*_memory(services), *_own(services, NETWORK)], y=27),
         activities.tile(site, activities.build(site), y=33),
     ]
     cloudwatch.CfnDashboard(
@@ -136,35 +135,8 @@ def _counted(services: list[Watched], name: str, statistic: str) -> list[list[An
     return [line for each in services for line in _lines(each, of_balancer(each, name, statistic), each.service.name)]
 
 
-def _capacity(services: list[Watched]) -> list[list[Any]]:
-    """What scaling wants, and what serves."""
-    return [
-        _line(own(each, tasks=tasks, machines=machines), f"{each.service.name} {word}")
-        for each in services
-        for word, tasks, machines in (
-            ("desired", "DesiredTaskCount", "GroupDesiredCapacity"),
-            ("in service", "RunningTaskCount", "GroupInServiceInstances"),
-        )
-    ]
-
-
-def _memory_and_network(services: list[Watched]) -> list[list[Any]]:
-    """Memory where it is measured: of tasks always, of machines if a policy or alarm uses it."""
-    memory = [
-        _line(source(each, Metric.MEMORY), f"{each.service.name} memory (%)")
-        for each in services
-        if each.group is None or needs_memory_metric(each.service)
-    ]
-    network = [
-        _line(own(each, tasks=tasks, machines=machines), f"{each.service.name} {word} (bytes)")
-        for each in services
-        for word, tasks, machines in (("in", "NetworkRxBytes", "NetworkIn"), ("out", "NetworkTxBytes", "NetworkOut"))
-    ]
-    return [*memory, *network]
-
-
 def _cpu(services: list[Watched]) -> list[list[Any]]:
-    return [line for each in services for line in _lines(each, source(each, Metric.CPU), each.service.name)]
+    return [_line(source(each, Metric.CPU), each.service.name) for each in services]
 
 
 def _latencies(services: list[Watched]) -> list[list[Any]]:
@@ -183,6 +155,28 @@ def _health(services: list[Watched]) -> list[list[Any]]:
         for name, word in (("HealthyHostCount", "healthy"), ("UnHealthyHostCount", "unhealthy"))
         for line in _lines(each, of_balancer(each, name, "Maximum"), f"{each.service.name} {word}")
     ]
+
+
+CAPACITY = (
+    ("desired", "DesiredTaskCount", "GroupDesiredCapacity"),
+    ("in service", "RunningTaskCount", "GroupInServiceInstances"),
+)
+"""What scaling wants, and what serves: word, metric of tasks, of machines."""
+NETWORK = (("in (bytes)", "NetworkRxBytes", "NetworkIn"), ("out (bytes)", "NetworkTxBytes", "NetworkOut"))
+
+
+def _own(services: list[Watched], metrics: tuple[tuple[str, str, str], ...]) -> list[list[Any]]:
+    return [
+        _line(own(each, tasks=tasks, machines=machines), f"{each.service.name} {word}")
+        for each in services
+        for word, tasks, machines in metrics
+    ]
+
+
+def _memory(services: list[Watched]) -> list[list[Any]]:
+    """Memory where it is measured: of tasks always, of machines if a policy or alarm uses it."""
+    measured = [each for each in services if each.group is None or needs_memory_metric(each.service)]
+    return [_line(source(each, Metric.MEMORY), f"{each.service.name} memory (%)") for each in measured]
 
 
 def _lines(watched: Watched, found: Source, label: str) -> list[list[Any]]:
@@ -206,16 +200,3 @@ def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[s
 def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, object]:
     properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
     return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
-
-
-def log_group(site: Site, service: Service) -> logs.CfnLogGroup:
-    """The log group of a service's instances: encrypted, with the file's retention."""
-    group = logs.CfnLogGroup(
-        site.stack,
-        logical(service.name, "LogGroup"),
-        log_group_name=f"/flyball/{site.app.name}/{service.name}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    return group

@@ -21,7 +21,7 @@ from flyball.core.model import Service
 
 from . import projects
 from .names import UPLOADED, upload_pipeline
-from .site import Site, bucket_name, logical
+from .site import Site, allow, bucket_name, logical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,35 +35,21 @@ class Source:
 
 def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
     """A bucket in this region for the pipeline's artifacts, or for the releases that machines fetch."""
-    return s3.Bucket(
-        site.stack,
-        logical(purpose, "Bucket"),
-        bucket_name=site.bucket_name(purpose),
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=True,
-        lifecycle_rules=[
-            s3.LifecycleRule(
-                id="expire",
-                enabled=True,
-                expiration=cdk.Duration.days(30) if purpose == "artifacts" else None,
-                noncurrent_version_expiration=cdk.Duration.days(30),
-                abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
-            )
-        ],
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
-        server_access_logs_bucket=logs_bucket,
-        server_access_logs_prefix=f"s3/{purpose}/",
-        versioned=True,
+    expire = s3.LifecycleRule(
+        id="expire",
+        enabled=True,
+        expiration=cdk.Duration.days(30) if purpose == "artifacts" else None,
+        noncurrent_version_expiration=cdk.Duration.days(30),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
     )
+    return site.bucket(purpose, [expire], logs_bucket=logs_bucket)
 
 
 def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
     """The pipeline, in the first region only. `alarms`: names of the rollout alarms by service."""
     if not site.primary:
         return
-    role = iam.Role(site.stack, "PipelineRole", assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"))
+    role = site.role("PipelineRole", "codepipeline")
     source = _source(site)
     project = projects.build_project(site)
     builds = [project]
@@ -271,15 +257,10 @@ def _ecs_role(site: Site, service: Service, role: iam.Role) -> iam.Role:
         # AWS allows these only on "*"; a task definition is of use only with a role to pass.
         (["ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:RegisterTaskDefinition"], ["*"]),
     ):
-        own.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
-    own.add_to_policy(
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[site.roles(service)],
-            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        )
-    )
-    role.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[own.role_arn]))
+        allow(own, actions, resources)
+    to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    allow(own, ["iam:PassRole"], [site.roles(service)], to_tasks)
+    allow(role, ["sts:AssumeRole"], [own.role_arn])
     return own
 
 
@@ -306,8 +287,8 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
 def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: CfnPipeline) -> None:
     """The seed's "trigger event": a push to the branch starts the pipeline at once, without polling."""
     arn = f"arn:aws:codepipeline:{site.region}:{cdk.Aws.ACCOUNT_ID}:{pipeline.ref}"
-    role = iam.Role(site.stack, "TriggerRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
-    role.add_to_policy(iam.PolicyStatement(actions=["codepipeline:StartPipelineExecution"], resources=[arn]))
+    role = site.role("TriggerRole", "events")
+    allow(role, ["codepipeline:StartPipelineExecution"], [arn])
     events.CfnRule(
         site.stack,
         "Trigger",

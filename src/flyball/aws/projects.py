@@ -5,14 +5,13 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 
 from flyball.core.model import Service
 
 from . import buildspec, preferences, repositories
 from .ec2 import architecture
 from .runtimes import as_image
-from .site import APPLICATION_TAG, SERVICE_TAG, Site, bucket_name, logical
+from .site import APPLICATION_TAG, SERVICE_TAG, Site, allow, bucket_name, logical
 
 BUILD_MACHINE = "BUILD_GENERAL1_SMALL"
 ON = {
@@ -112,22 +111,11 @@ def _project(
 ) -> codebuild.CfnProject:
     """A CodeBuild project with its log and role. Docker needs `privileged`."""
     made = codebuild.CfnProject
-    group = logs.CfnLogGroup(
-        site.stack,
-        logical(name, "LogGroup"),
-        log_group_name=f"/flyball/{site.app.name}/pipeline/{name.lower()}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    role = iam.Role(site.stack, logical(name, "Role"), assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+    group = site.log_group(name, f"/flyball/{site.app.name}/pipeline/{name.lower()}")
+    role = site.role(logical(name, "Role"), "codebuild")
     artifacts = f"arn:aws:s3:::{site.bucket_name('artifacts')}/*"
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
-    )
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], resources=[artifacts])
-    )
+    allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
+    allow(role, ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [artifacts])
     for statement in statements:
         role.add_to_policy(statement)
     kind, image = ON["x86_64" if site.on_fargate else architecture(site.aws.machine)]

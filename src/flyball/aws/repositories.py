@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 
 from flyball.core.model import Service
 
-from .site import Site, logical
+from .site import Site, allow, logical
 
 
 def uri(site: Site, service: Service, region: str) -> str:
@@ -51,6 +51,5 @@ def build(site: Site, service: Service) -> ecr.CfnRepository:
 def may_pull(role: iam.Role, repository: ecr.CfnRepository) -> None:
     """Lets a role pull the images."""
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[repository.attr_arn]))
-    # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
-    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
+    allow(role, actions, [repository.attr_arn])
+    allow(role, ["ecr:GetAuthorizationToken"])

@@ -15,7 +15,7 @@ from aws_cdk import aws_iam as iam
 from flyball.core.model import Service, Strategy
 
 from .balancer import Balancer
-from .site import Site, logical
+from .site import Site, allow, logical
 
 MINUTE_S = 60.0
 
@@ -89,25 +89,12 @@ def traffic_role(site: Site, service: Service, balancer: Balancer) -> iam.Role |
     """
     if service.name not in balancer.standby_groups:
         return None
-    role = iam.Role(
-        site.stack,
-        logical(service.name, "TrafficRole"),
-        assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
-        description=f"ECS shifts traffic of {service.name}",
-    )
+    role = site.role(logical(service.name, "TrafficRole"), "ecs", f"ECS shifts traffic of {service.name}")
     both = [groups for each in balancer.every for groups in (each.target_groups, each.standby_groups)]
     groups = [each[service.name].ref for each in both]
     rules = [each.rules[service.name][0].ref for each in balancer.every]
-    role.add_to_policy(iam.PolicyStatement(actions=["elasticloadbalancing:ModifyRule"], resources=rules))
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
-            resources=groups,
-        )
-    )
+    allow(role, ["elasticloadbalancing:ModifyRule"], rules)
+    allow(role, ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"], groups)
     describe = ("Listeners", "Rules", "TargetGroups", "TargetHealth")
-    # Describe calls of Elastic Load Balancing take no resource; AWS allows them only on "*".
-    role.add_to_policy(
-        iam.PolicyStatement(actions=[f"elasticloadbalancing:Describe{what}" for what in describe], resources=["*"])
-    )
+    allow(role, [f"elasticloadbalancing:Describe{what}" for what in describe])
     return role

@@ -9,22 +9,24 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Service, StoreKind
 
 from .balancer import needs_inside
 from .network import Network
-from .site import Site, logical, trail_arn
+from .site import Site, allow, logical, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
+Rule = tuple[int, str, str]
+"""Port; address range or id of a security group; why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +59,18 @@ def _endpoint_group(site: Site, network: Network) -> str:
         site,
         network,
         "EndpointGroup",
-        description="AWS services, reachable from the network only",
-        ingress=[_open(443, site.aws.network.cidr, "HTTPS from the network")],
-        egress=[_open(443, site.aws.network.cidr, "answers stay in the network")],
+        "AWS services, reachable from the network only",
+        ingress=[(443, site.aws.network.cidr, "HTTPS from the network")],
+        egress=[(443, site.aws.network.cidr, "answers stay in the network")],
     )
 
 
 def _balancer_group(site: Site, network: Network) -> str:
-    ingress = [_open(80, WORLD, "HTTP from the world")]
+    ingress = [(80, WORLD, "HTTP from the world")]
     if site.app.listener.tls is not None:
-        ingress.append(_open(443, WORLD, "HTTPS from the world"))
+        ingress.append((443, WORLD, "HTTPS from the world"))
     egress = _all(site.instance_subnets, site.port, "to instances")
-    return _group(
-        site, network, "BalancerGroup", description="the balancer, open to the world", ingress=ingress, egress=egress
-    )
+    return _group(site, network, "BalancerGroup", "the balancer, open to the world", ingress=ingress, egress=egress)
 
 
 def _inside_group(site: Site, network: Network) -> str:
@@ -78,35 +78,28 @@ def _inside_group(site: Site, network: Network) -> str:
         site,
         network,
         "InsideBalancerGroup",
-        description="the balancer inside, reachable from instances only",
+        "the balancer inside, reachable from instances only",
         ingress=_all(site.instance_subnets, 80, "from instances"),
         egress=_all(site.instance_subnets, site.port, "to instances"),
     )
 
 
-def _to_private(site: Site, port: int, why: str) -> list[ec2.CfnSecurityGroup.IngressProperty]:
-    return _all(site.aws.network.private_subnets[: len(site.app.zones)], port, why)
-
-
-def _all(ranges: tuple[str, ...], port: int, why: str) -> list[ec2.CfnSecurityGroup.IngressProperty]:
-    return [_open(port, cidr, why) for cidr in ranges]
-
-
 def _service_group(site: Site, network: Network, service: Service, *, balancer: str, inside: str | None) -> str:
-    egress = [_open(443, WORLD, "AWS services and packages")]
+    private = site.aws.network.private_subnets[: len(site.app.zones)]
+    egress = [(443, WORLD, "AWS services and packages")]
     if inside is None:
-        egress.append(_open(80, WORLD, "the balancer at its public address"))
+        egress.append((80, WORLD, "the balancer at its public address"))
     else:
-        egress += _to_private(site, 80, "the balancer inside")
+        egress += _all(private, 80, "the balancer inside")
     if _uses_redis(site, service):
-        egress += _to_private(site, REDIS_PORT, "Redis")
+        egress += _all(private, REDIS_PORT, "Redis")
     balancers = [balancer] if inside is None else [balancer, inside]
     return _group(
         site,
         network,
         logical(service.name, "Group"),
-        description=f"instances of {service.name}, reachable from the balancer only",
-        ingress=[_from_group(site.port, each, "from the balancer only") for each in balancers],
+        f"instances of {service.name}, reachable from the balancer only",
+        ingress=[(site.port, each, "from the balancer only") for each in balancers],
         egress=egress,
     )
 
@@ -116,9 +109,9 @@ def _redis_group(site: Site, network: Network, using: list[str]) -> str:
         site,
         network,
         "RedisGroup",
-        description="Redis, reachable from the services that use it only",
-        ingress=[_from_group(REDIS_PORT, group, "from a service that uses it") for group in using],
-        egress=[_open(REDIS_PORT, site.aws.network.cidr, "replication stays in the network")],
+        "Redis, reachable from the services that use it only",
+        ingress=[(REDIS_PORT, group, "from a service that uses it") for group in using],
+        egress=[(REDIS_PORT, site.aws.network.cidr, "replication stays in the network")],
     )
 
 
@@ -126,62 +119,39 @@ def _uses_redis(site: Site, service: Service) -> bool:
     return any(site.app.store(name).kind is StoreKind.REDIS for name in service.stores)
 
 
+def _all(ranges: tuple[str, ...], port: int, why: str) -> list[Rule]:
+    return [(port, cidr, why) for cidr in ranges]
+
+
 def _group(
-    site: Site,
-    network: Network,
-    name: str,
-    *,
-    description: str,
-    ingress: list[ec2.CfnSecurityGroup.IngressProperty],
-    egress: list[ec2.CfnSecurityGroup.EgressProperty],
+    site: Site, network: Network, name: str, description: str, *, ingress: list[Rule], egress: list[Rule]
 ) -> str:
-    group = ec2.CfnSecurityGroup(
+    made = ec2.CfnSecurityGroup
+    group = made(
         site.stack,
         name,
         group_description=f"{site.app.name}: {description}",
         vpc_id=network.vpc,
-        security_group_ingress=ingress,
-        security_group_egress=[
-            ec2.CfnSecurityGroup.EgressProperty(
-                ip_protocol="tcp",
-                from_port=rule.from_port,
-                to_port=rule.to_port,
-                cidr_ip=rule.cidr_ip,
-                description=rule.description,
-            )
-            for rule in egress
-        ],
+        security_group_ingress=[made.IngressProperty(**_rule(each, "source")) for each in ingress],
+        security_group_egress=[made.EgressProperty(**_rule(each, "destination")) for each in egress],
     )
     return str(group.attr_group_id)
 
 
-def _open(port: int, cidr: str, why: str) -> ec2.CfnSecurityGroup.IngressProperty:
-    return ec2.CfnSecurityGroup.IngressProperty(
-        ip_protocol="tcp", from_port=port, to_port=port, cidr_ip=cidr, description=why
-    )
-
-
-def _from_group(port: int, group: str, why: str) -> ec2.CfnSecurityGroup.IngressProperty:
-    return ec2.CfnSecurityGroup.IngressProperty(
-        ip_protocol="tcp", from_port=port, to_port=port, source_security_group_id=group, description=why
-    )
+def _rule(rule: Rule, end: str) -> dict[str, Any]:
+    """One port, and who is at the other end: an address range, or a security group."""
+    port, who, why = rule
+    there = {"cidr_ip": who} if "/" in who else {f"{end}_security_group_id": who}
+    return {"ip_protocol": "tcp", "from_port": port, "to_port": port, "description": why, **there}
 
 
 def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
-    group = logs.CfnLogGroup(
-        site.stack,
-        "TrailLogGroup",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
-    role = iam.Role(site.stack, "TrailRole", assumed_by=iam.ServicePrincipal("cloudtrail.amazonaws.com"))
-    role.add_to_policy(
-        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.attr_arn])
-    )
+    group = site.log_group("Trail")
+    role = site.role("TrailRole", "cloudtrail")
+    allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     source = trail_arn(site.app, site.region)
     for action, resource, more in (
         ("s3:GetBucketAcl", logs_bucket.bucket_arn, {}),

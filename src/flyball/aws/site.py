@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 
-from flyball.core.model import Application, Aws, Compute, Nat, Service
+from flyball.core.model import Application, Aws, Compute, HealthCheck, Nat, Service
 
 from .names import EC2_PORT, FARGATE_PORT, NOTHING, bucket, logical, running_parameter
 from .runtimes import as_image
 
-__all__ = ["APPLICATION_TAG", "Site", "bucket_name", "instance_service", "logical", "open_site", "running", "trail_arn"]
+__all__ = [
+    "APPLICATION_TAG",
+    "SERVICE_TAG",
+    "Site",
+    "allow",
+    "bucket_name",
+    "instance_service",
+    "logical",
+    "open_site",
+    "running",
+    "trail_arn",
+]
 
 APPLICATION_TAG = "flyball:application"
 """The tag of everything the application owns; rights and the budget depend on it."""
@@ -71,6 +85,10 @@ class Site:
         """The region's zones, as CDK tokens, to the file's names: sorted, so that their order in the file is free."""
         return {cdk.Fn.select(index, cdk.Fn.get_azs()): name for index, name in enumerate(sorted(self.app.zones))}
 
+    def health(self, service: Service) -> HealthCheck:
+        """The balancer's check, with the interval that it has there."""
+        return replace(service.health, interval_s=self.aws.health_interval_s or service.health.interval_s)
+
     def role_path(self, service: Service) -> str:
         """The path of the roles of a service's instances; rights to pass a role are limited to it."""
         return f"/{self.app.name}/{service.name}/"
@@ -86,6 +104,59 @@ class Site:
     def bucket_name(self, purpose: str) -> str:
         """A globally unique bucket name: application, purpose, account, region."""
         return bucket_name(self.app, purpose, self.region)
+
+    def bucket(
+        self, purpose: str, rules: Iterable[s3.LifecycleRule], *, logs_bucket: s3.Bucket | None = None
+    ) -> s3.Bucket:
+        """A bucket that outlives the stack: private, encrypted, versioned; its accesses are logged in `logs_bucket`.
+
+        Its name is fixed, so that the next deployment takes over what a failed one or `destroy` leaves.
+        """
+        return s3.Bucket(
+            self.stack,
+            logical(purpose, "Bucket"),
+            bucket_name=self.bucket_name(purpose),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            lifecycle_rules=list(rules),
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            server_access_logs_bucket=logs_bucket,
+            server_access_logs_prefix=None if logs_bucket is None else f"s3/{purpose}/",
+            versioned=True,
+        )
+
+    def log_group(self, name: str, called: str | None = None) -> logs.CfnLogGroup:
+        """A log group: encrypted, with the file's retention, gone with the stack."""
+        group = logs.CfnLogGroup(
+            self.stack,
+            logical(name, "LogGroup"),
+            log_group_name=called,
+            kms_key_id=self.key.attr_arn,
+            retention_in_days=self.app.observe.log_retention_days,
+        )
+        group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        return group
+
+    def role(self, name: str, of: str, what: str | None = None, *, service: Service | None = None) -> iam.Role:
+        """A role for the AWS service `of`; an instance's has the path of its service."""
+        return iam.Role(
+            self.stack,
+            name,
+            assumed_by=iam.ServicePrincipal(f"{of}.amazonaws.com"),
+            path=None if service is None else self.role_path(service),
+            description=what,
+        )
+
+
+def allow(
+    role: iam.Role, actions: Iterable[str], resources: Iterable[str] = ("*",), conditions: Mapping[str, object] = {}
+) -> None:
+    """Lets a role do `actions` on `resources`; "*" is for what takes no resource on AWS, or with a condition."""
+    role.add_to_policy(
+        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions))
+    )
 
 
 def bucket_name(app: Application, purpose: str, region: str) -> str:

@@ -21,7 +21,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from flyball.core.model import Store, StoreKind
 
 from .network import Network
-from .site import Site, bucket_name, logical
+from .site import Site, allow, bucket_name, logical
 
 CACHE_NODE = "cache.t4g.micro"
 REDIS_VERSION = "7.1"
@@ -202,20 +202,7 @@ def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
     ]
     if store.archive_after_s is not None:
         rules.append(s3.LifecycleRule(id="archive", enabled=True, transitions=[_to_glacier(store.archive_after_s)]))
-    bucket = s3.Bucket(
-        site.stack,
-        logical(store.name, "Bucket"),
-        bucket_name=name,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=True,
-        lifecycle_rules=rules,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
-        server_access_logs_bucket=logs_bucket,
-        server_access_logs_prefix=f"s3/{store.name}/",
-        versioned=True,
-    )
+    bucket = site.bucket(store.name, rules, logs_bucket=logs_bucket)
     if _is_replicated(site, store):
         _replicate(site, store, bucket)
     arn = f"arn:aws:s3:::{name}"
@@ -251,9 +238,7 @@ def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
     """
     others = [region for region in site.app.region_names if region != site.region]
     arns = [f"arn:aws:s3:::{bucket_name(site.app, store.name, region)}" for region in others]
-    role = iam.Role(
-        site.stack, logical(store.name, "ReplicationRole"), assumed_by=iam.ServicePrincipal("s3.amazonaws.com")
-    )
+    role = site.role(logical(store.name, "ReplicationRole"), "s3")
     for actions, resources in (
         (("s3:GetReplicationConfiguration", "s3:ListBucket"), [bucket.bucket_arn]),
         (
@@ -262,7 +247,7 @@ def _replicate(site: Site, store: Store, bucket: s3.Bucket) -> None:
         ),
         (("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"), [f"{arn}/*" for arn in arns]),
     ):
-        role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
+        allow(role, actions, resources)
     configuration = {
         "Role": role.role_arn,
         "Rules": [

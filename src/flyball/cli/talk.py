@@ -49,6 +49,7 @@ KIND_STYLES = {
     "replication_stalled": "red",
     "balancer_restarted": "red",
     "balancer_failed": "bold red",
+    "balancer_took_over": "red",
     "journal_set_aside": "red",
     "firewall": "yellow",
     "refused": "red",

@@ -101,7 +101,7 @@ class Applier:
         if walls is None or walls.problem:
             return None
         return Rooms(
-            network=str(walls.router.path),
+            network=str(walls.router.path) if walls.router.users is None else None,
             door=DOOR,
             outward_port=OUTWARD_PORT,
             names_port=NAMES_PORT,

@@ -179,13 +179,17 @@ def told(events: list[Event]) -> list[EventJson]:
 
 def described(runtime: Runtime, control: Control) -> ApplicationJson:
     """The shape that `flyball ps --json` promises."""
-    balancer, push, places = runtime.balancer.process, runtime.deploys.remote, runtime.places()
+    balancer = runtime.balancer.process
+    push, places = runtime.deploys.remote, runtime.places()
     return {
         "application": runtime.app.name,
         "url": runtime.url,
         "dashboard": control["dashboard"],
         "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
-        "balancer": {"pid": None if balancer is None else balancer.pid},
+        "balancer": {
+            "pid": None if balancer is None else balancer.pid,
+            "standby": runtime.balancer.standby.pid,
+        },
         "firewall": [
             {"rule": rule, "action": runtime.app.listener.firewall.of_rule(rule), "requests": count}
             for rule, count in sorted(runtime.refusals.total.items())

@@ -21,6 +21,7 @@ import uv
 from flyball.core.errors import Failed
 
 from .envoy import process as envoy
+from .envoy import sharing
 from .instances.detect import detect
 from .process.ports import PORTS, free_port
 from .process.walls import walls
@@ -74,7 +75,8 @@ def balancer(binary: Path) -> Check:
     version = re.search(r"/(\d+\.\d+\.\d+)/", words)
     if version is None:
         return Check("Envoy", False, f"{binary} does not run on {platform.platform()}: {words}", remedy)
-    return Check("Envoy", True, version[1], remedy)
+    two = "a second one can stand by" if sharing.possible() else "none can stand by on this system"
+    return Check("Envoy", True, f"{version[1]}, {two}", remedy)
 
 
 def limits(root: Path = Path("/sys/fs/cgroup")) -> Check:
@@ -91,7 +93,7 @@ def limits(root: Path = Path("/sys/fs/cgroup")) -> Check:
 def boundary() -> Check:
     """Whether a closed boundary can be had. Never a failure: without it everything runs all the same, open."""
     problem = walls.tried()
-    return Check("boundary", True, walls.OFFERED if not problem else f"open only: {problem}", "")
+    return Check("boundary", True, walls.offered() if not problem else f"open only: {problem}", "")
 
 
 def redis(environment: Mapping[str, str] = os.environ) -> Check:

@@ -69,7 +69,7 @@ class Machine:
             limits=limits,
             stores=Stores(walls),
             instances=Instances(paths, limits, wake, walls),
-            balancer=Balancer(paths, app.name, wake, hear),
+            balancer=Balancer(paths, app.name, wake, hear, None if walls is None or walls.problem else walls.router),
             walls=walls,
         )
 

@@ -171,11 +171,12 @@ def _instance(runtime: Runtime, service: str) -> Running | None:
 async def _try(runtime: Runtime, start: str, attempts: list[Attempt]) -> list[bool] | None:
     """What succeeded of it, from there; None when nobody can be there."""
     user: int | None = None
-    groups: tuple[int, ...] = ()
+    group: int | None = None
+    groups: tuple[int, ...] | None = ()
     pid = 0
     if start in {OTHER_USER, VISITOR, INTERNET}:
         if os.geteuid() == 0:
-            user = NOBODY
+            user = group = NOBODY
         elif start == OTHER_USER and any(attempt[0] != "answers" for attempt in attempts):
             return None
     else:
@@ -184,8 +185,10 @@ async def _try(runtime: Runtime, start: str, attempts: list[Attempt]) -> list[bo
             return None
         pid = here.process.pid if here.number else 0
         if runtime.walls is not None and here.number:
-            user, groups = runtime.walls.user(start), runtime.walls.groups(runtime.app.service(start).stores)
-    asked = {"pid": pid, "user": user, "group": user, "groups": list(groups), "attempts": attempts}
+            user, group = runtime.walls.user(start), runtime.walls.group(start)
+            groups = runtime.walls.groups(runtime.app.service(start).stores)
+    kept = None if groups is None else list(groups)
+    asked = {"pid": pid, "user": user, "group": group, "groups": kept, "attempts": attempts}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", str(ATTEMPT), str(INSIDE),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

@@ -29,6 +29,7 @@ class StateDirectory:
         self.stores = root / "stores"  # the data that applications keep; nothing but the user deletes it
         self.processes = root / "processes"  # one JSON file per process that outlives the control plane
         self.balancer_file = self.processes / "balancer.json"
+        self.standby_file = self.processes / "standby.json"  # the balancer that stands by
         self.tls = root / "tls"  # certificates: self-made, issued, and copies of the user's for the balancer
         self.store_password = root / "store-password"  # what the Redis servers of this application want to hear
         self.git = root / "git"  # bare repository that takes pushes

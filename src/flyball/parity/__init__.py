@@ -7,19 +7,26 @@ model class against this table. `docs/explanation/parity.md` is generated from i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 from flyball.core.manifest import with_unit
 from flyball.core.model import Application, Compute
 
-from . import placement, services, traffic
+from . import placement, services, simulated, traffic
 from .row import Honoured, Refused, Row, Verdict, World
 
 __all__ = ["ROWS", "Honoured", "Refused", "Row", "Verdict", "World", "markdown", "row", "unhonoured", "world_on_aws"]
 
-ROWS: tuple[Row, ...] = (*placement.ROWS, *services.ROWS, *traffic.ROWS)
-_HEADINGS = {World.LOCAL: "here", World.EC2: "EC2", World.FARGATE: "Fargate"}
+
+def _with_simulator(row: Row) -> Row:
+    verdict = simulated.verdict(f"{row.model}.{row.field}", row.verdicts[World.LOCAL])
+    return replace(row, verdicts={**row.verdicts, World.SIMULATED: verdict})
+
+
+ROWS: tuple[Row, ...] = tuple(map(_with_simulator, (*placement.ROWS, *services.ROWS, *traffic.ROWS)))
+_HEADINGS = {World.LOCAL: "here", World.SIMULATED: "simulated", World.EC2: "EC2", World.FARGATE: "Fargate"}
+_NOT = {World.SIMULATED: "left out"}
 _BY_FIELD = {(each.model, each.field): each for each in ROWS}
 
 
@@ -70,9 +77,11 @@ def markdown() -> str:
 
 
 def _line(each: Row) -> str:
-    cells = (_cell(each.verdicts[world]) for world in World)
+    cells = (_cell(world, each.verdicts[world]) for world in World)
     return f"| `{each.field}` | {' | '.join(cells)} |"
 
 
-def _cell(verdict: Verdict) -> str:
-    return verdict.where if isinstance(verdict, Honoured) else f"**refused**: {verdict.reason}"
+def _cell(world: World, verdict: Verdict) -> str:
+    if isinstance(verdict, Honoured):
+        return f"**roughly**: {verdict.where}" if verdict.roughly else verdict.where
+    return f"**{_NOT.get(world, 'refused')}**: {verdict.reason}"

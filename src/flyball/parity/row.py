@@ -11,15 +11,17 @@ class World(StrEnum):
     """Where an application can run; the columns of the table, in order."""
 
     LOCAL = "local"
+    SIMULATED = "simulated"
     EC2 = "ec2"
     FARGATE = "fargate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Honoured:
-    """The field takes effect; `where` says through what."""
+    """The field takes effect; `where` says through what, or how far if only `roughly`."""
 
     where: str
+    roughly: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,11 @@ def yes(where: str) -> Honoured:
     return Honoured(where=where)
 
 
+def roughly(how: str) -> Honoured:
+    """Honoured so far: `how`."""
+    return Honoured(where=how, roughly=True)
+
+
 def no(reason: str, *, accepted: tuple[object, ...] = ()) -> Refused:
     """Refused, for `reason`."""
     return Refused(reason=reason, accepted=accepted)
@@ -65,4 +72,5 @@ def by_compute(name: str, local: Verdict, ec2: Verdict, fargate: Verdict) -> Row
 
 PARTS = yes("see its fields below")
 """A table of its own: each of its fields has a row."""
+LOOP = yes("the control loop")
 NO_QUEUE = "an Application Load Balancer has no queue: let the program refuse with 503 what it cannot take"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .row import NO_QUEUE, PARTS, by_compute, no, on_aws, yes
+from .row import LOOP, NO_QUEUE, PARTS, by_compute, no, on_aws, yes
 
-LOOP = yes("the control loop")
 MACHINE_IS_THE_SIZE = no("an instance is a whole machine on EC2; use `aws.machine`")
 ECS_SCHEDULE = yes("ScheduledActions of the ScalableTarget")
 GROUP_SCHEDULE = yes("AWS::AutoScaling::ScheduledAction")
@@ -161,7 +160,11 @@ ROWS = (
     on_aws("ChangeRate.percent", LOOP, NOT_PORTABLE),
     on_aws("ChangeRate.period_s", LOOP, NOT_PORTABLE),
     on_aws("HealthCheck.path", yes("the balancer's checks"), yes("HealthCheckPath")),
-    on_aws("HealthCheck.interval_s", yes("the balancer's checks"), yes("HealthCheckIntervalSeconds")),
+    on_aws(
+        "HealthCheck.interval_s",
+        yes("the balancer's checks"),
+        yes("HealthCheckIntervalSeconds, unless `aws.health_every` is given"),
+    ),
     on_aws("HealthCheck.timeout_s", yes("the balancer's checks"), yes("HealthCheckTimeoutSeconds")),
     on_aws("HealthCheck.healthy_threshold", yes("the balancer's checks"), yes("HealthyThresholdCount")),
     on_aws("HealthCheck.unhealthy_threshold", yes("the balancer's checks"), yes("UnhealthyThresholdCount")),

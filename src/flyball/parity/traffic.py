@@ -10,6 +10,7 @@ BY_ACM = "ACM issues and renews the certificate for the domain"
 ROWS = (
     on_aws("Listener.port", ENVOY, no("the AWS balancer listens on 80, with TLS on 443", accepted=(80, 443))),
     on_aws("Listener.idle_timeout_s", ENVOY, yes("idle_timeout.timeout_seconds")),
+    on_aws("Listener.standby", yes("a second Envoy on the same port"), yes("the balancer is never one machine")),
     on_aws("Listener.tls", PARTS, PARTS),
     on_aws("Listener.firewall", PARTS, PARTS),
     on_aws("Listener.redirects", PARTS, PARTS),

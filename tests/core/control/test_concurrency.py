@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import builders
-from flyball.core.control.concurrency import MOST, Measured, adapted, limit
+from flyball.core.control.concurrency import MOST, Measured, adapted, at_first, limit
 from flyball.core.control.observation import InstanceSample, InstanceSeen, QueueSample, TargetHealth
 from flyball.core.control.pacing import Adaptive
 from flyball.core.control.reasons import ReasonKind
@@ -46,7 +46,18 @@ def test_a_program_that_waits_for_others_gets_all_that_come():
 
 
 def test_also_when_none_has_ended_yet():
-    assert after(measured(waiting=1, rate=0.0, inside_s=None))[0].limit == 160
+    assert after(measured(waiting=1, rate=0.0, inside_s=None, share=None))[0].limit == 160
+
+
+@pytest.mark.parametrize(("share", "limit"), [(0.49, 20), (0.25, 20), (0.1, 50), (0.03, 160), (0.0, 160)])
+def test_as_many_come_in_as_would_use_half_of_the_processor_time(share, limit):
+    few = Adaptive(limit=10)
+    assert after(measured(waiting=300, at_work=10, share=share), before=few)[0].limit == limit
+
+
+@pytest.mark.parametrize(("cpu", "limit"), [(0.05, 8), (0.25, 20), (1.0, 80), (4.0, 80)])
+def test_the_first_limit_is_that_of_the_cores_it_has(cpu, limit):
+    assert at_first(builders.service(size=Size(cpu=cpu))) == Adaptive(limit=limit, said=limit)
 
 
 def test_a_program_that_burns_the_processor_has_no_more_inside_than_fit_into_an_eighth_of_the_timeout():
@@ -97,6 +108,7 @@ def test_on_a_starved_machine_the_rate_is_what_it_is():
 
 def test_a_program_that_waits_for_others_is_let_be_on_a_starved_machine():
     assert after(measured(rate=80.0, inside_s=1.0, share=0.1, starved=True, waiting=9))[0].limit == 160
+    assert after(measured(share=0.02, starved=True, waiting=9), before=Adaptive(limit=20))[0].limit == 200
 
 
 def test_a_health_check_without_an_answer_halves_it_and_makes_it_careful():
@@ -105,7 +117,7 @@ def test_a_health_check_without_an_answer_halves_it_and_makes_it_careful():
     assert (halved.limit, halved.careful_from) == (30, 30)
     assert why == "web-1 did not answer its health check in time with 60 inside"
     assert after(measured(waiting=9), before=halved)[0].limit == 31
-    assert after(measured(waiting=9), before=replace(halved, limit=8))[0].limit == 16
+    assert after(measured(waiting=9), before=replace(halved, limit=8))[0].limit == 30
     busy = measured(rate=900.0, share=1.0, waiting=9)
     assert after(busy, before=halved)[0].limit == 30
     assert after(measured(late=late, at_work=0), before=Adaptive(limit=1))[1] == ""

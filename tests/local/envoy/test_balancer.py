@@ -12,8 +12,9 @@ import pytest
 
 from builders import application, service
 from flyball.core.errors import Failed
-from flyball.local.envoy.balancer import MARK, Balancer
+from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE
+from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port

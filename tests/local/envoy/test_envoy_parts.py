@@ -1,9 +1,11 @@
 """The parts around Envoy that need no Envoy: files, access log, percentiles, certificate, command line."""
 
+import contextlib
 import datetime as dt
 import json
 import os
 import stat
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from flyball.core.model import Acme, Application, Listener, Service, Tls
 from flyball.local.envoy import certificate, process
 from flyball.local.envoy.config.resources import files
 from flyball.local.envoy.config.types import seconds
-from flyball.local.envoy.files import listening, write
+from flyball.local.envoy.files import RESERVE, listening, write
 from local.envoy.envoy_rig import application, service
 
 
@@ -42,7 +44,7 @@ def known(directory):
 
 
 def names(directory):
-    return sorted(path.name for path in directory.iterdir())
+    return sorted(path.name for path in directory.iterdir() if path.name != RESERVE)
 
 
 def test_only_what_changed_is_written(tmp_path):
@@ -221,3 +223,25 @@ def test_trace_is_refused_with_what_is_allowed():
         if route.get("direct_response", {}).get("status") == 405
     ]
     assert refusal["response_headers_to_add"][0]["header"]["key"] == "allow"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny disk needs root")
+def test_a_full_disk_has_room_for_the_balancers_files(tmp_path):
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a tiny disk cannot be mounted here")
+    try:
+        complete = {name: {"resources": []} for name in ("cds.json", "rds.json", "lds.json")}
+        write(tmp_path, complete)
+        with (tmp_path / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+        longer = {"resources": [{"name": "x" * 10_000}]}
+        assert write(tmp_path, {**complete, "lds.json": longer}) == ("lds.json",)
+        assert not (tmp_path / RESERVE).exists()
+        (tmp_path / "filler").unlink()
+        write(tmp_path, complete)
+        assert (tmp_path / RESERVE).exists()
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)

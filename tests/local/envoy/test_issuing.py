@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ class Place:
             wake=wake,
             now=lambda: self.now,
         )
+
+    async def hears(self, issuing: Issuing, wanted: Acme, text: str) -> Mishap:
+        """What is heard with that text. A starved machine may not answer the authority in time: it is asked again."""
+        while not any(text in one.text for one in self.heard):
+            assert len(self.heard) < 9, self.heard
+            await issuing.look(wanted)
+            self.now += 1e6
+        return self.heard[-1]
 
 
 @pytest.fixture
@@ -100,19 +109,17 @@ async def test_it_is_issued_through_the_balancer_and_served(envoy, instances, pl
         wanted = Acme(domains=tls.acme.domains, directory=authority.directory, ca=authority.ca)
         tls = Tls(acme=wanted)
         issuing = place.issuing(envoy.port, push)
-        await issuing.look(wanted)
-        assert [one.kind.value for one in place.heard] == ["certificate"], place.heard
-        assert "a new certificate for shop.test, www.shop.test, until " in place.heard[0].text
+        told = await place.hears(issuing, wanted, "a new certificate for shop.test, www.shop.test, until ")
+        assert told.kind == "certificate"
         await soon(issued)
         for file in certificate.issued_files(wanted, place.own)[0].parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        before = place.served.files(tls, now=1.0)
+        before, place.now = place.served.files(tls, now=1.0), time.time()
         await issuing.look(wanted)
         assert place.served.files(tls, now=2.0) == before
 
         authority.misled("gone.test")
         more = Acme(domains=("shop.test", "gone.test"), directory=authority.directory, ca=authority.ca)
-        await issuing.look(more)
-        assert [one.kind.value for one in place.heard] == ["certificate", "certificate_refused"]
-        assert "no certificate for shop.test, gone.test: gone.test: " in place.heard[1].text
+        told = await place.hears(issuing, more, "no certificate for shop.test, gone.test: gone.test: ")
+        assert told.kind == "certificate_refused"
         assert await issued()

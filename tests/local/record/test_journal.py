@@ -182,3 +182,30 @@ def test_a_step_of_another_shape_is_told_in_a_sentence(journal: Journal) -> None
 
     with pytest.raises(Failed, match="a step that this version cannot read"):
         list(journal.steps())
+
+
+def test_what_could_not_be_written_is_written_afterwards_in_its_order(journal: Journal) -> None:
+    done = recorded(journal)
+    before = journal.events()
+
+    def happens(text: str, now: float) -> None:
+        reason = Reason(kind=ReasonKind.HELD, service="web", text=text)
+        journal.record(APP, done.state, Observation(), Step(state=done.state, actions=(), reasons=(reason,)), now=now)
+
+    journal._db.execute("PRAGMA query_only = ON")
+    for number in (1, 2):
+        with pytest.raises(Failed):
+            happens(f"outage {number}", 200.0 + number)
+    journal._db.execute("PRAGMA query_only = OFF")
+    happens("afterwards", 300.0)
+
+    after = journal.events()[len(before) :]
+    assert [(one.at, one.reason.text) for one in after] == [
+        (201.0, "outage 1"),
+        (202.0, "outage 2"),
+        (300.0, "afterwards"),
+    ]
+    assert journal.last_event == after[-1].id
+    assert next(one for one in journal.steps() if one.at == 300.0).state == done.state  # replay goes on from here
+    happens("once", 301.0)
+    assert [one.reason.text for one in journal.events()][-2:] == ["afterwards", "once"]

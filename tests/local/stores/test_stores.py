@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -217,6 +218,49 @@ async def test_no_write_that_redis_acknowledged_is_lost_when_it_is_killed_at_onc
         await store.keep()
         assert [ask(url, "GET", f"{name}{number}") for name in ("first", "second")] == ["x", "x"]
     await store.stop()
+
+
+@pytest.fixture
+def small_disk(paths: StateDirectory) -> Iterator[Path]:
+    """A disk of 6 MB that holds the stores."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", paths.stores], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a tiny disk cannot be mounted here")
+    yield paths.stores
+    subprocess.run(["umount", "-l", paths.stores], check=True)
+
+
+@pytest.mark.live
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny disk needs root")
+async def test_what_redis_cannot_append_it_does_not_acknowledge(
+    paths: StateDirectory, small_disk: Path, opened
+) -> None:
+    store = opened()
+    url = (await store.ensure(application(SESSIONS), paths))["sessions"]
+    (small_disk / "filler").write_bytes(bytes(3_000_000))
+    number, answer = 0, "+OK"
+    while answer == "+OK":
+        number += 1
+        answer = ask_or_nothing(url, "SET", f"k{number}", "x" * 10_000)
+    while not ask_or_nothing(url, "GET", "k1"):  # it ended itself, and comes back to be read
+        await store.keep()
+    while not ask_or_nothing(url, "SET", "later", "x").startswith("-NOREPLICAS"):
+        await store.keep()
+    await killed(paths)
+    (small_disk / "filler").unlink()
+    await store.keep()
+
+    assert [one for one in range(1, number) if ask(url, "EXISTS", f"k{one}") != ":1"] == []
+    assert ask(url, "SET", "later", "x") == "+OK"
+    await store.stop()
+
+
+def ask_or_nothing(url: str, *words: str) -> str:
+    try:
+        return ask(url, *words)
+    except (OSError, IndexError):
+        return ""
 
 
 @pytest.mark.live

@@ -41,10 +41,14 @@ def paths(tmp_path: Path) -> StateDirectory:
     return found
 
 
-def test_walls_need_linux_and_root():
-    assert "root" in walls.possible(user=1000, platform="linux")
-    assert "darwin" in walls.possible(user=0, platform="darwin")
-    assert walls.possible(user=0, platform="linux") == ""
+def test_walls_need_linux():
+    assert "darwin" in walls.possible(platform="darwin")
+    assert walls.possible(platform="linux") == ""
+
+
+def test_what_is_weaker_without_root_is_said():
+    assert walls.offered(user=0).endswith("each service a user")
+    assert walls.offered(user=1000).endswith(walls.WEAKER)
 
 
 def test_what_is_open_is_said_in_one_line(app: Application, paths: StateDirectory):
@@ -52,10 +56,12 @@ def test_what_is_open_is_said_in_one_line(app: Application, paths: StateDirector
     assert 'boundary = "closed"' in walls.describe(None)
     made = Walls(app, paths)
     assert walls.describe(made).startswith("closed: ")
-    made.problem = walls.ROOTS_ONLY
+    made.problem = "the system refuses (Operation not permitted)"
     assert walls.describe(made).startswith("should be closed, but is open: ")
-    assert walls.describe(made).endswith(walls.ROOTS_ONLY)
+    assert walls.describe(made).endswith(made.problem)
     assert made.network is None
+    made.problem, made.work_problem = "", "it is old"
+    assert walls.describe(made).endswith("; builds and tests run outside: it is old")
 
 
 def test_users_are_of_one_service_of_one_application_and_stay(app: Application, paths: StateDirectory, tmp_path: Path):

@@ -31,7 +31,7 @@ boundary = "closed"
 [services.web]
 run = "serve"
 test = "python3 tries.py > said.json && cat said.json"
-build = "python3 tries.py > said.json"
+build = "python3 -m venv --without-pip .venv && python3 tries.py > said.json"
 routes = ["/"]
 stores = ["sessions", "letters"]
 env = {{ HOME = "{home}", CONTROL = "{control}", REDIS = "{redis}", OTHERS = "{pid}" }}

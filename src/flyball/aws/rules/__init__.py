@@ -36,7 +36,7 @@ def _all(app: Application, aws: Aws) -> Iterator[str]:
 
 
 def _of_service(aws: Aws, service: Service) -> Iterator[str]:
-    yield from services.of_health(service)
+    yield from services.of_health(aws, service)
     yield from services.of_size(aws, service)
     yield from services.of_capacity(service)
     yield from scaling.of_scaling(aws, service)

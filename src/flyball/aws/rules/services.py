@@ -14,16 +14,19 @@ LOOPBACK = re.compile(r"(^|[=@ ])(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:|$| )
 OURS = frozenset({"PORT", "HOST"})
 
 
-def of_health(service: Service) -> Iterator[str]:
+def of_health(aws: Aws, service: Service) -> Iterator[str]:
     """The target group's ranges, in whole seconds."""
     health, where = service.health, f"services.{service.name}.health"
+    interval_s, every = aws.health_interval_s, "aws.health_every"
+    if interval_s is None:
+        interval_s, every = health.interval_s, f"{where}.every"
     if not health.path.startswith("/"):
         yield f"{where}.path: {health.path!r} does not start with /; CreateTargetGroup would fail"
-    if not 5 <= health.interval_s <= 300 or health.interval_s % 1:
-        yield f"{where}.every: {health.interval_s:g} s; a target group accepts whole seconds from 5 to 300"
+    if not 5 <= interval_s <= 300 or interval_s % 1:
+        yield f"{every}: {interval_s:g} s; a target group accepts whole seconds from 5 to 300"
     if not 2 <= health.timeout_s <= 120 or health.timeout_s % 1:
         yield f"{where}.timeout: {health.timeout_s:g} s; a target group accepts whole seconds from 2 to 120"
-    if health.timeout_s >= health.interval_s:
+    if health.timeout_s >= interval_s:
         yield f"{where}.timeout: {health.timeout_s:g} s is not below `every`; CreateTargetGroup would fail"
     for key, value in (("healthy_after", health.healthy_threshold), ("unhealthy_after", health.unhealthy_threshold)):
         if not 2 <= value <= 10:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flyball.core.model import Service
+from flyball.aws.metrics import AWS_PERIOD_S, Source, Watched, of_balancer, source
+from flyball.core.model import Metric, Service
 from flyball.core.view.shapes import MetricsJson
 from flyball.core.view.views import short
 
 from .place import There
 
-PERIOD_S = 60
 BACK_S = 600.0
 """CloudWatch is minutes behind; of what it has of the last ten, the newest counts."""
 
@@ -21,7 +21,7 @@ def last(region: There, service: Service, groups: list[str], *, now: float) -> M
     asked = _queries(region, service, groups)
     found: dict[str, float | None] = dict.fromkeys(asked)
     told = region.client("cloudwatch").get_metric_data(
-        MetricDataQueries=[{"Id": name, "MetricStat": stat} for name, stat in asked.items()],
+        MetricDataQueries=[{"Id": name, "MetricStat": _stat(metric)} for name, metric in asked.items()],
         StartTime=datetime.fromtimestamp(now - BACK_S, UTC),
         EndTime=datetime.fromtimestamp(now, UTC),
         ScanBy="TimestampDescending",
@@ -35,8 +35,8 @@ def last(region: There, service: Service, groups: list[str], *, now: float) -> M
     requests, errors = found.get("requests"), found.get("errors")
     share = None if not requests else short(100.0 * (errors or 0.0) / requests)
     return {
-        "requests_per_second": of("requests", 1 / PERIOD_S),
-        "errors_per_second": None if requests is None else short((errors or 0.0) / PERIOD_S),
+        "requests_per_second": of("requests", 1 / AWS_PERIOD_S),
+        "errors_per_second": None if requests is None else short((errors or 0.0) / AWS_PERIOD_S),
         "cpu_percent": of("cpu"),
         "memory_percent": of("memory"),
         "requests": of("each"),
@@ -48,42 +48,31 @@ def last(region: There, service: Service, groups: list[str], *, now: float) -> M
     }
 
 
-def _queries(region: There, service: Service, groups: list[str]) -> dict[str, dict[str, Any]]:
-    own = (
-        {"ClusterName": region.app.name, "ServiceName": service.name}
-        if region.on_fargate
-        else {"AutoScalingGroupName": region.group(service)}
+def _queries(region: There, service: Service, groups: list[str]) -> dict[str, Source]:
+    """What is asked for; without a target group, only what instances use."""
+    told = region.client("elbv2").describe_target_groups(TargetGroupArns=groups[:1])["TargetGroups"] if groups else []
+    balancers = [arn.split(":loadbalancer/", 1)[-1] for each in told for arn in each["LoadBalancerArns"]]
+    watched = Watched(
+        service=service,
+        cluster=region.app.name,
+        ecs_service=service.name,
+        group=None if region.on_fargate else region.group(service),
+        target_group=groups[0].rsplit(":", 1)[-1] if groups else "",
+        standby_group=None,
+        balancer=balancers[0] if balancers else "",
     )
-    namespace = "AWS/ECS" if region.on_fargate else "AWS/EC2"
-    memory = ("AWS/ECS", "MemoryUtilization") if region.on_fargate else ("Flyball/Machines", "mem_used_percent")
-    asked = {
-        "cpu": _stat(namespace, "CPUUtilization", "Average", own),
-        "memory": _stat(*memory, "Average", own),
-    }
-    if groups:
-        told = region.client("elbv2").describe_target_groups(TargetGroupArns=groups[:1])["TargetGroups"][0]
-        traffic = {"TargetGroup": groups[0].rsplit(":", 1)[-1]}
-        balancers = told["LoadBalancerArns"]
-        if balancers:
-            traffic["LoadBalancer"] = balancers[0].split(":loadbalancer/", 1)[-1]
-        asked |= {
-            "requests": _stat("AWS/ApplicationELB", "RequestCount", "Sum", traffic),
-            "errors": _stat("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum", traffic),
-            "each": _stat("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", traffic),
-            **{
-                name: _stat("AWS/ApplicationELB", "TargetResponseTime", name, traffic) for name in ("p50", "p95", "p99")
-            },
-        }
-    return asked
-
-
-def _stat(namespace: str, name: str, statistic: str, dimensions: dict[str, str]) -> dict[str, Any]:
+    asked = {"cpu": Metric.CPU, "memory": Metric.MEMORY}
+    if not groups:
+        return {name: source(watched, metric) for name, metric in asked.items()}
+    asked |= {"each": Metric.REQUESTS, "p50": Metric.P50, "p95": Metric.P95, "p99": Metric.P99}
     return {
-        "Metric": {
-            "Namespace": namespace,
-            "MetricName": name,
-            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-        },
-        "Period": PERIOD_S,
-        "Stat": statistic,
+        **{name: source(watched, metric) for name, metric in asked.items()},
+        "requests": of_balancer(watched, "RequestCount", "Sum"),
+        "errors": of_balancer(watched, "HTTPCode_Target_5XX_Count", "Sum"),
     }
+
+
+def _stat(found: Source) -> dict[str, Any]:
+    dimensions = [{"Name": name, "Value": value} for name, value in found.dimensions.items() if value]
+    metric = {"Namespace": found.namespace, "MetricName": found.name, "Dimensions": dimensions}
+    return {"Metric": metric, "Period": AWS_PERIOD_S, "Stat": found.statistic}

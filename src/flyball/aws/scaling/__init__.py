@@ -10,10 +10,12 @@ https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-s
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from flyball.aws.metrics import AWS_PERIOD_S, Watched, alarm, resolution_s
+from flyball.aws.alarms import alarm
+from flyball.aws.metrics import AWS_PERIOD_S, Watched, resolution_s
 from flyball.aws.site import Site
-from flyball.core.model import ScheduledAction, Service, StepScaling
+from flyball.core.model import Metric, PredictiveScaling, ScheduledAction, Service, StepScaling
 
 COOLDOWN_DATAPOINTS = 5
 """AWS's default of 300 s is five 60 s datapoints; so are the file's defaults."""
@@ -24,9 +26,30 @@ def seconds(written: float | None, service: Service) -> int:
     return COOLDOWN_DATAPOINTS * resolution_s(service) if written is None else round(written)
 
 
-def resource_label(watched: Watched) -> str:
-    """The balancer and target group, as ALBRequestCountPerTarget names them."""
-    return f"{watched.balancer}/{watched.target_group}"
+def resource_label(watched: Watched, metric: Metric) -> str | None:
+    """The balancer and target group, as ALBRequestCountPerTarget names them; other metrics have none."""
+    return f"{watched.balancer}/{watched.target_group}" if metric is Metric.REQUESTS else None
+
+
+def steps(made: Any, policy: StepScaling) -> list[Any]:
+    """The adjustments of a step policy; each of the two services has its own class `made` for them."""
+    return [
+        made(
+            metric_interval_lower_bound=step.lower_bound,
+            metric_interval_upper_bound=step.upper_bound,
+            scaling_adjustment=step.amount,
+        )
+        for step in policy.steps
+    ]
+
+
+def forecast(policy: PredictiveScaling) -> dict[str, Any]:
+    """What a predictive policy has besides its metrics."""
+    return {
+        "max_capacity_breach_behavior": "HonorMaxCapacity",
+        "mode": "ForecastOnly" if policy.forecast_only else "ForecastAndScale",
+        "scheduling_buffer_time": round(policy.buffer_s),
+    }
 
 
 def moment(action: ScheduledAction) -> str:

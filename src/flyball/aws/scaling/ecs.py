@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import aws_applicationautoscaling as applicationautoscaling
 from aws_cdk.aws_applicationautoscaling import CfnScalingPolicy
 
@@ -17,7 +19,7 @@ from flyball.core.model import (
     TargetTracking,
 )
 
-from . import moment, resource_label, seconds, step_alarm
+from . import forecast, moment, resource_label, seconds, step_alarm, steps
 
 
 def build(site: Site, watched: Watched) -> None:
@@ -34,34 +36,25 @@ def build(site: Site, watched: Watched) -> None:
         scheduled_actions=[_schedule(action, index) for index, action in enumerate(service.scaling.schedule, start=1)],
     )
     for policy in service.scaling.target_tracking:
-        _policy(site, watched, target.ref, f"{policy.metric}-target", tracking=_tracking(service, policy, watched))
+        _policy(site, watched, target.ref, f"{policy.metric}-target", _tracking(service, policy, watched))
     for index, step in enumerate(service.scaling.steps, start=1):
-        made = _policy(site, watched, target.ref, f"step-{index}", steps=_steps(service, step))
+        made = _policy(site, watched, target.ref, f"step-{index}", _stepping(service, step))
         step_alarm(site, watched, step, index, made.ref)
     if service.scaling.predictive is not None:
-        _policy(site, watched, target.ref, "predictive", forecast=_forecast(service.scaling.predictive, watched))
+        _policy(site, watched, target.ref, "predictive", _forecast(service.scaling.predictive, watched))
 
 
-def _policy(
-    site: Site,
-    watched: Watched,
-    target: str,
-    name: str,
-    *,
-    tracking: CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty | None = None,
-    steps: CfnScalingPolicy.StepScalingPolicyConfigurationProperty | None = None,
-    forecast: CfnScalingPolicy.PredictiveScalingPolicyConfigurationProperty | None = None,
-) -> CfnScalingPolicy:
-    kinds = {"TargetTrackingScaling": tracking, "StepScaling": steps, "PredictiveScaling": forecast}
+def _policy(site: Site, watched: Watched, target: str, name: str, how: Any) -> CfnScalingPolicy:
+    kind = type(how).__name__.removesuffix("PolicyConfigurationProperty")
     return CfnScalingPolicy(
         site.stack,
         logical(watched.service.name, name, "Policy"),
         policy_name=f"{watched.service.name}-{name}",
-        policy_type=next(kind for kind, value in kinds.items() if value is not None),
+        policy_type=kind,
         scaling_target_id=target,
-        target_tracking_scaling_policy_configuration=tracking,
-        step_scaling_policy_configuration=steps,
-        predictive_scaling_policy_configuration=forecast,
+        target_tracking_scaling_policy_configuration=how if kind == "TargetTrackingScaling" else None,
+        step_scaling_policy_configuration=how if kind == "StepScaling" else None,
+        predictive_scaling_policy_configuration=how if kind == "PredictiveScaling" else None,
     )
 
 
@@ -81,12 +74,12 @@ def _tracking(
         scale_in_cooldown=seconds(service.scaling.scale_in_cooldown_s, service),
         predefined_metric_specification=CfnScalingPolicy.PredefinedMetricSpecificationProperty(
             predefined_metric_type=predefined[policy.metric],
-            resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+            resource_label=resource_label(watched, policy.metric),
         ),
     )
 
 
-def _steps(service: Service, policy: StepScaling) -> CfnScalingPolicy.StepScalingPolicyConfigurationProperty:
+def _stepping(service: Service, policy: StepScaling) -> CfnScalingPolicy.StepScalingPolicyConfigurationProperty:
     outward = policy.comparison.upward
     default = service.scaling.scale_out_cooldown_s if outward else service.scaling.scale_in_cooldown_s
     return CfnScalingPolicy.StepScalingPolicyConfigurationProperty(
@@ -94,14 +87,7 @@ def _steps(service: Service, policy: StepScaling) -> CfnScalingPolicy.StepScalin
         cooldown=seconds(default if policy.cooldown_s is None else policy.cooldown_s, service),
         metric_aggregation_type="Average",
         min_adjustment_magnitude=policy.min_adjustment_magnitude,
-        step_adjustments=[
-            CfnScalingPolicy.StepAdjustmentProperty(
-                metric_interval_lower_bound=step.lower_bound,
-                metric_interval_upper_bound=step.upper_bound,
-                scaling_adjustment=step.amount,
-            )
-            for step in policy.steps
-        ],
+        step_adjustments=steps(CfnScalingPolicy.StepAdjustmentProperty, policy),
     )
 
 
@@ -125,15 +111,13 @@ def _forecast(
         Metric.REQUESTS: "ALBRequestCount",
     }[policy.metric]
     return CfnScalingPolicy.PredictiveScalingPolicyConfigurationProperty(
-        max_capacity_breach_behavior="HonorMaxCapacity",
-        mode="ForecastOnly" if policy.forecast_only else "ForecastAndScale",
-        scheduling_buffer_time=round(policy.buffer_s),
+        **forecast(policy),
         metric_specifications=[
             CfnScalingPolicy.PredictiveScalingMetricSpecificationProperty(
                 target_value=policy.target_value,
                 predefined_metric_pair_specification=CfnScalingPolicy.PredictiveScalingPredefinedMetricPairProperty(
                     predefined_metric_type=pair,
-                    resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+                    resource_label=resource_label(watched, policy.metric),
                 ),
             )
         ],

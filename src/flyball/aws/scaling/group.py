@@ -7,9 +7,9 @@ from aws_cdk.aws_autoscaling import CfnScalingPolicy
 
 from flyball.aws.metrics import Watched, source
 from flyball.aws.site import Site, logical
-from flyball.core.model import Metric, PredictiveScaling, Service, StepAdjustment, TargetTracking
+from flyball.core.model import Metric, PredictiveScaling, Service, TargetTracking
 
-from . import moment, resource_label, seconds, step_alarm
+from . import forecast, moment, resource_label, seconds, step_alarm, steps
 
 
 def warmup_s(service: Service) -> int:
@@ -40,7 +40,7 @@ def build(site: Site, watched: Watched) -> None:
             estimated_instance_warmup=warmup_s(service),
             metric_aggregation_type="Average",
             min_adjustment_magnitude=step.min_adjustment_magnitude,
-            step_adjustments=[_step(each) for each in step.steps],
+            step_adjustments=steps(CfnScalingPolicy.StepAdjustmentProperty, step),
         )
         step_alarm(site, watched, step, index, made.ref)
     for index, action in enumerate(service.scaling.schedule, start=1):
@@ -88,31 +88,21 @@ def _tracking(
         if kind is None
         else CfnScalingPolicy.PredefinedMetricSpecificationProperty(
             predefined_metric_type=kind,
-            resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+            resource_label=resource_label(watched, policy.metric),
         ),
-    )
-
-
-def _step(step: StepAdjustment) -> CfnScalingPolicy.StepAdjustmentProperty:
-    return CfnScalingPolicy.StepAdjustmentProperty(
-        metric_interval_lower_bound=step.lower_bound,
-        metric_interval_upper_bound=step.upper_bound,
-        scaling_adjustment=step.amount,
     )
 
 
 def _forecast(policy: PredictiveScaling, watched: Watched) -> CfnScalingPolicy.PredictiveScalingConfigurationProperty:
     pair = {Metric.CPU: "ASGCPUUtilization", Metric.REQUESTS: "ALBRequestCount"}[policy.metric]
     return CfnScalingPolicy.PredictiveScalingConfigurationProperty(
-        max_capacity_breach_behavior="HonorMaxCapacity",
-        mode="ForecastOnly" if policy.forecast_only else "ForecastAndScale",
-        scheduling_buffer_time=round(policy.buffer_s),
+        **forecast(policy),
         metric_specifications=[
             CfnScalingPolicy.PredictiveScalingMetricSpecificationProperty(
                 target_value=policy.target_value,
                 predefined_metric_pair_specification=CfnScalingPolicy.PredictiveScalingPredefinedMetricPairProperty(
                     predefined_metric_type=pair,
-                    resource_label=resource_label(watched) if policy.metric is Metric.REQUESTS else None,
+                    resource_label=resource_label(watched, policy.metric),
                 ),
             )
         ],

@@ -1,9 +1,10 @@
 """How many requests may an instance work on at a time, when neither the file nor its command says so?
 
-Rule: 80 at first. What an instance has inside keeps its health check waiting where it burns processor time, and does
-not where it waits for others. So, at each sample,
-- while the instances have half of their processor time to spare, that is not what requests wait for: when some wait,
-  twice as many may come in. How long requests then take inside is remembered: nothing is in their way.
+Rule: 80 for each core at first, with less than a core its part of them. What an instance has inside keeps its health
+check waiting where it burns processor time, and does not where it waits for others. So, at each sample,
+- while the instances have half of their processor time to spare, that is not what requests wait for: when some wait, as
+  many more may come in as would use that half, at least twice and at most sixteen times as many. How long requests
+  then take inside is remembered: nothing is in their way.
 - with less to spare, as many may be inside as are ended in that remembered time and an eighth of the health check's
   timeout, at the rate that the processor allows. So the processor never lacks work, and a check waits an eighth of its
   timeout, with room for a burst up to a quarter.
@@ -13,7 +14,7 @@ A program with one thread is at its end with one core, whatever it has reserved.
 Beginning at 80, 50 ends a second at 100 % of the processor, 0.2 s inside and a timeout of 4 s make a limit of
 50 x (0.2 + 0.5) = 35.
 
-AWS: an Application Load Balancer has no such limit. 80 is Cloud Run's.
+AWS: an Application Load Balancer has no such limit. 80 is Cloud Run's, for a core.
 https://cloud.google.com/run/docs/about-concurrency
 Ours: the increase and decrease are those of TCP's congestion control (RFC 5681).
 """
@@ -36,12 +37,20 @@ MOST = 500
 SPARE, SPARE_IF_STARVED = 0.5, 0.2
 """On a machine without a core to spare an instance may want more than it gets."""
 PART_OF_TIMEOUT = 8
+AT_FIRST, FEWEST_AT_FIRST = 80, 8
+MOST_TIMES = 16
 FADES = 0.5
 """What was measured before counts half as much with each sample."""
 SMALLEST_CHANGE = 0.2
 """What is measured varies; a limit that is so close stays."""
 WORTH_SAYING = 2.0
 MORE_THAN_ONE_THREAD = 1.1
+
+
+def at_first(service: Service) -> Adaptive:
+    """The limit before anything is measured."""
+    places = max(FEWEST_AT_FIRST, round(AT_FIRST * min(service.size.cpu, 1.0)))
+    return Adaptive(limit=places, said=places)
 
 
 def limit(service: Service, adaptive: Adaptive) -> int | None:
@@ -90,12 +99,13 @@ def adapted(before: Adaptive, seen: Measured, *, timeout_s: float) -> tuple[Adap
         why = f"{seen.late.id} did not answer its health check in time with {seen.at_work} inside"
         return replace(before, limit=half, careful_from=half), why if half < before.limit else ""
     share = 0.0 if seen.share is None else seen.share
-    if share < (SPARE_IF_STARVED if seen.starved else SPARE):
-        return _with_time_to_spare(before, seen, share)
+    spare = SPARE_IF_STARVED if seen.starved else SPARE
+    if share < spare:
+        return _with_time_to_spare(before, seen, share, spare)
     return _without(before, seen, share, timeout_s / PART_OF_TIMEOUT)
 
 
-def _with_time_to_spare(before: Adaptive, seen: Measured, share: float) -> tuple[Adaptive, str]:
+def _with_time_to_spare(before: Adaptive, seen: Measured, share: float, spare: float) -> tuple[Adaptive, str]:
     after = before
     if seen.inside_s is not None:
         known = FADES * before.measured
@@ -103,8 +113,12 @@ def _with_time_to_spare(before: Adaptive, seen: Measured, share: float) -> tuple
         after = replace(before, inside_s=inside_s, measured=known + seen.rate)
     if not seen.waiting:
         return after, ""
-    careful = before.careful_from is not None and before.limit >= before.careful_from
-    more = min(before.limit + 1 if careful else 2 * before.limit, MOST)
+    if before.careful_from is not None and before.limit >= before.careful_from:
+        more = before.limit + 1
+    else:
+        times = 2 if seen.share is None else max(2, int(spare / max(share, spare / MOST_TIMES)))
+        more = min(times * before.limit, before.careful_from or MOST)
+    more = min(more, MOST)
     why = f"{seen.waiting} wait while {100 * share:.0f} % of its processor time is used"
     return replace(after, limit=max(more, before.limit)), why if more > before.limit else ""
 

@@ -28,6 +28,7 @@ class MishapKind(StrEnum):
 
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
+    BALANCER_TOOK_OVER = "balancer_took_over"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
     NOT_LET_THROUGH = "not_let_through"

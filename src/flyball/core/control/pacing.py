@@ -53,8 +53,7 @@ class Adaptive:
     """How many requests an instance works on at a time, where it adapts; `said` is the last that was told.
 
     `inside_s`: how long requests take inside while nothing is in their way, `measured` how much that rests on: a rate
-    of requests. `careful_from`: the limit from which on it
-    rises by one at a time.
+    of requests. `careful_from`: the limit from which on it rises by one at a time.
     """
 
     limit: int = 80

@@ -42,6 +42,7 @@ class ReasonKind(StrEnum):
     REPLICATION_RESUMED = "replication_resumed"
     BALANCER_RESTARTED = "balancer_restarted"
     BALANCER_FAILED = "balancer_failed"
+    BALANCER_TOOK_OVER = "balancer_took_over"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     FIREWALL = "firewall"
     REFUSED = "refused"

@@ -129,7 +129,8 @@ def _samples(state: State, seen: Observation) -> dict[str, list[InstanceSample]]
 
 def _new_service(service: Service, now: float) -> ServiceState:
     windows = Windows(sampled_at=now)
-    return ServiceState(name=service.name, desired=service.capacity.first, windows=windows, schedule_at=now)
+    first, adaptive = service.capacity.first, concurrency.at_first(service)
+    return ServiceState(name=service.name, desired=first, windows=windows, schedule_at=now, adaptive=adaptive)
 
 
 def _told(store: StoreSeen) -> Reason:

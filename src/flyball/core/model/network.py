@@ -54,6 +54,7 @@ class Network:
     """Address ranges on AWS, subnets in zone order, and the ways out.
 
     With `endpoints`, images and logs go through interface endpoints, paid by the hour, not NAT gateways.
+    `flow_log` is a record of who talked to whom.
     """
 
     cidr: str = "10.0.0.0/16"
@@ -61,6 +62,7 @@ class Network:
     private_subnets: tuple[str, ...] = ("10.0.100.0/24", "10.0.101.0/24")
     nat: Nat = Nat.ZONE
     endpoints: bool = False
+    flow_log: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Aws:
     """Where and on what the application runs on AWS. With regions, `region` is the primary one; None: the first.
 
     `domain` is a name in one of the account's hosted zones; without TLS it is served over plain HTTP. `trail`
-    records every call to the account's API.
+    records every call to the account's API. `health_interval_s`: how often the balancer checks there, if not as here.
     """
 
     region: str | None = None
@@ -80,4 +82,5 @@ class Aws:
     monthly_budget_usd: float | None = None
     alarm_email: str | None = None
     trail: bool = True
+    health_interval_s: float | None = None
     network: Network = Network()

@@ -121,6 +121,7 @@ class Listener:
 
     port: int = 8080
     idle_timeout_s: float = 60.0
+    standby: bool = False
     tls: Tls | None = None
     firewall: Firewall = Firewall()
     redirects: tuple[Redirect, ...] = ()

@@ -106,9 +106,10 @@ class ControlJson(TypedDict):
 
 
 class BalancerJson(TypedDict):
-    """The balancer."""
+    """The balancer, and the one that stands by if there is one."""
 
     pid: int | None
+    standby: int | None
 
 
 class RefusalJson(TypedDict):
@@ -129,10 +130,11 @@ class PushJson(TypedDict):
 
 
 class RegionJson(TypedDict):
-    """One region; None of what its control plane does not tell."""
+    """One region; None of what its control plane does not tell. `share`: how many percent of its visitors it gets."""
 
     name: str
     health: str
+    share: int
     url: str | None
     dashboard: str | None
     control: ControlJson | None

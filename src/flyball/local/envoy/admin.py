@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ FIREWALL = (
     r"|^rate_limit\.http_local_rate_limit\.rate_limited$"
 )
 WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
+CONNECTIONS = r"^http\.ingress\.downstream_cx_active$"
 QUEUE_STATS = "wasmcustom.queue."
 REFUSALS = (
     r"(\.|^)(lds|cds|rds\.[^.]+)\.update_(rejected|failure)$|^cluster\.[^.]+\.update_(rejected|failure)$"
@@ -168,6 +171,18 @@ class Admin:
         found = await self._json(f"/stats?format=json&filter={quote(REFUSALS)}")
         return sum(int(stat["value"]) for stat in found.get("stats", []) if "value" in stat)
 
+    async def drained(self, *, within_s: float) -> None:
+        """Ask for its connections to end, and wait until it has none; that long at most."""
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            async with asyncio.timeout(within_s):
+                await self._ask("/drain_listeners?graceful", post=True)
+                while await self._connections():
+                    await asyncio.sleep(0.1)
+
+    async def _connections(self) -> int:
+        found = await self._json(f"/stats?format=json&filter={quote(CONNECTIONS)}")
+        return sum(int(stat["value"]) for stat in found.get("stats", []))
+
     async def close(self) -> None:
         """Let go of the socket; Envoy keeps running."""
         if self._session is not None:
@@ -178,13 +193,13 @@ class Admin:
         found: Json = json.loads(await self._ask(path))
         return found
 
-    async def _ask(self, path: str) -> bytes:
+    async def _ask(self, path: str, *, post: bool = False) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(path=self._socket), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
             )
         try:
-            async with self._session.get("http://envoy" + path) as response:
+            async with self._session.request("POST" if post else "GET", "http://envoy" + path) as response:
                 return await response.read()
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error)) from error

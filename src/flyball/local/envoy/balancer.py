@@ -1,14 +1,13 @@
 """The balancer of this machine: one Envoy process, started orphaned so that it outlives the control plane.
 
 It is fed by files alone; when it dies it is started again at once with the files as they lie. One that runs and does
-not answer is ended for that.
+not answer is ended for that. With a standby, a second Envoy goes on in its place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,22 +22,25 @@ from flyball.core.errors import Failed, FlyballError
 from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
-from flyball.local.process.pulse import Pulse
-from flyball.local.process.watch import Watch
+from flyball.local.process.pulse import DEADLINE_S, Pulse, Silence, told
+from flyball.local.process.walls.router import Router
+from flyball.local.process.watch import Watch, end_group
 
 from . import files as envoy_files
 from . import process as envoy_process
+from . import sharing
 from .admin import Admin, TargetStats
-from .config import bootstrap as envoy_bootstrap
 from .config import resources
+from .config.bootstrap import LISTENERS_FILE
 from .config.connections import connections
 from .config.endpoints import Endpoint
 from .config.queue import PROGRAM, has_queue
 from .config.rooms import Rooms
 from .config.types import Json
+from .process import DRAIN_S, MARK, SEAT, Seat
+from .standby import LOOK_EVERY_S, Standby
 
 START_TIMEOUT_S = 20.0
-MARK = "FLYBALL_BALANCER_OF"  # in Envoy's environment: the state directory that it serves
 LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
 LONGEST_PAUSE_S = 5.0
 ASK_EVERY_S = 1.0
@@ -55,25 +57,41 @@ class Balancer:
         name: str,
         wake: Callable[[], None],
         hear: Callable[[Mishap], None] = lambda _: None,
+        router: Router | None = None,
     ) -> None:
         self._paths = paths
+        self._router = router
         self._name = name
         self._wake = wake
         self._hear = hear
         self._hung = ""  # why the one that ran last had to be ended
-        self._guard: asyncio.Task[None] | None = None
+        self._guards: set[asyncio.Task[None]] = set()
         self._started_at = 0.0
         self._pause_s = 0.0
-        self._told = False
+        self._told = self._told_shared = False
         # Envoy may use every descriptor that this user may have; instances keep the usual, lower limit.
         self._descriptors = descriptors.most()
         self.process: processes.Process | None = None
         self.restarts = 0
-        self.admin = Admin(str(self._admin_socket))
+        self._seat = Seat(paths)
+        self.admin = Admin(str(self._seat.socket))
+        self._shared: bool | None = None  # whether its port is shared with a standby; it stays while it runs
+        self.standby = Standby(paths, name, self._descriptors, self._ready, self._no_standby)
 
-    @property
-    def _admin_socket(self) -> Path:
-        return self._paths.sockets / "envoy.sock"
+    def share(self, wanted: bool) -> None:
+        """Whether a standby is wanted. What runs already keeps its port as it has it."""
+        if self._shared is None:
+            kept = self._router is not None and self._router.users is not None
+            self._shared = wanted and sharing.possible() and not kept
+            if wanted and not self._shared:
+                where = "behind walls without root" if kept else "on this system"
+                self._no_standby(f"two balancers cannot share a port {where}")
+        elif wanted != self._shared and not self._told_shared:
+            self._told_shared = True
+            log.warning("the balancer gets or loses its standby when it starts anew: flyball down, then flyball up")
+
+    def _no_standby(self, why: str) -> None:
+        self._hear(Mishap(kind=MishapKind.BALANCER_FAILED, text=f"no balancer stands by: {why}"))
 
     @property
     def access_log(self) -> Path:
@@ -83,7 +101,7 @@ class Balancer:
     @property
     def log(self) -> Path:
         """Envoy's own words."""
-        return self._paths.logs / "envoy.log"
+        return self._seat.log
 
     def push(
         self,
@@ -98,6 +116,7 @@ class Balancer:
         rooms: Rooms | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
+        self.share(app.listener.standby)
         queue = envoy_process.has_v8()
         if not queue and has_queue(app) and not self._told:
             self._told = True
@@ -120,57 +139,65 @@ class Balancer:
 
     def write(self, files: Mapping[str, Json]) -> bool:
         """Write a complete set of files for Envoy to pick up; True when something changed."""
-        return bool(envoy_files.write(self._paths.xds, files))
+        written = envoy_files.write(self._paths.xds, resources.shareable(files) if self._shared else files)
+        if LISTENERS_FILE in written:
+            self.standby.look()
+        return bool(written)
 
     def take_over(self) -> bool:
         """Take over a running balancer of an earlier control plane; False when there is none."""
-        loaded = processes.load(self._paths.balancer_file)
-        if loaded is not None and processes.alive(loaded[0]):
-            self._guarded(loaded[0])
-            return True
-        # A control plane that was killed between starting and recording it: two cannot have the same port.
-        unrecorded = processes.carriers(MARK, self._marked())
-        if not unrecorded:
+        serving, second = (_recorded(path) for path in (self._paths.balancer_file, self._paths.standby_file))
+        if serving is not None and not self._reaches(serving[0]):
+            end_group(serving[0])
+            serving = None
+        if serving is None and second is not None:
+            text = "the balancer died while nobody looked; its standby took over"
+            self._hear(Mishap(kind=MishapKind.BALANCER_TOOK_OVER, text=text))
+            serving, second = second, None
+        # A control plane that was killed between starting and recording it: two cannot have the same seat.
+        self._shared = envoy_files.shared(self._paths.xds) or None
+        doubtful = serving is None or (self._shared and second is None)
+        ours = processes.carriers(MARK, str(self._paths.root.resolve())) if doubtful else []
+        known = {one[0].pid for one in (serving, second) if one is not None}
+        for process, environment in ours:
+            if serving is None:
+                serving = (process, int(environment.get(SEAT, "1")))
+            elif process.pid not in known:
+                end_group(process)
+        if serving is None:
+            self._shared = None  # the next one is as its file wants it
             return False
-        process = unrecorded[0][0]
-        self._guarded(process)
-        self._save(process)
+        self._shared = bool(self._shared)
+        self._serve(*serving)
+        if second is not None:
+            self.standby.take_over(second[0], Seat(self._paths, second[1]))
         return True
 
-    def _marked(self) -> str:
-        return str(self._paths.root.resolve())
+    def _reaches(self, process: processes.Process) -> bool:
+        """Whether it runs in the network between the rooms, where it must; that of a keeper ends with the keeper."""
+        if self._router is None or self._router.users is None:
+            return True
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{process.pid}/ns/net").stat().st_ino == self._router.number
+        return False
+
+    def _serve(self, process: processes.Process, seat: int) -> None:
+        self._seat = Seat(self._paths, seat)
+        self.admin = Admin(str(self._seat.socket))
+        self._guarded(process)
+        self._save(process)
 
     async def start(self) -> None:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
-        bootstrap = self._paths.xds / "bootstrap.json"
-        content = envoy_bootstrap.bootstrap(
-            directory=str(self._paths.xds),
-            admin_socket=str(self._admin_socket),
-            name=self._name,
-            limits=connections((), descriptors=self._descriptors),
-        )
-        envoy_files.write(self._paths.xds, {bootstrap.name: content})
-        self._admin_socket.unlink(missing_ok=True)
-        process = await processes.spawn(
-            envoy_process.command(bootstrap=bootstrap, log=self.log, concurrency=1),
-            environment={"PATH": "/usr/bin:/bin", MARK: self._marked()},
-            directory=self._paths.root,
-            log=self.log,
-        )
-        self._raise_limit(process.pid)
+        process = await self._seat.start(self._name, self._descriptors, self._router)
         self._guarded(process)
         self._save(process)
 
     def _save(self, process: processes.Process) -> None:
         try:
-            processes.save(self._paths.balancer_file, process)
+            processes.save(self._paths.balancer_file, process, seat=self._seat.number)
         except OSError as error:  # it serves all the same, and is known by its mark
             log.warning("the balancer cannot be recorded", error=str(error))
-
-    def _raise_limit(self, pid: int) -> None:
-        if hasattr(resource, "prlimit"):
-            with contextlib.suppress(OSError):
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     async def until_ready(self) -> None:
         """Wait until the balancer serves. Raises `Failed` with its last words."""
@@ -181,11 +208,18 @@ class Balancer:
             if asyncio.get_running_loop().time() > deadline:
                 raise Failed(f"the balancer was not ready after {START_TIMEOUT_S:g} s: {logs.last_line(self.log)}")
             await asyncio.sleep(0.02)
+        if self._shared and not self.standby.kept:
+            self.standby.keep(self._seat.other)
+
+    async def _ready(self) -> bool:
+        return await self.admin.ready()
 
     def _guarded(self, process: processes.Process) -> None:
         self.process = process
         self._started_at = asyncio.get_running_loop().time()
-        self._guard = asyncio.ensure_future(self._until_exit(Watch(process)))
+        guard = asyncio.ensure_future(self._until_exit(Watch(process)))
+        self._guards.add(guard)
+        guard.add_done_callback(self._guards.discard)
 
     async def _until_exit(self, watch: Watch) -> None:
         asking = asyncio.ensure_future(self._end_when_it_hangs(watch))
@@ -195,21 +229,67 @@ class Balancer:
             asking.cancel()
             code = watch.exit_code()
             watch.close()
+        if watch.process == self.process:
+            await self._replace(self._hung or exit_text(InstanceSeen(id="", exit_code=code)))
+        if self._shared and not self.standby.kept:
+            self.standby.keep(self._seat.other)
+
+    async def _replace(self, how: str) -> None:
         self.restarts += 1
-        self._wake()
-        how = self._hung or exit_text(InstanceSeen(id="", exit_code=code))
-        await self._start_again(f"the balancer {how}")
+        if self.standby.able:
+            await self._give_way(how).close()
+        else:
+            self._wake()
+            await self._start_again(f"the balancer {how}")
         self._hung = ""
+
+    def _give_way(self, how: str) -> Admin:
+        """The one that stands by is the one that serves; the admin interface of the other."""
+        before = self.admin
+        process, self._seat, self.admin = self.standby.hand_over()
+        self._guarded(process)
+        self._save(process)
+        self._hear(Mishap(kind=MishapKind.BALANCER_TOOK_OVER, text=f"the balancer {how}; its standby took over"))
+        return before
 
     async def _end_when_it_hangs(self, watch: Watch) -> None:
         pulse = Pulse(watch.process)
         while not self._hung:
-            await asyncio.sleep(ASK_EVERY_S)
+            if self._shared and await self._stopped_within(watch.process, ASK_EVERY_S):
+                await self._let_finish(watch)
+                return
+            if not self._shared:
+                await asyncio.sleep(ASK_EVERY_S)
             why = await pulse.felt(self.admin.answers)
+            late = pulse.slow and pulse.silent_s >= DEADLINE_S
+            if not why and late and self.standby.able and await self.standby.admin.answers():
+                why = told(pulse.silent_s, Silence.SLOW)  # no patience is needed: the other one answers
             if why:
                 log.warning("the balancer hangs", why=why)
                 self._hung = f"{why} and was ended"
                 watch.signal(signal.SIGKILL)
+
+    async def _stopped_within(self, process: processes.Process, seconds: float) -> bool:
+        """Whether it is stopped while another could serve."""
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
+            if processes.stopped(process) and self.standby.able:
+                return True
+            await asyncio.sleep(LOOK_EVERY_S)
+        return False
+
+    async def _let_finish(self, watch: Watch) -> None:
+        """New connections go to the other one; this one goes on with those it holds, and is ended then."""
+        try:
+            sharing.steer(self._paths.xds, sharing.SECOND)
+        except OSError as error:
+            log.warning("the port cannot be steered", error=str(error))  # it ends at once, so the kernel does it
+        else:
+            before = self._give_way("was stopped (SIGSTOP)")
+            watch.signal(signal.SIGCONT)
+            await before.drained(within_s=DRAIN_S)
+            await before.close()
+        watch.signal(signal.SIGKILL)
 
     async def _start_again(self, died: str = "the balancer died") -> None:
         told = False
@@ -246,16 +326,25 @@ class Balancer:
     async def stop(self) -> None:
         """End Envoy; its listener closes at once."""
         await self.close()  # first: it must not be started again meanwhile
-        if self.process is not None:
-            watch = Watch(self.process)
-            watch.signal(signal.SIGKILL)
-            await watch.wait()
-            watch.close()
+        for process in (self.process, self.standby.process):
+            if process is not None:
+                watch = Watch(process)
+                watch.signal(signal.SIGKILL)
+                await watch.wait()
+                watch.close()
         self._paths.balancer_file.unlink(missing_ok=True)
+        self._paths.standby_file.unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stop watching; Envoy keeps running."""
-        if self._guard is not None:
-            self._guard.cancel()
-            await asyncio.gather(self._guard, return_exceptions=True)
+        await self.standby.close()
+        for guard in (guards := tuple(self._guards)):
+            guard.cancel()
+        await asyncio.gather(*guards, return_exceptions=True)
         await self.admin.close()
+
+
+def _recorded(path: Path) -> tuple[processes.Process, int] | None:
+    """An Envoy that runs, and its seat."""
+    loaded = processes.load(path)
+    return (loaded[0], int(loaded[1].get("seat", 1))) if loaded is not None and processes.alive(loaded[0]) else None

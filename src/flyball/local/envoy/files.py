@@ -1,8 +1,12 @@
-"""The files that feed Envoy, written so that it never sees half of one, nor a route to a service it does not know."""
+"""The files that feed Envoy, written so that it never sees half of one, nor a route to a service it does not know.
+
+Some room on the disk is held for them: on a full one Envoy must still learn which instances are gone and which are new.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -17,6 +21,7 @@ from .config.types import Json
 
 ENDPOINTS = "eds-*.json"
 SETTLED_S = 0.2
+RESERVE, RESERVE_BYTES = "reserve", 256 * 1024
 
 
 def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
@@ -37,6 +42,7 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
     if complete:
         used = {endpoints_file(cluster["name"]) for cluster in staged[CLUSTERS_FILE]["resources"]}
         changed += _remove(path for path in sorted(directory.glob(ENDPOINTS)) if path.name not in used)
+        _hold_room(directory / RESERVE)
     return tuple(changed)
 
 
@@ -44,6 +50,11 @@ def listening(directory: Path) -> dict[str, int]:
     """The ports of the listeners that Envoy was told of, by their names."""
     found = {one["name"]: one["address"]["socket_address"] for one in _resources(directory / LISTENERS_FILE)}
     return {str(name): int(address["port_value"]) for name, address in found.items()}
+
+
+def shared(directory: Path) -> bool:
+    """Whether the listeners that Envoy was told of share their ports with those of another one."""
+    return any(one.get("enable_reuse_port") for one in _resources(directory / LISTENERS_FILE) if one["name"] == "http")
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -106,9 +117,25 @@ def _replace(path: Path, resource: Json) -> bool:
         if path.read_text() == content:
             return False
     temporary = path.with_name(path.name + ".new")
-    temporary.write_text(content)
+    try:
+        temporary.write_text(content)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        path.with_name(RESERVE).unlink(missing_ok=True)
+        temporary.write_text(content)
     temporary.replace(path)
     return True
+
+
+def _hold_room(reserve: Path) -> None:
+    """Take the room again that was given up, as soon as there is some."""
+    if reserve.exists():
+        return
+    try:
+        reserve.write_bytes(b"\n" * RESERVE_BYTES)
+    except OSError:
+        reserve.unlink(missing_ok=True)
 
 
 def _remove(paths: Iterable[Path]) -> list[str]:

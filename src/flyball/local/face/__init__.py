@@ -91,17 +91,20 @@ def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
 
 def clear(paths: StateDirectory) -> None:
     """Take away what is left of the walls of an application whose every process has ended."""
-    from flyball.local.process.walls import walls  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.envoy import handover  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.process.walls import walls  # noqa: PLC0415
 
     if not any_alive(paths):
+        handover.clear(paths)
         walls.clear(paths)
         paths.balancer_file.unlink(missing_ok=True)
+        paths.standby_file.unlink(missing_ok=True)
 
 
 def balancer_alive(paths: StateDirectory) -> bool:
     """Whether the balancer runs."""
-    loaded = processes.load(paths.balancer_file)
-    return loaded is not None and processes.alive(loaded[0])
+    loaded = (processes.load(path) for path in (paths.balancer_file, paths.standby_file))
+    return any(processes.alive(one[0]) for one in loaded if one is not None)
 
 
 def application(paths: StateDirectory) -> Application | None:

@@ -11,7 +11,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
-from flyball.local.envoy.balancer import MARK
+from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.processes import Process

@@ -84,6 +84,7 @@ def _run_in(room: Any, command: list[str], report: int) -> None:
     said, inside = room
     words = [os.fsencode(word) for word in command]
     router = os.open(said["router"], os.O_RDONLY)
+    inside["join"](said["users"])
     inside["unshare"](inside["NEW_NETWORK"] | inside["NEW_MOUNTS"] | inside["NEW_IPC"] | inside["NEW_PIDS"])
     inside["connect"](said, router)
     if os.fork() != 0:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,7 @@ class Journal(Reader):
         self._last_step = 0
         self._minutes = Minutes()
         self._since_snapshot = SNAPSHOT_EVERY
+        self._unwritten: deque[tuple[float, Reason]] = deque(maxlen=KEEP_EVENTS)
         with failing(path, "written"):
             self._db = sqlite3.connect(path, timeout=10.0)
         try:
@@ -224,12 +226,27 @@ class Journal(Reader):
             ) from error
 
     def record(self, app: Application, before: State, seen: Observation, step: Step, *, now: float) -> list[Event]:
-        """Write one step in one transaction; answer its reasons as numbered events."""
-        with failing(self.path, "written"), self._db:
-            self._record_step(app, before, seen, step, now)
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.STATE.written(step.state)))
-            events = [self._record_event(reason, now) for reason in step.reasons]
-        self.last_event = max([self.last_event, *(event.id for event in events)])
+        """Write one step in one transaction; answer its reasons as numbered events.
+
+        What could not be written before is told first, with the times when it happened.
+        """
+        try:
+            with failing(self.path, "written"), self._db:
+                self._record_step(app, before, seen, step, now)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (now, records.STATE.written(step.state))
+                )
+                for at, reason in self._unwritten:
+                    self._record_event(reason, at)
+                events = [self._record_event(reason, now) for reason in step.reasons]
+        except Failed:
+            self._unwritten.extend((now, reason) for reason in step.reasons)
+            # This step will be missing, so the next one begins with the state that it left.
+            self._since_snapshot, self._application = SNAPSHOT_EVERY, (None, 0)
+            raise
+        self._unwritten.clear()
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+        self.last_event = max(self.last_event, newest)
         return events
 
     def tell(self, reasons: Iterable[Reason], *, now: float) -> list[Event]:

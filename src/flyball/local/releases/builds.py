@@ -241,7 +241,7 @@ def _room(work: _Work, command: str) -> Room | None:
 
 
 async def _compile(work: _Work) -> None:
-    own = work.app / ".venv" / "bin" / "python"
+    own = str(work.app / ".venv" / "bin" / "python")
     python = shutil.which(own) or shutil.which("python3", path=work.variables["PATH"])
     if python is None:
         return

@@ -63,6 +63,16 @@ async def answers(at: Address, *, timeout_s: float) -> bool:
     return True
 
 
+async def refuse_writes(at: Address, refuse: bool, *, timeout_s: float) -> bool:
+    """Tell the server there to take no writes, or to take them; whether it has heard."""
+    try:
+        async with client(at, timeout_s=timeout_s) as redis, asyncio.timeout(timeout_s):
+            await redis.config_set("min-replicas-to-write", int(refuse))
+    except (TimeoutError, RedisError):
+        return False
+    return True
+
+
 async def problem_of(at: Address, pid: int, *, timeout_s: float) -> str | None:
     """Nothing when the server with this process id (as it knows it itself) answers, and has read its data."""
     port = at.port

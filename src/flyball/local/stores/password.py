@@ -52,6 +52,9 @@ def _anything_runs(paths: StateDirectory) -> bool:
 
 
 def _write(file: Path, text: str) -> None:
+    """Nothing when it says so already: there may be no room to say it again."""
+    if file.is_file() and file.read_bytes() == text.encode("ascii"):
+        return
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.touch(mode=0o600, exist_ok=False)

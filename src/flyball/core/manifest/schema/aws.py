@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from flyball.core.manifest import units
 from flyball.core.model import Aws, Boundary, Compute, Nat, Network, Package
 
-from .base import Lax, Table, Text, WholeShare, key
+from .base import Duration, Lax, Table, Text, WholeShare, key, span
 
 ZONES = ("a", "b", "c", "d", "e", "f")
 
@@ -86,6 +86,7 @@ class NetworkTable(Table):
         "interface endpoints for images and logs: cheaper than NAT gateways above about a terabyte a month",
         to="endpoints",
     )
+    flow_log: bool | None = key("a record of who talked to whom in the network", to="flow_log")
     model: ClassVar[type | None] = Network
 
     def resolve(self, zones: int) -> Network:
@@ -130,6 +131,9 @@ class AwsTable(Table):
     )
     email: Email | None = key("who gets alarms", to="alarm_email")
     trail: bool | None = key("a record of every call to the account's API", to="trail")
+    health_every: Annotated[Duration, span("5s", "5m")] | None = key(
+        "how often the balancer checks an instance there, if not `health.every` of the service", to="health_interval_s"
+    )
     zones: Zones | None = key("the same as `zones` at the top")
     network: NetworkTable | None = key("the same as `[network]`")
     model: ClassVar[type | None] = Aws

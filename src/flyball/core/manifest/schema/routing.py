@@ -176,6 +176,7 @@ class ListenerTable(Table):
     idle_timeout: Annotated[Duration, span("1s", "4000s")] | None = key(
         "how long an idle connection is kept open", to="idle_timeout_s"
     )
+    standby: bool | None = key("true: a second balancer stands by on this machine; by default false", to="standby")
     max_body: Bytes | None = key("the same as `body` under `[listener.firewall]`")
     tls: TlsTable | None = key("HTTPS: true, or a table")
     acme: AcmeTable | None = key('who issues the certificate, for tls = { certificate = "acme" }')

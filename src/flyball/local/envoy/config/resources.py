@@ -85,6 +85,14 @@ def files(
     return {name: discovery(resources) for name, resources in sorted(contents.items())}
 
 
+def shareable(files: Mapping[str, Json]) -> dict[str, Json]:
+    """The same, but two Envoys can listen where one does."""
+    if LISTENERS_FILE not in files:
+        return dict(files)
+    listeners = [{**one, "enable_reuse_port": True} for one in files[LISTENERS_FILE]["resources"]]
+    return {**files, LISTENERS_FILE: discovery(listeners)}
+
+
 def _encrypted(service: Service, endpoints: Mapping[str, Sequence[Endpoint]]) -> bool:
     return service.tls or any(one.tls for one in endpoints.get(service.name, ()))
 

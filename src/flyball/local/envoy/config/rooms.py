@@ -19,11 +19,13 @@ ANSWER_WITHIN_S = 5.0
 class Rooms:
     """The file of the network between the rooms, and the balancer's address there.
 
+    Without a file the balancer itself runs there (see `handover`).
+
     `outward_port` takes what goes outside, `names_port` questions for names, which `resolver` answers if there is one.
     `host_ports` are those of this machine that a service may use.
     """
 
-    network: str
+    network: str | None
     door: str
     outward_port: int
     names_port: int
@@ -33,16 +35,24 @@ class Rooms:
     def address(self, port: int, protocol: str = "TCP") -> Json:
         """An address of the balancer in this network."""
         named = {"protocol": protocol, "address": self.door, "port_value": port}
-        return {"socket_address": {**named, "network_namespace_filepath": self.network}}
+        return {
+            "socket_address": named if self.network is None else {**named, "network_namespace_filepath": self.network}
+        }
 
 
 def from_within(rooms: Rooms | None) -> Json:
     """For a cluster: connect from within this network."""
-    return {} if rooms is None else {"upstream_bind_config": {"source_address": rooms.address(0)["socket_address"]}}
+    return (
+        {}
+        if rooms is None or rooms.network is None
+        else {"upstream_bind_config": {"source_address": rooms.address(0)["socket_address"]}}
+    )
 
 
 def listeners(rooms: Rooms) -> list[Json]:
     """Beside the application's own: the way outside, names, ports of this machine."""
+    if rooms.network is None:
+        return []  # from there it cannot go outside: the network's keeper does
     original = extension("envoy.filters.listener.original_dst", "filters.listener.original_dst.v3.OriginalDst")
     found = [_relay(rooms, OUTWARD, rooms.outward_port, listener_filters=[original])]
     found += [_relay(rooms, _host(port), port) for port in rooms.host_ports]
@@ -53,6 +63,8 @@ def listeners(rooms: Rooms) -> list[Json]:
 
 def clusters(rooms: Rooms) -> list[Json]:
     """Where those listeners connect to."""
+    if rooms.network is None:
+        return []
     outward = typed(
         "envoy.config.cluster.v3.Cluster",
         name=OUTWARD,

@@ -25,7 +25,7 @@ class Address:
         """A connection, with `tls` an encrypted one. Raises OSError."""
         if self.router is None:
             return await asyncio.open_connection(self.host, self.port, ssl=tls)
-        opened = self.router.within(socket.socket)
+        opened = self.router.open(socket.AF_INET, socket.SOCK_STREAM)
         opened.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(opened, (self.host, self.port))

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
         """What the launcher is told of a room."""
 
         router: bytes
+        users: bytes
         outside: list[tuple[int, bytes, int, tuple[int, ...]]]
         inside: list[tuple[int, bytes, int, tuple[int, ...]]]
         settings: list[tuple[bytes, bytes]]
         user: int
         group: int
-        groups: list[int]
+        groups: list[int] | None
         view: list[tuple[bool, bytes]]
         files: list[tuple[bytes, bytes]]
         own: list[tuple[bool, bytes]]
@@ -70,10 +71,21 @@ def enter(descriptor: int, kind: int = 0) -> None:
     _checked(_libc.setns(descriptor, kind), "setns")
 
 
+def join(users: bytes) -> None:
+    """Enter a user namespace, if one is named: who owns it may do there what root may."""
+    if users:
+        descriptor = os.open(users, os.O_RDONLY)
+        enter(descriptor, NEW_USERS)
+        os.close(descriptor)
+
+
 def visit(pid: int) -> None:
     """Enter all namespaces of a process that runs in a room; its processes are those of the next child."""
+    users = b"/proc/%d/ns/user" % pid
+    other = os.stat(users).st_ino != os.stat(b"/proc/self/ns/user").st_ino  # noqa: PTH116
     kinds = ((b"net", NEW_NETWORK), (b"ipc", NEW_IPC), (b"pid", NEW_PIDS), (b"mnt", NEW_MOUNTS))
     opened = [(os.open(b"/proc/%d/ns/%s" % (pid, name), os.O_RDONLY), kind) for name, kind in kinds]
+    join(users if other else b"")
     for descriptor, kind in opened:
         enter(descriptor, kind)
         os.close(descriptor)
@@ -120,9 +132,15 @@ def _owned(path: bytes, owners: int, writable: bool) -> int:
     return int(tree)
 
 
-def tell(family: int, messages: bytes, answers: int, tolerated: tuple[int, ...] = ()) -> None:
-    """Send netlink messages of a family in the network of the calling thread; each of `answers` must be a yes."""
-    channel = Socket(NETLINK, 3, family)
+def tell(
+    family: int, messages: bytes, answers: int, tolerated: tuple[int, ...] = (), *, channel: Socket | None = None
+) -> None:
+    """Send netlink messages of a family; each of `answers` must be a yes.
+
+    Without a channel they are for the network of the calling thread.
+    """
+    own = channel is None
+    channel = Socket(NETLINK, 3, family) if channel is None else channel
     try:
         channel.settimeout(5.0)
         channel.send(messages)
@@ -137,28 +155,25 @@ def tell(family: int, messages: bytes, answers: int, tolerated: tuple[int, ...] 
                     answers -= 1
                 data = data[(length + 3) & ~3 :]
     finally:
-        channel.close()
+        if own:
+            channel.close()
 
 
-def ask(family: int, message: bytes) -> bytes:
-    """Ask the network of the calling thread; the whole answer."""
-    channel = Socket(NETLINK, 3, family)
+def ask(channel: Socket, message: bytes) -> bytes:
+    """Ask by netlink; the whole answer."""
     found = b""
-    try:
-        channel.settimeout(5.0)
-        channel.send(message)
-        while True:
-            data = channel.recv(65536)
-            found += data
-            kinds = []
-            while len(data) >= 16:
-                length, kind = struct.unpack_from("=IH", data)
-                kinds.append(kind)
-                data = data[(length + 3) & ~3 :]
-            if DONE in kinds or ANSWER in kinds:
-                return found
-    finally:
-        channel.close()
+    channel.settimeout(5.0)
+    channel.send(message)
+    while True:
+        data = channel.recv(65536)
+        found += data
+        kinds = []
+        while len(data) >= 16:
+            length, kind = struct.unpack_from("=IH", data)
+            kinds.append(kind)
+            data = data[(length + 3) & ~3 :]
+        if DONE in kinds or ANSWER in kinds:
+            return found
 
 
 def connect(room: Told, router: int) -> None:
@@ -181,6 +196,7 @@ def arrange(room: Told) -> None:
     """Make the view of the files: what lies behind closed directories is brought before them, the rest stays."""
     opened = [0 if covers else os.open(path, os.O_PATH) for covers, path in room["view"]]
     owned = [(path, _owned(path, room["owners"], writable)) for writable, path in room["own"]]
+    os.umask(0o022)  # whatever the caller's is: the way to what is brought must be open
     mount(b"none", b"/", b"", RECURSIVE | SLAVE)
     mount(b"tmpfs", b"/run", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=755,size=16m")
     for (covers, path), descriptor in zip(room["view"], opened):  # noqa: B905
@@ -203,6 +219,11 @@ def arrange(room: Told) -> None:
     if not _there(home):
         os.mkdir(home, 0o700)  # noqa: PTH102
     os.chown(home, room["user"], room["group"])
+    for path, _ in owned:
+        above = path[: path.rindex(b"/")]
+        while above.startswith(home + b"/"):  # what else a program wants to keep there shall not fail
+            os.chown(above, room["user"], room["group"])
+            above = above[: above.rindex(b"/")]
     mount(b"tmpfs", b"/dev/shm", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=1777")
 
 
@@ -270,9 +291,10 @@ def settle(room: Told) -> None:
     become(room["user"], room["group"], room["groups"])
 
 
-def become(user: int, group: int, groups: list[int]) -> None:
-    """Be another user, without rights, who can gain nothing by running a program."""
-    os.setgroups(groups)
+def become(user: int, group: int, groups: list[int] | None) -> None:
+    """Be another user, without rights, who can gain nothing by running a program. `groups`: None where none can be."""
+    if groups is not None:
+        os.setgroups(groups)
     os.setresgid(group, group, group)
     right = 0
     while _libc.prctl(DROP_RIGHT, right, 0, 0, 0) == 0:

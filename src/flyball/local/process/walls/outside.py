@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flyball.core.boundary import place
 from flyball.core.model import Application
 
-from .router import DOOR
+from .router import DOOR, NAMES_PORT, OUTWARD_PORT
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -19,6 +20,16 @@ def host_ports(app: Application) -> tuple[int, ...]:
     places = [place(text) for service in app.services for text in service.egress.to]
     found = {each.port for each in places if each.network is None and each.port is not None}
     return tuple(sorted(found | set(collector_ports(app))))
+
+
+def carried(app: Application) -> list[tuple[int, int, tuple[str, int] | None]]:
+    """What arrives from the rooms at (kind, port) and where it is for: None for where it was sent."""
+    found: list[tuple[int, int, tuple[str, int] | None]] = [(socket.SOCK_STREAM, OUTWARD_PORT, None)]
+    found += [(socket.SOCK_STREAM, port, ("127.0.0.1", port)) for port in host_ports(app)]
+    asked = resolver()
+    if asked is not None:
+        found += [(kind, NAMES_PORT, (asked, 53)) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+    return found
 
 
 def collector_ports(app: Application) -> tuple[int, ...]:

@@ -18,7 +18,9 @@ from .view import View
 VISIT = Path(__file__).with_name("visit.py")
 INSIDE = Path(__file__).with_name("inside.py")
 WORK = Path(__file__).with_name("work.py")
+WITHIN = Path(__file__).with_name("within.py")
 HOME = "/run/home"
+COVER = "mode=755,size=1m"
 
 
 @cache
@@ -36,7 +38,8 @@ def in_room_of(pid: int, command: list[str]) -> list[str]:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
     told = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
     script = [sys.executable, "-I", "-S", str(VISIT), str(INSIDE)]
-    return [*script, str(pid), told["Uid"][0], " ".join(told["Groups"]), *command]
+    groups = ["-"] if os.geteuid() else told["Groups"]
+    return [*script, str(pid), " ".join([told["Uid"][0], told["Gid"][0], *groups]), *command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +53,19 @@ class Room:
     """
 
     router: Path
+    users: Path | None
     outside: tuple[Message, ...]
     inside: tuple[Message, ...]
     settings: tuple[tuple[str, str], ...]
     user: int
     group: int
-    groups: tuple[int, ...]
+    groups: tuple[int, ...] | None
     name: str
     view: View
     files: tuple[tuple[str, str], ...] = ()
     own: tuple[tuple[bool, Path], ...] = ()
     home: str = HOME
-    cover: str = "mode=755,size=1m"
+    cover: str = COVER
     umask: int = 0o007
     variables: tuple[tuple[str, str], ...] = ()
 
@@ -70,12 +74,13 @@ class Room:
         own = {**dict(self.variables), **environment, "HOME": self.home, "USER": self.name, "LOGNAME": self.name}
         told: dict[str, Any] = {
             "router": os.fsencode(self.router),
+            "users": b"" if self.users is None else os.fsencode(self.users),
             "outside": [message.parts for message in self.outside],
             "inside": [message.parts for message in self.inside],
             "settings": [(path.encode(), value.encode()) for path, value in self.settings],
             "user": self.user,
             "group": self.group,
-            "groups": list(self.groups),
+            "groups": None if self.groups is None else list(self.groups),
             "view": [(covers, os.fsencode(path)) for covers, path in self.view.steps],
             "files": [(os.fsencode(path), content.encode()) for path, content in self.files],
             "own": [(writable, os.fsencode(path)) for writable, path in self.own],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ OUTWARD_PORT, NAMES_PORT = 15001, 53
 # The kernel remembers each connection for 120 s after its end; 600 a second would fill its table.
 FORGET_SOON = ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "5")
 _TABLE = "walls"
-_SETTINGS = (
+SETTINGS = (
     ("/proc/sys/net/ipv4/ip_forward", "1"),
     # A packet whose sender does not lie where it came from is dropped.
     ("/proc/sys/net/ipv4/conf/all/rp_filter", "1"),
@@ -52,6 +53,9 @@ class Guest:
 
 class Router:
     """The network of the application with this id."""
+
+    users: Path | None = None
+    """The user namespace that it belongs to; None for that of the machine."""
 
     def __init__(self, application_id: str, *, here: Path = HERE) -> None:
         self.path = here / application_id / "network"
@@ -82,35 +86,35 @@ class Router:
         inside.mount(own.encode(), os.fsencode(self.path), b"", inside.BIND)
 
     def _furnish(self) -> None:
-        # What leads nowhere goes there, too: only what has a way comes to the rules, and is told.
-        nowhere = links.everything_on(links.LOOPBACK)
-        for message in (links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR), nowhere):
+        for message in furnishing():
             inside.tell(*message.parts)
-        for path, value in _SETTINGS:
+        for path, value in SETTINGS:
             Path(path).write_text(value, encoding="ascii")
+
+    def open(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket of this network."""
+        return self.within(lambda: socket.socket(family, kind, protocol))
 
     def admit(self, guests: Sequence[Guest], *, door: int) -> None:
         """Let through what is declared, and nothing else. `door` is the balancer's port for the rooms."""
-        message = table(guests, door=door)
-        self.within(lambda: inside.tell(*message.parts))
+        self.tell(table(guests, door=door))
+
+    def carry(self, ports: Sequence[tuple[int, int, tuple[str, int] | None]]) -> None:
+        """Take what arrives at (kind, port) of the door to where it is for. Here the balancer does that."""
+
+    def tell(self, message: Message) -> None:
+        """Tell the kernel something about this network."""
+        with self.open(socket.AF_NETLINK, socket.SOCK_RAW, message.family) as channel:
+            inside.tell(*message.parts, channel=channel)
 
     def refused(self) -> list[refused.Entry]:
         """What was refused in the last hour. Raises OSError."""
-        asked = refused.question(_TABLE)
-        return list(refused.entries(self.within(lambda: inside.ask(rules.NETFILTER, asked))))
+        with self.open(socket.AF_NETLINK, socket.SOCK_RAW, rules.NETFILTER) as channel:
+            return list(refused.entries(inside.ask(channel, refused.question(_TABLE))))
 
     def within(self, work: Callable[[], Found]) -> Found:
         """Do something in this network: what it opens stays there. It must not wait."""
-
-        def entered() -> Found:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                inside.enter(descriptor, inside.NEW_NETWORK)
-            finally:
-                os.close(descriptor)
-            return work()
-
-        return _in_thread(entered)
+        return within(self.path, work)
 
     def remove(self) -> None:
         """Take it away; what still runs in a room reaches nobody then."""
@@ -120,6 +124,26 @@ class Router:
         for directory in (self.path.parent, self.path.parent.parent):
             with contextlib.suppress(OSError):  # not there, or another application's
                 directory.rmdir()
+
+
+def furnishing() -> list[Message]:
+    """What the new network is told."""
+    # What leads nowhere goes there, too: only what has a way comes to the rules, and is told.
+    return [links.up(links.LOOPBACK), links.address(links.LOOPBACK, DOOR), links.everything_on(links.LOOPBACK)]
+
+
+def within(network: Path, work: Callable[[], Found]) -> Found:
+    """Do something in the network of this file."""
+
+    def entered() -> Found:
+        descriptor = os.open(network, os.O_RDONLY)
+        try:
+            inside.enter(descriptor, inside.NEW_NETWORK)
+        finally:
+            os.close(descriptor)
+        return work()
+
+    return _in_thread(entered)
 
 
 def table(guests: Sequence[Guest], *, door: int) -> Message:

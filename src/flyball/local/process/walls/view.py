@@ -7,7 +7,7 @@ A directory that others may not enter (/root, `.flyball`) is covered; what is ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,23 +34,23 @@ class View:
         return tuple(path for covers, path in self.steps if not covers)
 
 
-def view(program: Path, path: str, needed: Iterable[Path], *, covered: Path | None = None) -> View:
+def view(program: Path, path: str, needed: Iterable[Path], *, covered: Iterable[Path] = ()) -> View:
     """What a program needs that is started with this PATH, beside what is `needed`.
 
-    `covered`: a directory that is covered whatever its mode.
+    `covered`: directories that are covered whatever their mode.
     """
     wanted = {*needed, *places_of(program)}
     for place in map(Path, filter(None, path.split(":"))):
         if place.is_absolute() and place.is_dir():
             wanted |= {place, _prefix(place / "program")}
     wanted |= {each.resolve() for each in wanted}
-    found = sorted(each for each in wanted if each.exists())
-    steps = tuple(_steps(found, Path("/"), covered))
-    alone = covered is not None and (True, covered) not in steps
-    return View(((True, covered), *steps) if covered is not None and alone else steps)
+    anyhow = frozenset(_outermost(sorted(covered)))
+    steps = tuple(_steps(sorted(each for each in wanted if each.exists()), Path("/"), anyhow))
+    alone = (each for each in sorted(anyhow) if (True, each) not in steps and each.is_dir())
+    return View((*((True, each) for each in alone), *steps))
 
 
-def _steps(wanted: list[Path], below: Path, covered: Path | None) -> Iterator[tuple[bool, Path]]:
+def _steps(wanted: list[Path], below: Path, covered: Collection[Path]) -> Iterator[tuple[bool, Path]]:
     """What it takes to see these, all `below` a directory. What is brought may hold closed directories in its turn."""
     behind = {each: closed for each in wanted if (closed := _closed(each, below, covered)) is not None}
     yield from ((True, closed) for closed in sorted(set(behind.values())))
@@ -106,12 +106,12 @@ def _interpreters(program: Path, prefix: Path) -> Iterator[Path]:
         return
 
 
-def _closed(path: Path, below: Path, covered: Path | None) -> Path | None:
+def _closed(path: Path, below: Path, covered: Collection[Path]) -> Path | None:
     """The first directory on the way from another to a path that others may not enter, or that is covered anyhow."""
     for directory in reversed(path.parents):
         if below not in directory.parents or not directory.exists():
             continue
-        if directory == covered or not directory.stat().st_mode & _OTHERS_ENTER:
+        if directory in covered or not directory.stat().st_mode & _OTHERS_ENTER:
             return directory
     return None
 

@@ -28,9 +28,10 @@ from flyball.local.process import processes
 
 from . import links, rules
 from .building import belongings
+from .kept import Kept
 from .netlink import Message
-from .outside import collector_ports
-from .rooms import HOME, WORK, Room
+from .outside import carried, collector_ports
+from .rooms import COVER, HOME, WORK, Room
 from .router import DOOR, FORGET_SOON, HERE, Guest, Router
 from .view import View, view
 
@@ -42,9 +43,11 @@ _MOST_ROOMS = 60_000
 _FIRST_WORK, _MOST_WORK = 60_250, 3_500
 _WORKER = ":work"  # no service is called so
 _ATTEMPT, _PROGRAM = "-", Path("/bin/true")  # no service is called so
-OFFERED = "each instance has a network, processes and a view of the files of its own, each service a user"
+OFFERED = "each instance has a network, processes and a view of the files of its own"
 _OPEN = "every program on this machine reaches instances and Redis, and a service's instances reach each other's data"
-ROOTS_ONLY = "network namespaces and users of their own need root here"
+WEAKER = (
+    "all services are the user that started it, as others of its programs: only root can give them users of their own"
+)
 
 
 class Walls:
@@ -58,7 +61,7 @@ class Walls:
         self._record = paths.root / "walls.json"
         self._places: list[str] = json.loads(self._record.read_text()) if self._record.exists() else []
         self._turn = itertools.count(os.getpid())
-        self.router = Router(self._id)
+        self.router = Router(self._id) if os.geteuid() == 0 else Kept(paths)
         self.problem = ""
         self.work_problem = ""
         self._admitted: tuple[list[Guest], int] = ([], 0)
@@ -99,7 +102,7 @@ class Walls:
             self.address(0),
             port=1,
             stores=(),
-            seen=view(_PROGRAM, "", [self._paths.root]),
+            seen=view(_PROGRAM, "", [self._paths.root], covered=self._covered),
         )
         with tempfile.TemporaryDirectory() as directory:
             log = Path(directory) / "log"
@@ -125,6 +128,7 @@ class Walls:
         if self.problem:
             return
         guests = [self._guest(app, service, stores) for service in app.services]
+        self.router.carry(carried(app))
         guests.append(Guest(links="b", stores=(), everywhere=True, places=()))
         self._admitted = guests, door
         self._admit()
@@ -196,15 +200,29 @@ class Walls:
         return self._places.index(name)
 
     def user(self, name: str) -> int:
-        """The number of the user, and group, of a service or a store."""
+        """The number of the user of a service or a store; without root there is one alone."""
+        if os.geteuid() != 0:
+            return os.geteuid()
         digest = int.from_bytes(hashlib.sha256(self._id.encode()).digest()[:4], "big")
         return _FIRST_USER + digest % (_USERS // _EACH) * _EACH + self._number(name) % _EACH
 
-    def groups(self, stores: Iterable[str]) -> tuple[int, ...]:
-        """The groups of who may use these stores."""
+    def group(self, name: str) -> int:
+        """The number of its group."""
+        return os.getegid() if os.geteuid() != 0 else self.user(name)
+
+    def groups(self, stores: Iterable[str]) -> tuple[int, ...] | None:
+        """The groups of who may use these stores; None where nobody can have several."""
+        if os.geteuid() != 0:
+            return None
         return tuple(self.user(f"store:{store}") for store in stores)
 
     # Rooms
+
+    @property
+    def _covered(self) -> list[Path]:
+        """What would be open to the one user that all are without root: its home, and what it keeps in /tmp."""
+        home = Path.home()
+        return [] if os.geteuid() == 0 else [Path("/tmp"), *([home] if home != Path("/") else [])]  # noqa: S108
 
     def free_number(self, taken: Collection[int]) -> int:
         """A number for a room that no other has."""
@@ -230,7 +248,7 @@ class Walls:
         link = f"w{self._number(service)}-{number}"
         return self._room(
             service, link, _FIRST_LINK + number, address, port=port, stores=stores,
-            seen=view(Path(argv[0]), path, own),
+            seen=view(Path(argv[0]), path, own, covered=self._covered),
         )  # fmt: skip
 
     def data(self, stores: Iterable[str]) -> list[Path]:
@@ -247,7 +265,7 @@ class Walls:
         number = self._number(f"store:{name}")
         return self._room(
             f"store:{name}", f"s{number}", _FIRST_STORE_LINK + number, self.store_address(name), port=port, stores=(),
-            seen=view(program, "", [directory]),
+            seen=view(program, "", [directory], covered=self._covered),
         )  # fmt: skip
 
     @property
@@ -262,20 +280,22 @@ class Walls:
         number = _FIRST_WORK + next(self._turn) % _MOST_WORK
         has = belongings(command, environment, apart=self._paths.root.absolute())
         own = (*has.paths, (True, directory))
-        seen = [path for _, path in own]
-        sees = view(Path("/bin/sh"), environment.get("PATH", ""), seen, covered=has.home)
+        covered = [*self._covered, *([] if has.home is None else [has.home])]
+        sees = view(Path("/bin/sh"), environment.get("PATH", ""), [path for _, path in own], covered=covered)
         link, address = f"{'t' if test else 'b'}{number}", self.address(number)
         room = self._room(_WORKER, link, _FIRST_LINK + number, address, port=None, stores=(), seen=sees)
         home = HOME if has.home is None else str(has.home)
+        own = own if os.geteuid() == 0 else ()  # it is that user already
         return replace(room, own=own, home=home, cover="mode=755", umask=0o022, variables=(("UV_LINK_MODE", "copy"),))
 
     def _room(
         self, name: str, link: str, index: int, address: str, *, port: int | None, stores: Sequence[str], seen: View,
     ) -> Room:  # fmt: skip
-        user = self.user(name)
+        user, group = self.user(name), self.group(name)
         listens: list[Message] = [] if port is None else [rules.to_own_localhost(port)]
         return Room(
             router=self.router.path,
+            users=self.router.users,
             outside=(*links.wire(link, index), links.to(address, index, source=DOOR)),
             inside=(
                 links.up(links.LOOPBACK),
@@ -287,11 +307,12 @@ class Walls:
             ),
             settings=((f"/proc/sys/net/ipv4/conf/{links.ROOM_NAME}/route_localnet", "1"), FORGET_SOON),
             user=user,
-            group=user,
+            group=group,
             groups=self.groups(stores),
             name=name.rpartition(":")[2],
             view=seen,
             files=_files(name.rpartition(":")[2], user),
+            cover=COVER if os.geteuid() == 0 else "mode=755",
         )
 
     def remove(self) -> None:
@@ -306,6 +327,8 @@ def _told(to: str, count: int) -> str:
 
 def clear(paths: StateDirectory) -> None:
     """Take away the network of an application of which nothing runs any more, whatever its name was."""
+    if os.geteuid() != 0:
+        Kept(paths).remove()
     for left in HERE.glob(f"*{paths.application_id('')}"):
         Router(left.name).remove()
 
@@ -317,30 +340,37 @@ def describe(walls: Walls | None) -> str:
     if walls.problem:
         return f"should be closed, but is open: {_OPEN}; {walls.problem}"
     outside = f"; builds and tests run outside: {walls.work_problem}" if walls.work_problem else ""
-    return f"closed: {OFFERED}{outside}"
+    return f"closed: {offered()}{outside}"
 
 
-def possible(*, user: int | None = None, platform: str = sys.platform) -> str:
-    """Why this machine can have no walls, or ""."""
-    if platform != "linux":
-        return f"{platform} has no network namespaces"
-    if (os.geteuid() if user is None else user) != 0:
-        return ROOTS_ONLY
-    return ""
+def offered(*, user: int | None = None) -> str:
+    """What walls of this user's mean here."""
+    if (os.geteuid() if user is None else user) == 0:
+        return f"{OFFERED}, each service a user"
+    return f"{OFFERED}; without root {WEAKER}"
+
+
+def possible(*, platform: str = sys.platform) -> str:
+    """Why this system can have no walls, or ""."""
+    return "" if platform == "linux" else f"{platform} has no network namespaces"
 
 
 def tried() -> str:
     """The same, with a network made and taken away."""
-    problem = possible()
-    router = Router(f"doctor-{os.getpid()}")
-    try:
-        if not problem:
+    if problem := possible():
+        return problem
+    with tempfile.TemporaryDirectory() as directory:
+        paths = StateDirectory(Path(directory) / "doctor")
+        paths.create()
+        router = Router(f"doctor-{os.getpid()}") if os.geteuid() == 0 else Kept(paths)
+        try:
             router.make()
-    except OSError as error:
-        return f"the system refuses ({error})"
-    finally:
-        router.remove()
-    return problem
+        except (OSError, Failed) as error:
+            return f"the system refuses ({error})"
+        finally:
+            router.remove()
+            paths.remove_sockets()
+    return ""
 
 
 def _files(name: str, user: int) -> tuple[tuple[str, str], ...]:

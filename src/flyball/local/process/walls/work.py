@@ -24,7 +24,7 @@ def main(command: list[str]) -> None:
     with os.fdopen(0, "rb", closefd=False) as file:
         code, said = marshal.loads(file.read())  # noqa: S302 - written by our own starter
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    inside: dict[str, Any] = {"__name__": "inside"}
+    inside: Any = {"__name__": "inside"}
     exec(code, inside)  # noqa: S102
     words = [os.fsencode(word) for word in command]
     try:
@@ -34,9 +34,10 @@ def main(command: list[str]) -> None:
         os._exit(NOT_STARTED)
 
 
-def _run(words: list[bytes], said: Any, inside: dict[str, Any]) -> None:
+def _run(words: list[bytes], said: Any, inside: Any) -> None:
     router = os.open(said["router"], os.O_RDONLY)
-    said["owners"] = inside["owners"](said["user"], said["group"], said["owner"])
+    inside["join"](said["users"])
+    said["owners"] = inside["owners"](said["user"], said["group"], said["owner"]) if said["own"] else -1
     inside["unshare"](inside["NEW_NETWORK"] | inside["NEW_MOUNTS"] | inside["NEW_IPC"] | inside["NEW_PIDS"])
     inside["connect"](said, router)
     child = os.fork()

@@ -1,7 +1,7 @@
-"""A final check of a template for mistakes that no public linter finds.
+"""Mistakes of a template that no public linter finds.
 
 Neither cfn-lint nor CloudFormation's validator nor an emulator reports them: AWS would accept the template and then
-fail, or never work. Synthesis should be unable to make them; this makes sure.
+fail, or never work. Synthesis must be unable to make them.
 """
 
 from __future__ import annotations
