@@ -71,10 +71,11 @@ def missing() -> str:
     return done.stderr.strip() or (f"exit code {done.returncode}" if done.returncode else "")
 
 
+WHY_NOT = missing()
 pytestmark = [
     pytest.mark.live,
     pytest.mark.root,
-    pytest.mark.skipif(bool(missing()), reason=f"no user namespaces without root here: {missing()}"),
+    pytest.mark.skipif(bool(WHY_NOT), reason=f"no user namespaces without root here: {WHY_NOT}"),
 ]
 
 
@@ -165,6 +166,10 @@ def test_the_same_paths_are_closed_whatever_dies(nobody: Nobody) -> None:
     nobody.up()
     kill(nobody.recorded("processes/balancer.json"))
     until(lambda: served(nobody), what="the balancer is there again")
+    keeper = nobody.recorded("keeper.json")
+    kill(keeper)
+    until(lambda: nobody.recorded("keeper.json") != keeper, what="another keeper")
+    until(lambda: served(nobody), what="all of it is there again")
     assert nobody.wrong() == []
 
     nobody.kill_all()

@@ -65,6 +65,7 @@ class Walls:
         self.problem = ""
         self.work_problem = ""
         self._admitted: tuple[list[Guest], int] = ([], 0)
+        self._carried: list[tuple[int, int, tuple[str, int] | None]] = []
         self._tested: tuple[tuple[str, int], ...] = ()
         self._refused: dict[tuple[str, str, int], int] = {}
 
@@ -128,14 +129,25 @@ class Walls:
         if self.problem:
             return
         guests = [self._guest(app, service, stores) for service in app.services]
-        self.router.carry(carried(app))
+        self._carried = carried(app)
         guests.append(Guest(links="b", stores=(), everywhere=True, places=()))
         self._admitted = guests, door
         self._admit()
 
     def _admit(self) -> None:
         guests, door = self._admitted
+        self.router.carry(self._carried)
         self.router.admit([*guests, Guest(links="t", stores=self._tested, everywhere=True, places=())], door=door)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the network is gone, though it should be there: somebody has killed its keeper."""
+        return not self.problem and self.router.number == 0
+
+    def renew(self) -> None:
+        """Make it again. Who was in the old one is reached no more. Raises OSError and Failed."""
+        self.router.make()
+        self._admit()
 
     def of_test(self) -> Walls:
         """The same walls for the stores of a test: rooms of their own, beside those of the same names."""
