@@ -32,6 +32,8 @@ from flyball.core.model import (
     Listener,
     Queue,
     Redirect,
+    Region,
+    RegionService,
     Route,
     Scaling,
     Service,
@@ -41,6 +43,7 @@ from flyball.core.model import (
     StoreKind,
     TargetTracking,
 )
+from flyball.core.model.edge import in_region
 from flyball.core.model.metric import Metric
 from flyball.parity import simulated
 from flyball.parity.row import LOOP, PARTS
@@ -49,15 +52,20 @@ from flyball.sim.numbers import Numbers
 
 Change = Callable[[Application], Application]
 LOOKED_AT_ELSEWHERE = {
-    "Application.name": "test_simulate.test_the_report_says_what_users_feel",
-    "Region.name": "test_simulate.test_one_region_is_simulated_with_what_it_overlays",
-    "Region.zones": "test_simulate.test_one_region_is_simulated_with_what_it_overlays",
-    "RegionService.name": "test_simulate.test_one_region_is_simulated_with_what_it_overlays",
-    "RegionService.size": "test_simulate.test_one_region_is_simulated_with_what_it_overlays",
-    "RegionService.capacity": "test_simulate.test_one_region_is_simulated_with_what_it_overlays",
-    "Store.name": "test_disturbances.test_a_lost_store_makes_errors_while_it_is_away",
-    "Aws.compute": "below: test_as_aws_a_machine_starts_later_than_a_task",
-    "Aws.health_interval_s": "below: test_as_aws_a_machine_starts_later_than_a_task",
+    "Application.name": "tests/sim/test_simulate.py: test_the_report_has_decisions_and_says_what_is_assumed",
+    "Region.name": "tests/sim/test_simulate.py: test_one_region_is_simulated_with_what_it_overlays",
+    "RegionService.name": "tests/sim/test_simulate.py: test_one_region_is_simulated_with_what_it_overlays",
+    "Region.weight": "tests/sim/test_regions_simulated.py: test_every_routing",
+    "Region.serves": "tests/sim/test_regions_simulated.py: test_every_routing",
+    "Edge.routing": "tests/sim/test_regions_simulated.py: test_every_routing",
+    "Edge.pause_s": "tests/sim/test_regions_simulated.py: test_a_bad_release_stops_in_the_first_region",
+    "Edge.return_s": "tests/sim/test_regions_simulated.py: test_others_serve_from_the_check_on_and_then_less",
+    "RegionHealth.interval_s": "tests/sim/test_regions_simulated.py: test_a_moment_away_is_no_failover",
+    "RegionHealth.healthy_threshold": "tests/sim/test_regions_simulated.py: test_a_moment_away_is_no_failover",
+    "RegionHealth.unhealthy_threshold": "tests/sim/test_regions_simulated.py: test_a_moment_away_is_no_failover",
+    "Store.name": "tests/sim/test_disturbances.py: test_a_lost_store_makes_errors_while_it_is_away",
+    "Aws.compute": "tests/parity/test_parity_simulated.py: test_as_aws_a_machine_starts_later_than_a_task",
+    "Aws.health_interval_s": "tests/parity/test_parity_simulated.py: test_as_aws_a_machine_starts_later_than_a_task",
 }
 ONLY_SAID = {"Condition.path", "HealthCheck.path", "Store.kind"}
 """Roughly: something is modelled there, but the value itself changes nothing."""
@@ -113,12 +121,26 @@ def health(**changes: Any) -> Change:
     return lambda app: web(health=replace(app.services[0].health, **changes))(app)
 
 
+def region(**changes: Any) -> Change:
+    """The application in its only region, which overlays this."""
+    only = Region(name="eu-north-1", **changes)
+    return lambda app: replace(in_region(replace(app, regions=(only,)), only.name), regions=())
+
+
+def overlaid(**changes: Any) -> Change:
+    usual = {"name": "web", "size": Size(cpu=0.5), "capacity": Capacity(min=2, max=4)}
+    return region(services=(RegionService(**{**usual, **changes}),))
+
+
 BUSY = Run(traffic="120:20s")
 FREEZE = Run(faults=("freeze web at 10s for 20s",), traffic="10:1m")
 ONE_PLACE = Run(traffic="120:20s", base=web(concurrency=1))
 NEW_RELEASE = Run(rollouts=(Rollout(service="web", at_s=5.0),))
 CASES: dict[str, tuple[Run, Change]] = {
     "Application.zones": (Run(faults=("zone a at 5s for 10s",)), lambda app: replace(app, zones=("a", "b", "c"))),
+    "Region.zones": (Run(faults=("zone a at 5s for 10s",), base=region()), region(zones=("a", "b", "c"))),
+    "RegionService.size": (replace(BUSY, base=overlaid()), overlaid(size=Size(cpu=1.0))),
+    "RegionService.capacity": (replace(BUSY, base=overlaid()), overlaid(capacity=Capacity(min=3, max=4))),
     "Service.name": (Run(), web(name="front")),
     "Service.run": (replace(BUSY, base=web(concurrency="auto")), web(run="gunicorn -w 1 --threads 1 app:app")),
     "Service.environment": (
@@ -154,6 +176,9 @@ def test_what_is_modelled_changes_a_run(name: str):
 
 def test_every_modelled_field_is_looked_at():
     assert set(simulated.modelled()) == CASES.keys() | LOOKED_AT_ELSEWHERE.keys() | ONLY_SAID
+    for where in LOOKED_AT_ELSEWHERE.values():
+        file, _, test = where.partition(": ")
+        assert f"def {test}(" in (Path(__file__).parents[2] / file).read_text(encoding="utf-8"), where
 
 
 def test_what_is_left_out_changes_nothing():

@@ -17,7 +17,7 @@ class Given:
 
     def __init__(self, times, works, *, seed=0):
         choose = Random(seed).random
-        self._batch = (list(times), [part for work in works for part in (work, 0.0, 0.5, choose())])
+        self._batch = (list(times), [part for work in works for part in (work, 0.5, choose())])
 
     def more(self):
         batch, self._batch = self._batch, ([], [])

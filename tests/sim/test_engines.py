@@ -27,7 +27,8 @@ RULES = [
     Rules(slow_start_s=10, connections=5),
     Rules(concurrency=3, queue=50),
     Rules(concurrency=3, queue=50, algorithm=LEAST, timeout_s=0.3, repeatable=False),
-    Rules(mix=(0.7, 1.0)),
+    Rules(concurrency=3, queue=50, longest_s=0.05, by_turns=True, slow_start_s=10),
+    Rules(mix=(0.7, 1.0), way=(0.0, 0.002), cold_way_s=0.001),
 ]
 STATIONS = [
     Station(release=0, cores=0.25, saved_s=0.05, workers=4, backlog=10),
@@ -35,10 +36,10 @@ STATIONS = [
     Station(release=0, cores=0.25, saved_s=0.05, workers=1, backlog=3),
     Station(release=1, cores=0.25, saved_s=0.05, workers=20),
 ]
-SLICED = [replace(one, slice_s=0.1, slice_at=0.03 * number) for number, one in enumerate(STATIONS)]
+SLICED = [replace(one, slice_s=0.1, slice_at=0.03 * number, cold_s=0.001) for number, one in enumerate(STATIONS)]
 
 
-def lived(engine, stations) -> list[object]:
+def lived(engine, stations, *, limited: bool) -> list[object]:
     """An eventful minute: everything that an engine can be told, and all that it tells each second."""
     slots = []
     for number, station in enumerate(stations):
@@ -59,14 +60,15 @@ def lived(engine, stations) -> list[object]:
             case 20:
                 engine.machine(1.5, 0.0, now=20.0)
             case 25:
-                engine.machine(1.5, 0.4, now=25.0)
+                engine.machine(0.5, 0.4, least=0.6, whole=2.0, now=25.0)
+                engine.limit(5 * limited, now=25.0)
             case 30:
                 engine.route(slots[2], open=False, weight=1.0, now=30.0)
                 engine.fail(0, 0.5)
             case 35:
                 engine.remove(slots.pop(1), now=35.0)
         told.append([(engine.use(one), engine.load(one), engine.backlog_s(one)) for one in slots])
-        told.append((engine.queued(), engine.coarse(), engine.fine(), engine.totals()))
+        told.append((engine.queued(), engine.passed(), engine.coarse(), engine.fine(), engine.totals()))
     return told
 
 
@@ -74,9 +76,15 @@ def lived(engine, stations) -> list[object]:
 @pytest.mark.parametrize("rules", RULES, ids=range(len(RULES)))
 def test_both_engines_agree_request_by_request(rules, stations):
     plain_log, fast_log = [], []
-    kinds = [*KINDS, *KINDS[::-1]][: 2 * len(rules.mix)]
-    plain = lived(PlainEngine(Traffic(CURVE, seed=3, draws="x"), kinds, rules, log=plain_log), stations)
-    fast = lived(FastEngine(FastTraffic(CURVE, seed=3, draws="x"), kinds, rules, log=fast_log, logged=30_000), stations)
+    kinds, limited = [*KINDS, *KINDS[::-1]][: 2 * len(rules.mix)], rules.concurrency > 0
+    plain = lived(
+        PlainEngine(Traffic(CURVE, seed=3, draws="x"), kinds, rules, log=plain_log), stations, limited=limited
+    )
+    fast = lived(
+        FastEngine(FastTraffic(CURVE, seed=3, draws="x"), kinds, rules, log=fast_log, logged=30_000),
+        stations,
+        limited=limited,
+    )
 
     assert len(plain_log) > 10_000
     assert plain_log == fast_log

@@ -50,6 +50,12 @@ def test_what_others_use_makes_requests_slow():
     assert p99(rehearsed(replace(ROOMY, cores=1.0, background=0.8))) > 1.5 * p99(rehearsed(ROOMY))
 
 
+def test_what_others_use_comes_in_the_order_in_which_it_was_measured():
+    bursts = replace(ROOMY, cores=2.0, background=0.8, seconds=(0.0,) * 30 + (3.2,) * 10, least=0.3)
+
+    assert p99(rehearsed(bursts)) > 1.2 * p99(rehearsed(replace(bursts, seconds=())))
+
+
 def test_a_machine_that_stands_still_makes_a_few_requests_very_slow():
     still = rehearsed(replace(ROOMY, stall=(0.0,) * 9 + (0.3, 0.3)))
     usual = rehearsed(ROOMY)

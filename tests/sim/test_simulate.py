@@ -224,18 +224,43 @@ def test_the_queue_of_the_file_is_modelled(file, capsys):
     assert there["failed"] == 0  # an Application Load Balancer refuses nobody
 
 
+def test_nobody_waits_in_the_queue_for_longer_than_the_file_says(file, capsys):
+    burst = ["--stages", "20:10s,200:20s,20:60s", "--set", "services.web.instances.max=1"]
+    longest = [*burst, "--set", "services.web.concurrency=2", "--set", 'services.web.queue={ max = 9999, wait = "2s" }']
+    found = simulated(capsys, file, *longest)
+
+    assert found["failed"] > 500
+    assert 1_500 < found["latency_ms"]["p99"] < 2_600
+
+
+def test_a_limit_that_adapts_follows_the_processor_time(file, capsys):
+    found = simulated(capsys, file, "--stages", "20:10s,200:30s", "--set", "services.web.instances.max=1")
+    said = [event["reason"] for event in found["events"] if event["kind"] == "concurrency"]
+
+    assert "an instance works on at most" in said[0]
+    assert "its health check is to wait 0.5 s at most" in said[0]
+    assert found["failed"] == 0
+
+
 def test_one_region_is_simulated_with_what_it_overlays(capsys, tmp_path):
-    from flyball.cli.simulate import run
+    from flyball.cli.simulation import run
 
     file = tmp_path / "flyball.toml"
     regions = "[regions.us-east-1]\ninstances = 3\n[regions.eu-west-1]\n"
     file.write_text(f'name = "a"\n[services.web]\nrun = "serve"\nroutes = ["/"]\ninstances = 1\n{regions}')
     found = {}
-    for region in (None, "us-east-1", "eu-west-1"):
+    for region in ("us-east-1", "eu-west-1"):
         assert run(file, stages="5:30s", region=region, json=True) == 0
-        out = capsys.readouterr()
-        found[region] = json.loads(out.out)["instance_hours"]
-        assert ("one region is simulated" in out.err) is (region is None)
-    assert found[None] == found["us-east-1"] > 2 * found["eu-west-1"]
+        found[region] = json.loads(capsys.readouterr().out)["instance_hours"]
+    assert found["us-east-1"] > 2 * found["eu-west-1"]
     with pytest.raises(FileError, match="there is no region 'mars'; choose from: us-east-1, eu-west-1"):
         run(file, stages="5:30s", region="mars", json=True)
+
+
+def test_what_of_the_file_is_left_out_is_said(capsys, tmp_path):
+    file = tmp_path / "flyball.toml"
+    file.write_text(FILE.replace("[services.web.scale]", 'sticky = "1h"\nsource = "."\n[services.web.scale]'))
+    assert outcome(["simulate", str(file), "--stages", "5:5s"]) == 0
+    err = capsys.readouterr().err
+    assert "not simulated: services.web.balancing.stickiness.duration_s = 1h: visitors keep no cookie" in err
+    assert err.count("not simulated") == 1

@@ -39,6 +39,7 @@ from . import ask, config, view
 from .carrying import Carrying
 from .record import EdgeRecord, read
 from .region import RunningRegion
+from .returning import Returning
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
@@ -62,6 +63,8 @@ class Edge:
         self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
         self._port = app.listener.port
         self._health: dict[str, str] = {}
+        self._returning = Returning(app.edge.return_s)
+        self._shares: dict[str, int] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
         self._served = Served(file.parent, paths.tls, self._befell)
@@ -135,6 +138,7 @@ class Edge:
             certificate=pair,
             challenges=challenges,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            returning=self._shares,
         )
         self._balancer.write(files)
         self._files = files
@@ -185,24 +189,36 @@ class Edge:
                     self._push()
                 self._balancer.write(self._files)  # what could not be written at once, such as routes
                 self.targets = await self._balancer.targets() or ()
-                self._compare(view.health_of(self.targets))
+                health = view.health_of(self.targets)
+                self._compare(health, self._give_back(health))
             except (FlyballError, OSError) as error:
                 log.warning("edge", error=str(error))
 
-    def _compare(self, now: dict[str, str]) -> None:
+    def _compare(self, now: dict[str, str], coming: list[str]) -> None:
         reasons = []
         for name, health in now.items():
             before = self._health.get(name, "initial")
             begins = before == "initial" and health == "unhealthy"  # it has never served yet
             if health != before and not begins and health in {"healthy", "unhealthy"} and name in self.regions:
-                reasons.append(self._changed(name, health, now))
+                reasons.append(self._changed(name, health, now, slowly=name in coming))
             if not begins:
                 self._health[name] = health
         self._tell(reasons)
 
-    def _changed(self, name: str, health: str, now: dict[str, str]) -> Reason:
+    def _give_back(self, health: dict[str, str]) -> list[str]:
+        """Whoever is on the way back gets more of its visitors; those that begin to come back."""
+        now = time.monotonic()
+        begins = self._returning.see({name: one for name, one in health.items() if name in self.regions}, now=now)
+        shares = self._returning.shares(now=now)
+        if shares != self._shares:
+            self._shares = shares
+            self._push()
+        return begins
+
+    def _changed(self, name: str, health: str, now: dict[str, str], *, slowly: bool) -> Reason:
         if health == "healthy":
-            text = f"{name} passes its health check and serves its visitors"
+            come = f"; it was away for long, they come back over {self._returning.over_s:g} s" if slowly else ""
+            text = f"{name} passes its health check and serves its visitors{come}"
             return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text, region=name)
         others = [one for one in self.regions if one != name and now.get(one) == "healthy"]
         led = f"its visitors are led to {', '.join(others)}" if others else "no region is healthy"
@@ -242,9 +258,9 @@ class Edge:
             "stopping": self.stopping,
             "push": None,
             "last_event": self.journal.last_event,
-            **view.merged(dict(zip(names, told, strict=True)), self._health),
+            **view.merged(dict(zip(names, told, strict=True)), self._health, self._shares),
             "served": view.served(self.targets),
-            "replication": [asdict(one) for one in self._carrying.lags()],
+            "replication": [asdict(one) for one in await self._carrying.lags()],
         }
 
     # Changing
@@ -262,10 +278,15 @@ class Edge:
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         self.app = app
+        self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
         leaving = {name: self.regions.pop(name) for name in gone}
         for name in new:
             self._add(name, None)
+            self._returning.is_new(name)
+        for name in gone:
+            self._returning.forget(name)
+        self._shares = self._returning.shares(now=time.monotonic())
         self._push()
         for name in new:
             self.regions[name].keep()

@@ -14,7 +14,8 @@ from .parts import Station, Use
 class Request:
     """One request. `born`: when it came, less what its retries cost. `tried`: slots that refused or lost it.
 
-    `wrong`: its draw of whether the answer is an error.
+    `wrong`: its draw of whether the answer is an error. `since`: when it began to wait in the queue or was sent.
+    `work`: what it takes of the processor; `way`: what it waits outside.
     """
 
     number: int
@@ -22,6 +23,9 @@ class Request:
     draws: Sequence[float]
     route: int
     wrong: float
+    since: float = 0.0
+    work: float = 0.0
+    way: float = 0.0
     tried: list[int] = field(default_factory=list)
 
 
@@ -46,6 +50,7 @@ class Body:
     used: Use = field(default_factory=Use)
     slice_at: float = inf
     share: float = 1.0
+    rests_since: float = 0.0
     next_at: float = inf
     what: str = ""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from itertools import combinations
+from statistics import fmean, median
 
 from pydantic import TypeAdapter
 
@@ -18,7 +19,7 @@ from flyball.core.control.replay import Recorded
 
 from . import measured_load, measured_log
 from .fitted import fitted
-from .measured_log import Alone
+from .measured_log import Alone, less_rest, price_of_rest
 from .measured_steps import Measured, Reading
 from .numbers import (
     NOTHING,
@@ -35,6 +36,8 @@ from .numbers import (
     split,
 )
 
+LONGEST_KEPT = 3_600
+MOST_POINTS = 300
 ENOUGH_REQUESTS = 100
 ENOUGH_OF_ROUTE = 30
 ENOUGH_SAMPLES = 10
@@ -65,14 +68,16 @@ def calibrated(
     services: dict[str, Numbers] = {}
     least: list[float] = []
     for name, one in sorted(reading.found.items()):
-        way = measured_load.way(load, log.had.get(name, []))
-        numbers = _numbers(one, [row for row in log.alone if row.service == name], assumed, way=way)
+        way, cold_way_s = measured_load.way(load, log.had.get(name, []))
+        lone = [row for row in log.alone if row.service == name]
+        numbers = _numbers(one, lone, assumed, way=way, cold=log.cold.get(name, 0.0))
+        numbers = replace(numbers, cold_way_s=cold_way_s)
         rows = [rows for (service, _), rows in log.instances.items() if service == name]
-        services[name], cores_left = fitted(numbers, one.size, rows)
-        least += [] if cores_left is None else [cores_left]
+        services[name], share = fitted(numbers, one.size, rows)
+        least += [] if share is None else [share]
     machine = _machine(reading, cores)
     if machine is not None and least:
-        machine = replace(machine, least=min(*least, machine.cores))
+        machine = replace(machine, least=min(least))
     return Calibration(machine=machine, services=services)
 
 
@@ -91,10 +96,12 @@ def _machine(reading: Reading, cores: int) -> Machine | None:
     moments = [one for one in reading.moments if not one.building]
     if len(moments) < ENOUGH_SAMPLES:
         return None
-    background, request_s = _line([(one.answered, max(one.busy * cores - one.used, 0.0)) for one in moments])
+    others = [(one.answered, max(one.busy * cores - one.used, 0.0)) for one in moments]
+    background, request_s = _line(others)
     return Machine(
         cores=float(cores),
         background=background,
+        seconds=tuple(max(one - request_s * answered, 0.0) for answered, one in others[-LONGEST_KEPT:]),
         request_s=request_s,
         starting=reading.starting_cores,
         stall=of_samples(reading.late) if len(reading.late) >= ENOUGH_SAMPLES else NOTHING,
@@ -102,16 +109,25 @@ def _machine(reading: Reading, cores: int) -> Machine | None:
 
 
 def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """Where the straight line of least squares begins, and how it rises; neither is negative."""
+    """Where the straight line through them begins, and how it rises; neither is negative.
+
+    The median of the rises between two points: other programs come and go, and must not look like a price of requests.
+    https://en.wikipedia.org/wiki/Theil%E2%80%93Sen_estimator
+    """
+    few = points[:: 1 + len(points) // MOST_POINTS]
+    rises = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(few, 2) if a[0] != b[0]]
     x, y = fmean(one for one, _ in points), fmean(one for _, one in points)
-    spread = sum((one - x) ** 2 for one, _ in points)
-    rise = sum((one - x) * (other - y) for one, other in points) / spread if spread > 0 else 0.0
-    rise = min(max(rise, 0.0), y / x) if x > 0 else 0.0
+    rise = min(max(median(rises), 0.0), y / x) if rises and x > 0 else 0.0
     return max(y - rise * x, 0.0), rise
 
 
-def _numbers(one: Measured, lone: list[Alone], assumed: Numbers, *, way: Table) -> Numbers:
+def _numbers(one: Measured, lone: list[Alone], assumed: Numbers, *, way: Table, cold: float) -> Numbers:
+    """`cold`: what of the price of a rest requests paid on average."""
     known: dict[str, object] = {} if way == NOTHING else {"way": way}
+    cold_s = price_of_rest((row.cold, row.took_s) for row in lone)
+    if cold_s > 0:
+        known["cold_s"] = cold_s
+        lone = [replace(row, took_s=less_rest(row.took_s, cold_s * row.cold)) for row in lone]
     for name in ("start", "health", "stop"):
         samples = getattr(one, name)
         if samples:
@@ -121,7 +137,7 @@ def _numbers(one: Measured, lone: list[Alone], assumed: Numbers, *, way: Table) 
     if len(one.memory) >= ENOUGH_SAMPLES:
         known["memory_percent"] = fmean(one.memory)
     known["idle"] = one.idle_cores
-    releases = _releases(one, lone, assumed)
+    releases = _releases(one, lone, assumed, cold_s * cold)
     if releases:
         newest = releases[-1]
         known |= {"work": newest.work, "wait": newest.wait, "routes": newest.routes, "releases": releases}
@@ -132,20 +148,21 @@ def _numbers(one: Measured, lone: list[Alone], assumed: Numbers, *, way: Table) 
         "work": "work_ms",
         "wait": "wait_ms",
         "way": "way_ms",
+        "cold_s": "cold_ms",
     }
     unseen = {"wait"} if not lone else set()
     sources = tuple((shown.get(name, name), Source.MEASURED) for name in known if name not in unseen)
     return replace(assumed, **known, sources=sources)  # type: ignore[arg-type]
 
 
-def _releases(one: Measured, lone: list[Alone], assumed: Numbers) -> tuple[ReleaseNumbers, ...]:
-    """Of every release that answered enough requests, oldest first."""
+def _releases(one: Measured, lone: list[Alone], assumed: Numbers, cold_s: float) -> tuple[ReleaseNumbers, ...]:
+    """Of every release that answered enough requests, oldest first. `cold_s`: of its work, what was for rests."""
     found = []
     for release in sorted(one.busy):
         work_s = one.work_s(release)
         if work_s is not None and one.answers(release) >= ENOUGH_REQUESTS:
             rows = [row for row in lone if row.release in {release, None}]
-            found.append(_release(release, work_s, rows, assumed))
+            found.append(_release(release, less_rest(work_s, cold_s), rows, assumed))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from math import frexp, inf
 from . import compiled_station as s
 from . import layout as c
 from .compiled_station import compiled, inlined
-from .parts import DRAWS, FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
+from .parts import BALANCER_COOLS_S, DRAWS, FINE, PARTS_OF_OCTAVE, RETRIES, RETRY_S, SMALLEST_EXPONENT
 
 LOWEST_WEIGHT = 0.01
 
@@ -43,17 +43,22 @@ def _fine_bucket(latency):
 @inlined
 def _answer(a, slot, row, now):
     a.whole[slot, c.ANSWERED] += 1
-    latency = now - a.born[row] + s.drawn(a.way, 0, a.way.shape[1], a.drawn[row, 3])
-    wrong = a.drawn[row, 2] < a.failing[a.whole[slot, c.RELEASE]]
+    a.reals[slot, c.RESTS] = now
+    a.counts[c.ENDED] += 1
+    a.scalars[c.INSIDE] += now - a.told[row, c.SINCE]
+    at_balancer = now - a.born[row]
+    latency = at_balancer + a.told[row, c.WAY]
+    wrong = a.drawn[row, 1] < a.failing[a.whole[slot, c.RELEASE]]
     late = latency > a.scalars[c.TIMEOUT]
     if late:
         latency = a.scalars[c.TIMEOUT]
+        at_balancer = min(at_balancer, latency)
     if wrong or late:
         a.whole[slot, c.ERRORS] += 1
         a.counts[c.FAILED] += 1
     else:
         a.counts[c.WELL] += 1
-    a.coarse[a.coarse_of_ms[min(int(latency * 1000.0), 60_000)]] += 1
+    a.coarse[a.coarse_of_ms[min(int(at_balancer * 1000.0), 60_000)]] += 1
     a.fine[_fine_bucket(latency)] += 1
     _keep(a, row, slot, now, 504 if late else 500 if wrong else 200)
 
@@ -68,17 +73,17 @@ def _was_tried(a, row, slot):
 
 @inlined
 def _is_able(a, row, slot):
-    if a.whole[slot, c.OPEN] == 0 or (a.rows[row, c.TRIED] > 0 and _was_tried(a, row, slot)):
-        return False
-    return a.counts[c.CONCURRENCY] == 0 or s.load(a, slot) < a.counts[c.CONCURRENCY]
+    return a.whole[slot, c.OPEN] == 1 and not (a.rows[row, c.TRIED] > 0 and _was_tried(a, row, slot))
 
 
 @inlined
 def _weight(a, slot, now):
-    slow, since = a.scalars[c.SLOW_START], now - a.reals[slot, c.JOINED_AT]
+    slow, since, weight = a.scalars[c.SLOW_START], now - a.reals[slot, c.JOINED_AT], a.reals[slot, c.WEIGHT]
+    if a.counts[c.TURNS] == 1:
+        weight /= s.load(a, slot) + 1
     if slow > 0 and since < slow:
-        return a.reals[slot, c.WEIGHT] * max(LOWEST_WEIGHT, since / slow)
-    return a.reals[slot, c.WEIGHT]
+        return weight * max(LOWEST_WEIGHT, since / slow)
+    return weight
 
 
 @inlined
@@ -103,7 +108,7 @@ def _choose_least(a, row):
                 least, tied = score, 1
             elif score == least:
                 tied += 1
-    which = int(a.drawn[row, 3] * tied)
+    which = int(a.drawn[row, 2] * tied)
     for slot in range(a.counts[c.SLOTS]):
         if _is_able(a, row, slot) and (s.load(a, slot) + 1) / a.reals[slot, c.WEIGHT] == least:
             if which == 0:
@@ -126,6 +131,7 @@ def _append(a, slot, row):
 @inlined
 def _send(a, slot, row, now):
     s.advance_station(a, slot, now)
+    a.told[row, c.SINCE] = now
     a.whole[slot, c.SENT] += 1
     if a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] < min(a.whole[slot, c.WORKERS], a.counts[c.CONNECTIONS]):
         s.begin(a, slot, row, now)
@@ -135,11 +141,29 @@ def _send(a, slot, row, now):
 
 
 @inlined
+def _turn_away(a, row, now):
+    a.counts[c.AWAY] += 1
+    _fail(a, row, -1, now)
+
+
+@inlined
+def _taken_from_queue(a):
+    row = a.counts[c.Q_HEAD]
+    a.counts[c.Q_HEAD] = a.rows[row, c.NEXT]
+    a.counts[c.Q_LEN] -= 1
+    return row
+
+
+@inlined
+def _late(a):
+    """When the first of the queue has waited for too long."""
+    return a.told[a.counts[c.Q_HEAD], c.SINCE] + a.scalars[c.LONGEST] if a.counts[c.Q_LEN] > 0 else inf
+
+
+@inlined
 def _put_off(a, row, now):
-    full = False
-    for slot in range(a.counts[c.SLOTS]):
-        full = full or (a.whole[slot, c.OPEN] == 1 and s.load(a, slot) >= a.counts[c.CONCURRENCY])
-    if a.counts[c.CONCURRENCY] > 0 and full and a.counts[c.Q_LEN] < a.counts[c.QUEUE]:
+    if a.counts[c.Q_LEN] < a.counts[c.QUEUE]:
+        a.told[row, c.SINCE] = now
         a.rows[row, c.NEXT] = -1
         if a.counts[c.Q_LEN] == 0:
             a.counts[c.Q_HEAD] = row
@@ -148,7 +172,7 @@ def _put_off(a, row, now):
         a.counts[c.Q_TAIL] = row
         a.counts[c.Q_LEN] += 1
     else:
-        _fail(a, row, -1, now)
+        _turn_away(a, row, now)
 
 
 @inlined
@@ -169,7 +193,7 @@ def dispatch(a, row, now):
     while True:
         slot = _choose_least(a, row) if a.counts[c.LEAST] == 1 else _choose_round(a, row, now)
         if slot < 0:
-            _put_off(a, row, now)
+            _fail(a, row, -1, now)
             return
         busy = a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING]
         full = busy >= a.whole[slot, c.WORKERS] and a.whole[slot, c.LINE] >= a.whole[slot, c.BACKLOG]
@@ -190,21 +214,20 @@ def lose(a, row, slot, now):
 
 
 @inlined
-def _has_room(a):
-    room = False
+def _room(a):
+    most, weights, loads = 0.0, 0.0, 0
     for slot in range(a.counts[c.SLOTS]):
-        room = room or (a.whole[slot, c.OPEN] == 1 and s.load(a, slot) < a.counts[c.CONCURRENCY])
-    return room
+        if a.whole[slot, c.OPEN] == 1:
+            most, weights = max(most, a.reals[slot, c.WEIGHT]), weights + a.reals[slot, c.WEIGHT]
+            loads += s.load(a, slot)
+    return float(int(a.counts[c.CONCURRENCY] * (weights / most)) - loads) if most > 0 else inf
 
 
 @compiled
 def serve_queue(a, now):
     """See `plain_engine`."""
-    while a.counts[c.Q_LEN] > 0 and _has_room(a):
-        row = a.counts[c.Q_HEAD]
-        a.counts[c.Q_HEAD] = a.rows[row, c.NEXT]
-        a.counts[c.Q_LEN] -= 1
-        dispatch(a, row, now)
+    while a.counts[c.Q_LEN] > 0 and 0 < _room(a) < inf:
+        dispatch(a, _taken_from_queue(a), now)
 
 
 @inlined
@@ -242,19 +265,25 @@ def _arrive(a, now):
     row, at = a.counts[c.FREE], a.counts[c.AT]
     a.counts[c.FREE] = a.rows[row, c.NEXT]
     a.born[row] = now
+    rested = min((now - a.scalars[c.CAME_AT]) / BALANCER_COOLS_S, 1.0)
     for index in range(DRAWS):
         a.drawn[row, index] = a.draws[at, index]
+    a.told[row, c.WAY] = s.drawn(a.way, 0, a.way.shape[1], a.drawn[row, 0]) + a.scalars[c.COLD_WAY] * rested
+    a.scalars[c.CAME_AT] = now
     route, lower = 0, 0.0
-    while a.drawn[row, 2] >= a.mix[route]:
+    while a.drawn[row, 1] >= a.mix[route]:
         lower = a.mix[route]
         route += 1
-    a.drawn[row, 2] = (a.drawn[row, 2] - lower) / (a.mix[route] - lower)
+    a.drawn[row, 1] = (a.drawn[row, 1] - lower) / (a.mix[route] - lower)
     a.rows[row, c.ROUTE] = route
     a.rows[row, c.NUMBER], a.rows[row, c.TRIED] = a.counts[c.NUMBERED], 0
     a.counts[c.AT] += 1
     a.counts[c.NUMBERED] += 1
     a.counts[c.CAME] += 1
-    dispatch(a, row, now)
+    if a.counts[c.CONCURRENCY] > 0 and _room(a) <= 0:
+        _put_off(a, row, now)
+    else:
+        dispatch(a, row, now)
 
 
 @compiled
@@ -263,7 +292,9 @@ def settle(a, now):
     cores = a.scalars[c.OTHERS]
     for slot in range(a.counts[c.SLOTS]):
         cores += s.wanted(a, slot)
-    share = 1.0 if cores <= a.scalars[c.MACHINE] else a.scalars[c.MACHINE] / cores
+    share = 1.0
+    if cores > a.scalars[c.MACHINE]:
+        share = max(a.scalars[c.MACHINE] / cores, min(a.scalars[c.LEAST_SHARE], a.scalars[c.WHOLE] / cores))
     if share == a.scalars[c.SHARE]:
         return
     for slot in range(a.counts[c.SLOTS]):
@@ -283,6 +314,14 @@ def _is_packed(a, most):
     return packed
 
 
+@inlined
+def _catch_up(a, until):
+    for slot in range(a.counts[c.SLOTS]):
+        if a.whole[slot, c.THERE] == 1:
+            s.advance_station(a, slot, until)
+            s.plan(a, slot)
+
+
 @compiled
 def run(a, until, most):
     """Let time pass; answers why it stopped before. `most` requests fit into one station's heaps."""
@@ -294,10 +333,14 @@ def run(a, until, most):
         if a.counts[c.AT] == a.times.shape[0] and a.counts[c.END] == 0:
             return c.NEEDS_ARRIVALS
         comes = a.times[a.counts[c.AT]] if a.counts[c.AT] < a.times.shape[0] else inf
-        if min(at, comes) > until or min(at, comes) == inf:
+        late = _late(a)
+        now = min(at, late, comes)
+        if now > until or now == inf:
             break
-        if at <= comes:
+        if at == now:
             _happen(a, first)
+        elif late == now:
+            _turn_away(a, _taken_from_queue(a), now)
         elif a.counts[c.FREE] < 0:
             return c.NEEDS_ROWS
         elif _is_packed(a, most):
@@ -305,11 +348,8 @@ def run(a, until, most):
         else:
             _arrive(a, comes)
         if a.scalars[c.MACHINE] < inf:
-            settle(a, min(at, comes))
-    for slot in range(a.counts[c.SLOTS]):
-        if a.whole[slot, c.THERE] == 1:
-            s.advance_station(a, slot, until)
-            s.plan(a, slot)
+            settle(a, now)
+    _catch_up(a, until)
     return c.FINISHED
 
 

@@ -7,6 +7,7 @@ from math import floor, inf
 from numba import njit
 
 from . import layout as c
+from .parts import COOLS_S
 
 # Arrays live as long as the engine that made them, so nothing here needs to count who holds them: a hundred times as
 # fast. The whole module is compiled at the first use on a machine, and kept.
@@ -135,8 +136,7 @@ def _kind(a, slot, row):
 @inlined
 def work(a, slot, row):
     """See `plain_engine`."""
-    kind = _kind(a, slot, row)
-    ends = a.reals[slot, c.CLOCK] + drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0])
+    ends = a.reals[slot, c.CLOCK] + a.told[row, c.WORK]
     push(a, a.work_at[slot], a.work_row[slot], a.whole[slot, c.WORKING], ends, row)
     a.whole[slot, c.WORKING] += 1
 
@@ -144,8 +144,11 @@ def work(a, slot, row):
 @inlined
 def begin(a, slot, row, now):
     """See `plain_engine`."""
-    kind = _kind(a, slot, row)
-    wait = drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 1])
+    kind, cold = _kind(a, slot, row), 0.0
+    if a.reals[slot, c.COLD] > 0 and a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] == 0:
+        cold = a.reals[slot, c.COLD] * min((now - a.reals[slot, c.RESTS]) / COOLS_S, 1.0)
+    a.told[row, c.WORK] = drawn(a.work, kind, a.lengths[kind, 0], a.drawn[row, 0]) + cold
+    wait = drawn(a.wait, kind, a.lengths[kind, 1], a.drawn[row, 0])
     if wait > 0:
         push(a, a.wait_at[slot], a.wait_row[slot], a.whole[slot, c.WAITING], now + wait, row)
         a.whole[slot, c.WAITING] += 1

@@ -15,7 +15,7 @@ from flyball.core.model import BalancingAlgorithm
 from . import compiled as c
 from . import compiled_station as s
 from . import layout as at
-from .parts import COARSE, DRAWS, FINE, Arrivals, Kind, Rules, Served, Station, Use, coarse_table, mean_works
+from .parts import COARSE, DRAWS, FINE, Arrivals, Kind, Passed, Rules, Served, Station, Use, coarse_table, mean_works
 
 FIRST_SLOTS, FIRST_MOST, FIRST_ROWS = 8, 64, 1024
 
@@ -35,7 +35,6 @@ class FastEngine:
         self._arrivals = arrivals
         self._log = log
         self._mean_works = mean_works(kinds, rules.mix)
-        self._concurrent = rules.concurrency > 0
         self._connections = rules.connections
         self._a = _arrays(kinds, rules, logged)
         self._refill()
@@ -66,6 +65,7 @@ class FastEngine:
         a.reals[slot, at.SEEN_AT] = a.reals[slot, at.JOINED_AT] = now
         a.reals[slot, at.FACTOR] = a.reals[slot, at.WEIGHT] = 1.0
         a.reals[slot, at.SLICE], a.reals[slot, at.SLICE_AT] = station.slice_s, now + station.slice_at
+        a.reals[slot, at.COLD], a.reals[slot, at.RESTS] = station.cold_s, now
         a.next_at[slot] = inf
         return slot
 
@@ -104,9 +104,18 @@ class FastEngine:
         s.plan(self._a, slot)
         c.settle(self._a, now)
 
-    def machine(self, cores: float, others: float, *, now: float) -> None:
+    def machine(self, cores: float, others: float, *, least: float = 0.0, whole: float = inf, now: float) -> None:
         """See `Engine`."""
-        self._a.scalars[at.MACHINE], self._a.scalars[at.OTHERS] = cores, others
+        scalars = self._a.scalars
+        scalars[at.MACHINE], scalars[at.OTHERS] = cores, others
+        scalars[at.LEAST_SHARE], scalars[at.WHOLE] = least, whole
+        c.settle(self._a, now)
+
+    def limit(self, concurrency: int, *, now: float) -> None:
+        """See `Engine`."""
+        self._a.counts[at.CONCURRENCY] = concurrency
+        if self._a.counts[at.Q_LEN]:
+            c.serve_queue(self._a, now)
         c.settle(self._a, now)
 
     def fail(self, release: int, share: float) -> None:
@@ -147,7 +156,7 @@ class FastEngine:
 
     def _more_rows(self) -> None:
         a = self._a
-        self._a = a._replace(**{name: _doubled(getattr(a, name), 0) for name in ("born", "drawn", "rows")})
+        self._a = a._replace(**{name: _doubled(getattr(a, name), 0) for name in ("born", "told", "drawn", "rows")})
         _chain(self._a.rows, a.born.shape[0])
         a.counts[at.FREE] = a.born.shape[0]
 
@@ -174,6 +183,14 @@ class FastEngine:
         loads = a.whole[:slots, at.WORKING] + a.whole[:slots, at.WAITING] + a.whole[:slots, at.LINE]
         return int(a.counts[at.Q_LEN]) + int(np.maximum(loads - self._connections, 0).sum())
 
+    def passed(self) -> Passed:
+        """See `Engine`."""
+        counts, scalars = self._a.counts, self._a.scalars
+        found = Passed(int(counts[at.ENDED]), float(scalars[at.INSIDE]), int(counts[at.AWAY]))
+        counts[at.ENDED] = counts[at.AWAY] = 0
+        scalars[at.INSIDE] = 0.0
+        return found
+
     def use(self, slot: int) -> Use:
         """See `Engine`."""
         whole, reals = self._a.whole[slot], self._a.reals[slot]
@@ -197,8 +214,10 @@ class FastEngine:
 
 
 def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
-    scalars = np.array([0.0, rules.slow_start_s, rules.timeout_s, inf, 0.0, 1.0])
-    counts = np.zeros(at.REPEATABLE + 1, dtype=np.int64)
+    shared = [inf, 0.0, 1.0, rules.longest_s, 0.0, 0.0, -inf, rules.cold_way_s, inf]
+    scalars = np.array([0.0, rules.slow_start_s, rules.timeout_s, *shared])
+    counts = np.zeros(at.AWAY + 1, dtype=np.int64)
+    counts[at.TURNS] = rules.by_turns
     counts[at.LEAST] = rules.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS
     counts[at.CONNECTIONS], counts[at.CONCURRENCY], counts[at.QUEUE] = rules.connections, rules.concurrency, rules.queue
     counts[at.REPEATABLE] = rules.repeatable
@@ -207,7 +226,7 @@ def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
     _chain(rows, 0)
     heap = (FIRST_SLOTS, FIRST_MOST)
     return at.Arrays(
-        reals=np.zeros((FIRST_SLOTS, at.SLICE_AT + 1)),
+        reals=np.zeros((FIRST_SLOTS, at.RESTS + 1)),
         whole=np.zeros((FIRST_SLOTS, at.ERRORS + 1), dtype=np.int64),
         next_at=np.full(FIRST_SLOTS, inf),
         work_at=np.zeros(heap),
@@ -215,12 +234,13 @@ def _arrays(kinds: list[Kind], rules: Rules, logged: int) -> at.Arrays:
         wait_at=np.zeros(heap),
         wait_row=np.zeros(heap, dtype=np.int64),
         born=np.zeros(FIRST_ROWS),
+        told=np.zeros((FIRST_ROWS, at.WAY + 1)),
         drawn=np.zeros((FIRST_ROWS, DRAWS)),
         rows=rows,
         scalars=scalars,
         counts=counts,
         times=np.zeros(0),
-        draws=np.zeros((0, 4)),
+        draws=np.zeros((0, DRAWS)),
         work=work,
         wait=wait,
         lengths=np.array([[len(kind.work), len(kind.wait)] for kind in kinds], dtype=np.int64),

@@ -17,7 +17,7 @@ from math import inf, log
 from flyball.core.arrivals import RateCurve
 
 from .numbers import mean
-from .parts import COARSE, FINE, Engine, Kind, Rules, Station, Use, coarse_table, fine_bucket
+from .parts import COARSE, FINE, Engine, Kind, Passed, Rules, Station, Use, coarse_table, fine_bucket
 
 TICK_S = 0.25
 """The longest piece of time in which nothing changes but amounts."""
@@ -74,10 +74,17 @@ class FluidEngine:
     _failing: list[float] = field(default_factory=list)
     _cores: float = inf
     _others: float = 0.0
+    _least: float = 0.0
+    _whole: float = inf
+    _concurrency: int = 0
+    _ended: float = 0.0
+    _inside_s: float = 0.0
+    _turned_away: float = 0.0
 
     def __post_init__(self) -> None:
         self._ends = list(accumulate(stage.duration_s for stage in self.curve.stages))
         self._failing = [kind.failing for kind in self.kinds[:: len(self.rules.mix)]]
+        self._concurrency = self.rules.concurrency
 
     # What the world does to it.
 
@@ -109,9 +116,13 @@ class FluidEngine:
         """See `parts.Engine`."""
         self._at(slot).pace = factor
 
-    def machine(self, cores: float, others: float, *, now: float) -> None:  # noqa: ARG002
+    def machine(self, cores: float, others: float, *, least: float = 0.0, whole: float = inf, now: float) -> None:  # noqa: ARG002
         """See `parts.Engine`."""
-        self._cores, self._others = cores, others
+        self._cores, self._others, self._least, self._whole = cores, others, least, whole
+
+    def limit(self, concurrency: int, *, now: float) -> None:  # noqa: ARG002
+        """See `parts.Engine`."""
+        self._concurrency = concurrency
 
     def fail(self, release: int, share: float) -> None:
         """See `parts.Engine`."""
@@ -148,7 +159,9 @@ class FluidEngine:
     def _share(self, takers: list[Basin], need: float) -> float:
         """The share of its power that the machine leaves to each, when they `need` so much of it."""
         wanted = sum(one.cores * one.pace for one in takers) * min(need, 1.0) + self._others
-        return 1.0 if wanted <= self._cores else self._cores / wanted
+        if wanted <= self._cores:
+            return 1.0
+        return max(self._cores / wanted, min(self._least, self._whole / wanted))
 
     def _serve(self, takers: list[Basin], power: float, served: float, came: float, before_s: float) -> None:
         failed = 0.0
@@ -163,6 +176,8 @@ class FluidEngine:
         self._totals[1] += served - failed
         self._totals[2] += failed
         alone_s = sum(one.alone_s for one in takers) / len(takers) / (1.0 - self._use)
+        self._ended += served
+        self._inside_s += served * alone_s
         for share, times in TAILS:
             latency_s = before_s + alone_s * times
             bucket = fine_bucket(latency_s)
@@ -172,10 +187,13 @@ class FluidEngine:
     def _give_up(self, power: float) -> None:
         """What would wait longer than it may, or does not fit into the queue, is answered with an error."""
         most = power * self.rules.timeout_s if power > 0 else 0.0
-        if self.rules.concurrency:
-            most = min(most, float(self.rules.queue) + self.rules.concurrency * len(self._basins))
+        if self._concurrency:
+            takers = sum(1 for one in self._basins if one is not None and one.open)
+            room = float(self._concurrency * takers)
+            most = min(most, room + min(float(self.rules.queue), power * self.rules.longest_s if power > 0 else 0.0))
         if self._waiting > most:
             self._totals[2] += self._waiting - most
+            self._turned_away += self._waiting - most
             self._waiting = most
 
     # What the world sees of it.
@@ -195,10 +213,18 @@ class FluidEngine:
 
     def queued(self) -> int:
         """See `parts.Engine`."""
-        if not self.rules.concurrency:
+        if not self._concurrency:
             return 0
         takers = sum(1 for one in self._basins if one is not None and one.open)
-        return int(max(0.0, self._waiting - self.rules.concurrency * takers))
+        return int(max(0.0, self._waiting - self._concurrency * takers))
+
+    def passed(self) -> Passed:
+        """See `parts.Engine`: whole requests, the rest stays for the next time."""
+        found = Passed(int(self._ended), self._inside_s, int(self._turned_away))
+        self._ended -= found.ended
+        self._turned_away -= found.turned_away
+        self._inside_s = 0.0
+        return found
 
     def use(self, slot: int) -> Use:
         """See `parts.Engine`: whole requests, the rest stays for the next time."""

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 from .parts import RETRIES
 
-# Columns of `reals`, of `whole`, of `rows` and of the scalars.
-CORES, PEAK, MOST_SAVED, FACTOR, WEIGHT, DEADLINE, CLOCK, SAVED, SEEN_AT, JOINED_AT, CPU, SLICE, SLICE_AT = range(13)
+# Columns of `reals`, of `whole`, of `rows`, of the scalars and of `told` (what a request is told on its way).
+(CORES, PEAK, MOST_SAVED, FACTOR, WEIGHT, DEADLINE, CLOCK, SAVED, SEEN_AT, JOINED_AT, CPU, SLICE, SLICE_AT,
+ COLD, RESTS) = range(15)  # fmt: skip
 THERE, OPEN, RELEASE, WORKERS, BACKLOG, WORKING, WAITING, HEAD, TAIL, LINE, WHAT, SENT, ANSWERED, ERRORS = range(14)
 NUMBER, NEXT, TRIED, ROUTE, TRIED_0 = range(5)
-ROUND, SLOW_START, TIMEOUT, MACHINE, OTHERS, SHARE = range(6)
+ROUND, SLOW_START, TIMEOUT, MACHINE, OTHERS, SHARE, LONGEST, INSIDE, LEAST_SHARE, CAME_AT, COLD_WAY, WHOLE = range(12)
+SINCE, WORK, WAY = range(3)
 (FREE, SLOTS, CAME, WELL, FAILED, NUMBERED, AT, END, LOGGED, Q_HEAD, Q_TAIL, Q_LEN,
- LEAST, CONNECTIONS, CONCURRENCY, QUEUE, REPEATABLE) = range(17)  # fmt: skip
+ LEAST, TURNS, CONNECTIONS, CONCURRENCY, QUEUE, REPEATABLE, ENDED, AWAY) = range(20)  # fmt: skip
 DONE, SPENT, WOKEN, SLICED = 1, 2, 3, 4
 FINISHED, NEEDS_ROWS, NEEDS_HEAPS, NEEDS_ARRIVALS = range(4)
 ROW = TRIED_0 + RETRIES + 1
@@ -29,6 +31,7 @@ class Arrays(NamedTuple):
     wait_at: Any
     wait_row: Any
     born: Any
+    told: Any
     drawn: Any
     rows: Any
     scalars: Any

@@ -1,6 +1,7 @@
 """The machine that all instances are on: how much of it the instances of each service have at a moment.
 
-What a calibration measured of it is in `numbers.Machine`; without, every instance has what it reserves.
+What a calibration measured of it is in `numbers.Machine`; without, every instance has what it reserves. What others
+use comes in bursts: the measured seconds are gone through in their order, again and again, beginning anywhere.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ class Shared:
     building: int = 0
     still: bool = False
     _draw: Random = field(init=False)
+    _second: int = field(init=False)
 
     def __post_init__(self) -> None:
+        known = len(self.machine.seconds)
+        self._second = Random(f"{self.seed} others").randrange(known) if known else 0  # noqa: S311
         self._draw = Random(f"{self.seed} stalls")  # noqa: S311 - repeatable, not secret
 
     def see(self, uses: dict[str, tuple[int, float]], elapsed_s: float) -> None:
         """What the services answered, and the processor seconds of their instances, since the last time."""
         self.per_s = sum(answered for answered, _ in uses.values()) / elapsed_s
         self.used = {name: cpu_s / elapsed_s for name, (_, cpu_s) in uses.items()}
+        self._second += 1
 
     def stall(self) -> tuple[float, float] | None:
         """In how many seconds the machine stands still, and how long, if it does within this second."""
@@ -49,9 +54,10 @@ class Shared:
         machine = self.machine
         starting = sum(1 for one in members if not one.ready and one.gone_at is None)
         others = starting * machine.starting + self.building * BUILDING
-        left = machine.cores - machine.background - machine.request_s * self.per_s
+        seconds = machine.seconds or (machine.background,)
+        left = machine.cores - seconds[self._second % len(seconds)] - machine.request_s * self.per_s
         for name, ward in wards.items():
             if ward.engine is not None:
                 beside = sum(used for other, used in self.used.items() if other != name)
-                cores = 0.0 if self.still else max(left - beside, machine.least)
-                ward.engine.machine(cores, others, now=now)
+                cores, least = (0.0, 0.0) if self.still else (max(left - beside, 0.0), machine.least)
+                ward.engine.machine(cores, others, least=least, whole=machine.cores, now=now)

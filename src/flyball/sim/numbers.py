@@ -50,15 +50,17 @@ class ReleaseNumbers:
 class Machine:
     """The one machine that all instances are on, in cores and seconds.
 
-    `background` is what everything else uses all the time, `request_s` what the balancer and who sends the request need
-    for each. `starting`: what an instance uses until it is ready. `stall`: how long the machine stood still, by second.
-    `least`: what instances get of it however much others want.
+    `background` is what everything else uses on average, `seconds` the same second by second, `request_s` what the
+    balancer and who sends the request need for each. `starting`: what an instance uses until it is ready. `stall`: how
+    long the machine stood still, by second.
+    `least`: the share of what it wants that an instance gets however much others want.
     """
 
     cores: float
     background: float
     request_s: float
     starting: float
+    seconds: tuple[float, ...] = ()
     stall: Table = NOTHING
     least: float = 1.0
 
@@ -69,7 +71,7 @@ class Machine:
             "background_cores": round(self.background, 4),
             "balancer_ms": round(self.request_s * 1000, 4),
             "starting_cores": round(self.starting, 4),
-            "least_cores": self.least,
+            "least_share": self.least,
             "stall_ms_p99": round(drawn(self.stall, 0.99) * 1000, 4),
         }
 
@@ -80,7 +82,8 @@ class Numbers:
 
     `work` is processor time of a request, `wait` its time without; `peak`: cores that the program can use at once;
     `idle`: cores that it uses without requests;
-    `way`: what a visitor waits beside what the balancer and the instance take.
+    `cold_s`, `cold_way_s`: what a request costs more whose instance, or the balancer, was at rest;
+    `way`: what a visitor waits beside the queue and the instance: in the balancer, and before and behind it.
     `start`: launch to first answer; `health`: from then to healthy in the balancer; `stop`: SIGTERM to exit.
     `routes`: the same by route, where there are several; `releases`: of every release that was measured.
     """
@@ -97,6 +100,8 @@ class Numbers:
     backlog: int = UNLIMITED
     failing: float = 0.0
     idle: float = 0.0
+    cold_s: float = 0.0
+    cold_way_s: float = 0.0
     way: Table = NOTHING
     routes: tuple[RouteNumbers, ...] = ()
     releases: tuple[ReleaseNumbers, ...] = ()
@@ -108,7 +113,9 @@ class Numbers:
         shown: dict[str, object] = {
             "work_ms": _shown(self.work, 1000),
             "wait_ms": _shown(self.wait, 1000),
+            "cold_ms": round(self.cold_s * 1000, 4),
             "way_ms": _shown(self.way, 1000),
+            "cold_way_ms": round(self.cold_way_s * 1000, 4),
             "start_s": _shown(self.start),
             "health_s": _shown(self.health),
             "stop_s": _shown(self.stop),

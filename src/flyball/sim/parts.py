@@ -6,6 +6,10 @@ use at once (1 for an interpreter with one lock), `cores` what it may use for lo
 it may save while it is idle and spend at its peak: the CPU share with its burst. The kernel gives the share in slices:
 at the begin of each `slice_s` comes what is due for it, and an instance that has spent all stands still until the next.
 
+A request that comes to a station at rest finds a processor that has gone to sleep and whose caches are cold: it costs
+`cold_s` more, in proportion to how long it rested, all of it after `COOLS_S`. So does the balancer, which costs
+`cold_way_s` more after `BALANCER_COOLS_S` without a request.
+
 All stations of a service are on one machine, whose cores they share evenly when together they want more than it has.
 """
 
@@ -23,6 +27,8 @@ from flyball.core.model import BalancingAlgorithm
 UNLIMITED = 1 << 30
 CONNECTIONS = 500
 """The most that the live balancer opens to one instance; more requests wait for it in the balancer."""
+COOLS_S = 0.004
+BALANCER_COOLS_S = 0.010
 RETRIES = 4
 RETRY_S = 0.001
 """The balancer waits 1 ms on average before it tries another instance."""
@@ -83,6 +89,7 @@ class Station:
     saved_s: float = inf
     slice_s: float = 0.0
     slice_at: float = 0.0
+    cold_s: float = 0.0
     workers: int = UNLIMITED
     backlog: int = UNLIMITED
 
@@ -92,6 +99,7 @@ class Kind:
     """What requests of one route cost at instances of one release: quantiles at equal distances, in seconds.
 
     `work` is spent on the processor at the full speed of a core, `wait` before it without using any (a store answers).
+    One draw gives both, and the way: a moment at which the machine is slow is slow for all of them.
     `failing` is the share answered with an error, the same for all routes of a release.
     """
 
@@ -104,11 +112,12 @@ class Kind:
 class Rules:
     """How the balancer of a service chooses and gives up.
 
-    `connections`: the most requests at one instance; more wait for it in the balancer. `concurrency`: the same for
-    requests that wait for any instance (0: none do), at most `queue` of them. `repeatable`: a request whose instance
-    died is sent to another one. `mix`: the share of requests up to and including each route; there is a `Kind` for each
-    route of each release, those of the first release first. `way`: quantiles of what a visitor waits beside the time
-    in the balancer and at the instance.
+    `connections`: the most requests at one instance; more wait for it in the balancer. `concurrency`: how many requests
+    there may be at work for each instance before others wait for any of them (0: none do), at most `queue` of them and
+    `longest_s` long. `by_turns`: round robin, in which the turn of an instance comes later the more requests it has.
+    `repeatable`: a request whose instance died is sent to another one. `mix`: the share of requests up to and including
+    each route; there is a `Kind` for each route of each release, those of the first release first. `way`: quantiles of
+    what a visitor waits beside the time in the queue and at the instance.
     """
 
     algorithm: BalancingAlgorithm = BalancingAlgorithm.ROUND_ROBIN
@@ -116,10 +125,13 @@ class Rules:
     connections: int = CONNECTIONS
     concurrency: int = 0
     queue: int = 0
+    longest_s: float = inf
+    by_turns: bool = False
     timeout_s: float = inf
     repeatable: bool = True
     mix: tuple[float, ...] = (1.0,)
     way: tuple[float, ...] = (0.0, 0.0)
+    cold_way_s: float = 0.0
 
 
 def mean_works(kinds: Sequence[Kind], mix: Sequence[float]) -> list[float]:
@@ -141,6 +153,17 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """What went through a service's queue since it was last asked: requests that ended at an instance, which had them
+    for so many seconds altogether, and those that the queue had no room or no time for.
+    """
+
+    ended: int
+    inside_s: float
+    turned_away: int
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """How one request ended: its number, its instance's slot (-1: none took it), when, and the status."""
 
@@ -151,8 +174,8 @@ class Served:
 
 
 Batch = tuple[Sequence[float], Sequence[float]]
-"""Arrival times, and draws from [0, 1) for each: work, wait, route and failure, choice and way."""
-DRAWS = 4
+"""Arrival times, and draws from [0, 1) for each: what it takes, route and failure, choice."""
+DRAWS = 3
 
 
 class Arrivals(Protocol):
@@ -182,8 +205,16 @@ class Engine(Protocol):
         """It goes on at this share of its speed; 0 is frozen."""
         ...
 
-    def machine(self, cores: float, others: float, *, now: float) -> None:
-        """The machine has so many cores for the stations, and for others that want so many of them at the moment."""
+    def machine(self, cores: float, others: float, *, least: float = 0.0, whole: float = inf, now: float) -> None:
+        """The machine has so many cores for the stations, and for others that want so many of them at the moment.
+
+        However many are wanted, everybody gets the share `least` of what he wants, as long as the `whole` machine has
+        that much.
+        """
+        ...
+
+    def limit(self, concurrency: int, *, now: float) -> None:
+        """From now on so many requests may be at work for each instance."""
         ...
 
     def fail(self, release: int, share: float) -> None:
@@ -204,6 +235,10 @@ class Engine(Protocol):
 
     def queued(self) -> int:
         """Requests that wait in the balancer for any instance."""
+        ...
+
+    def passed(self) -> Passed:
+        """What went through the queue since the last call."""
         ...
 
     def use(self, slot: int) -> Use:

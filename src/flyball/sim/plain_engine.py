@@ -1,7 +1,8 @@
 """One service in virtual time, request by request, in plain Python: the oracle of the compiled engine.
 
-The next thing is always the earliest: an arrival, or what some station does next (it ends a request, a request has
-waited for its store, the saved processor time is used up). At equal times stations come first, in the order of slots.
+The next thing is always the earliest: an arrival, what some station does next (it ends a request, a request has waited
+for its store, the saved processor time is used up), or a request has waited in the queue for too long. At equal times
+stations come first, in the order of slots, then the queue.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from flyball.core.model import BalancingAlgorithm
 
 from .body import Body, Request
 from .parts import (
+    BALANCER_COOLS_S,
     COARSE,
+    COOLS_S,
     DRAWS,
     FINE,
     RETRIES,
     RETRY_S,
     Arrivals,
     Kind,
+    Passed,
     Rules,
     Served,
     Station,
@@ -53,13 +57,16 @@ class PlainEngine:
         self._coarse = [0] * COARSE
         self._fine = [0] * FINE
         self._came = self._well = self._failed = 0
-        self._cores, self._others, self._share = inf, 0.0, 1.0
+        self._concurrency = rules.concurrency
+        self._came_at = -inf
+        self._ended, self._inside_s, self._turned_away = 0, 0.0, 0
+        self._cores, self._others, self._least, self._whole, self._share = inf, 0.0, 0.0, inf, 1.0
 
     def add(self, station: Station, *, now: float) -> int:
         """See `Engine`."""
         free = next((body.slot for body in self._bodies if not body.there), len(self._bodies))
         body = Body(slot=free, station=station, seen_at=now, saved=station.saved_s, joined_at=now)
-        body.slice_at, body.share = now + station.slice_at, self._share
+        body.slice_at, body.share, body.rests_since = now + station.slice_at, self._share, now
         self._bodies[free : free + 1] = [body]
         return free
 
@@ -95,9 +102,9 @@ class PlainEngine:
         body.plan()
         self._settle(now)
 
-    def machine(self, cores: float, others: float, *, now: float) -> None:
+    def machine(self, cores: float, others: float, *, least: float = 0.0, whole: float = inf, now: float) -> None:
         """See `Engine`."""
-        self._cores, self._others = cores, others
+        self._cores, self._others, self._least, self._whole = cores, others, least, whole
         self._settle(now)
 
     def _settle(self, now: float) -> None:
@@ -105,7 +112,9 @@ class PlainEngine:
         wanted = self._others
         for body in self._bodies:
             wanted += body.wanted()
-        share = 1.0 if wanted <= self._cores else self._cores / wanted
+        share = 1.0
+        if wanted > self._cores:
+            share = max(self._cores / wanted, min(self._least, self._whole / wanted))
         if share == self._share:
             return
         self._share = share
@@ -114,6 +123,12 @@ class PlainEngine:
                 body.advance(now)
                 body.share = share
                 body.plan()
+
+    def limit(self, concurrency: int, *, now: float) -> None:
+        """See `Engine`."""
+        self._concurrency = concurrency
+        self._serve_queue(now)
+        self._settle(now)
 
     def fail(self, release: int, share: float) -> None:
         """See `Engine`."""
@@ -124,11 +139,14 @@ class PlainEngine:
         while True:
             body = min(self._bodies, key=lambda one: one.next_at, default=None)
             comes = self._times[self._at] if self._at < len(self._times) else inf
-            at = min(body.next_at if body else inf, comes)
+            late = self._queue[0].since + self._rules.longest_s if self._queue else inf
+            at = min(body.next_at if body else inf, late, comes)
             if at > until or at == inf:
                 break
-            if body is not None and body.next_at <= comes:
+            if body is not None and body.next_at == at:
                 self._happen(body)
+            elif late == at:
+                self._turn_away(self._queue.popleft(), at)
             else:
                 self._arrive(comes)
             if self._cores < inf:
@@ -161,22 +179,28 @@ class PlainEngine:
     def _arrive(self, now: float) -> None:
         first = DRAWS * self._at
         draws = self._draws[first : first + DRAWS]
-        route = next(index for index, upper in enumerate(self._rules.mix) if draws[2] < upper)
+        route = next(index for index, upper in enumerate(self._rules.mix) if draws[1] < upper)
         lower = self._rules.mix[route - 1] if route else 0.0
-        wrong = (draws[2] - lower) / (self._rules.mix[route] - lower)  # what is left of the draw is as random
-        request = Request(self._number, now, draws, route, wrong)
+        wrong = (draws[1] - lower) / (self._rules.mix[route] - lower)  # what is left of the draw is as random
+        rested = min((now - self._came_at) / BALANCER_COOLS_S, 1.0)
+        way = _drawn(self._rules.way, draws[0]) + self._rules.cold_way_s * rested
+        request = Request(self._number, now, draws, route, wrong, way=way)
+        self._came_at = now
         self._at += 1
         if self._at == len(self._times):
             (self._times, self._draws), self._at = self._arrivals.more(), 0
         self._number += 1
         self._came += 1
-        self._dispatch(request, now)
+        if self._concurrency and self._room() <= 0:
+            self._put_off(request, now)
+        else:
+            self._dispatch(request, now)
 
     def _dispatch(self, request: Request, now: float) -> None:
         while True:
             body = self._choose(request, now)
             if body is None:
-                self._put_off(request, now)
+                self._fail(request, -1, now)
                 return
             full = body.busy >= body.station.workers and len(body.line) >= body.station.backlog
             if not full:
@@ -187,13 +211,24 @@ class PlainEngine:
                 return
 
     def _put_off(self, request: Request, now: float) -> None:
-        """Let it wait in the balancer, if something could take it later."""
-        rules = self._rules
-        full = any(body.open and body.load >= rules.concurrency for body in self._bodies)
-        if rules.concurrency and full and len(self._queue) < rules.queue:
+        """Let it wait in the balancer, if there is room."""
+        if len(self._queue) < self._rules.queue:
+            request.since = now
             self._queue.append(request)
         else:
-            self._fail(request, -1, now)
+            self._turn_away(request, now)
+
+    def _turn_away(self, request: Request, now: float) -> None:
+        self._turned_away += 1
+        self._fail(request, -1, now)
+
+    def _room(self) -> float:
+        """How many more may be at work. Without an instance it is not the queue that refuses them."""
+        most, weights, loads = 0.0, 0.0, 0
+        for body in self._bodies:
+            if body.open:
+                most, weights, loads = max(most, body.weight), weights + body.weight, loads + body.load
+        return float(int(self._concurrency * (weights / most)) - loads) if most > 0 else inf
 
     def _again(self, request: Request, now: float) -> bool:
         """Whether it may be tried once more."""
@@ -204,8 +239,7 @@ class PlainEngine:
         return True
 
     def _choose(self, request: Request, now: float) -> Body | None:
-        room = self._rules.concurrency or inf
-        able = [one for one in self._bodies if one.open and one.load < room and one.slot not in request.tried]
+        able = [one for one in self._bodies if one.open and one.slot not in request.tried]
         if not able:
             return None
         if self._rules.algorithm is BalancingAlgorithm.ROUND_ROBIN:
@@ -216,16 +250,19 @@ class PlainEngine:
         scores = [(one.load + 1) / one.weight for one in able]
         least = min(scores)
         tied = [one for one, score in zip(able, scores, strict=True) if score == least]
-        return tied[int(request.draws[3] * len(tied))]
+        return tied[int(request.draws[2] * len(tied))]
 
     def _weight(self, body: Body, now: float) -> float:
-        slow_s = self._rules.slow_start_s
+        slow_s, weight = self._rules.slow_start_s, body.weight
+        if self._rules.by_turns:
+            weight /= body.load + 1
         if slow_s > 0 and now - body.joined_at < slow_s:
-            return body.weight * max(LOWEST_WEIGHT, (now - body.joined_at) / slow_s)
-        return body.weight
+            return weight * max(LOWEST_WEIGHT, (now - body.joined_at) / slow_s)
+        return weight
 
     def _send(self, body: Body, request: Request, now: float) -> None:
         body.advance(now)
+        request.since = now
         body.used.sent += 1
         if body.busy < min(body.station.workers, self._rules.connections):
             self._begin(body, request, now)
@@ -234,32 +271,40 @@ class PlainEngine:
         body.plan()
 
     def _begin(self, body: Body, request: Request, now: float) -> None:
-        wait = _drawn(self._kind(body, request).wait, request.draws[1])
+        cold = 0.0
+        if not body.busy and body.station.cold_s > 0:
+            cold = body.station.cold_s * min((now - body.rests_since) / COOLS_S, 1.0)
+        request.work = _drawn(self._kind(body, request).work, request.draws[0]) + cold
+        wait = _drawn(self._kind(body, request).wait, request.draws[0])
         if wait > 0:
             heappush(body.waiting, (now + wait, request.number, request))
         else:
             self._work(body, request)
 
     def _work(self, body: Body, request: Request) -> None:
-        work = _drawn(self._kind(body, request).work, request.draws[0])
-        heappush(body.working, (body.clock + work, request.number, request))
+        heappush(body.working, (body.clock + request.work, request.number, request))
 
     def _kind(self, body: Body, request: Request) -> Kind:
         return self._kinds[body.station.release * len(self._rules.mix) + request.route]
 
     def _answer(self, body: Body, request: Request, now: float) -> None:
         body.used.answered += 1
-        latency = now - request.born + _drawn(self._rules.way, request.draws[3])
+        body.rests_since = now
+        self._ended += 1
+        self._inside_s += now - request.since
+        at_balancer = now - request.born
+        latency = at_balancer + request.way
         wrong = request.wrong < self._failing[body.station.release]
         late = latency > self._rules.timeout_s
         if late:
             latency = self._rules.timeout_s
+            at_balancer = min(at_balancer, latency)
         if wrong or late:
             body.used.errors += 1
             self._failed += 1
         else:
             self._well += 1
-        self._coarse[COARSE_OF_MS[min(int(latency * 1000.0), 60_000)]] += 1
+        self._coarse[COARSE_OF_MS[min(int(at_balancer * 1000.0), 60_000)]] += 1
         self._fine[fine_bucket(latency)] += 1
         self._keep(request, body.slot, now, 504 if late else 500 if wrong else 200)
 
@@ -272,7 +317,7 @@ class PlainEngine:
             self._log.append(Served(request.number, slot, now, status))
 
     def _serve_queue(self, now: float) -> None:
-        while self._queue and any(one.open and one.load < self._rules.concurrency for one in self._bodies):
+        while self._queue and 0 < self._room() < inf:
             self._dispatch(self._queue.popleft(), now)
 
     def load(self, slot: int) -> int:
@@ -292,6 +337,12 @@ class PlainEngine:
     def queued(self) -> int:
         """See `Engine`."""
         return len(self._queue) + sum(max(one.load - self._rules.connections, 0) for one in self._bodies)
+
+    def passed(self) -> Passed:
+        """See `Engine`."""
+        found = Passed(self._ended, self._inside_s, self._turned_away)
+        self._ended, self._inside_s, self._turned_away = 0, 0.0, 0
+        return found
 
     def use(self, slot: int) -> Use:
         """See `Engine`."""

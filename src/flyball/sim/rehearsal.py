@@ -14,14 +14,15 @@ from itertools import accumulate
 from typing import Protocol
 
 from flyball.core.arrivals import RateCurve
-from flyball.core.control import cadence
+from flyball.core.control import cadence, concurrency
 from flyball.core.control.observation import Deploy, Observation, ReleaseSpec
+from flyball.core.control.pacing import Adaptive
 from flyball.core.control.reasons import Reason
 from flyball.core.control.resume import resumed
 from flyball.core.control.state import Lifecycle, State
 from flyball.core.control.step import Step, step
 from flyball.core.errors import FileError
-from flyball.core.model import Application, Service
+from flyball.core.model import Application, BalancingAlgorithm, Service
 
 from .engines import Make, maker
 from .numbers import Machine, Numbers, RouteNumbers, scaled
@@ -46,12 +47,16 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A new release of `service` at `at_s` of the traffic; its requests take `slower` times as long, `failing` fail."""
+    """A new release of `service` at `at_s` of the traffic; its requests take `slower` times as long, `failing` fail.
+
+    `numbers`: what was measured of it; None: it is like the one before.
+    """
 
     service: str
     at_s: float
     slower: float = 1.0
     failing: float = 0.0
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +168,7 @@ class Rehearsal:
         if self.record is not None:
             self.record(app, before, seen, done, now=now)
         self.events.extend((now, reason) for reason in done.reasons)
-        routing = (done.state.instances, *(one.rollout for one in done.state.services))
+        routing = (done.state.instances, *((one.rollout, one.adaptive.limit) for one in done.state.services))
         if done.actions or routing != self._routing:
             self._routing = routing
             world.apply(done.state, done.actions)
@@ -193,15 +198,16 @@ class Rehearsal:
     def _kinds(self, service: Service) -> list[Kind]:
         """Of each release: what requests of each route cost."""
         numbers = self.plan.numbers[service.name]
-        rollouts = [one for one in self.plan.rollouts if one.service == service.name]
+        first = Rollout(service=service.name, at_s=0.0)
         return [
             Kind(
-                work=scaled(route.work, slower),
-                wait=scaled(route.wait, slower),
-                failing=max(failing, numbers.failing),
+                work=scaled(found.work, one.slower),
+                wait=scaled(found.wait, one.slower),
+                failing=max(one.failing, numbers.failing),
             )
-            for slower, failing in [(1.0, 0.0), *((one.slower, one.failing) for one in rollouts)]
+            for one in (first, *(one for one in self.plan.rollouts if one.service == service.name))
             for route in _routes(numbers)
+            for found in [_same_route(route, numbers if one.numbers is None else one.numbers)]
         ]
 
     def _bin(self, now_s: float) -> Bin:
@@ -237,6 +243,13 @@ def _routes(numbers: Numbers) -> tuple[RouteNumbers, ...]:
     return numbers.routes or (RouteNumbers(route="/", share=1.0, work=numbers.work, wait=numbers.wait),)
 
 
+def _same_route(route: RouteNumbers, numbers: Numbers) -> RouteNumbers:
+    """The route in another release, or all of that release if the route was not measured there."""
+    routes = _routes(numbers)
+    everything = RouteNumbers(route="/", share=1.0, work=numbers.work, wait=numbers.wait)
+    return next((one for one in routes if one.route == route.route), everything)
+
+
 def _spec(service: Service, number: int) -> ReleaseSpec:
     return ReleaseSpec(
         content=f"{number}",
@@ -249,14 +262,21 @@ def _spec(service: Service, number: int) -> ReleaseSpec:
 
 
 def _rules(app: Application, service: Service, numbers: Numbers) -> Rules:
+    """As the live balancer is told: with a limit it looks for the free place, unless it goes by turns all the same."""
     shares = list(accumulate(one.share for one in _routes(numbers)))
+    least = service.balancing.algorithm is BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS
+    by_turns = not least and (service.adapts or (service.places is not None and service.balancing.slow_start_s > 0))
+    seeks = service.places is not None and not by_turns
     return Rules(
-        algorithm=service.balancing.algorithm,
+        algorithm=BalancingAlgorithm.LEAST_OUTSTANDING_REQUESTS if seeks else service.balancing.algorithm,
+        by_turns=by_turns,
         slow_start_s=service.balancing.slow_start_s,
         connections=CONNECTIONS,
-        concurrency=service.places or 0,
+        concurrency=concurrency.limit(service, Adaptive()) or 0,
         queue=service.queue.most,
+        longest_s=service.queue.within(app.listener.idle_timeout_s),
         timeout_s=app.listener.idle_timeout_s,
         mix=(*shares[:-1], 1.0),
         way=numbers.way,
+        cold_way_s=numbers.cold_way_s,
     )

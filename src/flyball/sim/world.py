@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
-from itertools import accumulate
 from math import inf
 from random import Random
 
@@ -25,7 +24,6 @@ from flyball.core.control.observation import (
 )
 from flyball.core.control.routing import Target, targets
 from flyball.core.control.state import State
-from flyball.core.latency import BUCKET_EDGES_MS, percentiles_of
 from flyball.core.model import Application, HealthCheck
 
 from .machine import Shared
@@ -37,7 +35,6 @@ RECHECK_S = 0.25
 """The balancer asks an instance that is down again after so long, or its interval where that is shorter."""
 CHECK_S = 0.001
 """Processor time of a health check."""
-EDGES = (*BUCKET_EDGES_MS, inf)
 
 
 class World:
@@ -195,17 +192,9 @@ class World:
         )
 
     def _traffic(self) -> tuple[tuple[LatencySample, ...], tuple[QueueSample, ...]]:
-        latencies, queues = [], []
-        for name, ward in self.wards.items():
-            if ward.engine is None:
-                continue
-            of = percentiles_of(EDGES, list(accumulate(ward.engine.coarse())))
-            if of is not None:
-                latencies.append(LatencySample(service=name, p50_ms=of["p50"], p95_ms=of["p95"], p99_ms=of["p99"]))
-            waiting = ward.engine.queued()
-            if waiting:
-                queues.append(QueueSample(service=name, waiting=waiting))
-        return tuple(latencies), tuple(queues)
+        busy = [ward for ward in self.wards.values() if ward.engine is not None]
+        latencies, queues = [ward.latency() for ward in busy], [ward.queue() for ward in busy]
+        return tuple(one for one in latencies if one), tuple(one for one in queues if one)
 
     # What the loop asks for.
 
@@ -213,6 +202,7 @@ class World:
         """Tell the balancer first, then end, launch and build."""
         for ward in self.wards.values():
             self._push(ward, targets(state, ward.service.name))
+        self._limit(state)
         for action in sorted(actions, key=lambda one: not isinstance(one, Terminate)):
             match action:
                 case Build():
@@ -221,6 +211,14 @@ class World:
                     self._launch(action)
                 case Terminate():
                     self._terminate(action)
+
+    def _limit(self, state: State) -> None:
+        """Where the limit of an instance adapts, the balancer is told the new one."""
+        for one in state.services:
+            ward = self.wards[one.name]
+            if ward.engine is not None and ward.service.adapts and one.adaptive.limit != ward.limit:
+                ward.limit = one.adaptive.limit
+                ward.engine.limit(ward.limit, now=self.now - self.base)
 
     def _build(self, action: Build) -> None:
         key = (action.service, action.release)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import builders
+from flyball.core.model import Queue
 
 
 def service(**fields):
@@ -56,3 +57,8 @@ def test_phps_server_has_as_many_workers_as_the_environment_says():
 def test_a_number_in_the_file_wins_and_zero_is_no_limit():
     assert service(run="php -S 0:$PORT", concurrency=7).places == 7
     assert service(run="php -S 0:$PORT", concurrency=0).places is None
+
+
+def test_nobody_waits_until_the_idle_timeout():
+    assert Queue(longest_s=50.0).within(60.0) == 50.0
+    assert Queue(longest_s=50.0).within(20.0) == 18.0

@@ -22,13 +22,14 @@ Concurrency = int | Literal["auto"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """Requests of a service that wait for a free place: `most` at a time, none longer than `longest_s`.
-
-    What does not fit, or has waited so long, gets a 503.
-    """
+    """Requests that wait for a free place: `most` at a time, none longer than `longest_s`. Others get a 503."""
 
     most: int = 10_000
     longest_s: float = 50.0
+
+    def within(self, idle_s: float) -> float:
+        """How long a request waits at most: at the idle timeout it would be answered 504."""
+        return self.longest_s if self.longest_s < idle_s else 0.9 * idle_s
 
 
 @lru_cache(maxsize=256)  # at every step, and always the same

@@ -261,7 +261,8 @@ class Balancer:
             if not self._shared:
                 await asyncio.sleep(ASK_EVERY_S)
             why = await pulse.felt(self.admin.answers)
-            if not why and pulse.silent_s >= DEADLINE_S and self.standby.able and await self.standby.admin.answers():
+            late = pulse.slow and pulse.silent_s >= DEADLINE_S
+            if not why and late and self.standby.able and await self.standby.admin.answers():
                 why = told(pulse.silent_s, Silence.SLOW)  # no patience is needed: the other one answers
             if why:
                 log.warning("the balancer hangs", why=why)

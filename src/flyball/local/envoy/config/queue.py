@@ -22,8 +22,6 @@ from .types import Json, extension, file_source, typed
 FILTER = "queue"
 QUEUE_FILE = "queue.json"
 PROGRAM = str(Path(__file__).parents[1] / "queue" / "queue.wasm")
-SHARE_OF_IDLE_TIMEOUT = 0.9
-"""So long a request waits at most where the default is longer: at the idle timeout it would be answered 504."""
 
 _WASM = "envoy.extensions.filters.http.wasm.v3.Wasm"
 _NOTHING = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
@@ -102,8 +100,7 @@ def at_once(concurrency: int, endpoints: Sequence[Endpoint]) -> int:
 def _line(app: Application, service: Service, endpoints: Sequence[Endpoint], concurrency: int | None) -> str:
     if concurrency is None:
         return ""
-    longest_s, idle_s = service.queue.longest_s, app.listener.idle_timeout_s
-    longest_s = longest_s if longest_s < idle_s else SHARE_OF_IDLE_TIMEOUT * idle_s
+    longest_s = service.queue.within(app.listener.idle_timeout_s)
     if endpoints and all(endpoint.draining for endpoint in endpoints):
         longest_s = 0.0  # whoever waits for an instance that died waits for the next one; after these, none comes
     return f"{service.name} {at_once(concurrency, endpoints)} {service.queue.most} {round(1000 * longest_s)}\n"
