@@ -29,6 +29,7 @@ from flyball.local.process import processes
 from . import links, rules
 from .building import belongings
 from .kept import Kept
+from .known import own_files
 from .netlink import Message
 from .outside import carried, collector_ports
 from .rooms import COVER, HOME, WORK, Room
@@ -323,7 +324,7 @@ class Walls:
             groups=self.groups(stores),
             name=name.rpartition(":")[2],
             view=seen,
-            files=_files(name.rpartition(":")[2], user),
+            files=own_files(name.rpartition(":")[2], user),
             cover=COVER if os.geteuid() == 0 else "mode=755",
         )
 
@@ -383,24 +384,3 @@ def tried() -> str:
             router.remove()
             paths.remove_sockets()
     return ""
-
-
-def _files(name: str, user: int) -> tuple[tuple[str, str], ...]:
-    """Files of the room's own: it knows its user by name, and asks the balancer for names of machines."""
-    found = [
-        ("/etc/passwd", f"{_text('/etc/passwd')}{name}:x:{user}:{user}::{HOME}:/usr/sbin/nologin\n"),
-        ("/etc/group", f"{_text('/etc/group')}{name}:x:{user}:\n"),
-        ("/etc/hosts", f"{_text('/etc/hosts')}{DOOR} host\n"),
-    ]
-    resolver = Path("/etc/resolv.conf").resolve()
-    if resolver.exists():
-        found.append((str(resolver), f"nameserver {DOOR}\n"))
-    return tuple((path, content) for path, content in found if Path(path).exists())
-
-
-def _text(path: str) -> str:
-    try:
-        content = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return content if content.endswith("\n") else f"{content}\n"
