@@ -14,6 +14,7 @@ from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
+from .envoy.judge.judging import Judging
 from .instances.detect import detect
 from .instances.instances import Instances
 from .instances.limits import Limits
@@ -57,6 +58,7 @@ class Machine:
     stores: Stores
     instances: Instances
     balancer: Balancer
+    judging: Judging
     walls: Walls | None = None
 
     @classmethod
@@ -74,6 +76,7 @@ class Machine:
             stores=Stores(walls),
             instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake, hear, None if walls is None or walls.problem else walls.router),
+            judging=Judging(paths, hear),
             walls=walls,
         )
 
@@ -109,6 +112,7 @@ class Machine:
     async def stop(self) -> None:
         """End the balancer and the stores, once no instance is left. The data stays."""
         await self.balancer.stop()
+        await self.judging.stop()
         await self.stores.stop()
         if self.walls is not None:
             self.walls.remove()
@@ -118,4 +122,5 @@ class Machine:
         """Let go of everything; all of it keeps running."""
         await self.instances.close()
         await self.balancer.close()
+        await self.judging.close()
         self.limits.close()
