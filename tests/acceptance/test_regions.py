@@ -121,6 +121,11 @@ def test_the_firewall_sees_each_visitors_own_address(two: Running):
     assert asked(two, "127.0.9.1", "/", times=2) == [403, 403]
     assert asked(two, "127.0.1.1", "/limited", times=7).count(429) == 2  # in both regions together
     assert 429 not in asked(two, "127.0.2.1", "/limited", times=2)
+    two.until(
+        lambda: {one["rule"]: one["requests"] for one in two.now()["firewall"]} == {"deny": 2, "rate": 2},
+        what="the edge has counted what it refused",
+    )
+    assert any("rule deny: 2 requests refused" in one["reason"] for one in two.events() if one["kind"] == "firewall")
 
 
 def asked(running: Running, source: str, path: str, *, times: int) -> list[int]:

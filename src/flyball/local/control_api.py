@@ -190,10 +190,7 @@ def described(runtime: Runtime, control: Control) -> ApplicationJson:
             "pid": None if balancer is None else balancer.pid,
             "standby": runtime.balancer.standby.pid,
         },
-        "firewall": [
-            {"rule": rule, "action": runtime.app.listener.firewall.of_rule(rule), "requests": count}
-            for rule, count in sorted(runtime.refusals.total.items())
-        ],
+        "firewall": runtime.refusals.told(runtime.app.listener.firewall),
         "stopping": runtime.stopping,
         "push": None
         if push is None

@@ -89,6 +89,7 @@ CLASSES: Mapping[str, Verdict] = {
     "Acme": UNENCRYPTED,
     "Firewall": NOBODY_REFUSED,
     "RateLimit": NOBODY_REFUSED,
+    "CoreRules": NOBODY_REFUSED,
     "Store": IN_NUMBERS,
     "KeyField": IN_NUMBERS,
     "Edge": NO_PLACES,

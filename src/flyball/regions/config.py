@@ -18,6 +18,7 @@ from flyball.local.envoy.config import tracing
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from flyball.local.envoy.config.clusters import cluster, endpoints_file
 from flyball.local.envoy.config.connections import Connections
+from flyball.local.envoy.config.core_rules import core_rules_cluster
 from flyball.local.envoy.config.endpoints import taking
 from flyball.local.envoy.config.listener import ROUTES_FILE, TO_HTTPS_FILE, listener
 from flyball.local.envoy.config.matches import REPEATABLE
@@ -72,11 +73,13 @@ def files(
     certificate: tuple[str, str] | None,
     limits: Connections,
     challenges: Mapping[str, str] = MappingProxyType({}),
+    core_rules: str | None = None,
     returning: Mapping[str, int] = NOBODY,
 ) -> dict[str, Json]:
     """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody.
 
-    `sockets` is where the ways with a delay have theirs; `challenges` are what a certificate authority asks for.
+    `sockets` is where the ways with a delay have theirs, `core_rules` that of the judge; `challenges` are what a
+    certificate authority asks for.
     `returning`: regions that do not get all of their visitors, and how many percent. What they need meanwhile is
     always there: a cluster must know who is healthy before it serves.
     """
@@ -92,6 +95,7 @@ def files(
             *(_cluster(app, name, directory, limits) for name in sorted(known)),
             *(delays.end(region, ports[region], limits) for region in ends),
             *tracing.clusters(app),
+            *([] if core_rules is None else [core_rules_cluster(core_rules)]),
         ],
         ROUTES_FILE: [_routes({place: _returned(found, returning) for place, found in leads.items()})],
         LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],

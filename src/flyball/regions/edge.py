@@ -29,10 +29,12 @@ from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.certificate import must_be_usable
 from flyball.local.envoy.config.connections import connections
 from flyball.local.envoy.issuing import Issuing
+from flyball.local.envoy.judge.judging import Judging
 from flyball.local.envoy.served import Served
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
+from flyball.local.record.refusals import Refusals
 from flyball.local.runtime.start import locked
 
 from . import ask, config, view
@@ -60,7 +62,9 @@ class Edge:
         self.targets: tuple[TargetStats, ...] = ()
         self._file = file
         self._lock = lock
-        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
+        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None, self._befell)
+        self._judging = Judging(paths, self._befell)
+        self._refusals = Refusals(None)
         self._port = app.listener.port
         self._health: dict[str, str] = {}
         self._returning = Returning(app.edge.return_s)
@@ -94,19 +98,23 @@ class Edge:
     async def _begin(self, asked: int | None, picked: tuple[str, ...]) -> None:
         before = read(self.paths)
         runs = self._balancer.take_over()
+        if not runs:
+            self._refusals = Refusals({})
         self._port = _port(self.app, asked, before if runs else None)
         wanted = picked or (tuple(before.regions) if runs and before is not None else self.app.region_names)
         for name in self.app.region_names:
             if name in wanted:
                 self._add(name, before)
-        self._push()
         try:
+            await self._judging.ensure(self.app.listener.firewall, self._file.parent)
+            self._push()
             if not runs:
                 await self._balancer.start()
             await self._balancer.until_ready()
         except BaseException:
             if not runs:
                 await self._balancer.stop()
+                await self._judging.stop()
                 self.paths.edge_file.unlink(missing_ok=True)
             raise
         for region in self.regions.values():
@@ -138,6 +146,7 @@ class Edge:
             certificate=pair,
             challenges=challenges,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            core_rules=self._judging.socket,
             returning=self._shares,
         )
         self._balancer.write(files)
@@ -191,8 +200,17 @@ class Edge:
                 self.targets = await self._balancer.targets() or ()
                 health = view.health_of(self.targets)
                 self._compare(health, self._give_back(health))
+                await self._count()
             except (FlyballError, OSError) as error:
                 log.warning("edge", error=str(error))
+
+    async def _count(self) -> None:
+        """What the firewall has matched, of which there is one here, before all regions."""
+        firewall = self.app.listener.firewall
+        matched = await self._balancer.matched() if firewall.rules else None
+        if matched is not None:
+            for mishap in self._refusals.add({**matched, **self._judging.matched()}, firewall, now=time.time()):
+                self._befell(mishap)
 
     def _compare(self, now: dict[str, str], coming: list[str]) -> None:
         reasons = []
@@ -255,6 +273,7 @@ class Edge:
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
             "balancer": {"pid": None if balancer is None else balancer.pid, "standby": None},
+            "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
             "last_event": self.journal.last_event,
@@ -277,6 +296,7 @@ class Edge:
         must_be_usable(app, home=self._file.parent)
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
+        await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
         self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
@@ -315,6 +335,7 @@ class Edge:
         await asyncio.gather(*(region.stop() for region in self.regions.values()))
         await self._carrying.flush()
         await self._balancer.stop()
+        await self._judging.stop()
         self.paths.edge_file.unlink(missing_ok=True)
         self._stopped.set()
 
@@ -328,6 +349,7 @@ class Edge:
         self.closing.set()
         await asyncio.gather(*(region.leave() for region in self.regions.values()))
         await self._balancer.close()
+        await self._judging.close()
         await self._carrying.close()
         self.journal.close()
         if self.stopped:

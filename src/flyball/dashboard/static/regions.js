@@ -59,6 +59,11 @@ function show(told) {
     ]),
   );
   fill(
+    of("firewall"),
+    ["rule", "requests", "action"],
+    told.firewall.map((one) => [one.rule, String(one.requests), one.action]),
+  );
+  fill(
     of("replication"),
     ["store", "region", "waiting", "seconds behind", "the latest took", "problem"],
     told.replication.map((one) => [one.store, one.region, String(one.waiting), number(one.lag_s, 1), number(one.took_s, 1), one.problem]),

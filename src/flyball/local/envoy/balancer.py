@@ -114,6 +114,7 @@ class Balancer:
         concurrency: Mapping[str, int],
         challenges: Mapping[str, str] = MappingProxyType({}),
         rooms: Rooms | None = None,
+        core_rules: str | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         self.share(app.listener.standby)
@@ -134,6 +135,7 @@ class Balancer:
             queue=PROGRAM if queue else None,
             challenges=challenges,
             rooms=rooms,
+            core_rules=core_rules,
         )
         return self.write(files)
 
