@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+import structlog
+
 from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
@@ -19,8 +21,10 @@ from .instances.limits import Limits
 from .paths import StateDirectory
 from .process import logs, times
 from .process.walls.walls import Walls
+from .process.watch import end_group
 from .stores.stores import Stores
 
+log = structlog.get_logger()
 MOST_REFUSALS = 10  # destinations told of at once: a program that tries them all must not fill the journal
 
 
@@ -88,11 +92,22 @@ class Machine:
     async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
         self.instances.look_for_memory()
+        if self.walls is not None and self.walls.lost:
+            await self._renew(self.walls)
         seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
         if self.walls is not None:
             seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
         return seen
+
+    async def _renew(self, walls: Walls) -> None:
+        """Begin anew in a new network between the rooms: nobody reaches what runs in one that is gone."""
+        log.warning("the network between the rooms is gone and is made again")
+        await asyncio.to_thread(walls.renew)
+        if self.balancer.process is not None:
+            end_group(self.balancer.process)
+        for instance in tuple(self.instances.running):
+            self.instances.terminate(instance, force=True)
 
     async def stop(self) -> None:
         """End the balancer and the stores, once no instance is left. The data stays."""
