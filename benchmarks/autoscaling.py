@@ -1,6 +1,7 @@
 """Every scaling policy on every recording: what it costs beside an oracle, and what its users feel.
 
 python -m benchmarks.autoscaling RECORDINGS
+python -m benchmarks.autoscaling RECORDINGS --equal-hours
 
 RECORDINGS is a directory of CSV files with a header: seconds, requests per second. A recording is scaled so that eight
 instances are busy to 70 % on average, and drawn anew: each bin is a Poisson process, where bins of fewer than 100
@@ -13,6 +14,10 @@ The world is `benchmarks/fluid.py`: an instance answers 100 requests a second in
 200 ms is bad. A window is ten seconds with at least 100 requests, and bad with more than 1 % of them bad. The oracle
 knows what comes, and has in each window the fewest instances with which it is good, each billed from its launch, as
 everyone's are. SPEC's theta are over the need, in percent.
+
+With `--equal-hours`: `adaptive`, as it was tuned, beside `kpa` with the target value at which it needs as many
+instance-hours on the half that is scored, whatever it did on the other: the bad requests of both, and how many bursts
+`adaptive` knew of that had come again by then.
 """
 
 from __future__ import annotations
@@ -48,6 +53,7 @@ DELAYS_S = (0.3, 2.0, 10.0, 60.0)
 INSTANCES, BUSY = 8, 0.7
 ENOUGH = 100.0
 MOST = 200
+HALVINGS = 8
 SHOWN = ("x oracle", "bad windows %", "bad requests %", "p99 ms", "launches", "reversals", "theta_under", "theta_over")
 
 
@@ -56,6 +62,11 @@ def tracking(target: float, predictive: bool = False) -> Scaling:
     forecast = PredictiveScaling(metric=Metric.CPU, target_value=target, forecast_only=False)
     targets = (TargetTracking(metric=Metric.CPU, target_value=target),)
     return Scaling(target_tracking=targets, predictive=forecast if predictive else None)
+
+
+def knative(target: float) -> Scaling:
+    """Knative's policy on requests in flight at each instance."""
+    return Scaling(kpa=Kpa(metric=Metric.CONCURRENCY, target_value=target, utilization_percent=100.0))
 
 
 def stepping(threshold: float) -> Scaling:
@@ -82,12 +93,7 @@ POLICIES: dict[str, dict[str, Scaling]] = {
     "with predictive": {f"cpu {value}": tracking(value, predictive=True) for value in (50, 60, 70, 80, 85)},
     "steps": {f"cpu > {value}": stepping(value) for value in (50, 60, 70, 80, 85)},
     "hpa": {f"cpu {value}": Scaling(hpa=Hpa(metric=Metric.CPU, target_value=value)) for value in (50, 60, 70, 80, 85)},
-    "kpa": {
-        f"concurrency {value:g}": Scaling(
-            kpa=Kpa(metric=Metric.CONCURRENCY, target_value=value, utilization_percent=100.0)
-        )
-        for value in (2.0, 2.25, 2.5, 2.75, 3.0)
-    },
+    "kpa": {f"concurrency {value:g}": knative(value) for value in (2.0, 2.25, 2.5, 2.75, 3.0)},
     "adaptive": {
         f"p99 < {value} ms": Scaling(adaptive=Adaptive(metric=Metric.P99, threshold=value))
         for value in (50, 100, 150, 200, 250)
@@ -172,16 +178,55 @@ def table(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple
             yield delay_s, policy, setting, scored.played(settings[setting], delay_s, memory)[0]
 
 
+def as_dear(half: Half, delay_s: float, hours: float) -> Figures:
+    """What `kpa` does on a half with the target value at which it needs so many instance-hours."""
+    low, high, nearest = 0.5, 8.0, half.played(knative(2.5), delay_s)[0]
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        row = half.played(knative(middle), delay_s)[0]
+        low, high = (middle, high) if row["hours"] > hours else (low, middle)
+        nearest = min(nearest, row, key=lambda one: abs(one["hours"] - hours))
+    return nearest
+
+
+def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple[float, Figures]]:
+    """Delay and figures of `adaptive` beside `kpa` at the same hours, for one recording."""
+    tuned, scored = halves(path, hours)
+    for delay_s in delays_s:
+        setting, memory = chosen(POLICIES["adaptive"], tuned, delay_s)
+        ours = scored.played(POLICIES["adaptive"][setting], delay_s, memory)[0]
+        theirs = as_dear(scored, delay_s, ours["hours"])
+        yield (
+            delay_s,
+            {
+                "came again": float(sum(1 for burst in memory.adaptive.bursts if burst.came > 1)),
+                "hours": ours["hours"],
+                "kpa hours": theirs["hours"],
+                "bad requests %": ours["bad requests %"],
+                "kpa bad requests %": theirs["bad requests %"],
+                "fewer %": 100 * (1 - ours["bad requests %"] / max(theirs["bad requests %"], 1e-9)),
+            },
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--delays", type=float, nargs="*", default=list(DELAYS_S))
     parser.add_argument("--hours", type=float, default=4.0, help="how much of each recording is played")
+    parser.add_argument("--equal-hours", action="store_true", help="only adaptive and kpa, at the same cost")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     files = recordings(options.recordings)
     if not files:
         raise SystemExit(f"no recordings in {options.recordings}")
+    found = beside_kpa(files, options) if options.equal_hours else scores(files, options)
+    if options.save:
+        save("equal_hours" if options.equal_hours else "autoscaling", found)
+
+
+def scores(files: Sequence[Path], options: argparse.Namespace) -> dict[str, Figures]:
+    """The whole table, printed as it comes."""
     found: dict[str, Figures] = {}
     say(f"{'recording':28} {'start':>5} {'policy':16} {'setting':16} " + " ".join(f"{name:>14}" for name in SHOWN))
     for path in files:
@@ -189,8 +234,19 @@ def main() -> None:
             found[json.dumps([path.stem, delay_s, policy, setting])] = row
             shown = " ".join(f"{row[name]:14.3g}" for name in SHOWN)
             say(f"{path.stem[:28]:28} {delay_s:5.3g} {policy:16} {setting:16} {shown}")
-    if options.save:
-        save("autoscaling", found)
+    return found
+
+
+def beside_kpa(files: Sequence[Path], options: argparse.Namespace) -> dict[str, Figures]:
+    """The table at equal hours."""
+    found: dict[str, Figures] = {}
+    for path in files:
+        for delay_s, row in equal_hours(path, options.delays, options.hours):
+            found[json.dumps([path.stem, delay_s])] = row
+            if len(found) == 1:
+                say(f"{'recording':28} {'start':>5} " + " ".join(f"{name:>18}" for name in row))
+            say(f"{path.stem[:28]:28} {delay_s:5.3g} " + " ".join(f"{value:18.3g}" for value in row.values()))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Two regions of the session app: a rollout from one to the other, and all instances of a region killed, under load.
 
-python -m benchmarks.regions [--rate 100]
+python -m benchmarks.regions [--rate 100] [--cases rollout,kill,away]
 
 Visitors of two places send `--rate` requests per second each; one of each place stores a file twenty times a second.
 `rollout` brings a new release to one region after the other. `kill` ends every instance of the second region with
-`kill -9` and lasts until its visitors are at home again and `--seconds` more. Figures: failed requests of each place;
-for how long the second place had errors, and was served elsewhere; the slowest one of a hundred answers; acknowledged
-uploads that are not in both regions a minute afterwards, when all were, and how long the last one was on its way.
+`kill -9` and lasts until its visitors are at home again and `--seconds` more. `away` does the same, and keeps the
+region's control plane and balancer still for a minute, so that it has to come back. Figures: failed requests of each
+place; for how long the second place had errors, and was served elsewhere; the slowest one of a hundred answers;
+acknowledged uploads that are not in both regions a minute afterwards, when all were, and how long the last one was on
+its way.
 """
 
 from __future__ import annotations
@@ -32,27 +34,30 @@ from flyball.local.process.ports import free_port
 HOME, AWAY = PLACES = ("us-east-1", "eu-west-1")
 UPLOAD_EVERY_S = 0.05
 SETTLED_S = 60.0
+GONE_S = 60.0
 BACK_S = 5.0  # what counts as the return: the first seconds at home
+RETURN_S = 45.0  # and of one that was away for long, which takes 30 s
 
 
 def main() -> None:
     parser = arguments(__doc__, runs=1, seconds=15)
     parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--cases", default=",".join(CASES), help="which of them, with commas between")
     options = parser.parse_args()
-    samples: dict[str, list[Figures]] = {"rollout": [], "kill": []}
+    samples: dict[str, list[Figures]] = {name: [] for name in options.cases.split(",")}
     with application(ROOT / "apps" / "session-app") as (_, directory):
         (directory / "two-regions.toml").replace(directory / "flyball.toml")
         flyball(directory, "up", "-d", "--port", str(free_port()))
         asyncio.run(_until(directory, lambda seen: len(_healthy(seen)) == len(PLACES)))
         for _ in range(options.runs):
-            samples["rollout"].append(asyncio.run(rollout(directory, options.rate, options.seconds)))
-            samples["kill"].append(asyncio.run(kill(directory, options.rate, options.seconds)))
+            for name, taken in samples.items():
+                taken.append(asyncio.run(CASES[name](directory, options.rate, options.seconds)))
     for name, taken in samples.items():
         show(f"{name}, {options.rate:g} requests per second from each place", {name: taken})
     if options.save:
         save("regions", samples)
     bad = sum(one["lost uploads"] + one[f"failed {HOME}"] for taken in samples.values() for one in taken)
-    if bad or any(one[f"failed {AWAY}"] for one in samples["rollout"]):
+    if bad or any(one[f"failed {AWAY}"] for one in samples.get("rollout", ())):
         raise SystemExit(1)
 
 
@@ -150,14 +155,55 @@ async def kill(directory: Path, rate: float, seconds: float) -> Figures:
         await _until(directory, lambda _: _away_and_back(visitors[1], killed_at))
 
     figures, visitor = await _under_load(directory, rate, seconds, end)
-    after = [one for one in visitor.answers if one.at >= killed_at]
-    errors = [one.at for one in after if one.status != 201]
-    away = [one.at for one in after if one.region == HOME]
-    back_at = max([killed_at, *errors, *away])
-    back = sorted(one.took_s for one in after if back_at < one.at < back_at + BACK_S)
+    return {**figures, **_met(visitor, killed_at, BACK_S)}
+
+
+async def away(directory: Path, rate: float, seconds: float) -> Figures:
+    """A region that is gone for a minute, and its return."""
+    gone_at, back_at = 0.0, 0.0
+
+    async def end(visitors: list[Visitor]) -> None:
+        nonlocal gone_at, back_at
+        seen = await asyncio.to_thread(processes, directory)
+        region = next(one for one in seen["regions"] if one["name"] == AWAY)
+        still = [region["control"]["pid"], region["balancer"]["pid"]]
+        gone_at = time.monotonic()
+        for pid in still:
+            os.kill(pid, signal.SIGSTOP)
+        for pid in [one["pid"] for one in _instances(seen) if one["pid"]]:
+            os.kill(pid, signal.SIGKILL)
+        try:
+            await asyncio.sleep(GONE_S)
+        finally:
+            back_at = time.monotonic()
+            for pid in still:
+                os.kill(pid, signal.SIGCONT)
+        await _until(directory, lambda _: _away_and_back(visitors[1], back_at))
+
+    figures, visitor = await _under_load(directory, rate, seconds, end)
+    late = [one for one in visitor.answers if one.at >= back_at]
+    home = sorted(one.at for one in late if one.region == AWAY and one.status == 201)
     return {
         **figures,
-        "errors s": max(errors, default=killed_at) - killed_at,
+        **_met(visitor, gone_at, RETURN_S),
+        "first at home s": home[0] - back_at if home else 0.0,
+        "errors on return": float(sum(one.status != 201 for one in late)),
+    }
+
+
+CASES = {"rollout": rollout, "kill": kill, "away": away}
+
+
+def _met(visitor: Visitor, since: float, back_s: float) -> Figures:
+    """What the visitors of the region met since it went: errors, other regions, and the first seconds of its return."""
+    after = [one for one in visitor.answers if one.at >= since]
+    errors = [one.at for one in after if one.status != 201]
+    away = [one.at for one in after if one.region == HOME]
+    first = min((one.at for one in after if one.region == AWAY and one.at > min(away, default=since)), default=since)
+    back = sorted(one.took_s for one in after if first <= one.at < first + back_s and one.region == AWAY)
+    return {
+        "errors": float(len(errors)),
+        "errors s": max(errors, default=since) - since,
         "away s": max(away) - min(away) if away else 0.0,
         "return p99 ms": 1000 * back[int(0.99 * len(back))] if back else 0.0,
         "return max ms": 1000 * back[-1] if back else 0.0,

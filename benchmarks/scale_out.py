@@ -6,6 +6,10 @@ python -m benchmarks.scale_out --slo "p99 < 200ms" --concurrency 8
 With `--slo` the board scales by `adaptive` instead of its target; with `--concurrency` its requests wait in one queue
 in the balancer.
 
+Generator, balancer and instances share one machine, so the overload must be far below what that answers: the size of an
+instance is the file's, or as much smaller as four times its capacity needs to fit. With `--cpu` it is that, and refused
+where it does not fit.
+
 Capacity is measured first: what one instance answers in a closed loop. "react" is the time from the first overloaded
 second to the first new instance in service (with the target three datapoints of a second, and the start); "most" the
 largest number wanted; "failed" counts requests that got no answer, or one of 400 and above; "not_sent" those that were
@@ -15,6 +19,7 @@ due when too many were unanswered, because generator and instances share this ma
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import time
@@ -28,6 +33,10 @@ from flyball.local.process.ports import free_port
 
 CALM_S = 8
 OVERLOAD_S = 30
+CARRIED = 0.4
+"""The share of what all instances answer to `wrk` that an overload may be: `flyball load` needs more of a machine."""
+SMALLEST_CPU = 0.03
+SIZE = re.compile(r"(?<=cpu = )[0-9.]+(?=, memory)")
 
 
 def main() -> None:
@@ -35,8 +44,9 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=4.0, help="load, in capacities of one instance")
     parser.add_argument("--slo", help='scale by `adaptive` with this objective, such as "p99 < 200ms"')
     parser.add_argument("--concurrency", type=int, help="requests at an instance; the others wait in one queue")
+    parser.add_argument("--cpu", type=float, help="cores of an instance; found by itself without")
     options = parser.parse_args()
-    text = manifest(options.slo, options.concurrency)
+    text = fitting(manifest(options.slo, options.concurrency), options.times, options.cpu)
     samples: dict[str, list[Figures]] = {"visitor-board": []}
     for turn in range(options.runs):
         samples["visitor-board"].append(measure(text, options.times, options.seconds))
@@ -54,6 +64,36 @@ def manifest(slo: str | None, concurrency: int | None) -> str:
     if concurrency is not None:
         text = text.replace("[services.web]", f"[services.web]\nconcurrency = {concurrency}")
     return text
+
+
+def fitting(text: str, times: float, asked: float | None) -> str:
+    """The file with instances so small that the machine carries their overload; says what it found, or refuses."""
+    cpu = float(SIZE.findall(text)[0]) if asked is None else asked
+    capacity, carried = carries(sized(text, cpu))
+    fits = cpu * min(1.0, CARRIED * carried / (times * capacity))
+    found = f"{times:g} x {capacity:.0f}/s of an instance of {cpu:g} cores; all that fit on this machine answer"
+    say(f"  {found} {carried:.0f}/s, of which an overload may be {CARRIED:.0%}")
+    if fits < (SMALLEST_CPU if asked is None else asked):
+        raise SystemExit(f"this machine does not carry {times:g} times an instance of {cpu:g} cores: refused")
+    chosen = math.floor(fits * 100) / 100
+    say(f"  instances of {chosen:g} cores")
+    return sized(text, chosen)
+
+
+def sized(text: str, cpu: float) -> str:
+    return SIZE.sub(f"{cpu:g}", text)
+
+
+def carries(text: str) -> tuple[float, float]:
+    """What one instance answers in a closed loop, and what all of them do."""
+    with application(board(), text) as (_, directory):
+        port = free_port()
+        flyball(directory, "up", "-d", "--port", str(port))
+        capacity = one_instance(directory, port)
+        flyball(directory, "scale", "web=10", "--hold", "60s")
+        while [one["lifecycle"] for one in processes(directory)["services"][0]["instances"]].count("in_service") < 10:
+            time.sleep(0.2)
+        return capacity, wrk(f"http://127.0.0.1:{port}/", connections=64, seconds=5.0)
 
 
 def measure(text: str, times: float, calm_s: float) -> Figures:

@@ -30,7 +30,7 @@ def inner(annotation: Any) -> Iterator[tuple[type[Table], tuple[Any, ...]]]:
 
 STAND_INS: dict[str, Any] = {
     "name": "app", "run": "serve", "kind": "redis", "requests": 1, "per": "1m", "value": 50, "when": "cpu > 50%",
-    "slo": "p99 < 200ms", "domains": "a.org", "agree": True,
+    "slo": "p99 < 200ms", "set": "owasp-crs", "domains": "a.org", "agree": True,
     "min": 200, "max": 200, "services": {"web": {"run": "serve"}},
 }  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +24,14 @@ EDGE = f"""
 [stores.files]
 kind = "bucket"
 replicate = true
+[stores.posts]
+kind = "table"
+key = {{ id = "string" }}
+replicate = true
 [regions.{US}]
 [regions.{EU}]
+[edge]
+return_over = "1s"
 [edge.health]
 path = "/health"
 every = "500ms"
@@ -37,7 +45,9 @@ rate = {{ requests = 5, per = "1h", path = "/limited" }}
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     directory = tmp_path_factory.mktemp("two")
     (directory / "server.py").write_text(server("one"))
-    (directory / "flyball.toml").write_text(file(instances="{ min = 1, max = 2 }", test='stores = ["files"]') + EDGE)
+    (directory / "flyball.toml").write_text(
+        file(instances="{ min = 1, max = 2 }", test='stores = ["files", "posts"]') + EDGE
+    )
     running = Running(directory)
     try:
         yield running
@@ -111,6 +121,11 @@ def test_the_firewall_sees_each_visitors_own_address(two: Running):
     assert asked(two, "127.0.9.1", "/", times=2) == [403, 403]
     assert asked(two, "127.0.1.1", "/limited", times=7).count(429) == 2  # in both regions together
     assert 429 not in asked(two, "127.0.2.1", "/limited", times=2)
+    two.until(
+        lambda: {one["rule"]: one["requests"] for one in two.now()["firewall"]} == {"deny": 2, "rate": 2},
+        what="the edge has counted what it refused",
+    )
+    assert any("rule deny: 2 requests refused" in one["reason"] for one in two.events() if one["kind"] == "firewall")
 
 
 def asked(running: Running, source: str, path: str, *, times: int) -> list[int]:
@@ -143,7 +158,24 @@ def test_what_one_region_stores_reaches_the_other(two: Running):
     assert (there / "cat.png").read_bytes() == b"meow"
     (there / "cat.png").unlink()
     two.until(lambda: not (here / "cat.png").exists(), what="its deletion too")
-    assert {(one["store"], one["region"]) for one in two.now()["replication"]} == {("files", US), ("files", EU)}
+    told = {(one["store"], one["region"]) for one in two.now()["replication"]}
+    assert told == {(store, name) for store in ("files", "posts") for name in (US, EU)}
+
+
+def test_a_row_that_one_region_writes_reaches_the_other(two: Running):
+    for name in (US, EU):  # as a program does at its start
+        posts(two, name, "CREATE TABLE posts (id TEXT PRIMARY KEY, text TEXT)")
+    posts(two, EU, "INSERT INTO posts VALUES ('1', 'meow')")
+    two.until(lambda: posts(two, US, "SELECT * FROM posts") == [("1", "meow")], what="it has reached the other region")
+    posts(two, US, "DELETE FROM posts")
+    two.until(lambda: posts(two, EU, "SELECT * FROM posts") == [], what="its deletion too")
+
+
+def posts(running: Running, name: str, sql: str) -> list[Any]:
+    """What a program in that region does with its table."""
+    file = running.paths.of_region(name).stores / "posts.db"
+    with contextlib.closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as database:
+        return database.execute(sql).fetchall()
 
 
 def test_all_control_planes_die_and_nothing_else_does(two: Running):
@@ -160,6 +192,9 @@ def test_all_control_planes_die_and_nothing_else_does(two: Running):
     two.until(lambda: region(two, EU)["control"] is not None, what="its control plane is started again")
     assert pids(two) == before
     assert {"region_failed", "region_healthy"} <= set(kinds(two, EU))
+    told = [json.loads(line) for line in two.flyball("events", "--region", EU, "--json").stdout.splitlines()]
+    assert {"region_failed", "in_service"} <= {one["kind"] for one in told}  # the edge's, and its own
+    assert {one["region"] for one in told} == {EU}
 
 
 def test_a_bad_release_stops_in_the_first_region(two: Running):

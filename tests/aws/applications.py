@@ -17,6 +17,7 @@ from flyball.core.model import (
     Comparison,
     Compute,
     Condition,
+    CoreRules,
     Deployment,
     Edge,
     EdgeRouting,
@@ -268,6 +269,8 @@ def _everything(compute: Compute) -> Application:
                 bad_input=FirewallAction.COUNT,
                 rates=(RateLimit(requests=10, per_s=1.0, path="/api", action=FirewallAction.COUNT),),
                 managed=False,
+                core_rules=CoreRules(fail_open=True, action=FirewallAction.COUNT, skip_paths=("/raw",)),
+                uploads=("/files",),
             ),
             redirects=(Redirect(condition=Condition(path="/old"), location="https://new.example.com/x?y=1"),),
             fixed_responses=(

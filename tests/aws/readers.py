@@ -9,6 +9,7 @@ from typing import Any
 
 from aws.template import Stack, text
 
+SQL = "AWSManagedRulesSQLiRuleSet"
 Reader = Callable[[Stack], Any]
 MIB = 1024 * 1024
 DAY_S = 86400.0
@@ -108,6 +109,12 @@ def waf(stack: Stack, name: str) -> Any:
 def action(stack: Stack, name: str) -> str:
     (found,) = _waf_rule(stack, name)["Action"]
     return str(found).lower()
+
+
+def path_of(excluding: dict[str, Any]) -> str:
+    """The path that a statement leaves out, with everything below it."""
+    regex = excluding["NotStatement"]["Statement"]["RegexMatchStatement"]["RegexString"]
+    return str(regex).removeprefix("^").removesuffix("(/.*)?$")
 
 
 def rate(key: str) -> Reader:
@@ -267,7 +274,23 @@ COMMON: dict[str, tuple[str, Reader]] = {
     "Firewall.action": ("listener.firewall.action", lambda stack: action(stack, "deny")),
     "Firewall.managed": (
         "listener.firewall.managed",
-        lambda stack: any("AWSManaged" in rule["Name"] for rule in stack.named("Firewall")["Rules"]),
+        lambda stack: any(rule["Name"].endswith("IpReputationList") for rule in stack.named("Firewall")["Rules"]),
+    ),
+    "Firewall.uploads": (
+        "listener.firewall.uploads",
+        lambda stack: [path_of(waf(stack, "bodies")["AndStatement"]["Statements"][1])],
+    ),
+    "CoreRules.skip_paths": (
+        "listener.firewall.core_rules.skip_paths",
+        lambda stack: [path_of(waf(stack, SQL)["ManagedRuleGroupStatement"]["ScopeDownStatement"])],
+    ),
+    "CoreRules.fail_open": (
+        "listener.firewall.core_rules.fail_open",
+        lambda stack: stack.attributes("Balancer", "LoadBalancerAttributes")["waf.fail_open.enabled"] == "true",
+    ),
+    "CoreRules.action": (
+        "listener.firewall.core_rules.action",
+        lambda stack: next(iter(_waf_rule(stack, SQL)["OverrideAction"])).lower(),
     ),
     "Redirect.location": (
         "listener.redirects.0.location",

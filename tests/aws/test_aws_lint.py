@@ -57,6 +57,7 @@ def test_here_nothing_is_said_of_aws():
         ("", AWS + "zones = 1", "zones", "an Application Load Balancer needs two zones"),
         ("", AWS + "[listener.firewall]\nrate = '5/1m'", "listener.firewall.rate", "WAF counts at least 10"),
         ("", AWS + "[listener.firewall]\nrate = '100/1s'", "listener.firewall.rate", "per 1m, 2m, 5m or 10m"),
+        ("", AWS + "[listener.firewall]\nrules = 'owasp-crs'", "listener.firewall.rules", "managed rule groups"),
     ],
 )  # fmt: skip
 def test_warnings(lines: str, rest: str, path: str, words: str):

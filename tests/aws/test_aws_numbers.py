@@ -27,6 +27,7 @@ LOOKED_AT_ELSEWHERE = {
     "Aws.region": "the first stack: test_boxes_session_app.test_pipeline_and_trail_exist_once",
     "Aws.health_interval_s": "instead of the services': test_boxes_forum.test_target_group_of_each_service",
     "Aws.package": "test_aws_machine.test_an_image_is_pulled_and_started_by_docker_with_the_same_variables",
+    "Listener.standby": "nodes in every zone: test_boxes_forum.test_alb_in_public_subnets_multi_az",
     "Network.endpoints": "test_aws_network.test_one_nat_gateway_serves_every_zone",
     "Network.nat": "test_aws_network",
     "Service.dockerfile": "the build's own tests: test_aws_commands, test_aws_runtimes",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
+from aws import applications
+from aws.conftest import Synth
 from aws.template import Stack, text
+from flyball.core.model import CoreRules
 
 pytestmark = pytest.mark.synth
 
@@ -245,8 +250,7 @@ def test_waf_managed_rules_and_rate_limit(two_regions: dict[str, Stack]):
         "EvaluationWindowSec": 60,
         "Limit": 600,
     }
-    groups = [rule["Statement"]["ManagedRuleGroupStatement"]["Name"] for rule in rules[1:]]
-    assert groups == [
+    assert groups(stack) == [
         "AWSManagedRulesAmazonIpReputationList",
         "AWSManagedRulesKnownBadInputsRuleSet",
         "AWSManagedRulesCommonRuleSet",
@@ -254,12 +258,73 @@ def test_waf_managed_rules_and_rate_limit(two_regions: dict[str, Stack]):
     assert stack.one("WAFv2::WebACLAssociation")["ResourceArn"] == {"Ref": "Balancer"}
 
 
-def test_waf_lets_uploads_through(session_app: Stack):
-    common = session_app.one("WAFv2::WebACL")["Rules"][-1]["Statement"]["ManagedRuleGroupStatement"]
-    names = [f"{name}_BODY" for name in ("CrossSiteScripting", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI")]
-    assert common["RuleActionOverrides"] == [
-        {"ActionToUse": {"Count": {}}, "Name": name} for name in (*names, "SizeRestrictions_BODY")
+def groups(stack: Stack) -> list[str]:
+    statements = [rule["Statement"] for rule in stack.one("WAFv2::WebACL")["Rules"]]
+    return [one["ManagedRuleGroupStatement"]["Name"] for one in statements if "ManagedRuleGroupStatement" in one]
+
+
+def counted(stack: Stack, group: str) -> list[str]:
+    """The rules of a managed group that only count."""
+    rules = {rule["Name"]: rule["Statement"] for rule in stack.one("WAFv2::WebACL")["Rules"]}
+    overrides = rules[group]["ManagedRuleGroupStatement"].get("RuleActionOverrides", [])
+    assert all(one["ActionToUse"] == {"Count": {}} for one in overrides)
+    return [one["Name"] for one in overrides]
+
+
+BODIES = [
+    f"{name}_BODY" for name in ("CrossSiteScripting", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "SizeRestrictions")
+]
+
+
+def with_firewall(synth: Synth, **changes: object) -> Stack:
+    app = applications.session_app()
+    firewall = replace(app.listener.firewall, **changes)
+    return synth(replace(app, listener=replace(app.listener, firewall=firewall)))["session-app-us-east-1"]
+
+
+def test_waf_lets_uploads_through_where_no_path_is_named(synth: Synth):
+    stack = with_firewall(synth, uploads=None)
+    assert counted(stack, "AWSManagedRulesCommonRuleSet") == BODIES
+    assert stack.one("WAFv2::WebACL")["Rules"][-1]["Name"] == "AWSManagedRulesCommonRuleSet"
+
+
+def test_waf_judges_bodies_but_not_where_files_are_taken(shipped: dict[str, Stack]):
+    stack = shipped["session-app-us-east-1"]
+    assert counted(stack, "AWSManagedRulesCommonRuleSet") == BODIES
+    rule = stack.one("WAFv2::WebACL")["Rules"][-1]
+    assert (rule["Name"], rule["Action"]) == ("bodies", {"Block": {}})
+    found, elsewhere = rule["Statement"]["AndStatement"]["Statements"]
+    labels = [one["LabelMatchStatement"] for one in found["OrStatement"]["Statements"]]
+    assert [(one["Scope"], one["Key"]) for one in labels] == [
+        ("LABEL", f"awswaf:managed:aws:core-rule-set:{name.replace('_BODY', '_Body')}") for name in BODIES
     ]
+    path = elsewhere["NotStatement"]["Statement"]["RegexMatchStatement"]
+    assert path["FieldToMatch"] == {"UriPath": {}}
+    assert path["TextTransformations"] == [{"Priority": 0, "Type": "NORMALIZE_PATH"}]  # /upload/../login is no upload
+    taken = [
+        one for one in ("/upload", "/upload/a.png", "/uploads", "/", "/x/upload") if re.match(path["RegexString"], one)
+    ]
+    assert taken == ["/upload", "/upload/a.png"]
+
+
+def test_waf_judges_every_body_where_no_path_takes_files(synth: Synth):
+    stack = with_firewall(synth, uploads=())
+    assert counted(stack, "AWSManagedRulesCommonRuleSet") == []
+    assert stack.one("WAFv2::WebACL")["Rules"][-1]["Name"] == "AWSManagedRulesCommonRuleSet"
+
+
+def test_owasp_core_rules_are_managed_rule_groups_there(synth: Synth):
+    stack = with_firewall(synth, managed=False, core_rules=CoreRules(), uploads=("/upload", "/avatars"))
+    assert groups(stack) == [
+        "AWSManagedRulesKnownBadInputsRuleSet",
+        "AWSManagedRulesCommonRuleSet",
+        "AWSManagedRulesSQLiRuleSet",
+    ]
+    assert counted(stack, "AWSManagedRulesSQLiRuleSet") == ["SQLi_BODY", "SQLiExtendedPatterns_BODY"]
+    assert counted(stack, "AWSManagedRulesKnownBadInputsRuleSet") == []
+    found, _ = stack.one("WAFv2::WebACL")["Rules"][-1]["Statement"]["AndStatement"]["Statements"]
+    assert len(found["OrStatement"]["Statements"]) == len(BODIES) + 2
+    assert stack.attributes("Balancer", "LoadBalancerAttributes")["waf.fail_open.enabled"] == "false"
 
 
 def test_alb_security_group_80_and_443_from_the_world(two_regions: dict[str, Stack]):

@@ -54,6 +54,8 @@ def test_autoscaling(tmp_path):
     assert [line.split()[2] for line in done.stderr.splitlines()[1:]] == [
         "target", "with", "steps", "hpa", "kpa", "adaptive",
     ]  # fmt: skip
+    equal = benchmark("autoscaling", str(tmp_path), "--delays", "2", "--equal-hours")
+    assert equal.stderr.splitlines()[1].split()[:2] == ["waves", "2"], equal.stderr
     assert "no recordings in" in benchmark("autoscaling", str(tmp_path / "nothing")).stderr
 
 

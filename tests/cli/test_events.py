@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flyball.cli.events import followed
+from flyball.cli.events import _is_of, followed
 
 
 class Streaming:
@@ -28,3 +28,10 @@ def test_what_is_followed_begins_no_earlier_than_asked_for() -> None:
     assert shown() == [1, 2, 3, 4, 5]
     assert shown(since=350.0) == [4, 5]
     assert shown(after=2, service="web") == [3, 5]
+
+
+def test_what_the_edge_tells_of_a_region_is_of_that_region() -> None:
+    assert _is_of({"region": "eu-west-1"}, "eu-west-1")
+    assert not _is_of({"region": "us-east-1"}, "eu-west-1")
+    assert _is_of({"region": "us-east-1"}, None)
+    assert _is_of({}, None)

@@ -67,7 +67,7 @@ class PretendRuntime:
         self.refusals = Refusals({})
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(
-            process=None, standby=SimpleNamespace(process=None), access_log=self.paths.logs / "access.log"
+            process=None, standby=SimpleNamespace(pid=None), access_log=self.paths.logs / "access.log"
         )
         self.samples: dict[str, tuple[InstanceSample, ...]] = {}
         self.latencies: dict[str, LatencySample] = {}

@@ -82,6 +82,21 @@ def test_shares_are_weights():
     assert destinations(made(app)) == [("others", {ACROSS: 3, BACK: 1})]
 
 
+def test_a_region_that_comes_back_gets_a_part_of_its_visitors():
+    files = made(returning={"eu-west-1": 25})
+    (_, near), others = destinations(files)
+    late = f"{ACROSS}+eu-west-1"
+    assert near == {BACK: 25, late: 75}
+    assert others == ("others", ACROSS)
+    assert [one["locality"]["region"] for one in files[f"eds-{late}.json"]["resources"][0]["endpoints"]] == [*PORTS]
+    assert (config.order_of(late), config.home_of(late)) == (("us-east-1", "eu-west-1"), "eu-west-1")
+    assert destinations(made(returning={"eu-west-1": 0}))[0][1] == late
+    assert files.keys() == made().keys()  # whoever may serve is always checked
+    action = files["rds.json"]["resources"][0]["virtual_hosts"][0]["routes"][0]["route"]
+    assert action["weighted_clusters"]["use_hash_policy"]
+    assert action["hash_policy"] == [{"header": {"header_name": "cookie"}}]
+
+
 def test_the_check_is_the_files():
     health = RegionHealth(interval_s=2.0, timeout_s=1.0, unhealthy_threshold=4, healthy_threshold=1)
     check = made(replace(APP, edge=Edge(health=health)))["cds.json"]["resources"][0]["health_checks"][0]
@@ -154,7 +169,12 @@ def test_envoy_takes_them(tmp_path: Path, tls: bool, distances: bool):
         app = replace(app, listener=replace(app.listener, tls=Tls()))
         pair = certificate.self_made(tmp_path / "tls")
     files = made(
-        app, directory=str(tmp_path), sockets=str(tmp_path), access_log=str(tmp_path / "access.log"), certificate=pair
+        app,
+        directory=str(tmp_path),
+        sockets=str(tmp_path),
+        access_log=str(tmp_path / "access.log"),
+        certificate=pair,
+        returning={"eu-west-1": 50},
     )
     static = bootstrap(directory=str(tmp_path), admin_socket=str(tmp_path / "a.sock"), name="edge")
     listeners, clusters, routes = (untyped(files[name]["resources"]) for name in ("lds.json", "cds.json", "rds.json"))

@@ -66,11 +66,13 @@ def test_who_is_served_where():
 def test_the_edge_tells_prometheus_who_is_served_where():
     told = {
         "regions": [{"name": "a", "health": "healthy"}, {"name": "b", "health": "unhealthy"}],
+        "firewall": [{"rule": "deny", "action": "block", "requests": 3}],
         "served": [{"nearest": "b", "region": "a", "requests": 5, "errors": 1}],
         "replication": [{"store": "files", "region": "b", "waiting": 2, "lag_s": 1.5}],
     }
     lines = page.text(told).decode().splitlines()
     assert 'flyball_region_healthy{region="a"} 1.0' in lines
     assert 'flyball_region_healthy{region="b"} 0.0' in lines
+    assert 'flyball_firewall_requests_total{action="block",rule="deny"} 3.0' in lines
     assert 'flyball_region_requests{nearest="b",region="a"} 5.0' in lines
     assert 'flyball_replication_lag_seconds{region="b",store="files"} 1.5' in lines

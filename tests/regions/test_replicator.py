@@ -117,6 +117,36 @@ def test_a_bucket_that_is_away_is_not_an_empty_one(three: Three):
     assert three.content("b") == {"k": "x"}
 
 
+def test_another_directory_in_its_place_is_not_an_emptied_one(three: Three):
+    three.write("a", "k", "x")
+    three.settle()
+    three.bucket("b").rename(three.home / "unmounted")
+    three.bucket("b").mkdir()  # what lies below where a disk was
+    assert {one.waiting for one in three.replicator.lags(three.places)} == {0, 1}
+    three.replicator.close()
+    three.replicator = three.started()  # that it was another one is also known after a restart
+    three.settle()
+    assert [three.content(region) for region in REGIONS] == [{"k": "x"}] * 3
+    (three.bucket("a") / "k").unlink()
+    three.settle()
+    (three.bucket("b")).rmdir()
+    (three.home / "unmounted").rename(three.bucket("b"))
+    three.settle()
+    assert [three.content(region) for region in REGIONS] == [{}] * 3
+
+
+def test_how_far_a_region_is_behind_is_told_as_it_is_now(three: Three):
+    three.write("a", "old", "x")
+    three.settle()
+    three.write("a", "new", "x")
+    (three.bucket("a") / "old").unlink()
+    lags = {one.region: one for one in three.replicator.lags(three.places)}  # without a round in between
+    assert {region: lag.waiting for region, lag in lags.items()} == {"a": 0, "b": 2, "c": 2}
+    three.settle()
+    assert {one.waiting for one in three.replicator.lags(three.places)} == {0}
+    assert not three.replicator.stalled
+
+
 def test_what_is_still_being_written_is_left_alone(three: Three):
     three.write("a", "upload#17", "half")
     three.settle()
@@ -214,7 +244,7 @@ def test_a_full_disk_is_told_and_made_good_later(tmp_path: Path):
             three.replicator.round(three.places)
         assert three.content("c") == {"large": "x" * 200_000}
         assert three.content("b") == {}
-        (lag,) = [one for one in three.replicator.lags() if one.region == "b"]
+        (lag,) = [one for one in three.replicator.lags(three.places) if one.region == "b"]
         assert (lag.waiting, lag.problem) == (1, os.strerror(errno.ENOSPC))
         assert "b: its files does not take large" in three.told[0][1]
         subprocess.run(["mount", "-o", "remount,size=1m", small], check=True)

@@ -13,6 +13,7 @@ from flyball.core.manifest import parse
 from flyball.sim import ASSUMED, given
 from flyball.sim.fluid import fluid
 from flyball.tune import Score, Search, Setting, Space, Store, days_of, measured, parse_slo
+from flyball.tune.measure import together
 from manifests import one_service
 
 FILE = one_service(
@@ -20,7 +21,6 @@ FILE = one_service(
 )
 NUMBERS = given(ASSUMED, request_s=0.010, start_s=1.0)
 PER_S = 0.25 / 0.010
-DAYS = ("train 0", "check 0")
 
 
 def day(seed: int, seconds: int = 240) -> RateCurve:
@@ -64,23 +64,25 @@ def search(runs: Runs, budget: int, store: Store | None = None) -> Search:
     )  # fmt: skip
 
 
+def on_third(runs: Runs, setting: Setting) -> Score | None:
+    """The third day with several seeds: what one of them breaks is outside, however lucky the others are."""
+    scores = [score for seed in (7, 8, 9) if (score := runs(setting, "third 0", seed)) is not None]
+    return together(scores) if scores else None
+
+
 def test_on_a_third_day_the_choice_holds_near_the_least_hours_of_all_that_were_tried():
     runs = Runs("p95 < 200ms")
     made = search(runs, 70)
     found = made.run()
     assert found.chosen is not None
-    chosen = runs(found.chosen.setting, "third 0", 7)
+    chosen = on_third(runs, found.chosen.setting)
     assert chosen is not None
-    # A cheaper one counts when it keeps the promise on every day: one that another day breaks was lucky on the third.
     cheaper = [one for one, score in made._wide.items() if score.instance_hours < chosen.instance_hours / 1.05]
-    third = {one: score for one in cheaper if (score := runs(one, "third 0", 7)) is not None and score.holds(runs.slo)}
-    much = [one for one, score in third.items() if chosen.instance_hours > 1.05 * score.instance_hours]
-    days = [(name, seed) for name in DAYS for seed in (1, 2)]
-    kept = [one for one in much if all((day := runs(one, *which)) and day.holds(runs.slo) for which in days)]
+    third = {one: score for one in cheaper if (score := on_third(runs, one)) is not None and score.holds(runs.slo)}
 
     assert found.tried > 35
     assert chosen.holds(runs.slo)
-    assert kept == []
+    assert [one for one, score in third.items() if chosen.instance_hours > 1.05 * score.instance_hours] == []
     assert found.chosen.shown.instance_hours < 0.8 * found.today.shown.instance_hours
     assert found.chosen in found.candidates
     assert [one.shown.bad for one in found.front] == sorted((one.shown.bad for one in found.front), reverse=True)

@@ -158,6 +158,9 @@ def _load_balancer(site: Site, network: Network, where: str, *, group: str, logs
         "routing.http.xff_header_processing.mode": "append",
         "routing.http2.enabled": "true",
     }
+    core_rules = site.app.listener.firewall.core_rules
+    if core_rules is not None and not where:
+        attributes["waf.fail_open.enabled"] = str(core_rules.fail_open).lower()
     balancer = elb.CfnLoadBalancer(
         site.stack,
         f"{where}Balancer",

@@ -172,6 +172,13 @@ def _application(app: Application) -> Iterator[LintWarning]:
             message="an Application Load Balancer needs two zones",
             url=_ALB + "application-load-balancers.html",
         )
+    if app.listener.firewall.core_rules is not None:
+        yield LintWarning(
+            path="listener.firewall.rules",
+            message="AWS has no OWASP Core Rule Set: its managed rule groups (common, known bad inputs, SQL) stand in, "
+            "which look at 8 KB of a body and refuse at the first match instead of a score",
+            url=_DOCS + "waf/latest/developerguide/aws-managed-rule-groups-list.html",
+        )
     rates = app.listener.firewall.rates
     if any(limit.requests < 10 or limit.per_s not in {60.0, 120.0, 300.0, 600.0} for limit in rates):
         yield LintWarning(

@@ -10,15 +10,10 @@ from flyball.aws import lint, rules, runtimes
 from flyball.aws.rules import regions
 from flyball.core.manifest import LintWarning, ManifestError, warnings
 from flyball.core.manifest.places import Places
-from flyball.core.model import Application, StoreKind
+from flyball.core.model import Application
 
 from . import floor, talk
 from .files import find_file, load, read_text
-
-OWN_TABLES = (
-    "each region keeps its own here: a program makes its own tables, and no rule says which of two writes counts; "
-    "on AWS it is a global table"
-)
 
 
 def run(path: Path | None, *, json: bool = False) -> int:
@@ -75,9 +70,7 @@ def _elsewhere(app: Application, *, told: set[str]) -> tuple[LintWarning, ...]:
 
 def not_here(app: Application) -> list[str]:
     """Every value of the file that this machine does not honour, with the reason; `[aws]` is only about AWS."""
-    found = [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
-    tables = [store for store in app.stores if store.replicate and store.kind is StoreKind.TABLE]
-    return [*found, *(f"stores.{one.name}.replicate = True: {OWN_TABLES}" for one in tables)]
+    return [line for line in parity.unhonoured(app, parity.World.LOCAL) if not line.startswith("aws = ")]
 
 
 def _answer(file: Path, **found: list[dict[str, object]]) -> dict[str, object]:

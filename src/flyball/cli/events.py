@@ -33,7 +33,7 @@ def run(
     heard = _heard(find_running(path), region)
     since = 0.0 if since_s is None else time.time() - since_s
     each = {control.region: _past(control, since=since, service=service) for control in heard}
-    past = [event for events in each.values() for event in events]
+    past = [event for events in each.values() for event in events if _is_of(event, region)]
     if service is not None and since_s is None and not past:
         raise FileError(f"there is no event of a service {service!r}")
     last = {region: events[-1]["id"] for region, events in each.items() if events}
@@ -41,7 +41,8 @@ def run(
         show(event, json=json)
     if follow:
         for new in _new(heard, last, since=since, service=service):
-            show(new, json=json)
+            if _is_of(new, region):
+                show(new, json=json)
     return 0
 
 
@@ -67,9 +68,14 @@ def placed(event: EventJson, region: str | None) -> EventJson:
 
 
 def _heard(file: Path, region: str | None) -> list[Control]:
-    """Whose events count: one region's, or those of all and of the edge; the application's where it has no regions."""
+    """Whose events count: the edge's and one region's or all regions'; the application's where it has no regions."""
     found = parts(file, region)
-    return [Control(file), *found] if region is None and regions_of(file) else found
+    return [Control(file), *found] if regions_of(file) else found
+
+
+def _is_of(event: EventJson, region: str | None) -> bool:
+    """What the edge tells of a region is an event of that region, too."""
+    return region is None or event.get("region") == region
 
 
 def _new(

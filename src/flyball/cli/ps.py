@@ -87,7 +87,8 @@ def region_row(one: RegionJson) -> list[object]:
     """One region as a table row."""
     control, balancer = one["control"], one["balancer"]
     pids = [None if control is None else control["pid"], None if balancer is None else balancer["pid"]]
-    return [one["name"], one["health"], *pids, one["url"], one["dashboard"]]
+    back = "" if one["share"] == 100 else f", {one['share']} % of its visitors"
+    return [one["name"], one["health"] + back, *pids, one["url"], one["dashboard"]]
 
 
 def served_row(one: ServedJson) -> list[object]:

@@ -1,33 +1,25 @@
-"""`flyball simulate`: rehearse traffic in virtual time and say what users would feel."""
+"""What `flyball simulate` needs: the traffic, what was measured, releases; and one run of a plan."""
 
 from __future__ import annotations
 
-import hashlib
-import json as json_text
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Literal
-from zoneinfo import available_timezones
 
-from flyball import __version__
 from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
-from flyball.core.manifest import parse
 from flyball.core.model import Application
 from flyball.core.model.edge import in_region
 from flyball.load import Trace, read_trace
 from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
-from flyball.parity import World, unhonoured
-from flyball.parity.simulated import NO_PROGRAM
 from flyball.prices import Use, bill, total
 from flyball.sim import (
     ASSUMED,
@@ -40,101 +32,17 @@ from flyball.sim import (
     calibrated,
     from_text,
     given,
-    on_aws,
-    page,
-    parse_faults,
-    report_lines,
     to_text,
 )
 from flyball.sim.engines import is_slow
 
 from . import talk
-from .files import find_file, find_running, read_text
-from .overrides import changed
+from .files import find_running
 from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
 PROGRESS_EVERY_S = 2.0
-
-
-def run(
-    path: Path | None,
-    *,
-    trace: Path | None = None,
-    stages: str | None = None,
-    speed: float = 1.0,
-    scale: float = 1.0,
-    seed: int = 0,
-    settings: Sequence[str] = (),
-    service: str | None = None,
-    request: str | None = None,
-    start: str | None = None,
-    faults: Sequence[str] = (),
-    release: int | None = None,
-    deploy: str | None = None,
-    to: int | None = None,
-    slower: float = 1.0,
-    failing: str = "0%",
-    place: Literal["local", "aws"] = "local",
-    compare: bool = False,
-    html: Path | None = None,
-    keep: Path | None = None,
-    region: str | None = None,
-    json: bool = False,
-) -> int:
-    """Simulate and report. Raises FileError for what cannot be simulated."""
-    file = find_file(path)
-    coming = traffic(trace, stages, scale=scale, speed=speed)
-
-    def plan(changes: Sequence[str], *, usual: bool) -> tuple[Plan, dict[str, str]]:
-        """What is rehearsed with these settings; `usual`: without anything else that is out of the ordinary."""
-        text = changed(read_text(file), changes)
-        name = f"{file.name} with --set" if changes else file.name
-        app = of_region(parse(text, filename=name, timezones=available_timezones()), region)
-        numbers, machine = numbers_of(app, file, request, start), calibration_of(file).machine
-        rollouts = () if usual else _to(_rollouts(app, service, deploy, slower, failing), numbers, to)
-        if release is not None:
-            numbers |= _of_release(numbers, _only(app, service), release)
-        if place == "aws" and not usual:
-            app, numbers = on_aws(app, numbers)
-            machine = None  # there every instance has its own
-        made = Plan(
-            app=app,
-            curve=coming.curve,
-            seed=seed,
-            numbers=numbers,
-            shares=shares(app, service, coming),
-            machine=machine,
-            rollouts=rollouts,
-            faults=() if usual else tuple(one for fault in faults for one in parse_faults(fault, app, seed=seed)),
-        )
-        return made, {"version": __version__, "file_sha256": hashlib.sha256(text.encode()).hexdigest()}
-
-    if compare and not (settings or deploy or faults or place == "aws"):
-        raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
-    made, about = plan(settings, usual=False)
-    _say_left_out(made.app)
-    if made.app.region is not None and region is None:
-        talk.say(f"one region is simulated, with all of the traffic: {made.app.region}; --region chooses another")
-    usual = plan((), usual=True)[0] if compare else None
-    before = None if usual is None else rehearsed(usual, None)
-    result = rehearsed(made, keep)
-    if html is not None:
-        write(html, page(result, made.app.name, about, before))
-    if json:
-        beside = {} if before is None else {"before": before.as_json()}
-        print(json_text.dumps({**result.as_json(), **about, **beside}))
-    else:
-        print("\n".join(report_lines(result, made.app.name, about, before)))
-    return 0
-
-
-def _say_left_out(app: Application) -> None:
-    """What of the file the simulator knows nothing of, as far as it may matter to visitors."""
-    for line in unhonoured(app, World.SIMULATED):
-        if line.startswith(("services.", "listener.")) and not line.endswith(NO_PROGRAM.reason):
-            talk.say(f"not simulated: {line}", "dim")
 
 
 def of_region(app: Application, region: str | None) -> Application:
@@ -222,7 +130,7 @@ def shares(app: Application, service: str | None, coming: Trace) -> dict[str, fl
     return dict.fromkeys(routed, 1.0 / len(routed))
 
 
-def _only(app: Application, service: str | None) -> str:
+def only(app: Application, service: str | None) -> str:
     """The service that a release is of."""
     names = [one.name for one in app.services]
     if service is None and len(names) > 1:
@@ -230,7 +138,7 @@ def _only(app: Application, service: str | None) -> str:
     return service or names[0]
 
 
-def _of_release(numbers: Mapping[str, Numbers], service: str, release: int) -> dict[str, Numbers]:
+def of_release(numbers: Mapping[str, Numbers], service: str, release: int) -> dict[str, Numbers]:
     """The service's numbers at a release that was measured."""
     try:
         return {service: numbers[service].of_release(release)}
@@ -239,14 +147,15 @@ def _of_release(numbers: Mapping[str, Numbers], service: str, release: int) -> d
         raise FileError(f"release {release} of {service} was not measured; measured are: {known}") from None
 
 
-def _rollouts(
+def rollouts_of(
     app: Application, service: str | None, deploy: str | None, slower: float, failing: str
 ) -> tuple[Rollout, ...]:
+    """The release of `--deploy`, and what it does to requests. Raises FileError."""
     if deploy is None:
         if slower != 1.0 or failing != "0%":
             raise FileError("--slower and --failing say what the release of --deploy does; give --deploy, such as 300s")
         return ()
-    name = _only(app, service)
+    name = only(app, service)
     share = failing.removesuffix("%")
     if not share.replace(".", "", 1).isdigit() or not 0 <= float(share) <= 100:
         raise FileError(f'--failing: "{failing}" is not a share; write 5%, for example')
@@ -256,13 +165,15 @@ def _rollouts(
     return (Rollout(service=name, at_s=at_s, slower=slower, failing=float(share) / 100),)
 
 
-def _to(rollouts: tuple[Rollout, ...], numbers: Mapping[str, Numbers], release: int | None) -> tuple[Rollout, ...]:
+def to_release(
+    rollouts: tuple[Rollout, ...], numbers: Mapping[str, Numbers], release: int | None
+) -> tuple[Rollout, ...]:
     """The rollouts, to a release that was measured."""
     if release is None:
         return rollouts
     if not rollouts:
         raise FileError("--to says which measured release is deployed; say when with --deploy, such as 300s")
-    measured = [_of_release(numbers, one.service, release)[one.service] for one in rollouts]
+    measured = [of_release(numbers, one.service, release)[one.service] for one in rollouts]
     return tuple(replace(one, numbers=found) for one, found in zip(rollouts, measured, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The verb `simulate` and its options; `simulate.py` does it."""
+"""The verb `simulate` and its options; `simulation.py` does it."""
 
 from __future__ import annotations
 
@@ -55,18 +55,25 @@ def simulate(
         bool, Parameter(negative="", help="Simulate nothing: measure what instances do, from the journal of `up`.")
     ] = False,
     region: Annotated[
-        str | None, Parameter(help="The region that gets the traffic; by default the primary one.")
+        str | None, Parameter(help="Only this region, with all of the traffic; by default all regions are simulated.")
+    ] = None,
+    visitors: Annotated[
+        str | None,
+        Parameter(
+            name="--from", help="Where visitors are, such as us-east-1:60,eu-west-1:40; by default near each region."
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
     """Rehearse traffic in virtual time: the same decisions as `up`, and what users would feel."""
     from flyball.cli.simulate import calibrate as measure
-    from flyball.cli.simulate import run
+    from flyball.cli.simulation import run
 
     if calibrate:
         return measure(path)
     return run(
         path, trace=trace, stages=stages, speed=speed, scale=scale, seed=seed, settings=settings, service=service,
         request=request, start=start, faults=fault, release=release, deploy=deploy, to=to, slower=slower,
-        failing=failing, place=place, compare=compare, html=html, keep=keep, region=region, json=json,
+        failing=failing, place=place, compare=compare, html=html, keep=keep, region=region, visitors=visitors,
+        json=json,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from flyball.core.control.alarms import AlarmState
 from flyball.core.control.reasons import Event
 from flyball.core.model import Metric
+from flyball.core.view.shapes import RefusalJson
 from flyball.core.view.views import ServiceView
 from flyball.local.runtime.runtime import Runtime
 
@@ -49,21 +50,22 @@ class Metrics:
         for (service, kind), count in sorted(self._decisions.items()):
             decisions.add_metric([service, kind], count)
         yield decisions
-        yield self._firewall()
+        yield firewall_family(self._runtime.refusals.told(self._runtime.app.listener.firewall))
         yield from _service_families(seen.services)
         yield from _instance_families(seen.services)
 
-    def _firewall(self) -> Family:
-        family = CounterMetricFamily(
-            "flyball_firewall_requests", "Requests that a rule of the firewall matched.", labels=["rule", "action"]
-        )
-        firewall = self._runtime.app.listener.firewall
-        for rule, count in sorted(self._runtime.refusals.total.items()):
-            family.add_metric([rule, firewall.of_rule(rule).value], count)
-        return family
-
     def _heard(self, event: Event) -> None:
         self._decisions[event.reason.service, event.reason.kind.value] += 1
+
+
+def firewall_family(refused: Iterable[RefusalJson]) -> Family:
+    """What the rules of the firewall have matched."""
+    family = CounterMetricFamily(
+        "flyball_firewall_requests", "Requests that a rule of the firewall matched.", labels=["rule", "action"]
+    )
+    for one in refused:
+        family.add_metric([one["rule"], str(one["action"])], one["requests"])
+    return family
 
 
 _OF_SERVICES: tuple[tuple[str, str, Callable[[ServiceView], float | None]], ...] = (

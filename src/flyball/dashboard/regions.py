@@ -18,7 +18,7 @@ from flyball.regions import api
 from flyball.regions.edge import Edge
 
 from .panel import Panel, guarded
-from .prometheus import CONTENT_TYPE
+from .prometheus import CONTENT_TYPE, firewall_family
 
 STATIC = Path(__file__).parent / "static"
 
@@ -61,6 +61,7 @@ class _Told:
         for one in self._told["regions"]:
             healthy.add_metric([one["name"]], float(one["health"] == "healthy"))
         yield healthy
+        yield firewall_family(self._told["firewall"])
         for name, key, help_ in (
             ("flyball_region_requests", "requests", "Requests, by the region nearest to the visitor and who served."),
             ("flyball_region_errors", "errors", "Of those, answered with 500 and above, or not at all."),

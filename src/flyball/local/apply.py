@@ -19,6 +19,7 @@ from flyball.core.model.stores import variable
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
 from .envoy.config.rooms import Rooms
+from .envoy.judge import judging
 from .envoy.served import Served
 from .machine import Door, Machine
 from .process import environments
@@ -66,12 +67,14 @@ class Applier:
         self._machine.instances.forget({one.id for one in step.state.instances})
 
     def must_be_usable(self, app: Application) -> None:
-        """Raise FileError when a certificate that the file names is of no use."""
+        """Raise FileError when a certificate or the firewall's rules that the file names are of no use."""
         certificate.must_be_usable(app, home=self._home)
+        judging.must_be_usable(app.listener.firewall, self._home)
 
     async def prepare(self, app: Application) -> None:
-        """Make the stores of the file ready."""
+        """Make the stores of the file ready, and who judges by its firewall's rules."""
         await self._machine.stores.ensure(app, self._machine.paths)
+        await self._machine.judging.ensure(app.listener.firewall, self._home)
         if self._machine.walls is not None:
             self._machine.walls.admit(app, self._machine.stores.ports, door=self.door.inside_port)
 
@@ -87,6 +90,7 @@ class Applier:
             certificate=self._served.files(app.listener.tls, now=self._now()),
             challenges=self._served.challenges,
             rooms=self._rooms(app),
+            core_rules=self._machine.judging.socket,
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
 

@@ -179,7 +179,7 @@ def told(events: list[Event]) -> list[EventJson]:
 
 def described(runtime: Runtime, control: Control) -> ApplicationJson:
     """The shape that `flyball ps --json` promises."""
-    balancer, standby = runtime.balancer.process, runtime.balancer.standby.process
+    balancer = runtime.balancer.process
     push, places = runtime.deploys.remote, runtime.places()
     return {
         "application": runtime.app.name,
@@ -188,12 +188,9 @@ def described(runtime: Runtime, control: Control) -> ApplicationJson:
         "control": {"pid": control["pid"], "journal_error": runtime.loop.journal_error},
         "balancer": {
             "pid": None if balancer is None else balancer.pid,
-            "standby": None if standby is None else standby.pid,
+            "standby": runtime.balancer.standby.pid,
         },
-        "firewall": [
-            {"rule": rule, "action": runtime.app.listener.firewall.of_rule(rule), "requests": count}
-            for rule, count in sorted(runtime.refusals.total.items())
-        ],
+        "firewall": runtime.refusals.told(runtime.app.listener.firewall),
         "stopping": runtime.stopping,
         "push": None
         if push is None

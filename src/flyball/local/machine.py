@@ -8,18 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+import structlog
+
 from flyball.core.control.news import Mishap, StoreSeen
 from flyball.core.model import Application
 
 from .envoy.balancer import Balancer
+from .envoy.judge.judging import Judging
 from .instances.detect import detect
 from .instances.instances import Instances
 from .instances.limits import Limits
 from .paths import StateDirectory
 from .process import logs, times
 from .process.walls.walls import Walls
+from .process.watch import end_group
 from .stores.stores import Stores
 
+log = structlog.get_logger()
 MOST_REFUSALS = 10  # destinations told of at once: a program that tries them all must not fill the journal
 
 
@@ -53,6 +58,7 @@ class Machine:
     stores: Stores
     instances: Instances
     balancer: Balancer
+    judging: Judging
     walls: Walls | None = None
 
     @classmethod
@@ -70,6 +76,7 @@ class Machine:
             stores=Stores(walls),
             instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake, hear, None if walls is None or walls.problem else walls.router),
+            judging=Judging(paths, hear),
             walls=walls,
         )
 
@@ -85,15 +92,27 @@ class Machine:
     async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
         self.instances.look_for_memory()
+        if self.walls is not None and self.walls.lost:
+            await self._renew(self.walls)
         seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
         if self.walls is not None:
             seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))
         return seen
 
+    async def _renew(self, walls: Walls) -> None:
+        """Begin anew in a new network between the rooms: nobody reaches what runs in one that is gone."""
+        log.warning("the network between the rooms is gone and is made again")
+        await asyncio.to_thread(walls.renew)
+        if self.balancer.process is not None:
+            end_group(self.balancer.process)
+        for instance in tuple(self.instances.running):
+            self.instances.terminate(instance, force=True)
+
     async def stop(self) -> None:
         """End the balancer and the stores, once no instance is left. The data stays."""
         await self.balancer.stop()
+        await self.judging.stop()
         await self.stores.stop()
         if self.walls is not None:
             self.walls.remove()
@@ -103,4 +122,5 @@ class Machine:
         """Let go of everything; all of it keeps running."""
         await self.instances.close()
         await self.balancer.close()
+        await self.judging.close()
         self.limits.close()

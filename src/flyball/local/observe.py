@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -73,6 +74,7 @@ class Observer:
             queues=queues,
             glances=() if sampled else glances,
             busy_percent=psutil.cpu_percent() if sampled else None,  # of all cores, since the last call
+            cores=os.cpu_count(),
             balancer=stats is not None,
         )
 

@@ -92,7 +92,7 @@ ROWS = (
     ),
     on_aws(
         "Store.replicate",
-        yes("objects are copied to the other regions' directories, the last writer wins"),
+        yes("objects and rows are brought to the other regions' directories and files, the last writer wins"),
         yes("ReplicationConfiguration of the buckets, or a global table"),
     ),
     on_aws("KeyField.name", yes("`key` of the URL"), yes("AttributeName")),

@@ -23,6 +23,11 @@ ROWS = (
     on_aws("Edge.sources", yes("filter chains of the edge"), HERE_ONLY),
     on_aws("Edge.distances", yes("delays of the edge"), no("the distances are real there", accepted=(True,))),
     on_aws("Edge.pause_s", yes("between two regions of a deploy"), yes("between two regions of a deploy")),
+    on_aws(
+        "Edge.return_s",
+        yes("shares of the edge's clusters"),
+        no("the answers of Route 53 end one after the other within a minute"),
+    ),
     on_aws("RegionHealth.path", yes("the edge's health check"), yes("ResourcePath")),
     on_aws(
         "RegionHealth.interval_s", yes("the edge's health check"), yes("RequestInterval: 10 s, or 30 s from 30 s on")

@@ -15,8 +15,9 @@ BY_SERVICE = "requests come by service: as `--service`, an access log or equal s
 CHECKS = yes("the simulated health checks")
 BALANCER = yes("the simulated balancer")
 STATIONS = yes("the processor of a simulated instance")
-ONE_REGION = yes("of the region that `--region` chooses, with all of the traffic")
-NO_REGIONS = no("one region is simulated, with all of the traffic")
+REGIONS = yes("a world for each region, or of the one that `--region` chooses")
+EDGE = yes("the simulated edge: who is served where and when")
+NO_PLACES = no("the edge asks for no path, knows nobody's address and puts nothing between places")
 IN_NUMBERS = no("what a request waits for its stores is part of what was measured")
 NOBODY_REFUSED = no("every request is a visitor's, and none is refused")
 UNENCRYPTED = no("requests come unencrypted; what it costs is part of what was measured")
@@ -29,11 +30,19 @@ FIELDS: Mapping[str, Verdict] = {
     "Application.boundary": no("nobody but the balancer reaches a simulated instance"),
     "Application.region": no("it is a name only"),
     "Application.aws": PARTS,
-    "Region.name": ONE_REGION,
-    "Region.zones": ONE_REGION,
-    "RegionService.name": ONE_REGION,
-    "RegionService.size": ONE_REGION,
-    "RegionService.capacity": ONE_REGION,
+    "Region.name": REGIONS,
+    "Region.zones": REGIONS,
+    "RegionService.name": REGIONS,
+    "RegionService.size": REGIONS,
+    "RegionService.capacity": REGIONS,
+    "Region.weight": EDGE,
+    "Region.serves": EDGE,
+    "Edge.routing": EDGE,
+    "Edge.pause_s": EDGE,
+    "Edge.return_s": EDGE,
+    "RegionHealth.interval_s": EDGE,
+    "RegionHealth.healthy_threshold": EDGE,
+    "RegionHealth.unhealthy_threshold": EDGE,
     "Service.name": yes("ids such as web-7"),
     "Service.run": roughly("no program runs: start, stop and requests take what was measured, given or assumed"),
     "Service.environment": roughly("how many requests it lets a known server take at a time"),
@@ -57,6 +66,7 @@ FIELDS: Mapping[str, Verdict] = {
     "HealthCheck.status_max": no("an instance answers its check well or not"),
     "Balancing.algorithm": BALANCER,
     "Balancing.slow_start_s": BALANCER,
+    "Listener.standby": no("its balancer never dies"),
     "Listener.idle_timeout_s": roughly("a later answer is an error; its instance works on it to the end"),
     "Condition.path": roughly(BY_SERVICE),
     "Store.name": STORE_FAULT,
@@ -79,11 +89,11 @@ CLASSES: Mapping[str, Verdict] = {
     "Acme": UNENCRYPTED,
     "Firewall": NOBODY_REFUSED,
     "RateLimit": NOBODY_REFUSED,
+    "CoreRules": NOBODY_REFUSED,
     "Store": IN_NUMBERS,
     "KeyField": IN_NUMBERS,
-    "Region": NO_REGIONS,
-    "Edge": NO_REGIONS,
-    "RegionHealth": NO_REGIONS,
+    "Edge": NO_PLACES,
+    "RegionHealth": NO_PLACES,
     "Pipeline": no("`--deploy` is a release that is there"),
     "Observe": no("the report is all that is kept"),
     "Aws": COST_ONLY,

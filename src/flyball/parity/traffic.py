@@ -5,6 +5,7 @@ from __future__ import annotations
 from .row import NO_QUEUE, PARTS, no, on_aws, yes
 
 ENVOY = yes("Envoy")
+OWN_RULES = "AWS's managed rule groups stand in for the OWASP Core Rule Set: other rules, without ids and scores"
 BY_ACM = "ACM issues and renews the certificate for the domain"
 
 ROWS = (
@@ -56,6 +57,22 @@ ROWS = (
         no("AWS's own rules are on AWS; `bad_input` has rules for both", accepted=(True, False)),
         yes("AWS WAF, managed rule groups"),
     ),
+    on_aws("Firewall.core_rules", PARTS, PARTS),
+    on_aws(
+        "Firewall.uploads",
+        yes("the OWASP Core Rule Set looks at no body there"),
+        yes("AWS WAF: managed rules for bodies count there and block elsewhere; without the key they only count"),
+    ),
+    on_aws("CoreRules.path", yes("ModSecurity reads the rules there"), no(OWN_RULES)),
+    on_aws("CoreRules.paranoia", yes("the rules' paranoia level"), no(OWN_RULES)),
+    on_aws("CoreRules.threshold", yes("the rules' inbound anomaly score threshold"), no(OWN_RULES)),
+    on_aws("CoreRules.skip_rules", yes("SecRuleRemoveById"), no(OWN_RULES)),
+    on_aws("CoreRules.skip_paths", yes("not judged"), yes("ScopeDownStatement of the managed rule groups")),
+    on_aws(
+        "CoreRules.body_bytes", yes("Envoy buffers it, ModSecurity reads it"), no("AWS WAF looks at 8 KB of a body")
+    ),
+    on_aws("CoreRules.fail_open", yes("Envoy, failure_mode_allow; closed answers 503"), yes("waf.fail_open.enabled")),
+    on_aws("CoreRules.action", yes("ModSecurity refuses, or only counts"), yes("OverrideAction None or Count")),
     on_aws("RateLimit.requests", yes("Envoy, answers 429"), yes("AWS WAF, answers 429; at least 10")),
     on_aws(
         "RateLimit.per_s",

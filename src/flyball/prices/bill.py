@@ -217,7 +217,9 @@ def _watching(app: Application, known: Mapping[str, Price], use: Use) -> Iterato
         for one in app.services
     )
     firewall = app.listener.firewall
-    rules = len(firewall.rules) + (MANAGED_RULES if firewall.managed else 0)
+    core = firewall.core_rules is not None  # counted once among the rules; it is also two of the managed ones
+    managed = MANAGED_RULES if firewall.managed else 2 * core
+    rules = len(firewall.rules) + managed + (managed > 0 and bool(firewall.uploads))
     caches = sum(1 for store in app.stores if store.kind is StoreKind.REDIS)
     for what, item, count in (
         ("alarms", "cloudwatch.alarm", alarms),

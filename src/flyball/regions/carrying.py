@@ -14,18 +14,22 @@ import structlog
 from flyball.core.model import Application, StoreKind
 
 from .replication.replicator import Lag, Replicator
+from .replication.tables import TableReplicator
 
 log = structlog.get_logger()
 EVERY_S = 0.25
 SHARE = 20  # looking takes at most a twentieth of the time
+ASKED_SHARE = 4  # where somebody asks, a fifth
 FLUSHED_S = 20.0
 Tell = Callable[[str | None, str, bool], None]
+Stores = tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+"""Names of buckets; names of tables, each with the columns of its key."""
 
 
 class Carrying:
     """Replicates what the file says between the regions that `places` tells, region -> where its stores lie.
 
-    `tell` hears the region and a sentence when its bucket cannot be written (False), and when it can again (True);
+    `tell` hears the region and a sentence when its store cannot be written (False), and when it can again (True);
     without a region when none can.
     """
 
@@ -33,26 +37,36 @@ class Carrying:
         self._memory = memory
         self._places = places
         self._tell = tell
-        self._replicator: Replicator | None = None
+        self._stores: Stores = ((), ())
+        self._replicators: list[Replicator | TableReplicator] = []
+        self._lags: list[Lag] = []
+        self._look_again_at = 0.0
         self._turn = asyncio.Lock()  # one round at a time
 
     async def of(self, app: Application) -> None:
         """From now on the stores of this application count."""
-        stores = tuple(one.name for one in app.stores if one.replicate and one.kind is StoreKind.BUCKET)
+        stores = _replicated(app)
         async with self._turn:
-            if self._replicator is not None and self._replicator.stores == stores:
-                return
-            self._close()
-            if stores:
-                loop = asyncio.get_running_loop()
+            if stores != self._stores:
+                self._close()
+                self._lags = []
+                self._begin(stores)
 
-                def tell(region: str, text: str, well: bool) -> None:
-                    loop.call_soon_threadsafe(self._tell, region, text, well)
+    def _begin(self, stores: Stores) -> None:
+        loop = asyncio.get_running_loop()
 
-                try:
-                    self._replicator = Replicator(self._memory, stores, tell)
-                except sqlite3.Error as error:
-                    self._tell(None, f"nothing is replicated: {self._memory} cannot be opened: {error}", False)
+        def tell(region: str, text: str, well: bool) -> None:
+            loop.call_soon_threadsafe(self._tell, region, text, well)
+
+        self._stores = stores
+        buckets, tables = stores
+        if tables:
+            self._replicators.append(TableReplicator(dict(tables), tell))
+        if buckets:
+            try:
+                self._replicators.append(Replicator(self._memory, buckets, tell))
+            except sqlite3.Error as error:
+                self._tell(None, f"no bucket is replicated: {self._memory} cannot be opened: {error}", False)
 
     async def run(self) -> None:
         """Round after round, until this task is cancelled."""
@@ -65,18 +79,28 @@ class Carrying:
     async def flush(self) -> None:
         """Bring over what is there, unless a region keeps refusing it."""
         deadline = time.monotonic() + FLUSHED_S
-        while await self._round() and time.monotonic() < deadline and not any(one.problem for one in self.lags()):
+        while await self._round() and time.monotonic() < deadline and not self._stalled:
             await asyncio.sleep(EVERY_S)
 
     async def _round(self) -> int:
         async with self._turn:
-            if self._replicator is None:
-                return 0
-            return await asyncio.to_thread(self._replicator.round, dict(self._places()))
+            places = dict(self._places())
+            return sum([await asyncio.to_thread(one.round, places) for one in self._replicators])
 
-    def lags(self) -> list[Lag]:
-        """How far each region is behind."""
-        return [] if self._replicator is None else self._replicator.lags()
+    @property
+    def _stalled(self) -> bool:
+        return any(one.stalled for one in self._replicators)
+
+    async def lags(self) -> list[Lag]:
+        """How far each region is behind now. Where looking takes long the answer may be some looks old."""
+        began = time.monotonic()
+        if began >= self._look_again_at:
+            places = dict(self._places())
+            found = [await asyncio.to_thread(one.lags, places) for one in list(self._replicators)]
+            self._lags = [lag for lags in found for lag in lags]
+            ended = time.monotonic()
+            self._look_again_at = ended + ASKED_SHARE * (ended - began)
+        return self._lags
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -84,6 +108,13 @@ class Carrying:
             self._close()
 
     def _close(self) -> None:
-        if self._replicator is not None:
-            self._replicator.close()
-            self._replicator = None
+        for one in self._replicators:
+            one.close()
+        self._replicators = []
+
+
+def _replicated(app: Application) -> Stores:
+    wanted = [one for one in app.stores if one.replicate]
+    buckets = tuple(one.name for one in wanted if one.kind is StoreKind.BUCKET)
+    tables = [(one.name, tuple(part.name for part in one.key)) for one in wanted if one.kind is StoreKind.TABLE]
+    return buckets, tuple(tables)

@@ -18,6 +18,7 @@ from flyball.local.envoy.config import tracing
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from flyball.local.envoy.config.clusters import cluster, endpoints_file
 from flyball.local.envoy.config.connections import Connections
+from flyball.local.envoy.config.core_rules import core_rules_cluster
 from flyball.local.envoy.config.endpoints import taking
 from flyball.local.envoy.config.listener import ROUTES_FILE, TO_HTTPS_FILE, listener
 from flyball.local.envoy.config.matches import REPEATABLE
@@ -35,18 +36,30 @@ REGION_HEADER = "x-flyball-region"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lead:
-    """Regions in the order in which they are tried; with distances also from where."""
+    """Regions in the order in which they are tried; with distances also from where.
+
+    `home`: the region whose visitors these are, while it does not take them yet.
+    """
 
     order: Order
     place: str | None = None
+    home: str | None = None
 
     @property
     def name(self) -> str:
         """The name of its cluster."""
-        return "_".join(self.order) + ("" if self.place is None else f"@{self.place}")
+        name = "_".join(self.order) + ("" if self.home is None else f"+{self.home}")
+        return name + ("" if self.place is None else f"@{self.place}")
+
+    @property
+    def elsewhere(self) -> Lead:
+        """The same visitors while their region is coming back: it is tried last."""
+        home, *others = self.order
+        return Lead((*others, home), self.place, home) if others else self
 
 
 Leads = tuple[tuple[Lead, int], ...]
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 def files(
@@ -60,13 +73,18 @@ def files(
     certificate: tuple[str, str] | None,
     limits: Connections,
     challenges: Mapping[str, str] = MappingProxyType({}),
+    core_rules: str | None = None,
+    returning: Mapping[str, int] = NOBODY,
 ) -> dict[str, Json]:
     """File name -> content. `ports`: where each region's balancer listens; the other regions get nobody.
 
-    `sockets` is where the ways with a delay have theirs; `challenges` are what a certificate authority asks for.
+    `sockets` is where the ways with a delay have theirs, `core_rules` that of the judge; `challenges` are what a
+    certificate authority asks for.
+    `returning`: regions that do not get all of their visitors, and how many percent. What they need meanwhile is
+    always there: a cluster must know who is healthy before it serves.
     """
     leads = led(app, tuple(ports))
-    known = {lead.name: lead for found in leads.values() for lead, _ in found}
+    known = {one.name: one for found in leads.values() for lead, _ in found for one in (lead, lead.elsewhere)}
     ways = delays.ways({lead.place: lead.order for lead in known.values() if lead.place is not None}, sockets)
     door = replace(app, services=(), stores=())
     entrance = listener(door, directory=directory, port=port, access_log=access_log, secure=certificate is not None)
@@ -77,8 +95,9 @@ def files(
             *(_cluster(app, name, directory, limits) for name in sorted(known)),
             *(delays.end(region, ports[region], limits) for region in ends),
             *tracing.clusters(app),
+            *([] if core_rules is None else [core_rules_cluster(core_rules)]),
         ],
-        ROUTES_FILE: [_routes(leads)],
+        ROUTES_FILE: [_routes({place: _returned(found, returning) for place, found in leads.items()})],
         LISTENERS_FILE: [_by_source(app, entrance), *(delays.listener(way) for way in ways.values())],
     }
     if certificate is not None:
@@ -106,9 +125,26 @@ def _leads(app: Application, place: str | None, running: tuple[str, ...]) -> Lea
     return tuple((lead, weight) for lead, weight in weights.items() if lead.order)
 
 
+def _returned(leads: Leads, returning: Mapping[str, int]) -> Leads:
+    """The same, with the visitors that a returning region does not get yet led elsewhere."""
+    if not returning:
+        return leads
+    found: dict[Lead, int] = {}
+    for lead, weight in leads:
+        share = returning.get(lead.order[0], 100)
+        for one, part in ((lead, share), (lead.elsewhere, 100 - share)):
+            found[one] = found.get(one, 0) + weight * part
+    return tuple((lead, weight) for lead, weight in found.items() if weight > 0)
+
+
 def order_of(name: str) -> Order:
     """The order that a cluster's name stands for."""
-    return tuple(name.partition("@")[0].split("_"))
+    return tuple(name.partition("@")[0].partition("+")[0].split("_"))
+
+
+def home_of(name: str) -> str:
+    """The region whose visitors a cluster serves."""
+    return name.partition("@")[0].partition("+")[2] or order_of(name)[0]
 
 
 def _cluster(app: Application, name: str, directory: str, limits: Connections) -> Json:
@@ -200,7 +236,12 @@ def _answer(found: Leads, *, repeatable: bool) -> Json:
         (only,) = clusters
         destination = {"cluster": only["name"], "metadata_match": only["metadata_match"]}
     else:
-        destination = {"weighted_clusters": {"clusters": clusters}}
+        # Whoever has a cookie is led alike by the same shares: sessions are their region's.
+        cookie = [{"header": {"header_name": "cookie"}}]
+        destination = {
+            "weighted_clusters": {"clusters": clusters, "use_hash_policy": True},
+            "hash_policy": cookie,
+        }
     return {"route": {**destination, **_tried_elsewhere(behaviour(repeatable=repeatable))}}
 
 

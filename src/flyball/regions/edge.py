@@ -29,16 +29,19 @@ from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.certificate import must_be_usable
 from flyball.local.envoy.config.connections import connections
 from flyball.local.envoy.issuing import Issuing
+from flyball.local.envoy.judge.judging import Judging
 from flyball.local.envoy.served import Served
 from flyball.local.paths import NAME, StateDirectory
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
+from flyball.local.record.refusals import Refusals
 from flyball.local.runtime.start import locked
 
 from . import ask, config, view
 from .carrying import Carrying
 from .record import EdgeRecord, read
 from .region import RunningRegion
+from .returning import Returning
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
@@ -59,9 +62,13 @@ class Edge:
         self.targets: tuple[TargetStats, ...] = ()
         self._file = file
         self._lock = lock
-        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None)
+        self._balancer = Balancer(paths, f"{app.name}-edge", lambda: None, self._befell)
+        self._judging = Judging(paths, self._befell)
+        self._refusals = Refusals(None)
         self._port = app.listener.port
         self._health: dict[str, str] = {}
+        self._returning = Returning(app.edge.return_s)
+        self._shares: dict[str, int] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
         self._served = Served(file.parent, paths.tls, self._befell)
@@ -91,19 +98,23 @@ class Edge:
     async def _begin(self, asked: int | None, picked: tuple[str, ...]) -> None:
         before = read(self.paths)
         runs = self._balancer.take_over()
+        if not runs:
+            self._refusals = Refusals({})
         self._port = _port(self.app, asked, before if runs else None)
         wanted = picked or (tuple(before.regions) if runs and before is not None else self.app.region_names)
         for name in self.app.region_names:
             if name in wanted:
                 self._add(name, before)
-        self._push()
         try:
+            await self._judging.ensure(self.app.listener.firewall, self._file.parent)
+            self._push()
             if not runs:
                 await self._balancer.start()
             await self._balancer.until_ready()
         except BaseException:
             if not runs:
                 await self._balancer.stop()
+                await self._judging.stop()
                 self.paths.edge_file.unlink(missing_ok=True)
             raise
         for region in self.regions.values():
@@ -135,6 +146,8 @@ class Edge:
             certificate=pair,
             challenges=challenges,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            core_rules=self._judging.socket,
+            returning=self._shares,
         )
         self._balancer.write(files)
         self._files = files
@@ -185,24 +198,45 @@ class Edge:
                     self._push()
                 self._balancer.write(self._files)  # what could not be written at once, such as routes
                 self.targets = await self._balancer.targets() or ()
-                self._compare(view.health_of(self.targets))
+                health = view.health_of(self.targets)
+                self._compare(health, self._give_back(health))
+                await self._count()
             except (FlyballError, OSError) as error:
                 log.warning("edge", error=str(error))
 
-    def _compare(self, now: dict[str, str]) -> None:
+    async def _count(self) -> None:
+        """What the firewall has matched, of which there is one here, before all regions."""
+        firewall = self.app.listener.firewall
+        matched = await self._balancer.matched() if firewall.rules else None
+        if matched is not None:
+            for mishap in self._refusals.add({**matched, **self._judging.matched()}, firewall, now=time.time()):
+                self._befell(mishap)
+
+    def _compare(self, now: dict[str, str], coming: list[str]) -> None:
         reasons = []
         for name, health in now.items():
             before = self._health.get(name, "initial")
             begins = before == "initial" and health == "unhealthy"  # it has never served yet
             if health != before and not begins and health in {"healthy", "unhealthy"} and name in self.regions:
-                reasons.append(self._changed(name, health, now))
+                reasons.append(self._changed(name, health, now, slowly=name in coming))
             if not begins:
                 self._health[name] = health
         self._tell(reasons)
 
-    def _changed(self, name: str, health: str, now: dict[str, str]) -> Reason:
+    def _give_back(self, health: dict[str, str]) -> list[str]:
+        """Whoever is on the way back gets more of its visitors; those that begin to come back."""
+        now = time.monotonic()
+        begins = self._returning.see({name: one for name, one in health.items() if name in self.regions}, now=now)
+        shares = self._returning.shares(now=now)
+        if shares != self._shares:
+            self._shares = shares
+            self._push()
+        return begins
+
+    def _changed(self, name: str, health: str, now: dict[str, str], *, slowly: bool) -> Reason:
         if health == "healthy":
-            text = f"{name} passes its health check and serves its visitors"
+            come = f"; it was away for long, they come back over {self._returning.over_s:g} s" if slowly else ""
+            text = f"{name} passes its health check and serves its visitors{come}"
             return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text, region=name)
         others = [one for one in self.regions if one != name and now.get(one) == "healthy"]
         led = f"its visitors are led to {', '.join(others)}" if others else "no region is healthy"
@@ -239,12 +273,13 @@ class Edge:
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
             "balancer": {"pid": None if balancer is None else balancer.pid, "standby": None},
+            "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
             "last_event": self.journal.last_event,
-            **view.merged(dict(zip(names, told, strict=True)), self._health),
+            **view.merged(dict(zip(names, told, strict=True)), self._health, self._shares),
             "served": view.served(self.targets),
-            "replication": [asdict(one) for one in self._carrying.lags()],
+            "replication": [asdict(one) for one in await self._carrying.lags()],
         }
 
     # Changing
@@ -261,11 +296,17 @@ class Edge:
         must_be_usable(app, home=self._file.parent)
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
+        await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
+        self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
         leaving = {name: self.regions.pop(name) for name in gone}
         for name in new:
             self._add(name, None)
+            self._returning.is_new(name)
+        for name in gone:
+            self._returning.forget(name)
+        self._shares = self._returning.shares(now=time.monotonic())
         self._push()
         for name in new:
             self.regions[name].keep()
@@ -294,6 +335,7 @@ class Edge:
         await asyncio.gather(*(region.stop() for region in self.regions.values()))
         await self._carrying.flush()
         await self._balancer.stop()
+        await self._judging.stop()
         self.paths.edge_file.unlink(missing_ok=True)
         self._stopped.set()
 
@@ -307,6 +349,7 @@ class Edge:
         self.closing.set()
         await asyncio.gather(*(region.leave() for region in self.regions.values()))
         await self._balancer.close()
+        await self._judging.close()
         await self._carrying.close()
         self.journal.close()
         if self.stopped:

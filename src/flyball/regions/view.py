@@ -7,18 +7,24 @@ from typing import Any
 
 from flyball.local.envoy.admin import TargetStats
 
-from .config import order_of
+from .config import NOBODY, home_of, order_of
 
 Json = dict[str, Any]
 
 
-def merged(told: Mapping[str, Json | None], health: Mapping[str, str]) -> Json:
-    """The services of all regions, each with its region, and a line for each region. `told` is None of a silent one."""
+def merged(told: Mapping[str, Json | None], health: Mapping[str, str], returning: Mapping[str, int] = NOBODY) -> Json:
+    """The services of all regions, each with its region, and a line for each region. `told` is None of a silent one.
+
+    `returning`: how many percent of its visitors a region gets, if not all.
+    """
     return {
         "services": [
             _with_region(service, name) for name, one in told.items() for service in (one or {}).get("services", [])
         ],
-        "regions": [_region(name, one, health.get(name, "unknown")) for name, one in told.items()],
+        "regions": [
+            {**_region(name, one, health.get(name, "unknown")), "share": returning.get(name, 100)}
+            for name, one in told.items()
+        ],
     }
 
 
@@ -53,7 +59,7 @@ def served(targets: Iterable[TargetStats]) -> list[Json]:
     """Who is served where: requests of the visitors nearest to a region (the first of their order), by region."""
     counts: dict[tuple[str, str], list[int]] = {}
     for one in sorted(targets, key=lambda one: (order_of(one.service), order_of(one.service).index(one.instance))):
-        sums = counts.setdefault((order_of(one.service)[0], one.instance), [0, 0])
+        sums = counts.setdefault((home_of(one.service), one.instance), [0, 0])
         sums[0] += one.requests
         sums[1] += one.errors
     return [

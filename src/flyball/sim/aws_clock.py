@@ -17,6 +17,8 @@ from flyball.core.model import Application, Compute, ScalingShape, Service
 from .numbers import Numbers, Source, lognormal
 
 PERIOD_S = 60.0
+FAST_CHECK_S, SLOW_CHECK_S = 10.0, 30.0
+KEPT_S = 60.0
 STARTS = {Compute.EC2: lognormal(90.0, 0.2), Compute.FARGATE: lognormal(45.0, 0.25)}
 """A machine boots and sets itself up; a task has its image pulled. Round figures, not measured."""
 
@@ -38,6 +40,13 @@ def on_aws(app: Application, numbers: Mapping[str, Numbers]) -> tuple[Applicatio
         for name, one in numbers.items()
     }
     return replace(app, services=services), changed
+
+
+def edge_on_aws(app: Application) -> Application:
+    """Route 53 checks every 10 or 30 s, and its answers are kept for a minute: visitors come back over that time."""
+    health = app.edge.health
+    slower = replace(health, interval_s=SLOW_CHECK_S if health.interval_s >= SLOW_CHECK_S else FAST_CHECK_S)
+    return replace(app, edge=replace(app.edge, health=slower, return_s=KEPT_S))
 
 
 def _is_kept(what: str, source: Source) -> bool:

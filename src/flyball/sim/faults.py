@@ -1,5 +1,7 @@
 """What breaks, when, and for how long: `zone a at 10m for 5m`, `crash web-2 at 5m`, `freeze web at 5m for 30s`.
 
+With several regions `region eu-west-1 at 10m for 5m` loses one, and `crash web at 5m in eu-west-1` happens in another.
+
 A service's name stands for one of its instances, drawn by the seed. When a zone is lost its instances die, and new ones
 there do not start. While a store is away every request of the services that use it is answered with an error.
 """
@@ -8,23 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 
 from flyball.core.arrivals import parse_duration
 from flyball.core.errors import FileError
 from flyball.core.model import Application
+from flyball.core.model.edge import in_region
 
+from .places import Outage
 from .rehearsal import Fault
 from .wards import Member
 from .world import World
 
 FORM = re.compile(
-    r"(?P<what>zone|store|crash|freeze|slow) (?P<who>\S+) at (?P<at>\S+)( for (?P<lasts>\S+))?( by (?P<by>[0-9.]+))?"
+    r"(?P<what>region|zone|store|crash|freeze|slow) (?P<who>\S+) at (?P<at>\S+)( for (?P<lasts>\S+))?"
+    r"( by (?P<by>[0-9.]+))?"
 )
-LASTING = {"zone", "store", "freeze", "slow"}
+LASTING = {"region", "zone", "store", "freeze", "slow"}
 EXAMPLES = (
     '"zone a at 10m for 5m", "store messages at 5m for 1m", "crash web-2 at 5m", "freeze web at 5m for 30s",'
-    ' "slow web at 5m for 2m by 3"'
+    ' "slow web at 5m for 2m by 3", "region eu-west-1 at 10m for 5m"'
 )
 
 
@@ -44,11 +50,39 @@ def parse_faults(text: str, app: Application, *, seed: int) -> tuple[Fault, ...]
     return tuple(faults)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionFault:
+    """What breaks in one of several regions. `outage`: all of the region is lost."""
+
+    region: str
+    faults: tuple[Fault, ...]
+    outage: Outage | None = None
+
+    def of(self, region: str) -> tuple[Fault, ...]:
+        """What of it happens in that region."""
+        return self.faults if region == self.region else ()
+
+
+def faults_of(text: str, app: Application, *, seed: int) -> RegionFault:
+    """A fault where several regions are simulated: in the primary one, or `in` another. Raises FileError."""
+    plain, _, region = text.partition(" in ")
+    name = region.strip() or app.region_names[0]
+    if name not in app.region_names:
+        raise FileError(f'--fault: "{text}": there is no region {name}; there are: {", ".join(app.region_names)}')
+    found = FORM.fullmatch(" ".join(plain.split()))
+    if found is None or found["what"] != "region":
+        return RegionFault(region=name, faults=parse_faults(plain, in_region(app, name), seed=seed))
+    faults = parse_faults(plain, app, seed=seed)
+    begin, end = (one.at_s for one in faults)
+    return RegionFault(region=found["who"], faults=faults, outage=Outage(region=found["who"], at_s=begin, ends_s=end))
+
+
 def _known(what: str, who: str, text: str, app: Application) -> None:
     services = [one.name for one in app.services]
-    names = {"zone": list(app.zones), "store": [one.name for one in app.stores]}.get(what, services)
-    if who not in names and not (what not in {"zone", "store"} and who.rpartition("-")[0] in services):
-        kind = what if what in {"zone", "store"} else "service"
+    places = {"region": app.region_names, "zone": app.zones, "store": [one.name for one in app.stores]}
+    names = places.get(what, services)
+    if who not in names and not (what not in places and who.rpartition("-")[0] in services):
+        kind = what if what in places else "service"
         raise FileError(f'--fault: "{text}": there is no {kind} {who}; there are: {", ".join(names) or "none"}')
 
 
@@ -56,6 +90,8 @@ Happen = Callable[[World], bool]
 
 
 def _both(what: str, who: str, by: float, draw: Random) -> tuple[Happen, Happen]:
+    if what == "region":
+        return _lose_region, _find_region
     if what == "zone":
         return (lambda world: _lose_zone(world, who)), (lambda world: _find_zone(world, who))
     if what == "store":
@@ -95,6 +131,16 @@ def _lose_zone(world: World, zone: str) -> bool:
         if one.zone == zone
     ]
     return any(ended)
+
+
+def _lose_region(world: World) -> bool:
+    lost = [_lose_zone(world, zone) for zone in world.app.zones]
+    return any(lost)
+
+
+def _find_region(world: World) -> bool:
+    world.lost_zones.clear()
+    return False
 
 
 def _find_zone(world: World, zone: str) -> bool:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from flyball.core.control.reasons import ReasonKind
 
 from .result import Result
+from .several import Several
 
 ROWS = 24
 DECISIONS = 40
 SHOWN = {
     ReasonKind.SCALE_OUT, ReasonKind.SCALE_IN, ReasonKind.FAILED, ReasonKind.UNHEALTHY, ReasonKind.OVERLOADED,
     ReasonKind.ROLLOUT_STARTED, ReasonKind.ROLLOUT_COMPLETED, ReasonKind.ROLLOUT_FAILED, ReasonKind.ROLLED_BACK,
+    ReasonKind.REGION_UNHEALTHY, ReasonKind.REGION_HEALTHY,
 }  # fmt: skip
 COLUMNS = ("t", "rps", "desired", "in_service", "waiting", "failed", "p50_ms", "p95_ms", "p99_ms")
 
@@ -50,6 +52,18 @@ def summary(result: Result) -> dict[str, str]:
     }
 
 
+def region_lines(several: Several) -> Iterator[str]:
+    """Each region beside the others, and who was served where."""
+    figures = {name: summary(one) for name, one in several.regions.items()}
+    yield ""
+    yield f"{'':<16}" + "".join(f"{name:<26}" for name in figures).rstrip()
+    for what in next(iter(figures.values())):
+        yield f"{what:<16}" + "".join(f"{one[what]:<26}" for one in figures.values()).rstrip()
+    yield ""
+    for (nearest, region), requests in several.served.items():
+        yield f"visitors near {nearest} served by {region}: {requests:.0f}"
+
+
 def _timeline(result: Result) -> Iterator[str]:
     every = max(1, -(-len(result.bins) // ROWS))
     yield "  ".join(f"{column:>10}" for column in COLUMNS)
@@ -66,15 +80,17 @@ def _decisions(result: Result) -> Iterator[str]:
     for at, reason in told[:DECISIONS]:
         change = "" if reason.before is None or reason.after is None else f"{reason.before} -> {reason.after}: "
         kind = reason.kind.value.replace("_", " ")
-        yield f"{clock(at):>10}  {reason.service or 'all':<12}  {kind:<17}  {change}{reason.text}"
+        place = "" if reason.region is None else f"{reason.region:<14}  "
+        yield f"{clock(at):>10}  {place}{reason.service or 'all':<12}  {kind:<17}  {change}{reason.text}"
     if len(told) > DECISIONS:
         yield f"(and {len(told) - DECISIONS} more; --json has all)"
 
 
 def _numbers(result: Result) -> Iterator[str]:
     by_source: dict[str, list[str]] = {}
-    several = len(result.numbers) > 1
-    for service, numbers in result.numbers.items():
+    known = {name.rpartition("/")[2]: numbers for name, numbers in result.numbers.items()}  # in all regions the same
+    several = len(known) > 1
+    for service, numbers in known.items():
         for name, told in numbers.told().items():
             value = told["value"]
             shown = value.get("mean", value.get("share")) if isinstance(value, dict) else value

@@ -145,6 +145,7 @@ def event_json(at: float, reason: Reason) -> dict[str, object]:
         "reason": reason.text,
         "instance": reason.instance,
         "release": reason.release,
+        **({} if reason.region is None else {"region": reason.region}),
     }
 
 

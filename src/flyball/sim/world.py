@@ -7,6 +7,7 @@ happens here too, between two looks of the loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from heapq import heappop, heappush
 from math import inf
 from random import Random
@@ -140,22 +141,16 @@ class World:
         seen = tuple(self._seen(one) for one in self.members.values())
         for gone in [one for one in self.members.values() if one.gone_at is not None]:
             del self.members[gone.id], self.wards[gone.service.name].members[gone.id]
+        cores = None if self._shared is None else max(1, round(self._shared.machine.cores))
+        looked = Observation(instances=seen, glances=glances, cores=cores, builds=builds, intents=intents)
         if not sampled:
-            return Observation(instances=seen, glances=glances, builds=builds, intents=intents)
+            return looked
         elapsed_s = None if self._sampled_at is None else self.now - self._sampled_at
         self._sampled_at = self.now
         latencies, queues = self._traffic()
         samples = tuple(self._sample(one, elapsed_s) for one in self.members.values())
         self._see_machine(elapsed_s)
-        return Observation(
-            instances=seen,
-            sampled=True,
-            samples=samples,
-            latencies=latencies,
-            queues=queues,
-            builds=builds,
-            intents=intents,
-        )
+        return replace(looked, sampled=True, glances=(), samples=samples, latencies=latencies, queues=queues)
 
     def _seen(self, one: Member) -> InstanceSeen:
         engine = self.wards[one.service.name].engine

@@ -83,7 +83,7 @@ def test_what_waits_is_worked_off_too():
 def test_it_goes_where_the_load_will_be_when_an_instance_has_started():
     climbs = replace(KNOWN, together=20_000.0, deviation=10_000.0, spread=1.1)
     made = decided([100.0] * 50 + [100.0 + 25 * second for second in range(10)], 3, climbs, start_s=4.0)
-    assert (made.desired, made.text) == (5, "5: 287.5/s now, 424.9/s soon, one request takes 10 ms")
+    assert (made.desired, made.text) == (5, "5: 287.5/s now, 419.5/s soon, one request takes 10 ms")
 
 
 def test_the_forecast_learns_how_much_of_a_deviation_stays():
@@ -104,7 +104,7 @@ def test_the_forecast_learns_how_much_of_a_deviation_stays():
 
 
 def test_it_scales_in_to_the_largest_need_of_one_start_delay():
-    wished = (Wish(at=85.0, count=8), Wish(at=95.0, count=4))
+    wished = (Wish(at=85.0, count=8), Wish(at=97.0, count=4))
     made = decided(100.0, 9, replace(KNOWN, wished=wished))
     assert (made.desired, made.kind, made.text) == (4, ReasonKind.SCALE_IN, "4: 100/s now, one request takes 10 ms")
     slow = decided(100.0, 9, replace(KNOWN, wished=wished), start_s=30.0)

@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from builders import SPEC, application, instance, launching, release, rollout, seen, seen_of, service, state, tracking
+from flyball.core.control.actions import Launch
 from flyball.core.control.news import Mishap, MishapKind, StoreSeen
-from flyball.core.control.observation import Deploy, InstanceSample, Observation
+from flyball.core.control.observation import Deploy, InstanceSample, InstanceSeen, Observation
 from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.routing import targets
 from flyball.core.control.state import Lifecycle, RolloutPhase, State
@@ -68,6 +69,38 @@ def test_a_step_between_ticks_adds_no_datapoints():
 def test_a_crash_between_ticks_is_mended_at_once():
     made = step(application(), state(instance(1)), Observation(), now=100.5)
     assert [action.instance for action in made.actions] == ["web-2"]
+
+
+def launches(made):
+    return [action.instance for action in made.actions if isinstance(action, Launch)]
+
+
+def test_on_one_machine_as_many_start_at_a_time_as_it_has_cores():
+    before = state(instance(1), desired=7)
+    made = step(application(), before, seen(instance(1), cores=2), now=100.0)
+    assert launches(made) == ["web-2", "web-3"]
+    assert made.reasons[0].text == "launch held: 4 of 6 wait, 2 start at a time, as many as there are cores"
+
+    still = step(application(), made.state, seen(*made.state.instances, cores=2), now=100.5)
+    assert len(still.state.instances) == 3
+    one = InstanceSeen(id="web-2", ready=True)
+    after = step(application(), made.state, seen(instance(1), one, launching(3), cores=2), now=101.0)
+    assert [one.id for one in after.state.instances] == ["web-1", "web-2", "web-3", "web-4"]
+    # A start that takes longer waits for something else than the processor.
+    late = step(application(), made.state, seen(*made.state.instances, cores=2), now=102.0)
+    assert len(late.state.instances) == 5
+
+
+def test_where_each_instance_has_a_machine_all_start_at_once():
+    made = step(application(), state(instance(1), desired=7), seen(instance(1)), now=100.0)
+    assert len(launches(made)) == 6
+
+
+def test_a_replacement_does_not_wait_for_starts():
+    starting = [launching(number, launched_at=99.9, seen=True) for number in (2, 3)]
+    ill = instance(4, replace=True)
+    made = step(application(), state(*starting, ill, desired=3), seen(*starting, ill, cores=2), now=100.0)
+    assert len(made.state.instances) == 4
 
 
 def test_nothing_is_launched_without_a_release():

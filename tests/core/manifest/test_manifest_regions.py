@@ -32,8 +32,8 @@ TWO = "[regions.us-east-1]\n[regions.eu-west-1]\n"
         (TWO + "[edge]\nsources = { '127.0.1.1/24' = 'EU' }", 'edge.sources."127.0.1.1/24"', "be an address range"),
         (TWO + "[edge]\nhealth.timeout = '2s'", "edge.health.timeout", "2s must be shorter than every 1s"),
         (TWO + "[stores.a]\nkind = 'redis'\nreplicate = true", "stores.a.replicate", "stays in its region"),
-        (TWO + "[stores.a]\nkind = 'table'\nkey = { a = 'string' }\nreplicate = true", "stores.a.replicate",
-         "a table would have two writers"),
+        ("[stores.a]\nkind = 'table'\nkey = { a = 'string' }\nreplicate = true", "stores.a.replicate",
+         "there is nowhere to replicate to"),
         ("[stores.a]\nkind = 'bucket'\nreplicate = true", "stores.a.replicate", "there is nowhere to replicate to"),
     ],
 )  # fmt: skip
@@ -52,7 +52,7 @@ def test_what_is_right():
         "[regions.us-east-1]\nweight = 3\n[regions.eu-west-1]\nweight = 0\n[edge]\nrouting = 'weighted'",
         "[regions.here]\nserves = ['EU', 'AF']\n[edge]\nrouting = 'geo'",
         TWO + "[stores.a]\nkind = 'bucket'\nreplicate = true\n[stores.b]\nkind = 'redis'\nreplicate = false",
-        TWO + "[stores.a]\nkind = 'table'\nkey = { a = 'string' }\nreplicate = true\n[aws]\ncompute = 'ec2'",
+        TWO + "[stores.a]\nkind = 'table'\nkey = { a = 'string' }\nreplicate = true",
         TWO + "[edge]\nhealth = '/up'\nsources = { '::1/128' = 'EU', '127.0.1.0/24' = 'eu-west-1' }",
     ):
         assert complaints(BASE + lines) == (), lines

@@ -31,7 +31,7 @@ CANDIDATES: list[Any] = [
     {"zz": "string"}, {"web": {"run": "x"}}, {"path": "/a"}, ["eu-north-1"], "redis", "closed",
     "round_robin", "arn:aws:acm:x", "arn:aws:codeconnections:x", [{"add": 1}], [{"remove": 1}], [{"when": "cpu > 5%"}],
     {"min": 1, "max": 2}, "p99 < 1s", {"slo": "p99 < 1s"}, "archive", "python@3.12", "node@22", "one",
-    "block", "GET", "1KB", "https://a.org/dir", {"domains": "a.org", "agree": True},
+    "block", "GET", "1KB", "owasp-crs", [942100], "open", "https://a.org/dir", {"domains": "a.org", "agree": True},
 ]  # fmt: skip
 
 
@@ -98,7 +98,8 @@ RESOLVED = {
     "Listener": {"tls", "firewall", "redirects", "fixed_responses"},
     "Tls": {"hsts_s", "acme"},
     "Acme": {"domains"},
-    "Firewall": {"allow", "deny", "rates", "methods"},
+    "Firewall": {"allow", "deny", "rates", "methods", "core_rules", "uploads"},
+    "CoreRules": {"skip_rules", "skip_paths", "fail_open"},
     "RateLimit": {"requests", "per_s"},
     "Route": {"condition", "weight", "priority", "queue"},
     "Redirect": {"condition", "location", "status", "priority"},

@@ -140,6 +140,7 @@ class Envoy:
         self.port = 0
         self.inside_port = free_port()
         self.queue = PROGRAM
+        self.core_rules: str | None = None
         self.certificate: tuple[str, str] | None = None
         self.challenges: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -155,6 +156,11 @@ class Envoy:
     @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def push(self, app: Application, **instances) -> tuple[str, ...]:
         """Name the instances (or endpoints) of each service to Envoy; the files that changed."""
@@ -175,6 +181,7 @@ class Envoy:
             certificate=self.certificate,
             challenges=self.challenges,
             queue=self.queue,
+            core_rules=self.core_rules,
         )
 
     async def start(self, app: Application, **instances) -> "Envoy":

@@ -1,6 +1,7 @@
 """The firewall in a real Envoy: each rule blocks or counts what it matches, and says how often."""
 
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import aiohttp
@@ -34,6 +35,12 @@ async def status(envoy, path="/", *, source="127.0.0.2", method="GET", **more) -
         return response.status
 
 
+async def in_chunks(size: int) -> AsyncIterator[bytes]:
+    """A body that does not tell its size before."""
+    for first in range(0, size, 500):
+        yield b"x" * min(500, size - first)
+
+
 BAD = ("/?q=<script>alert(1)</script>", "/?f=../x%2fetc%2fpasswd", "/.git/config", "/?id=1'%20OR%20'1'='1", "/%00")
 
 
@@ -50,13 +57,14 @@ async def test_every_rule_blocks_what_it_matches_and_counts_it(envoy, instances)
     assert [await status(envoy, path) for path in BAD] == [403] * len(BAD)
     assert await status(envoy, headers={"User-Agent": "${jndi:ldap://x}"}) == 403
     assert [await status(envoy, method="POST", data=b"x" * size) for size in (1000, 1001)] == [200, 413]
+    assert [await status(envoy, method="POST", data=in_chunks(size)) for size in (1000, 1001)] == [200, 413]
     assert [await status(envoy, "/api/x?y") for _ in range(5)] == [200] * 3 + [429] * 2
     assert await status(envoy, "/api", source="127.0.0.3") == 200
     assert await status(envoy, "/apiary") == 200
     assert await envoy.admin.matched() == {
         "allow": 1,
         "bad_input": len(BAD) + 1,
-        "body": 1,
+        "body": 2,  # one that told its size, and one that came in chunks
         "deny": 1,
         "headers": 1,
         "methods": 2,

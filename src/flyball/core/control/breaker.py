@@ -97,10 +97,7 @@ def launchable(backoff: Backoff, count: int, *, release: int, now: float) -> int
 
 def recovered(backoff: Backoff, instances: Iterable[Instance], *, now: float) -> Backoff:
     """The back-off, started anew when an instance that came after the last failure has lasted."""
-    if backoff.failed_at is None:
+    if (failed_at := backoff.failed_at) is None:
         return backoff
-    for instance in instances:
-        since = instance.in_service_at
-        if since is not None and since >= backoff.failed_at and now - since >= YOUNG_S and instance.staying:
-            return Backoff()
-    return backoff
+    since = [one.in_service_at for one in instances if one.staying and one.in_service_at is not None]
+    return Backoff() if any(at >= failed_at and now - at >= YOUNG_S for at in since) else backoff

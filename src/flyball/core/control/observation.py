@@ -178,7 +178,8 @@ class Observation:
     `sampled`: this observation carries usage since the last sampled one (a tick of the clock); others are made because
     something happened in between, and have no `samples`, `latencies` and `queues`. `glances`: services watched between
     two samples. `busy_percent`: how busy all cores of the machine were since the last sample, None when unknown or not
-    a machine. `balancer`: it runs and its verdicts are fresh; without it nobody is called unhealthy.
+    a machine. `cores`: of the one machine that all instances share, None where each has its own. `balancer`: it runs
+    and its verdicts are fresh; without it nobody is called unhealthy.
     """
 
     instances: tuple[InstanceSeen, ...] = ()
@@ -188,6 +189,7 @@ class Observation:
     queues: tuple[QueueSample, ...] = ()
     glances: tuple[Glance, ...] = ()
     busy_percent: float | None = None
+    cores: int | None = None
     builds: tuple[BuildSeen, ...] = ()
     stores: tuple[StoreSeen, ...] = ()
     mishaps: tuple[Mishap, ...] = ()

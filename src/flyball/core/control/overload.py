@@ -46,7 +46,7 @@ def observe(turn: Turn) -> None:
         instance = turn.instances.get(sample.id)
         if instance is not None and instance.unhealthy_since is not None and sample.answered > 0:
             turn.put(replace(instance, answered_at=turn.now))
-    late = _late(turn)
+    late = [one for one in turn.staying() if one.unhealthy_since is not None and turn.by_id[one.id].unanswered]
     serving = sum(1 for one in turn.staying() if one.lifecycle is Lifecycle.IN_SERVICE)
     most = 2 * len(late) > serving and any(_answers(one, turn.now) for one in late)
     if most and since is None:
@@ -67,11 +67,6 @@ def is_overloaded(turn: Turn, instance: Instance) -> bool:
     if not turn.by_id[instance.id].unanswered:
         return False
     return turn.starved or _answers(instance, turn.now)
-
-
-def _late(turn: Turn) -> list[Instance]:
-    failing = [one for one in turn.staying() if one.unhealthy_since is not None]
-    return [one for one in failing if turn.by_id[one.id].unanswered]
 
 
 def _answers(instance: Instance, now: float) -> bool:

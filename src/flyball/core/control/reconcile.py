@@ -7,6 +7,8 @@ their place, within the percentages of a deployment (`exchange.py`). In all of i
   in service: nobody is killed into nothing, and one that recovers first stays,
 - an overloaded instance is not ill and is not replaced (`overload.py`),
 - after a young death its place waits for the back-off, and only its place,
+- on one machine as many start at a time as it has cores, or all would be late; who has started for `STARTS_S` waits for
+  something else and keeps nobody waiting,
 - while the balancer is away nothing is exchanged: nobody knows what would serve.
 More new ones than desired leave as in a scale-in.
 
@@ -29,15 +31,15 @@ from .scaling.proposal import Hold
 from .state import Instance
 from .turn import Turn
 
+STARTS_S = 2.0
 AT_ONCE = 0.1
 """Share of desired that may be replaced for being unhealthy at a time."""
 
 
 def reconcile(turn: Turn) -> None:
     """Launch and let go for one service."""
-    backoff = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
-    if backoff != turn.state.backoff:
-        turn.state = replace(turn.state, backoff=backoff)
+    recovered = breaker.recovered(turn.state.backoff, turn.instances.values(), now=turn.now)
+    turn.state = replace(turn.state, backoff=recovered)
     wanted = _wanted(turn)
     if wanted is None:
         return
@@ -58,8 +60,7 @@ def reconcile(turn: Turn) -> None:
 
 
 def _wanted(turn: Turn) -> Wanted | None:
-    rollout, desired = turn.state.rollout, turn.state.desired
-    rules = turn.deployment
+    rollout, desired, rules = turn.state.rollout, turn.state.desired, turn.deployment
     lower, upper = rules.fewest(desired), rules.most(desired)
     if rollout is not None and not (rollout.given_up and rollout.from_release is not None):
         return Wanted(
@@ -81,8 +82,7 @@ def _wanted(turn: Turn) -> Wanted | None:
 
 
 def _sorted_out(turn: Turn, wanted: Wanted) -> tuple[list[Instance], list[Instance]]:
-    rollout = turn.state.rollout
-    any_release = rollout is not None and rollout.given_up
+    any_release = turn.state.rollout is not None and turn.state.rollout.given_up
     at_once = max(1, math.floor(wanted.desired * AT_ONCE))
     new: list[Instance] = []
     old: list[Instance] = []
@@ -124,6 +124,7 @@ def _launch(turn: Turn, wanted: Wanted, count: int, replaced: list[Instance], *,
     """Start up to `count` instances, the last of them in place of `replaced`; whether any was started."""
     number = wanted.release if release is None else release
     count = breaker.launchable(turn.state.backoff, count, release=number, now=turn.now)
+    count = count if replaced else _in_turn(turn, count)
     if count <= 0:
         return False
     there, first = len(turn.staying()), turn.state.next_instance
@@ -142,6 +143,18 @@ def _launch(turn: Turn, wanted: Wanted, count: int, replaced: list[Instance], *,
         turn.say(ReasonKind.LAUNCHED, f"{text}: {cause}", instance=instance)
     turn.state = replace(turn.state, next_instance=first + count)
     return True
+
+
+def _in_turn(turn: Turn, count: int) -> int:
+    """How many of so many may start now."""
+    if (cores := turn.seen.cores) is None or count <= 0:
+        return count
+    new = (one for one in turn.staying() if one.ready_at is None and turn.elapsed_s(one.launched_at) < STARTS_S)
+    room = max(cores - sum(1 for _ in new), 0)
+    if count > room:
+        text = f"launch held: {count - room} of {count} wait, {cores} start at a time, as many as there are cores"
+        turn.hold((Hold(key="starts", text=text),))
+    return min(count, room)
 
 
 def _cause(wanted: Wanted, there: int, replaced: list[Instance], *, rollout: bool) -> str:

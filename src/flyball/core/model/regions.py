@@ -53,7 +53,8 @@ class Edge:
     """What stands in front of the regions.
 
     `sources` are (address range, place) pairs: where visitors of these addresses are. With `distances` an answer takes
-    as long here as it would between the two places. A deploy waits `pause_s` between two regions.
+    as long here as it would between the two places. A deploy waits `pause_s` between two regions. A region that was
+    away for long gets its visitors back over `return_s`.
     """
 
     routing: EdgeRouting = EdgeRouting.LATENCY
@@ -61,6 +62,7 @@ class Edge:
     sources: tuple[tuple[str, str], ...] = ()
     distances: bool = False
     pause_s: float = 0.0
+    return_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

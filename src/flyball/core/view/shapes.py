@@ -130,10 +130,11 @@ class PushJson(TypedDict):
 
 
 class RegionJson(TypedDict):
-    """One region; None of what its control plane does not tell."""
+    """One region; None of what its control plane does not tell. `share`: how many percent of its visitors it gets."""
 
     name: str
     health: str
+    share: int
     url: str | None
     dashboard: str | None
     control: ControlJson | None

@@ -33,7 +33,7 @@ function show(told) {
     ["region", "health", "control plane", "balancer", "dashboard"],
     told.regions.map((one) => [
       one.name,
-      health(one.health),
+      one.share < 100 ? h("span", { class: "bad" }, `${one.health}, ${one.share} % of its visitors`) : health(one.health),
       one.control ? String(one.control.pid) : h("span", { class: "bad" }, "away"),
       one.balancer ? String(one.balancer.pid) : null,
       one.dashboard ? h("a", { href: one.dashboard }, "open") : null,
@@ -57,6 +57,11 @@ function show(told) {
       number(one.metrics.cpu_percent, 1),
       number(one.metrics.latency_ms.p99, 1),
     ]),
+  );
+  fill(
+    of("firewall"),
+    ["rule", "requests", "action"],
+    told.firewall.map((one) => [one.rule, String(one.requests), one.action]),
   );
   fill(
     of("replication"),

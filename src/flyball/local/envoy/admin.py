@@ -13,6 +13,7 @@ from urllib.parse import quote
 import aiohttp
 
 from flyball.core.latency import percentiles
+from flyball.core.model.firewall import UNJUDGED
 
 from .config.endpoints import THOUSANDTHS
 from .config.types import Json
@@ -23,7 +24,8 @@ USE = (
     r"|^wasmcustom\.queue\."
 )
 FIREWALL = (
-    r"^http\.ingress\.rbac\.firewall\.policy\.|^wasmcustom\.firewall\."
+    r"^http\.ingress\.rbac\.firewall\.policy\.|^wasmcustom\.firewall\.|^http\.ingress\.ext_authz\.firewall\.error$"
+    r"|^firewall_log\."
     r"|^rate_limit\.http_local_rate_limit\.rate_limited$"
 )
 WAITING = r"^cluster\.[^.]+\.upstream_rq_pending_active$|^wasmcustom\.queue\.[^.]+\.waiting$"
@@ -154,9 +156,11 @@ class Admin:
         counts: Counter[str] = Counter()
         for stat in found.get("stats", []):
             before, _, last = stat.get("name", "").rpartition(".")
-            if last in {"denied", "shadow_denied"}:
+            if last == "error":
+                counts[UNJUDGED] += int(stat["value"])
+            elif last in {"denied", "shadow_denied"}:
                 counts[before.rpartition(".")[2]] += int(stat["value"])
-            elif before.startswith("wasmcustom") or last == "rate_limited":
+            elif before.startswith(("wasmcustom", "firewall_log")) or last == "rate_limited":
                 counts["rate" if last == "rate_limited" else last] += int(stat["value"])
         return {rule: count for rule, count in sorted(counts.items()) if count}
 

@@ -114,6 +114,7 @@ class Balancer:
         concurrency: Mapping[str, int],
         challenges: Mapping[str, str] = MappingProxyType({}),
         rooms: Rooms | None = None,
+        core_rules: str | None = None,
     ) -> bool:
         """Write what changed for the balancer to pick up; True when something did."""
         self.share(app.listener.standby)
@@ -134,6 +135,7 @@ class Balancer:
             queue=PROGRAM if queue else None,
             challenges=challenges,
             rooms=rooms,
+            core_rules=core_rules,
         )
         return self.write(files)
 
@@ -261,7 +263,8 @@ class Balancer:
             if not self._shared:
                 await asyncio.sleep(ASK_EVERY_S)
             why = await pulse.felt(self.admin.answers)
-            if not why and pulse.silent_s >= DEADLINE_S and self.standby.able and await self.standby.admin.answers():
+            late = pulse.slow and pulse.silent_s >= DEADLINE_S
+            if not why and late and self.standby.able and await self.standby.admin.answers():
                 why = told(pulse.silent_s, Silence.SLOW)  # no patience is needed: the other one answers
             if why:
                 log.warning("the balancer hangs", why=why)

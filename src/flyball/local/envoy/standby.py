@@ -51,6 +51,7 @@ class Standby:
         self._keeping: asyncio.Task[None] | None = None
         self._shared: frozenset[sharing.Entrance] = frozenset()
         self._doubtful = False
+        self._listens = False
         self.seat = Seat(paths, 2)
         self.process: Process | None = None
         self.admin = Admin(str(self.seat.socket))
@@ -76,6 +77,11 @@ class Standby:
         self._doubtful = self.process is not None and self._shared != sharing.entrances(self._paths.xds)
 
     @property
+    def pid(self) -> int | None:
+        """The one that stands by; None until it listens."""
+        return self.process.pid if self.process is not None and self._listens else None
+
+    @property
     def able(self) -> bool:
         """Whether one could serve now."""
         return self.process is not None and alive(self.process) and not stopped(self.process)
@@ -87,7 +93,7 @@ class Standby:
             self._keeping.cancel()
             self._keeping = None
         found = self.process, self.seat, self.admin
-        self.process, self.seat = None, self.seat.other
+        self.process, self.seat, self._listens = None, self.seat.other, False
         self.admin = Admin(str(self.seat.socket))
         self._paths.standby_file.unlink(missing_ok=True)
         return found
@@ -106,7 +112,7 @@ class Standby:
                 if not self._told:
                     self._hear(str(error))
                 self._told = True
-            self.process = None
+            self.process, self._listens = None, False
 
     async def _start(self) -> None:
         """After the one that serves, so that it has the second place."""
@@ -126,6 +132,7 @@ class Standby:
             while not watch.exited:
                 if stopped(self.process) or self._doubtful:  # it would serve nobody
                     watch.signal(signal.SIGKILL)
+                self._listens = self._listens or await self.admin.ready()
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             watch.close()

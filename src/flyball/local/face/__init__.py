@@ -131,9 +131,11 @@ def last_event(paths: StateDirectory) -> int:
 def must_be_startable(app: Application, *, home: Path, paths: StateDirectory) -> None:
     """Raise FileError when the application of a file in `home` cannot start here, or cannot take over what runs."""
     from flyball.local.envoy import certificate  # noqa: PLC0415 - only `up` asks, and its imports take a while
+    from flyball.local.envoy.judge import judging  # noqa: PLC0415
 
     if not any_alive(paths):
         certificate.must_be_usable(app, home=home)
+        judging.must_be_usable(app.listener.firewall, home)
         return
     # By its name its cgroups and its processes are found: under another one they would be nobody's.
     before = application(paths)

@@ -11,6 +11,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
+from flyball.local.envoy.judge.judging import MARK as JUDGE
 from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
@@ -30,7 +31,8 @@ def left(paths: StateDirectory) -> list[Process]:
 
 
 def _unrecorded(paths: StateDirectory) -> Iterator[Process]:
-    yield from (one for one, _ in processes.carriers(MARK, str(paths.root.resolve())))
+    for mark in (MARK, JUDGE):
+        yield from (one for one, _ in processes.carriers(mark, str(paths.root.resolve())))
     # Its name may be in a file that cannot be read; the rest of its id is of the directory alone.
     mine = paths.application_id("")
     for one, environment in processes.carriers("FLYBALL_APPLICATION_ID"):

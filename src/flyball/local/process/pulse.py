@@ -49,19 +49,21 @@ class Pulse:
 
     process: Process
     silent_s: float = 0.0
+    slow: bool = False  # it was silent last, neither stopped nor without a core
 
     async def felt(self, answers: Callable[[], Awaitable[bool]]) -> str:
         """Ask once; why the process must be ended, "" while it need not be. `answers` keeps the deadline."""
         loop, before = asyncio.get_running_loop(), _waited_s(self.process.pid)
         since = loop.time()
         if await answers():
-            self.silent_s = 0.0
+            self.silent_s, self.slow = 0.0, False
             return ""
         if not alive(self.process):
             return ""
         # A refusal comes at once, and our own sleep (a laptop's, a stop) is not its silence.
         self.silent_s += min(max(loop.time() - since, 0.1), DEADLINE_S)
         silence = self._silence(before)
+        self.slow = silence is Silence.SLOW
         return told(self.silent_s, silence) if hangs(self.silent_s, silence) else ""
 
     def _silence(self, before: float) -> Silence:

@@ -162,7 +162,7 @@ class Runtime:
         firewall = self.app.listener.firewall
         if not firewall.rules or (matched := await self.balancer.matched()) is None:
             return ()
-        return self.refusals.add(matched, firewall, now=self.now())
+        return self.refusals.add({**matched, **self._machine.judging.matched()}, firewall, now=self.now())
 
     async def submit(self, intent: Intent) -> list[Event]:
         """Give an operator's intent to the loop; the events of the step that took it."""

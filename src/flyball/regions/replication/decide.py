@@ -56,10 +56,20 @@ Work = Copy | Delete
 
 @dataclass(slots=True)
 class Known:
-    """What is remembered of one bucket: region -> what it had at the last look; what was deleted, and when."""
+    """What is remembered of one bucket: region -> what it had at the last look; what was deleted, and when.
+
+    `places`: region -> which directory that was.
+    """
 
     there: dict[str, dict[Key, Version]] = field(default_factory=dict)
     gone: dict[Key, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+
+    def of(self, places: Mapping[str, str]) -> Known:
+        """What is known of these directories: one in another's place, after a disk is unmounted, was not emptied."""
+        other = {region for region, place in places.items() if self.places.get(region, place) != place}
+        there = {region: listing for region, listing in self.there.items() if region not in other}
+        return Known(there, self.gone, {**self.places, **places})
 
 
 def deleted(known: Known, now: Mapping[str, Listing]) -> dict[Key, int]:

@@ -37,6 +37,12 @@ def listing(directory: Path) -> dict[Key, Version]:
         return dict(_listed(directory, ""))
 
 
+def identity(directory: Path) -> str:
+    """Which directory this is: another disk in its place is another one."""
+    found = directory.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
 def renew(key: Key, directory: Path) -> Version | None:
     """Say of an object that it was written now; its version then."""
     now = time.time_ns()

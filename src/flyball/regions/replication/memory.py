@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS there (
     PRIMARY KEY (bucket, region, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gone (
     bucket TEXT NOT NULL, key TEXT NOT NULL, at_ns INTEGER NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS place (
+    bucket TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (bucket, region)) WITHOUT ROWID;
 """
 
 
@@ -38,6 +40,7 @@ class Memory:
         for region, key, at_ns, size in rows:
             known.there.setdefault(region, {})[key] = Version(at_ns, size)
         known.gone.update(self._db.execute("SELECT key, at_ns FROM gone WHERE bucket = ?", (bucket,)))
+        known.places.update(self._db.execute("SELECT region, id FROM place WHERE bucket = ?", (bucket,)))
         return known
 
     def keep(self, bucket: str, before: Known, now: Known, *, now_ns: int) -> None:
@@ -51,6 +54,9 @@ class Memory:
                 self._there(bucket, region, changed, [key for key in old if key not in listing])
             new = [(bucket, key, at_ns) for key, at_ns in now.gone.items() if before.gone.get(key) != at_ns]
             self._db.executemany("INSERT OR REPLACE INTO gone VALUES (?, ?, ?)", new)
+            if now.places != before.places:
+                places = [(bucket, region, place) for region, place in now.places.items()]
+                self._db.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?)", places)
             self._db.execute("DELETE FROM gone WHERE at_ns < ?", (now_ns - KEEP_DELETED_NS,))
 
     def _there(self, bucket: str, region: str, changed: Iterable[tuple[Key, Version]], left: Iterable[Key]) -> None:

@@ -6,6 +6,7 @@ also sees what was written while it did not run.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -44,8 +45,6 @@ class _Target:
     problem: str | None = None
     pause_s: float = 0.0
     not_before: float = 0.0
-    waiting: int = 0
-    oldest_ns: int | None = None
     took_s: float | None = None
 
 
@@ -79,9 +78,10 @@ class Replicator:
 
     def _one(self, store: str, bucket: _Bucket, directories: Mapping[str, Path]) -> int:
         places = {region: path / store for region, path in directories.items()}
-        now = self._looked(store, bucket, places)
-        gone = {**bucket.known.gone, **deleted(bucket.known, now)}
-        for region, key in backdated(bucket.known, gone, now):
+        now, found_in = self._looked(store, bucket, places)
+        known = bucket.known.of(found_in)
+        gone = {**known.gone, **deleted(known, now)}
+        for region, key in backdated(known, gone, now):
             version = directory.renew(key, places[region])
             if version is not None:
                 now[region][key] = version
@@ -94,21 +94,25 @@ class Replicator:
             else:
                 left.append(one)
         self._count(store, bucket, left, places, read=now.keys())
-        self._remember(store, bucket, Known({**_of(bucket.known.there, places), **now}, gone))
+        self._remember(store, bucket, Known({**_of(known.there, places), **now}, gone, known.places))
         bucket.before = {region: dict(listing) for region, listing in now.items()}
         return len(left) + unsettled
 
-    def _looked(self, store: str, bucket: _Bucket, places: Mapping[str, Path]) -> dict[str, dict[Key, Version]]:
-        """What each region has; without those that cannot be read now."""
+    def _looked(
+        self, store: str, bucket: _Bucket, places: Mapping[str, Path]
+    ) -> tuple[dict[str, dict[Key, Version]], dict[str, str]]:
+        """What each region has, and in which directory; without those that cannot be read now."""
         found: dict[str, dict[Key, Version]] = {}
+        found_in: dict[str, str] = {}
         for region, path in places.items():
             try:
-                found[region] = directory.listing(path)
+                place = directory.identity(path)
+                found[region], found_in[region] = directory.listing(path), place
             except FileNotFoundError:
                 continue  # the region has not made it yet
             except OSError as error:
                 self._failed(store, region, bucket.targets.setdefault(region, _Target()), "cannot be read", error)
-        return found
+        return found, found_in
 
     def _remember(self, store: str, bucket: _Bucket, known: Known) -> None:
         try:
@@ -149,34 +153,47 @@ class Replicator:
         self, store: str, bucket: _Bucket, left: list[Work], places: Mapping[str, Path], *, read: Collection[str]
     ) -> None:
         for region in places:
-            mine = [one.at_ns for one in left if one.target == region]
+            mine = any(one.target == region for one in left)
             target = bucket.targets.setdefault(region, _Target())
-            target.waiting, target.oldest_ns = len(mine), min(mine, default=None)
             if target.problem is not None and not mine and region in read:
                 target.problem, target.pause_s = None, 0.0
                 self._tell(region, f"{region}: its {store} has all objects again", True)
         for region in bucket.targets.keys() - places.keys():
             del bucket.targets[region]
 
-    def lags(self) -> list[Lag]:
-        """How far each region is behind, as of the last round."""
-        now_ns = time.time_ns()
-        return [
-            Lag(
-                store,
-                region,
-                target.waiting,
-                0.0 if target.oldest_ns is None else round(max(now_ns - target.oldest_ns, 0) / 1e9, 3),
-                target.took_s,
-                target.problem,
-            )
-            for store, bucket in self._buckets.items()
-            for region, target in sorted(bucket.targets.items())
-        ]
+    @property
+    def stalled(self) -> bool:
+        """Whether a region keeps refusing something."""
+        return any(target.problem for bucket in self._buckets.values() for target in list(bucket.targets.values()))
+
+    def lags(self, directories: Mapping[str, Path]) -> list[Lag]:
+        """How far each region is behind, as it is now: a look of its own, which may be made beside a round."""
+        found = []
+        for store, bucket in self._buckets.items():
+            left = _left(bucket.known, {region: path / store for region, path in directories.items()})
+            found += [_lag(store, region, target, left) for region, target in sorted(bucket.targets.items())]
+        return found
 
     def close(self) -> None:
         """Let go of the file."""
         self._memory.close()
+
+
+def _left(known: Known, places: Mapping[str, Path]) -> list[Work]:
+    """What there is to do now; what cannot be read is not known to lack anything."""
+    now: dict[str, Listing] = {}
+    found_in: dict[str, str] = {}
+    for region, path in places.items():
+        with contextlib.suppress(OSError):
+            place = directory.identity(path)
+            now[region], found_in[region] = directory.listing(path), place
+    return work({**known.gone, **deleted(known.of(found_in), now)}, now, now, order=tuple(now))
+
+
+def _lag(store: str, region: str, target: _Target, left: list[Work]) -> Lag:
+    mine = [one.at_ns for one in left if one.target == region]
+    lag_s = round(max(time.time_ns() - min(mine), 0) / 1e9, 3) if mine else 0.0
+    return Lag(store, region, len(mine), lag_s, target.took_s, target.problem)
 
 
 def _note(listing: dict[Key, Version], one: Work) -> None:

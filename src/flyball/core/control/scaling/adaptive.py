@@ -25,7 +25,7 @@ from . import ahead, bursts, staffing
 from .proposal import Ballot, Hold, Proposal, wanting
 from .situation import Situation
 
-SHORTEST_HOLD_S, LONGEST_HOLD_S = 6.0, 60.0
+SHORTEST_HOLD_S, LONGEST_HOLD_S = 4.0, 60.0
 CROWD = 8
 """Requests in flight at one instance without a limit from which on it is crowded."""
 LATE_POINTS = 3
@@ -44,11 +44,6 @@ class Rates:
     soon: float
     expected: float = 0.0
     at: float = 0.0
-
-    @property
-    def most(self) -> float:
-        """The largest of them."""
-        return max(self.now, self.soon, self.expected)
 
 
 def vote(at: Situation) -> Ballot:
@@ -69,7 +64,8 @@ def vote(at: Situation) -> Ballot:
     busy = rates.now * takes / max(counts.running, 1)
     memory = _strained(rule, memory, at, busy=busy)
     queue = _crowd(at, windows.latest(Metric.CONCURRENCY) or 0.0, windows.waiting)
-    most = math.ceil(staffing.needed(rule, rates.most + queue / (at.start_s + 1.0), takes) * memory.strain)
+    rate = max(rates.now, rates.soon, rates.expected)
+    most = math.ceil(staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes) * memory.strain)
     memory = _wishing(memory, most, at)
     wanted = max(wish.count for wish in memory.wished)
     wanted = min(wanted, counts.desired) if most <= counts.desired else most

@@ -78,17 +78,15 @@ def replicas(rule: Hpa, values: Sequence[float], *, unready: int, missing: int, 
     return current if abs(1 - again) <= tolerance or turned else wanted
 
 
-def stabilized(rule: Hpa, before: Iterable[Wish], wished: int, *, current: int, now: float) -> int:
+def stabilized(rule: Hpa, before: Sequence[Wish], wished: int, *, current: int, now: float) -> int:
     """The capacity that is neither below every nor above every recommendation of its window."""
-    before = tuple(before)
     least = min([wished, *(one.count for one in before if now - one.at < rule.out_window_s - EXACT)])
     most = max([wished, *(one.count for one in before if now - one.at < rule.in_window_s - EXACT)])
     return min(max(current, least), most)
 
 
-def limited(rule: Hpa, wanted: int, *, current: int, changed: Iterable[Wish], now: float) -> int:
+def limited(rule: Hpa, wanted: int, *, current: int, changed: Sequence[Wish], now: float) -> int:
     """The capacity as far as the rates allow it now."""
-    changed = tuple(changed)
     if wanted > current:
         return min(wanted, max([current, *(_limit(one, current, changed, 1, now) for one in rule.out_rates)]))
     return max(wanted, min([current, *(_limit(one, current, changed, -1, now) for one in rule.in_rates)]))

@@ -120,12 +120,5 @@ def _replicated(file: FileTable, regions: dict[str, RegionTable]) -> Iterator[Un
                 hint="keep what all regions need in a bucket or table",
                 also=(("stores", name, "kind"),),
             )
-        elif store.kind is StoreKind.TABLE and file.aws is None:
-            yield Unplaced(
-                path=path,
-                message="a table would have two writers, and no rule here says which of two writes to a row counts",
-                hint="keep what all regions need in a bucket; with [aws] it is a global table there",
-                also=(("stores", name, "kind"), ("aws",)),
-            )
         elif not regions:
             yield Unplaced(path=path, message="there is nowhere to replicate to", hint="add [regions.us-east-1]")

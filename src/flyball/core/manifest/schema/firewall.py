@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from flyball.core.manifest import units
-from flyball.core.model import Firewall, FirewallAction, RateLimit
+from flyball.core.model import CoreRules, Firewall, FirewallAction, RateLimit
 
 from .base import Bytes, Duration, Lax, OneOrMany, Shorthand, Table, Text, between, key, required, span
 
 PATH = r"^/[^\s#*?]{0,127}$"
+Path = Annotated[str, Text(PATH, "be a path such as /api, without * or ?")]
 MOST_RATES = 10
 _Action = Annotated[FirewallAction, Lax]
 
@@ -48,9 +49,7 @@ class RateLimitTable(Table):
 
     requests: Annotated[int, Field(ge=1, le=2_000_000_000)] = required("how many requests")
     per: Annotated[Duration, span("1s", "1d")] = required("in any time as long as this")
-    path: Annotated[str, Text(PATH, "be a path such as /api, without * or ?")] | None = key(
-        "only this path and everything below it", to="path"
-    )
+    path: Path | None = key("only this path and everything below it", to="path")
     action: _Action | None = key("block or count; by default that of the firewall", to="action")
     model: ClassVar[type | None] = RateLimit
     shorthand: ClassVar[Shorthand | None] = Shorthand(
@@ -67,6 +66,45 @@ class RateLimitTable(Table):
 
 def _bytes_between(low: str, high: str) -> Any:
     return between(units.size(low), units.size(high), lambda value: units.size_text(int(value)))
+
+
+class CoreRulesTable(Table):
+    """The OWASP Core Rule Set, asked of each request here; on AWS its managed rule groups stand in for it."""
+
+    set: Annotated[str, Text("^owasp-crs$", 'be "owasp-crs", the OWASP Core Rule Set')] = required('"owasp-crs"')
+    path: str | None = key("directory of the rules; by default where Debian has them", to="path", min_length=1)
+    paranoia: Annotated[int, Field(ge=1, le=4)] | None = key("1 to 4: the higher, the more rules", to="paranoia")
+    threshold: Annotated[int, Field(ge=1, le=1000)] | None = key(
+        "score from which a request is refused: a critical rule counts 5, an error 4, a warning 3, a notice 2",
+        to="threshold",
+    )
+    skip_rules: list[Annotated[int, Field(ge=1, le=9_999_999)]] | None = key(
+        "ids of rules that are left out, such as [942100]"
+    )
+    skip_paths: Annotated[list[Path], OneOrMany()] | None = key("these paths and everything below are not judged")
+    body: Annotated[Bytes, _bytes_between("0B", "8MB")] | None = key(
+        "how much of a body is looked at; the rest streams through", to="body_bytes"
+    )
+    on_failure: Annotated[str, Text("^(open|closed)$", 'be "open" or "closed"')] | None = key(
+        "what becomes of requests while nobody judges: open lets them through, closed answers 503; by default closed"
+    )
+    action: _Action | None = key("block or count; by default that of the firewall", to="action")
+    model: ClassVar[type | None] = CoreRules
+    shorthand: ClassVar[Shorthand | None] = Shorthand(
+        kinds=(str,),
+        says='the name "owasp-crs"',
+        expand=lambda value: {"set": value},
+        schema={"type": "string", "const": "owasp-crs"},
+    )
+
+    def resolve(self) -> CoreRules:
+        """The rules."""
+        return CoreRules(
+            **self.given(),
+            skip_rules=tuple(self.skip_rules or ()),
+            skip_paths=tuple(self.skip_paths or ()),
+            fail_open=self.on_failure == "open",
+        )
 
 
 class FirewallTable(Table):
@@ -89,6 +127,10 @@ class FirewallTable(Table):
     )
     action: _Action | None = key("what the rules do: block, or only count", to="action")
     managed: bool | None = key("AWS's own firewall rules in front of the balancer there", to="managed")
+    rules: CoreRulesTable | None = key('"owasp-crs": the OWASP Core Rule Set; by default none')
+    uploads: Annotated[list[Path], OneOrMany()] | None = key(
+        "paths that take files: rules of others block no body there; by default AWS's rules block none anywhere"
+    )
     model: ClassVar[type | None] = Firewall
 
     def resolve(self) -> Firewall:
@@ -99,4 +141,6 @@ class FirewallTable(Table):
             deny=tuple(self.deny or ()),
             rates=tuple(rate.resolve() for rate in self.rate or ()),
             methods=tuple(self.methods or ()),
+            core_rules=None if self.rules is None else self.rules.resolve(),
+            uploads=None if self.uploads is None else tuple(self.uploads),
         )

@@ -130,6 +130,9 @@ class EdgeTable(Table):
     pause: Annotated[Duration, span("0s", "24h")] | None = key(
         "a deploy waits so long between two regions", to="pause_s"
     )
+    return_over: Annotated[Duration, span("0s", "1h")] | None = key(
+        "here: a region that was away for 30 s and more gets its visitors back over this time", to="return_s"
+    )
     model: ClassVar[type | None] = Edge
 
     def resolve(self) -> Edge:

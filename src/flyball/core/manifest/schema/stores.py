@@ -34,7 +34,7 @@ class StoreTable(Table):
         to="archive_after_s",
     )
     replicate: bool | None = key(
-        "with regions, of a bucket, or of a table on AWS: what one region writes reaches all; the last writer wins",
+        "with regions, of a bucket or table: what one region writes reaches all; the last writer wins",
         to="replicate",
     )
     # Last, because its name hides the function.

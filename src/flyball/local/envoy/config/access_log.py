@@ -35,6 +35,17 @@ FORMAT = {
 }
 
 
+def with_details(text: str) -> Json:
+    """The filter for requests that the balancer itself answered for a reason, by a part of its name."""
+    return {
+        "extension_filter": extension(
+            "envoy.access_loggers.extension_filters.cel",
+            "access_loggers.filters.cel.v3.ExpressionFilter",
+            expression=f"response.code_details.contains('{text}')",
+        )
+    }
+
+
 def file_log(path: str) -> Json:
     """The log that Envoy appends to `path`."""
     return extension(

@@ -15,6 +15,8 @@ from pathlib import Path
 from flyball.core.bad_input import BAD_INPUT, IN_HEADERS, Pattern
 from flyball.core.model import Firewall, FirewallAction
 
+from .access_log import with_details
+from .core_rules import core_rules_filter
 from .types import Json, extension, seconds, typed
 
 PROGRAM = str(Path(__file__).parents[1] / "rate" / "rate.wasm")
@@ -35,6 +37,8 @@ def filters(firewall: Firewall, *, program: str | None) -> list[Json]:
         found += _buckets(firewall) if program is None else [_windows(firewall, program)]
     if firewall.max_body_bytes is not None and firewall.action is FirewallAction.BLOCK:
         found.append(_body_limit(firewall.max_body_bytes))
+    if firewall.core_rules is not None:
+        found.append(core_rules_filter(firewall.core_rules))
     return found
 
 
@@ -161,6 +165,19 @@ def _bucket(requests: int, per_s: float) -> Json:
         rate_limits=[{"actions": [{"remote_address": {}}]}],
         descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
     )
+
+
+def counters(firewall: Firewall) -> list[Json]:
+    """Access logs that only count: bodies that were too large without having told so; the filter counts none."""
+    if firewall.max_body_bytes is None or firewall.action is not FirewallAction.BLOCK:
+        return []
+    counter = extension(
+        "envoy.access_loggers.stats",
+        "access_loggers.stats.v3.Config",
+        stats_scope={"prefix": f"{NAME}_log"},
+        counters=[{"stat": {"name": "body"}, "value_fixed": 1}],
+    )
+    return [{**counter, "filter": with_details("request_payload_too_large")}]
 
 
 def _body_limit(largest: int) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flyball.core.model import Application
 
+from . import firewall
 from .access_log import file_log
 from .filters import http_filters
 from .firewall import PROGRAM as RATE
@@ -45,7 +46,8 @@ def listener(
     filters = http_filters(app, [queue_filter(directory)] if queued else [], guarded=guarded, rate=rate)
     if secure:
         filters = [*_only_https(app), *filters]
-    chain = {"filters": [_connection_manager(app, directory, access_log, filters)]}
+    counters = firewall.counters(app.listener.firewall) if guarded else []
+    chain = {"filters": [_connection_manager(app, directory, [file_log(access_log), *counters], filters)]}
     return typed(
         "envoy.config.listener.v3.Listener",
         name=name,
@@ -96,7 +98,7 @@ def _only_https(app: Application) -> list[Json]:
     ]
 
 
-def _connection_manager(app: Application, directory: str, access_log: str, filters: list[Json]) -> Json:
+def _connection_manager(app: Application, directory: str, access_log: list[Json], filters: list[Json]) -> Json:
     routes = {"route_config_name": ROUTES, "config_source": file_source(directory, ROUTES_FILE)}
     idle = seconds(app.listener.idle_timeout_s)
     return _manager(
@@ -115,10 +117,10 @@ def _connection_manager(app: Application, directory: str, access_log: str, filte
 def _to_https(directory: str, access_log: str) -> Json:
     routes = {"route_config_name": TO_HTTPS, "config_source": file_source(directory, TO_HTTPS_FILE)}
     router = extension("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
-    return _manager(access_log, rds=routes, http_filters=[router])
+    return _manager([file_log(access_log)], rds=routes, http_filters=[router])
 
 
-def _manager(access_log: str, **fields: object) -> Json:
+def _manager(access_log: list[Json], **fields: object) -> Json:
     return extension(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -132,7 +134,7 @@ def _manager(access_log: str, **fields: object) -> Json:
         },
         request_headers_timeout=seconds(REQUEST_HEADERS_TIMEOUT_S),
         server_header_transformation="PASS_THROUGH",
-        access_log=[file_log(access_log)],
+        access_log=access_log,
         **fields,
     )
 

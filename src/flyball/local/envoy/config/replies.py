@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 from __future__ import annotations
 
-from .types import Json, extension
+from .access_log import with_details
+from .types import Json
 
 TITLES = {
     400: "400 Bad Request",
@@ -33,18 +34,20 @@ def local_replies() -> Json:
     """Mappers are tried in order, the first that fits decides. The user's own fixed responses fit none."""
     return {
         "mappers": [
-            _mapper(_details("connection_timeout"), 504),
-            *(_mapper(_details(f"policy[{rule}]"), status) for rule, status in FIREWALL.items()),
-            _mapper(_details("rbac_access_denied"), 403),
-            _mapper(_details("rate_limited"), 429),
-            _mapper(_details("queue_full"), 503),
-            _mapper(_details("waited_too_long"), 503),
+            _mapper(with_details("connection_timeout"), 504),
+            *(_mapper(with_details(f"policy[{rule}]"), status) for rule, status in FIREWALL.items()),
+            _mapper(with_details("rbac_access_denied"), 403),
+            _mapper(with_details("ext_authz_denied"), 403),
+            _mapper(with_details("ext_authz_error"), 503),
+            _mapper(with_details("rate_limited"), 429),
+            _mapper(with_details("queue_full"), 503),
+            _mapper(with_details("waited_too_long"), 503),
             _mapper(_flags(CONNECTION_FAILED), 502),
             _mapper(_flags(NO_INSTANCE), 503),
-            _mapper(_details("stream_idle_timeout"), 504),
+            _mapper(with_details("stream_idle_timeout"), 504),
             _mapper(_flags(TOO_LATE), 504),
-            _mapper(_details("request_payload_too_large"), 413),
-            _mapper(_details("request_header_timeout"), 408),
+            _mapper(with_details("request_payload_too_large"), 413),
+            _mapper(with_details("request_header_timeout"), 408),
             _mapper(_flags(["RL"]), 429),
         ]
     }
@@ -72,13 +75,3 @@ def _mapper(condition: Json, status: int) -> Json:
 
 def _flags(flags: list[str]) -> Json:
     return {"response_flag_filter": {"flags": flags}}
-
-
-def _details(text: str) -> Json:
-    return {
-        "extension_filter": extension(
-            "envoy.access_loggers.extension_filters.cel",
-            "access_loggers.filters.cel.v3.ExpressionFilter",
-            expression=f"response.code_details.contains('{text}')",
-        )
-    }

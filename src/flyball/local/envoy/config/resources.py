@@ -15,6 +15,7 @@ from . import tracing
 from .bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from .clusters import cluster, endpoints_file, goes_by_turns
 from .connections import Connections
+from .core_rules import core_rules_cluster
 from .endpoints import Endpoint, load_assignment
 from .firewall import PROGRAM as RATE
 from .listener import ROUTES_FILE, TO_HTTPS_FILE, listener
@@ -39,6 +40,7 @@ def files(
     queue: str | None = PROGRAM,
     challenges: Mapping[str, str] = MappingProxyType({}),
     rooms: Rooms | None = None,
+    core_rules: str | None = None,
 ) -> dict[str, Json]:
     """File name -> content. A service without an entry in `endpoints` has none.
 
@@ -48,6 +50,7 @@ def files(
     `concurrency` is how many requests an instance of a service works on at a time, where that adapts.
     `challenges` are what a certificate authority asks for just now.
     With `rooms` services reach each other, and the world, in the network between these.
+    `core_rules` is the socket of the process that judges by the OWASP Core Rule Set.
     Without `queue`, a program for an Envoy that runs WebAssembly, requests wait at the instance that they are for.
     """
     services = sorted(app.services, key=lambda service: service.name)
@@ -72,6 +75,7 @@ def files(
                 for each in services
             ),
             *tracing.clusters(app),
+            *([] if core_rules is None else [core_rules_cluster(core_rules)]),
             *between[1],
         ],
         ROUTES_FILE: [routes],

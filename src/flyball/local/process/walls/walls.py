@@ -29,6 +29,7 @@ from flyball.local.process import processes
 from . import links, rules
 from .building import belongings
 from .kept import Kept
+from .known import own_files
 from .netlink import Message
 from .outside import carried, collector_ports
 from .rooms import COVER, HOME, WORK, Room
@@ -65,6 +66,7 @@ class Walls:
         self.problem = ""
         self.work_problem = ""
         self._admitted: tuple[list[Guest], int] = ([], 0)
+        self._carried: list[tuple[int, int, tuple[str, int] | None]] = []
         self._tested: tuple[tuple[str, int], ...] = ()
         self._refused: dict[tuple[str, str, int], int] = {}
 
@@ -128,14 +130,25 @@ class Walls:
         if self.problem:
             return
         guests = [self._guest(app, service, stores) for service in app.services]
-        self.router.carry(carried(app))
+        self._carried = carried(app)
         guests.append(Guest(links="b", stores=(), everywhere=True, places=()))
         self._admitted = guests, door
         self._admit()
 
     def _admit(self) -> None:
         guests, door = self._admitted
+        self.router.carry(self._carried)
         self.router.admit([*guests, Guest(links="t", stores=self._tested, everywhere=True, places=())], door=door)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the network is gone, though it should be there: somebody has killed its keeper."""
+        return not self.problem and self.router.number == 0
+
+    def renew(self) -> None:
+        """Make it again. Who was in the old one is reached no more. Raises OSError and Failed."""
+        self.router.make()
+        self._admit()
 
     def of_test(self) -> Walls:
         """The same walls for the stores of a test: rooms of their own, beside those of the same names."""
@@ -311,7 +324,7 @@ class Walls:
             groups=self.groups(stores),
             name=name.rpartition(":")[2],
             view=seen,
-            files=_files(name.rpartition(":")[2], user),
+            files=own_files(name.rpartition(":")[2], user),
             cover=COVER if os.geteuid() == 0 else "mode=755",
         )
 
@@ -371,24 +384,3 @@ def tried() -> str:
             router.remove()
             paths.remove_sockets()
     return ""
-
-
-def _files(name: str, user: int) -> tuple[tuple[str, str], ...]:
-    """Files of the room's own: it knows its user by name, and asks the balancer for names of machines."""
-    found = [
-        ("/etc/passwd", f"{_text('/etc/passwd')}{name}:x:{user}:{user}::{HOME}:/usr/sbin/nologin\n"),
-        ("/etc/group", f"{_text('/etc/group')}{name}:x:{user}:\n"),
-        ("/etc/hosts", f"{_text('/etc/hosts')}{DOOR} host\n"),
-    ]
-    resolver = Path("/etc/resolv.conf").resolve()
-    if resolver.exists():
-        found.append((str(resolver), f"nameserver {DOOR}\n"))
-    return tuple((path, content) for path, content in found if Path(path).exists())
-
-
-def _text(path: str) -> str:
-    try:
-        content = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return content if content.endswith("\n") else f"{content}\n"

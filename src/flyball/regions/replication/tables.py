@@ -1,0 +1,178 @@
+"""Carries rows between the regions' tables: what one region writes or deletes reaches all, and the last writer wins.
+
+A table's changes are brought in in their order, each region's at its own pace: how far it is stands in its own file,
+written together with the rows, so that nothing is lost or done twice by a death in between. What cannot be done is
+tried again, later each time, and keeps no other region waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .replicator import LONGEST_PAUSE_S, Lag
+from .rows import BUSY_S, Rows, Unlike
+
+BATCH = 200
+BATCHES = 20
+"""The most of each table in one round, so that no other store waits for long."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is known of one region's table while this runs."""
+
+    path: Path
+    inode: int = 0
+    rows: Rows | None = None
+    names: tuple[str, ...] = ()
+    problem: str | None = None
+    pause_s: float = 0.0
+    not_before: float = 0.0
+    took_s: float | None = None
+
+    def close(self) -> None:
+        if self.rows is not None:
+            self.rows.close()
+            self.rows = None
+
+
+@dataclass(slots=True)
+class _Table:
+    key: tuple[str, ...]
+    places: dict[str, _Place] = field(default_factory=dict)
+
+
+class TableReplicator:
+    """Replicates the tables `keys` (store -> the columns of its key); `tell` as of the buckets' `Replicator`."""
+
+    def __init__(
+        self, keys: Mapping[str, tuple[str, ...]], tell: Callable[[str, str, bool], None], *, busy_s: float = BUSY_S
+    ) -> None:
+        self._busy_s = busy_s
+        self._tables = {store: _Table(key) for store, key in keys.items()}
+        self._tell = tell
+
+    def round(self, directories: Mapping[str, Path]) -> int:
+        """Bring over what there is; how much is left."""
+        return sum(self._one(store, table, directories) for store, table in self._tables.items())
+
+    def _one(self, store: str, table: _Table, directories: Mapping[str, Path]) -> int:
+        for region in table.places.keys() - directories.keys():
+            table.places.pop(region).close()
+        for region, directory in directories.items():
+            self._open(store, table, region, _path(directory, store))
+        left = 0
+        for target, place in table.places.items():
+            if place.rows is None or time.monotonic() < place.not_before:
+                continue
+            try:
+                for source, other in table.places.items():
+                    if source != target and other.rows is not None:
+                        left += _carry(other, place)
+            except (sqlite3.Error, Unlike) as error:
+                left += 1
+                self._failed(store, target, place, str(error))
+            else:
+                self._well(store, target, place)
+        return left
+
+    def _open(self, store: str, table: _Table, region: str, path: Path) -> None:
+        """The region's file, if it is there and can be read; a file in place of the one that was is another one."""
+        place = table.places.setdefault(region, _Place(path))
+        try:
+            inode = path.stat().st_ino
+        except OSError:
+            place.close()  # the region has not made it yet, or it is away
+            return
+        try:
+            if place.rows is None or (path, inode) != (place.path, place.inode):
+                place.close()
+                place.path, place.inode, place.rows = path, inode, Rows(path, region, table.key, busy_s=self._busy_s)
+                place.rows.forget()
+            place.names = place.rows.watch()
+        except sqlite3.Error as error:
+            place.close()
+            self._failed(store, region, place, str(error))
+
+    def _failed(self, store: str, region: str, place: _Place, problem: str) -> None:
+        if place.problem is None:
+            self._tell(
+                region, f"{region}: its {store} does not take rows: {problem}; tried again, nothing is lost", False
+            )
+        place.problem = problem
+        place.pause_s = min(2 * place.pause_s + 0.5, LONGEST_PAUSE_S)
+        place.not_before = time.monotonic() + place.pause_s
+
+    def _well(self, store: str, region: str, place: _Place) -> None:
+        if place.problem is not None:
+            place.problem, place.pause_s = None, 0.0
+            self._tell(region, f"{region}: its {store} takes rows again", True)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether a region keeps refusing something."""
+        return any(place.problem for table in self._tables.values() for place in list(table.places.values()))
+
+    def lags(self, directories: Mapping[str, Path]) -> list[Lag]:
+        """How far each region is behind, as it is now; connections of its own, so it may be asked beside a round."""
+        return [
+            _lag(store, region, place, table, directories)
+            for store, table in self._tables.items()
+            for region, place in sorted(table.places.items())
+        ]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for table in self._tables.values():
+            for place in table.places.values():
+                place.close()
+
+
+def _path(directory: Path, store: str) -> Path:
+    """Where a region keeps the table: behind walls in a directory of its own."""
+    own = directory / store / f"{store}.db"
+    return own.absolute() if own.exists() else (directory / f"{store}.db").absolute()
+
+
+def _carry(source: _Place, target: _Place) -> int:
+    """Bring over what the source has and the target has not seen; 1 when there is more than fits into a round."""
+    assert source.rows is not None
+    assert target.rows is not None
+    seen = target.rows.seen(source.rows.id)
+    for name in source.names:
+        after = seen.get(name, 0)
+        for _ in range(BATCHES):
+            changes = source.rows.changes(name, after=after, most=BATCH)
+            if not changes:
+                break
+            target.rows.apply(source.rows.id, changes)
+            after = changes[-1].seq
+            own = [one.at_ms for one in changes if one.origin == source.rows.region and one.at_ms]
+            if own:
+                target.took_s = round(max(time.time() - own[-1] / 1_000, 0.0), 3)
+        else:
+            return 1
+    return 0
+
+
+def _lag(store: str, region: str, place: _Place, table: _Table, directories: Mapping[str, Path]) -> Lag:
+    waiting, oldest_ms = 0, None
+    problem = place.problem
+    with contextlib.suppress(sqlite3.Error), contextlib.ExitStack() as opened:
+        target = opened.enter_context(contextlib.closing(Rows(place.path, region, table.key)))
+        if problem is None and not place.names:
+            problem = f"no table in it has the key {', '.join(table.key)}"
+        for other in directories.keys() - {region}:
+            if other in table.places and table.places[other].rows is not None:
+                path = table.places[other].path
+                source = opened.enter_context(contextlib.closing(Rows(path, other, table.key)))
+                count, oldest = source.waiting(region, target.seen(source.id))
+                if count > waiting:
+                    waiting, oldest_ms = count, oldest
+    lag_s = 0.0 if oldest_ms is None else round(max(time.time() - oldest_ms / 1_000, 0.0), 3)
+    return Lag(store, region, waiting, lag_s, place.took_s, problem)

@@ -1,0 +1,191 @@
+"""Tables in three regions: whatever programs write and delete in them, in the end all have the same rows."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyball.regions.replication.tables import TableReplicator
+
+REGIONS = ("a", "b", "c")
+SCHEMA = """
+CREATE TABLE posts (board TEXT, posted INTEGER, text BLOB, PRIMARY KEY (board, posted)) WITHOUT ROWID;
+CREATE TABLE visits (name TEXT PRIMARY KEY, value INTEGER);
+"""
+
+
+class Three:
+    """Three regions with a table each, and what was told."""
+
+    def __init__(self, home: Path) -> None:
+        self.places = {region: home / region for region in REGIONS}
+        self.told: list[tuple[str, str, bool]] = []
+        for place in self.places.values():
+            place.mkdir()
+        self.replicator = self.started()
+
+    def started(self) -> TableReplicator:
+        return TableReplicator({"posts": ("board", "posted")}, lambda *told: self.told.append(told), busy_s=0.05)
+
+    def file(self, region: str) -> Path:
+        return self.places[region] / "posts.db"
+
+    def run(self, region: str, sql: str, *values: Any) -> list[Any]:
+        """What a program of that region does."""
+        with closing(sqlite3.connect(self.file(region), isolation_level=None)) as db:
+            return db.execute(sql, values).fetchall()
+
+    def make(self, region: str, schema: str = SCHEMA) -> None:
+        with closing(sqlite3.connect(self.file(region))) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript(schema)
+
+    def write(self, region: str, posted: int, text: str) -> None:
+        self.run(region, "INSERT OR REPLACE INTO posts VALUES ('main', ?, ?)", posted, text)
+
+    def settle(self) -> None:
+        for _ in range(10):
+            self.replicator.round(self.places)
+
+    def rows(self, region: str) -> dict[int, str]:
+        return dict(self.run(region, "SELECT posted, text FROM posts ORDER BY posted"))
+
+    def all_have(self, rows: dict[int, str]) -> bool:
+        return [self.rows(region) for region in REGIONS] == [rows] * 3
+
+    def waiting(self, region: str) -> int:
+        return next(one.waiting for one in self.replicator.lags(self.places) if one.region == region)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Three]:
+    made = Three(tmp_path)
+    for region in REGIONS:
+        made.make(region)
+    made.settle()
+    yield made
+    made.replicator.close()
+
+
+def test_what_one_region_writes_changes_and_deletes_reaches_the_others(three: Three):
+    three.write("a", 1, "first")
+    three.write("b", 2, "second")
+    three.settle()
+    assert three.all_have({1: "first", 2: "second"})
+    three.run("c", "UPDATE posts SET text = 'changed' WHERE posted = 1")
+    three.run("b", "DELETE FROM posts WHERE posted = 2")
+    three.run("a", "INSERT OR IGNORE INTO posts VALUES ('main', 3, 'ignores conflicts')")
+    three.settle()
+    assert three.all_have({1: "changed", 3: "ignores conflicts"})
+    three.run("a", "UPDATE posts SET posted = 4 WHERE posted = 3")
+    three.settle()
+    assert three.all_have({1: "changed", 4: "ignores conflicts"})
+
+
+def test_other_tables_of_the_program_stay_in_their_region(three: Three):
+    three.run("a", "INSERT INTO visits VALUES ('visits', 7)")
+    three.settle()
+    assert three.run("b", "SELECT * FROM visits") == []
+
+
+def test_what_was_there_before_is_brought_over_and_loses_to_what_is_written(tmp_path: Path):
+    three = Three(tmp_path)
+    three.make("a")
+    three.write("a", 1, "old in a")
+    three.write("a", 2, "only in a")
+    three.make("b")
+    three.replicator.round(three.places)
+    three.write("b", 1, "new in b")
+    three.make("c")  # it comes later
+    three.settle()
+    assert three.all_have({1: "new in b", 2: "only in a"})
+    three.replicator.close()
+
+
+def test_the_last_writer_wins_and_a_clock_that_was_set_back_loses_nothing(three: Three):
+    three.write("a", 1, "first")
+    three.run("a", "UPDATE flyball_changes SET at_ms = at_ms + 3600000")  # written by a clock an hour ahead
+    three.settle()
+    three.write("b", 1, "later")  # it has seen the first
+    three.settle()
+    assert three.all_have({1: "later"})
+    three.write("b", 1, "at the same")
+    three.write("c", 1, "moment")
+    for region in "bc":
+        three.run(region, "UPDATE flyball_changes SET at_ms = 9999999999999")
+    three.settle()
+    assert three.all_have({1: "moment"})
+
+
+def test_a_death_in_between_neither_loses_nor_repeats(three: Three):
+    for number in range(450):
+        three.write("a", number, "x")
+    three.replicator.close()
+    three.replicator = three.started()
+    three.settle()
+    three.run("b", "DELETE FROM posts WHERE posted = 7")
+    three.replicator.close()
+    three.replicator = three.started()
+    three.settle()
+    assert three.all_have({number: "x" for number in range(450) if number != 7})
+
+
+def test_how_far_a_region_is_behind(three: Three):
+    three.write("a", 1, "x")
+    three.write("a", 2, "x")
+    assert (three.waiting("a"), three.waiting("b")) == (0, 2)
+    three.settle()
+    (lag,) = [one for one in three.replicator.lags(three.places) if one.region == "b"]
+    assert (lag.waiting, lag.lag_s, lag.problem) == (0, 0.0, None)
+    assert lag.took_s is not None
+
+
+def test_what_a_region_cannot_hold_waits_for_its_release(three: Three):
+    three.run("a", "ALTER TABLE posts ADD COLUMN author TEXT")
+    three.run("a", "INSERT INTO posts VALUES ('main', 1, 'x', 'Ada')")
+    three.settle()
+    assert three.rows("b") == {}
+    assert three.told[0] == (
+        "b",
+        "b: its posts does not take rows: its table posts has no column author yet; tried again, nothing is lost",
+        False,
+    )
+    assert three.replicator.stalled
+    three.run("b", "ALTER TABLE posts ADD COLUMN author TEXT")
+    three.replicator.close()
+    three.replicator = three.started()  # no need to wait for the next try
+    three.settle()
+    assert three.run("b", "SELECT author FROM posts") == [("Ada",)]
+
+
+def test_a_region_that_is_locked_keeps_no_other_waiting(three: Three):
+    three.replicator.close()
+    three.replicator = three.started()
+    three.replicator.round(three.places)
+    with closing(sqlite3.connect(three.file("b"), isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        three.write("a", 1, "x")
+        three.settle()
+        assert three.rows("c") == {1: "x"}
+        assert [told[0] for told in three.told] == ["b"]
+
+
+def test_any_mixture_of_writes_and_deletions_comes_to_rest_alike(three: Three):
+    chance = random.Random(7)
+    for step in range(120):
+        region, posted = chance.choice(REGIONS), chance.randrange(5)
+        if chance.random() < 0.3:
+            three.run(region, "DELETE FROM posts WHERE posted = ?", posted)
+        else:
+            three.write(region, posted, f"{region}{step}")
+        if chance.random() < 0.3:
+            three.replicator.round(three.places)
+    three.settle()
+    assert three.all_have(three.rows("a"))
+    assert three.run("a", "SELECT count(*) FROM flyball_changes") < [(6,)]  # one for each row that ever was
