@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from flyball.core.control.actions import Build, Launch, Terminate
 from flyball.core.control.observation import BuildSeen, TargetHealth
 from flyball.core.control.routing import targets
@@ -26,6 +28,8 @@ from .process import environments
 from .process.walls.outside import host_ports, resolver, seen_inside
 from .process.walls.router import DOOR, NAMES_PORT, OUTWARD_PORT
 from .releases import builds
+
+log = structlog.get_logger()
 
 
 class Applier:
@@ -185,6 +189,9 @@ class Applier:
                 environments.run_command(spec.run, directory=result.directory, environment=environment)
         except FlyballError as error:
             succeeded, message = False, str(error)
+        except Exception as error:  # a build that ends unheard would keep its release waiting for ever
+            log.exception("a build failed in a way that nobody foresaw", release=action.release)
+            succeeded, message = False, f"it could not be built: {error!r}"
         self._built(BuildSeen(service=action.service, release=action.release, succeeded=succeeded, message=message))
 
     async def close(self) -> None:
