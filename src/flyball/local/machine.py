@@ -106,6 +106,7 @@ class Machine:
         await asyncio.to_thread(walls.renew)
         if self.balancer.process is not None:
             end_group(self.balancer.process)
+        self.stores.end()
         for instance in tuple(self.instances.running):
             self.instances.terminate(instance, force=True)
 

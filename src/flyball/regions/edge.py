@@ -235,7 +235,7 @@ class Edge:
 
     def _changed(self, name: str, health: str, now: dict[str, str], *, slowly: bool) -> Reason:
         if health == "healthy":
-            come = f"; it was away for long, they come back over {self._returning.over_s:g} s" if slowly else ""
+            come = f"; they come back over {self._returning.over_s:g} s, not all at once" if slowly else ""
             text = f"{name} passes its health check and serves its visitors{come}"
             return Reason(kind=ReasonKind.REGION_HEALTHY, service="", text=text, region=name)
         others = [one for one in self.regions if one != name and now.get(one) == "healthy"]

@@ -129,7 +129,7 @@ def _told(app: Application, outages: Sequence[Outage], duration_s: float) -> tup
         if away is not None:
             text = f"{away.region} fails its health check: its visitors are led elsewhere"
             told.append((away.begins_s, ReasonKind.REGION_UNHEALTHY, text, away.region))
-            come = f"; it was away for long, they come back over {away.return_s:g} s" if away.return_s else ""
+            come = f"; they come back over {away.return_s:g} s, not all at once" if away.return_s else ""
             text = f"{away.region} passes its health check and serves its visitors{come}"
             told.append((away.ends_s, ReasonKind.REGION_HEALTHY, text, away.region))
     return tuple(

@@ -91,6 +91,12 @@ def test_on_one_machine_as_many_start_at_a_time_as_it_has_cores():
     assert len(late.state.instances) == 5
 
 
+def test_nothing_is_held_where_there_are_cores_enough():
+    made = step(application(), state(instance(1), desired=3), seen(instance(1), cores=2), now=100.0)
+    assert launches(made) == ["web-2", "web-3"]
+    assert "launch held" not in " ".join(reason.text for reason in made.reasons)
+
+
 def test_where_each_instance_has_a_machine_all_start_at_once():
     made = step(application(), state(instance(1), desired=7), seen(instance(1)), now=100.0)
     assert len(launches(made)) == 6

@@ -15,10 +15,12 @@ from flyball.core.model import (
     Comparison,
     Compute,
     Condition,
+    CoreRules,
     Deployment,
     Edge,
     EdgeRouting,
     Firewall,
+    FirewallAction,
     FixedResponse,
     HealthCheck,
     Hpa,
@@ -52,6 +54,7 @@ from flyball.core.model import (
     ThresholdType,
     Tls,
 )
+from flyball.core.model.firewall import UNJUDGED
 from manifests import FORUM, SESSION_APP, VISITOR_BOARD, one_service
 
 
@@ -156,6 +159,18 @@ def test_only_a_name_and_a_run_are_needed():
 )
 def test_a_shorthand_is_its_long_form(short: str, long: str):
     assert web(short) == web(long)
+
+
+@pytest.mark.parametrize("on_failure", ["open", "closed"])
+def test_the_core_rules_judge_as_the_file_says(on_failure):
+    text = 'name = "a"\nservices.w.run = "x"\n[listener.firewall]\naction = "count"\n[listener.firewall.rules]\n'
+    more = f'set = "owasp-crs"\naction = "block"\nskip_paths = ["/raw"]\non_failure = "{on_failure}"'
+    firewall = parse(text + more).listener.firewall
+    fails_open = on_failure == "open"
+    assert firewall.core_rules == CoreRules(action=FirewallAction.BLOCK, skip_paths=("/raw",), fail_open=fails_open)
+    assert firewall.of_rule("owasp-crs 942100") is FirewallAction.BLOCK
+    assert firewall.of_rule(UNJUDGED) is (FirewallAction.COUNT if fails_open else FirewallAction.BLOCK)
+    assert firewall.of_rule("deny") is FirewallAction.COUNT
 
 
 def test_shorthands_outside_services():

@@ -153,7 +153,7 @@ class Balancer:
             end_group(serving[0])
             serving = None
         if serving is None and second is not None:
-            text = "the balancer died while nobody looked; its standby took over"
+            text = "the balancer died while no control plane ran; its standby took over"
             self._hear(Mishap(kind=MishapKind.BALANCER_TOOK_OVER, text=text))
             serving, second = second, None
         # A control plane that was killed between starting and recording it: two cannot have the same seat.

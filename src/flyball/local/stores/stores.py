@@ -18,6 +18,7 @@ from flyball.core.model import Application, Store, StoreKind
 from flyball.local.paths import StateDirectory
 from flyball.local.process.walls.address import Address
 from flyball.local.process.walls.walls import Walls
+from flyball.local.process.watch import end_group
 
 from . import files, redis
 from .redis import ANSWER_TIMEOUT_S, Redis
@@ -72,6 +73,11 @@ class Stores:
         for name, server in list(self._servers.items()):
             found[name] = await redis.problem(server)
         return found
+
+    def end(self) -> None:
+        """End every Redis server at once: `keep` starts it again, with its data."""
+        for server in self._servers.values():
+            end_group(server.process)
 
     async def stop(self) -> None:
         """Stop every server; its data and its port stay."""

@@ -79,6 +79,6 @@ def rule_files(rules: CoreRules, home: Path) -> list[Path]:
     places = (at / "rules", at)
     found = next((files for place in places if (files := sorted(place.glob("REQUEST-9*.conf")))), [])
     if not found:
-        remedy = "install Debian's modsecurity-crs, or name their directory" if rules.path is None else "mend the path"
+        remedy = "install Debian's modsecurity-crs, or name their directory" if rules.path is None else "fix the path"
         raise FileError(f"listener.firewall.rules: the OWASP Core Rule Set is not in {at}: {remedy}")
     return [file for file in found if not file.name.startswith(NOT_READ)]
