@@ -57,7 +57,7 @@ def test_an_application_behind_a_link_is_the_same(tmp_path: Path) -> None:
 
 
 def test_down_needs_no_set_of_rules_that_may_be_gone() -> None:
-    more = '[listener.firewall]\ndeny = "127.0.9.0/24"\nrules = { set = "owasp-crs", directory = "gone" }\n'
+    more = '[listener.firewall]\ndeny = "127.0.9.0/24"\nrules = { set = "owasp-crs", path = "gone" }\n'
     firewall = without_files(parse(one_service("routes = ['/']", more))).listener.firewall
     assert firewall.core_rules is None
     assert firewall.deny == ("127.0.9.0/24",)  # it still counts while the last requests are answered
