@@ -153,7 +153,7 @@ def test_what_a_region_cannot_hold_waits_for_its_release(three: Three):
     assert three.rows("b") == {}
     assert three.told[0] == (
         "b",
-        "b: its posts does not take rows: its table posts has no column author yet; tried again, nothing is lost",
+        "b: its posts does not take rows: its table posts has no column author yet; the rows are kept and tried again",
         False,
     )
     assert three.replicator.stalled

@@ -101,9 +101,8 @@ class TableReplicator:
 
     def _failed(self, store: str, region: str, place: _Place, problem: str) -> None:
         if place.problem is None:
-            self._tell(
-                region, f"{region}: its {store} does not take rows: {problem}; tried again, nothing is lost", False
-            )
+            text = f"{region}: its {store} does not take rows: {problem}; the rows are kept and tried again"
+            self._tell(region, text, False)
         place.problem = problem
         place.pause_s = min(2 * place.pause_s + 0.5, LONGEST_PAUSE_S)
         place.not_before = time.monotonic() + place.pause_s
