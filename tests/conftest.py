@@ -65,3 +65,12 @@ def inside(nodeid: str, places: tuple[str, ...]) -> bool:
     """Whether a test lies in one of these folders or files of the tests."""
     path = nodeid.partition("::")[0].removeprefix("tests/")
     return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+@pytest.fixture(scope="session")
+def walls_stand() -> None:
+    """Skip, by name, where the system lets nobody make walls. It is tried once, and only for tests that run."""
+    from flyball.local.process.walls.walls import tried
+
+    if problem := tried():
+        pytest.skip(f"no walls here: {problem}")

@@ -13,14 +13,9 @@ import psutil
 import pytest
 
 from acceptance.running import Running
-from flyball.local.process.walls import walls
 from flyball.local.process.walls.router import HERE
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.root,
-    pytest.mark.skipif(bool(walls.tried()), reason=f"no walls here: {walls.tried()}"),
-]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.usefixtures("walls_stand")]
 SERVER = """
 import http.server, os, signal, socket, sys
 from urllib.parse import urlsplit

@@ -71,12 +71,13 @@ def missing() -> str:
     return done.stderr.strip() or (f"exit code {done.returncode}" if done.returncode else "")
 
 
-WHY_NOT = missing()
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.root,
-    pytest.mark.skipif(bool(WHY_NOT), reason=f"no user namespaces without root here: {WHY_NOT}"),
-]
+@pytest.fixture(scope="module")
+def namespaces() -> None:
+    if problem := missing():
+        pytest.skip(f"no user namespaces without root here: {problem}")
+
+
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.usefixtures("namespaces")]
 
 
 class Nobody:

@@ -15,15 +15,11 @@ from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
 from flyball.local.process.walls.router import DOOR, NAMES_PORT, OUTWARD_PORT
-from flyball.local.process.walls.walls import Walls, tried
+from flyball.local.process.walls.walls import Walls
 from local.envoy.envoy_rig import Envoy
 from waiting import soon
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.root,
-    pytest.mark.skipif(bool(tried()), reason=f"no walls here: {tried()}"),
-]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.usefixtures("walls_stand")]
 RESOLVER = "127.0.0.9"
 PYTHON = str(Path(sys.executable).resolve())
 FILE = """

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -14,16 +17,12 @@ from flyball.local.paths import StateDirectory
 from flyball.local.pipeline import testing
 from flyball.local.process import commands
 from flyball.local.process.ports import free_port
-from flyball.local.process.walls.walls import Walls, tried
+from flyball.local.process.walls.walls import Walls
 from flyball.local.releases import builds
 from flyball.local.stores.stores import Stores
-from waiting import soon
+from waiting import soon, until
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.root,
-    pytest.mark.skipif(bool(tried()), reason=f"no walls here: {tried()}"),
-]
+pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.usefixtures("walls_stand")]
 FILE = """
 name = "shop"
 [network]
@@ -146,3 +145,38 @@ async def test_what_a_build_leaves_running_ends_with_it(tmp_path: Path) -> None:
         )
     finally:
         walls.remove()
+
+
+NO_MORE = """
+read mapped
+exec sh -c 'mount -t tmpfs none /run && echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"' sh "$@"
+"""
+MADE = """
+import sys
+from pathlib import Path
+from flyball.core.manifest import parse
+from flyball.local.paths import StateDirectory
+from flyball.local.process.walls.walls import Walls
+walls = Walls.of(parse(Path("flyball.toml").read_text()), StateDirectory(Path(".flyball").absolute()))
+print(walls.problem or walls.work_problem, walls.make_room)
+walls.remove()
+"""
+
+
+def test_builds_run_outside_where_no_user_namespace_can_be_made(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-Um", "true"], check=False).returncode != 0:
+        pytest.skip("no user namespaces here, or no unshare")
+    StateDirectory(tmp_path / ".flyball").create()
+    (tmp_path / "flyball.toml").write_text(FILE.format(home=tmp_path, control="", redis="", pid=0))
+    command = ["unshare", "-Um", "--propagation", "private", "sh", "-c", NO_MORE, "sh", sys.executable, "-c", MADE]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            namespace = Path(f"/proc/{process.pid}/ns/user")
+            until(lambda: namespace.stat().st_ino != Path("/proc/self/ns/user").stat().st_ino, what="it is inside")
+            for kind in ("uid", "gid"):
+                Path(f"/proc/{process.pid}/{kind}_map").write_text("0 0 4294967295")
+            said, _ = process.communicate("\n", timeout=60)
+        finally:
+            process.kill()
+    assert "no user namespace can be made" in said
+    assert said.endswith("None\n")

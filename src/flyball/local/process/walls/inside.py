@@ -106,19 +106,34 @@ def owners(user: int, group: int, owner: int) -> int:
     ready, go = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(go[1])  # the end of us is its end, too
+        _wait_as_owner(ready[1], go[0])
+    os.close(ready[1])
+    os.close(go[0])
+    try:
+        refused = os.read(ready[0], 1)
+        if refused != b"\0":
+            number = refused[0] if refused else 0
+            raise OSError(number, f"no user namespace can be made: {os.strerror(number)}")
+        for kind, one in ((b"uid", user), (b"gid", group)):
+            _write(b"/proc/%d/%s_map" % (child, kind), b"%d %d 1" % (owner, one))
+        return os.open(b"/proc/%d/ns/user" % child, os.O_RDONLY)
+    finally:
+        os.close(ready[0])
+        os.close(go[1])
+        os.waitpid(child, 0)
+
+
+def _wait_as_owner(ready: int, go: int) -> None:
+    """The child: make the namespace, say so (or the number of what went wrong), stay until it is taken."""
+    try:
         unshare(NEW_USERS)
-        os.write(ready[1], b".")
-        os.read(go[0], 1)
+        os.write(ready, b"\0")
+        os.read(go, 1)
+    except OSError as error:
+        os.write(ready, bytes([error.errno or 1]))
+    finally:
         os._exit(0)
-    os.read(ready[0], 1)
-    for kind, number in ((b"uid", user), (b"gid", group)):
-        _write(b"/proc/%d/%s_map" % (child, kind), b"%d %d 1" % (owner, number))
-    found = os.open(b"/proc/%d/ns/user" % child, os.O_RDONLY)
-    os.write(go[1], b".")
-    os.waitpid(child, 0)
-    for descriptor in (*ready, *go):
-        os.close(descriptor)
-    return found
 
 
 def _owned(path: bytes, owners: int, writable: bool) -> int:

@@ -44,10 +44,12 @@ _MOST_ROOMS = 60_000
 _FIRST_WORK, _MOST_WORK = 60_250, 3_500
 _WORKER = ":work"  # no service is called so
 _ATTEMPT, _PROGRAM = "-", Path("/bin/true")  # no service is called so
+TRY_WITHIN_S = 20.0
 OFFERED = "each instance has a network, processes and a view of the files of its own"
 _OPEN = "every program on this machine reaches instances and Redis, and a service's instances reach each other's data"
 WEAKER = (
-    "all services are the user that started it, as others of its programs: only root can give them users of their own"
+    "all services run as the user who started them, like that user's other programs; "
+    "only root can give each its own user"
 )
 
 
@@ -116,11 +118,18 @@ class Walls:
         """Why no program of a build runs in a room, or ""."""
         command, log = [str(_PROGRAM)], self._paths.logs / "walls.log"
         room = self.work_room("true", {}, self._paths.logs)
+        script = [sys.executable, "-I", "-S", str(WORK), *command]
         with log.open("wb") as output:
-            subprocess.run(
-                [sys.executable, "-I", "-S", str(WORK), *command],
-                input=room.told({}, self._paths.logs), stdout=output, stderr=output, env={}, check=False,
-            )  # fmt: skip
+            process = subprocess.Popen(
+                script, stdin=subprocess.PIPE, stdout=output, stderr=output, env={}, start_new_session=True
+            )
+        try:
+            process.communicate(room.told({}, self._paths.logs), TRY_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            log.unlink()
+            return f"a program in a room did not end within {TRY_WITHIN_S:g} s"
         said = log.read_text(encoding="utf-8", errors="replace").strip()
         log.unlink()
         return said
