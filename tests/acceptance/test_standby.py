@@ -58,7 +58,7 @@ class Visitors(threading.Thread):
         super().__init__(daemon=True)
         self._address = urlsplit(url).netloc
         self._over = threading.Event()
-        self.refused = self.answered = 0
+        self.refused = self.lost = self.answered = 0
 
     def run(self) -> None:
         while not self._over.is_set():
@@ -71,8 +71,8 @@ class Visitors(threading.Thread):
             try:
                 connection.request("GET", "/")
                 self.answered += connection.getresponse().status == 200
-            except (OSError, http.client.HTTPException):  # it was under way in the one that died
-                pass
+            except (OSError, http.client.HTTPException):
+                self.lost += 1
             finally:
                 connection.close()
 
@@ -90,6 +90,7 @@ def test_the_one_that_stands_by_takes_over(small: Running) -> None:
     visitors = Visitors(small.now()["url"])
     visitors.start()
     visitors.until_more(small)
+    assert visitors.lost == 0
     os.kill(first, signal.SIGKILL)
     visitors.until_more(small)
     serving, third = until_stood_by(small, first)
@@ -111,10 +112,31 @@ def test_the_one_that_stands_by_takes_over(small: Running) -> None:
     visitors.finish()
 
     assert visitors.refused == 0
+    assert visitors.lost <= 2, "more than the one that was under way in each that was killed"
     told = [one["reason"] for one in small.events() if one["kind"] == "balancer_took_over"]
     assert len(told) == 3
     assert "SIGKILL" in told[0]
     assert "SIGSTOP" in told[1]
     runs = [processes.identify(pid) for pid in (fourth, fifth)]
     small.flyball("down")
+    assert not [one for one in runs if one is None or processes.alive(one)]
+
+
+def test_the_edge_before_several_regions_has_one_too(place: Callable[..., Running]) -> None:
+    text = file(instances="{ min = 1, max = 2 }") + "\n[listener]\nstandby = true\n[regions.us-east-1]\n"
+    running = place(files={"flyball.toml": text, "server.py": server("one")})
+    running.up()
+    first, second = until_stood_by(running)
+    visitors = Visitors(running.now()["url"])
+    visitors.start()
+    visitors.until_more(running)
+    os.kill(first, signal.SIGKILL)
+    visitors.until_more(running)
+    serving, third = until_stood_by(running, first)
+    visitors.finish()
+
+    assert (serving, visitors.refused) == (second, 0)
+    assert running.told("balancer_took_over", "SIGKILL")
+    runs = [processes.identify(pid) for pid in (serving, third)]
+    running.flyball("down")
     assert not [one for one in runs if one is None or processes.alive(one)]

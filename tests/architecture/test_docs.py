@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 import pytest
 
 import toml_text
+from flyball.core.control.reasons import ReasonKind
 from flyball.core.manifest import parse
 from pages import ROOT, Block, blocks, pages
 
@@ -68,6 +69,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{link[0]} leads nowhere"
         if link["anchor"] and target.suffix == ".md":
             assert link["anchor"] in anchors(target), f"{link[0]}: there is no such heading"
+
+
+def test_every_kind_of_event_is_named() -> None:
+    (line,) = re.findall(r"^`kind` is one of (.*)\.$", (ROOT / "docs/reference/cli.md").read_text(), re.MULTILINE)
+
+    assert line.split(", ") == [f"`{kind}`" for kind in ReasonKind]
+
+
+def test_every_benchmark_has_a_row() -> None:
+    modules = [
+        path.stem
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if re.search(rf"^python -m benchmarks\.{path.stem}\b", path.read_text(), re.MULTILINE)
+    ]
+    rows = re.findall(r"^\| `python -m benchmarks\.(\w+)", (ROOT / "benchmarks/README.md").read_text(), re.MULTILINE)
+
+    assert modules
+    assert sorted(rows) == sorted(modules)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(ROOT / "docs")], ids=shown)

@@ -17,14 +17,14 @@ CHECKOV = {
     "CKV_AWS_111": "what Session Manager's agent asks for has no resource on AWS; it opens no way to data",
 }
 CDK_NAG = {
-    "AwsSolutions-VPC7": "no seed draws a flow log, which costs by the byte; `flow_log = true` asks for one",
+    "AwsSolutions-VPC7": "a log of all connections (VPC flow log) costs by the byte; `flow_log = true` asks for one",
     "AwsSolutions-EC23": "the balancer is open to the world: that is its work",
     "AwsSolutions-AS3": "the dashboard and the alarms tell of scaling; a mail for each machine would be read by nobody",
     "AwsSolutions-CB4": "what CodeBuild hands on lies in a bucket that is encrypted already",
     "AwsSolutions-EC26": "the rule cannot read a mixed instances policy; the launch template encrypts its volume",
     "AwsSolutions-SMG4": "a new password has to reach Redis and the instances together; it changes by a deployment",
     "AwsSolutions-AEC4": "the file asks for no replica",
-    "AwsSolutions-AEC5": "6379 is what the seed draws; only named security groups reach it",
+    "AwsSolutions-AEC5": "6379 is the usual port of Redis; only named security groups reach it",
     "AwsSolutions-ECS2": "names and addresses stand in the environment, secrets come from Secrets Manager",
 }
 WILDCARDS = (

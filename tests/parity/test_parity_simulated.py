@@ -151,6 +151,7 @@ CASES: dict[str, tuple[Run, Change]] = {
     "Service.stores": (Run(faults=("store messages at 5s for 5s",)), web(stores=())),
     "Service.concurrency": (BUSY, web(concurrency=1)),
     "Queue.most": (ONE_PLACE, web(queue=Queue(most=3))),
+    "Queue.longest_s": (ONE_PLACE, web(queue=Queue(longest_s=0.1))),
     "Capacity.desired": (Run(), web(capacity=Capacity(min=2, max=4, desired=3))),
     "Size.cpu": (BUSY, web(size=Size(cpu=1.0))),
     "Size.burst": (BUSY, web(size=Size(cpu=0.5, burst=False))),
@@ -172,6 +173,19 @@ def test_what_is_modelled_changes_a_run(name: str):
     run, change = CASES[name]
     app = run.base(plain())
     assert run.of(change(app)) != run.of(app)
+
+
+def test_a_limit_that_adapts_is_modelled():
+    app = plain()
+    run = Run(traffic="120:20s", request_s=0.2)
+    assert run.of(web(concurrency="auto")(app)) != run.of(app)
+
+
+def test_nothing_of_the_queue_is_said_to_be_left_out():
+    app = web(concurrency="auto", queue=Queue(most=5, longest_s=1.0))(plain())
+    said = parity.unhonoured(app, parity.World.SIMULATED)
+    assert said
+    assert not [line for line in said if "concurrency" in line or "queue" in line]
 
 
 def test_every_modelled_field_is_looked_at():
@@ -203,7 +217,6 @@ def decorated(app: Application) -> Application:
         health=replace(app.services[0].health, path="/ok", status_min=201, status_max=204),
         size=replace(app.services[0].size, memory_bytes=1),
         balancing=Balancing(stickiness=Stickiness(duration_s=5.0)),
-        queue=Queue(longest_s=0.001),
         egress=Egress(everywhere=False, to=("10.0.0.0/8",)),
     )
     redirect = Redirect(condition=Condition(path="/a", headers=(("a", "b"),)), location="/", status=302, priority=3)

@@ -153,7 +153,7 @@ def test_what_a_region_cannot_hold_waits_for_its_release(three: Three):
     assert three.rows("b") == {}
     assert three.told[0] == (
         "b",
-        "b: its posts does not take rows: its table posts has no column author yet; tried again, nothing is lost",
+        "b: its posts does not take rows: its table posts has no column author yet; the rows are kept and tried again",
         False,
     )
     assert three.replicator.stalled
@@ -189,3 +189,66 @@ def test_any_mixture_of_writes_and_deletions_comes_to_rest_alike(three: Three):
     three.settle()
     assert three.all_have(three.rows("a"))
     assert three.run("a", "SELECT count(*) FROM flyball_changes") < [(6,)]  # one for each row that ever was
+
+
+def test_a_region_whose_file_is_restored_from_a_backup_loses_no_later_write(three: Three):
+    three.write("a", 1, "in the backup")
+    three.settle()
+    with (
+        closing(sqlite3.connect(three.file("a"))) as db,
+        closing(sqlite3.connect(three.file("a").with_name("old"))) as to,
+    ):
+        db.backup(to)
+    for number in range(2, 9):
+        three.write("a", number, "after it")
+    three.settle()
+    with (
+        closing(sqlite3.connect(three.file("a").with_name("old"))) as old,
+        closing(sqlite3.connect(three.file("a"))) as db,
+    ):
+        old.backup(db)  # into the same file
+    three.write("a", 9, "after the restore")
+    three.settle()
+    assert three.all_have({1: "in the backup", **dict.fromkeys(range(2, 9), "after it"), 9: "after the restore"})
+
+
+def test_a_backup_in_place_of_the_file_loses_no_write_however_many_there_are(three: Three):
+    three.write("a", 1, "in the backup")
+    three.settle()
+    old = three.file("a").with_name("old")
+    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(old)) as to:
+        db.backup(to)
+    three.write("a", 2, "after it")
+    three.settle()
+    for suffix in ("-wal", "-shm"):
+        three.file("a").with_name(f"posts.db{suffix}").unlink(missing_ok=True)
+    old.replace(three.file("a"))
+    for number in range(3, 20):
+        three.write("a", number, "after the restore")
+    three.settle()
+    expected = {1: "in the backup", 2: "after it", **dict.fromkeys(range(3, 20), "after the restore")}
+    assert three.all_have(expected)
+
+
+def test_a_table_that_waits_for_its_release_keeps_no_other_table_and_no_other_source_waiting(three: Three):
+    three.run("a", "CREATE TABLE drafts (board TEXT, posted INTEGER, text BLOB, PRIMARY KEY (board, posted))")
+    three.run("a", "INSERT INTO drafts VALUES ('main', 1, 'b has no such table yet')")
+    three.write("a", 1, "from a")
+    three.write("c", 2, "from c")
+    three.replicator.round(three.places)
+    assert three.rows("b") == {1: "from a", 2: "from c"}
+    assert [told[0] for told in three.told] == ["b", "c"]
+    assert three.waiting("b") == 1  # of a table of which nothing has ever been brought over
+
+
+def test_a_source_that_cannot_be_read_is_named_and_keeps_no_other_waiting(three: Three):
+    three.run("a", "CREATE TABLE words (board TEXT, posted INTEGER, text TEXT, PRIMARY KEY (board, posted))")
+    three.run("a", "INSERT INTO posts VALUES ('main', 1, CAST(x'ff' AS TEXT))")  # no text in any encoding
+    three.run("a", "INSERT INTO words VALUES ('main', 1, 'from a')")
+    for region in "bc":
+        three.run(region, "CREATE TABLE words (board TEXT, posted INTEGER, text TEXT, PRIMARY KEY (board, posted))")
+    three.write("c", 2, "from c")
+    three.replicator.round(three.places)
+    assert three.rows("b") == {2: "from c"}
+    assert three.run("b", "SELECT text FROM words") == [("from a",)]
+    assert [(region, "cannot be read" in text) for region, text, _ in three.told] == [("a", True)]

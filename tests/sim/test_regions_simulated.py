@@ -137,7 +137,7 @@ def test_what_is_refused(file: str, capsys):
         (["--fault", f"region {EU} at 5s"], "is none; write one of"),
         (["--from", "moon:1"], "moon is no known place"),
         (["--from", "60"], "is not a place with its share"),
-        (["--from", f"{US}:0"], "nobody is anywhere"),
+        (["--from", f"{US}:0"], "all shares are 0"),
         (["--from", f"{US}:1", "--region", EU], "here is only one"),
         (["--fault", LOST, "--region", EU], "there is no region eu-west-1"),
     ):

@@ -97,7 +97,7 @@ def visitors_of(text: str | None, app: Application) -> dict[str, float]:
         found[place] = float(share)
     whole = sum(found.values())
     if whole <= 0:
-        raise FileError("--from: nobody is anywhere; write us-east-1:60,eu-west-1:40")
+        raise FileError("--from: all shares are 0; write us-east-1:60,eu-west-1:40")
     return {place: share / whole for place, share in found.items()}
 
 

@@ -6,18 +6,22 @@ import asyncio
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builders import application, service
 from flyball.core.errors import Failed
+from flyball.core.model import Listener
+from flyball.local.envoy import sharing
 from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE
 from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
+from waiting import soon
 
 
 class Reluctant(Balancer):
@@ -84,3 +88,26 @@ async def test_one_that_is_stopped_while_it_is_started_again_is_gone(tmp_path: P
     await asyncio.get_running_loop().shutdown_default_executor()  # whatever was begun is done
     assert processes.carriers(MARK, str(paths.root)) == []
     assert list(paths.processes.iterdir()) == []
+
+
+@pytest.mark.live
+@pytest.mark.skipif(not sharing.possible(), reason="two balancers cannot share a port on this system")
+async def test_one_that_has_given_way_is_ended_with_the_others(tmp_path: Path) -> None:
+    paths = StateDirectory(tmp_path / ".flyball")
+    paths.create()
+    app = replace(application(service()), listener=Listener(standby=True))
+    balancer, port = Balancer(paths, app.name, lambda: None), free_port()
+    balancer.push(app, {"web": ()}, port=port, inside_port=free_port(), certificate=None, concurrency={})
+    await balancer.start()
+    try:
+        await balancer.until_ready()
+        await soon(lambda: balancer.standby.pid is not None)
+        first = balancer.process
+        assert first is not None
+        _, writer = await asyncio.open_connection("127.0.0.1", port)  # it has something to finish
+        os.kill(first.pid, signal.SIGSTOP)
+        await soon(lambda: balancer.process != first)
+    finally:
+        await balancer.stop()
+    writer.close()
+    assert processes.carriers(MARK, str(paths.root)) == []

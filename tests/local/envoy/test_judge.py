@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,32 @@ ATTACKS = json.loads(Path(__file__).with_name("attacks.json").read_text())
 
 
 USUAL = CoreRules()
+
+
+class Answers(asyncio.Transport):
+    """Keeps what is written, and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.closed = b"", False
+
+    def write(self, data) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def answered(judging, *pieces: bytes) -> bytes:
+    """The status of the answer to bytes as they come."""
+    from flyball.local.envoy.judge.process import Connection
+
+    connection, answers = Connection(judging), Answers()
+    connection.connection_made(answers)
+    for piece in pieces:
+        if not answers.closed:
+            connection.data_received(piece)
+    return answers.written.split()[1]
 
 
 def judge(rules: CoreRules = USUAL, *, blocks: bool = True, uploads: tuple[str, ...] = ()):
@@ -103,6 +130,31 @@ def test_the_file_says_what_is_judged() -> None:
     counting = judge(blocks=False)
     assert counting.lets_through(request(ATTACK))
     assert counting.counts == {"942100": 1}
+
+
+UNREADABLE = b"FROBNICATE /page/1?a=b HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+def test_what_cannot_be_read_is_refused_only_where_rules_refuse(capsys: pytest.CaptureFixture[str]) -> None:
+    blocking, counting = judge(), judge(blocks=False)
+    assert answered(blocking, UNREADABLE) == b"403"
+    assert answered(counting, UNREADABLE) == b"200"
+    assert blocking.counts == counting.counts == {"unread": 1}
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["refused"], one["method"], one["path"]) for one in told] == [
+        (True, "FROBNICATE", "/page/1?a=b"),
+        (False, "FROBNICATE", "/page/1?a=b"),
+    ]
+
+
+def test_what_cannot_be_read_is_no_matter_at_skipped_paths() -> None:
+    skipping = judge(CoreRules(skip_paths=("/page",)))
+    assert answered(skipping, UNREADABLE) == b"200"
+    assert answered(skipping, UNREADABLE.replace(b"/page", b"/")) == b"403"
+    read = b"POST /page HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert answered(skipping, read, b"nonsense\r\n") == b"200"
+    assert answered(skipping, UNREADABLE[:17], UNREADABLE[17:]) == b"403"  # nobody knows where it ends
+    assert skipping.counts == {"unread": 2}
 
 
 def test_a_body_is_judged_but_where_files_are_taken() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from yarl import URL
 
 from flyball.core.model import CoreRules, Firewall, FirewallAction
 from flyball.local.envoy.judge import judging
@@ -60,6 +61,22 @@ async def test_attacks_are_refused_and_the_rest_streams(envoy, instances, client
 
     await soon(lambda: keeper.matched() == {"owasp-crs-942100": 2})
     assert await envoy.admin.matched() == {"url": 1}
+
+
+async def test_nothing_climbs_around_the_judge_through_a_skipped_path(envoy, instances, client, judged):
+    open_below = Firewall(core_rules=CoreRules(skip_paths=("/raw",)), uploads=("/upload",))
+    keeper = await judged(open_below)
+    envoy.core_rules = keeper.socket
+    web = await instances("web-1")
+    await envoy.start(application(firewall=open_below), web=[web])
+    assert [(await client.get(path))[0] for path in ("/raw" + ATTACK, "/rawer" + ATTACK)] == [200, 403]
+    for climbing in ("..", "%2e%2e", ".%2E", "./..", "/..", "x/../..", "..%2f", "..\\", "..;", "%2e%2e%5c", "..;x"):
+        # Where paths are not judged the routes refuse it; where bodies are not, a rule may be first to.
+        for below, refusals in (("/raw", {400}), ("/upload", {400, 403})):
+            url = URL(f"{envoy.url}{below}/{climbing}/login", encoded=True)
+            async with client.session.post(url, data={"id": "1' OR '1'='1"}) as answer:
+                assert answer.status in refusals, url
+    assert web.requests == 1
 
 
 async def test_a_large_body_is_not_held(envoy, instances, client, judged):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import select
 import socket
 from pathlib import Path
 
@@ -58,6 +60,24 @@ def test_the_first_gets_all_until_it_is_gone(tmp_path: Path) -> None:
             assert came(port, second) == [20]
             with listening(port) as third:
                 assert came(port, second, third) == [20, 0]
+
+
+def test_whoever_sets_the_program_takes_no_connection_away() -> None:
+    """Also when the program still names a place that only the newcomer could have."""
+    with listening(free_port()) as only:
+        port = only.getsockname()[1]
+        with sharing._member("127.0.0.1", port, socket.SOCK_STREAM) as member:
+            member.listen(16)
+            sharing._point(member, sharing.SECOND)
+            with socket.socket() as client:
+                client.setblocking(False)
+                assert client.connect_ex(("127.0.0.1", port)) == errno.EINPROGRESS
+                assert select.select([], [client], [], 0)[1] == []  # on loopback an answer comes at once
+                sharing._point(member, sharing.FIRST)
+                # The first packet comes again, and to the right one.
+                assert select.select([], [client], [], 60)[1] == [client]
+                assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        assert taken(only) == 1
 
 
 def test_a_directory_without_listeners_has_no_entrances(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from flyball.local.process import processes
 from flyball.local.process.watch import Watch
 from flyball.local.stores import redis
 from flyball.local.stores.stores import Stores
+from waiting import soon
 
 MESSAGES = Store(
     name="messages", kind=StoreKind.TABLE, key=(KeyField(name="board"), KeyField(name="posted", type=KeyType.NUMBER))
@@ -243,10 +244,16 @@ async def test_what_redis_cannot_append_it_does_not_acknowledge(
     while answer == "+OK":
         number += 1
         answer = ask_or_nothing(url, "SET", f"k{number}", "x" * 10_000)
-    while not ask_or_nothing(url, "GET", "k1"):  # it ended itself, and comes back to be read
+
+    async def kept(*command: str) -> str:
         await store.keep()
-    while not ask_or_nothing(url, "SET", "later", "x").startswith("-NOREPLICAS"):
-        await store.keep()
+        return ask_or_nothing(url, *command)
+
+    async def refused() -> bool:
+        return (await kept("SET", "later", "x")).startswith("-NOREPLICAS")
+
+    await soon(lambda: kept("GET", "k1"), what="it ended itself, and comes back to be read")
+    await soon(refused, what="it takes no writes")
     await killed(paths)
     (small_disk / "filler").unlink()
     await store.keep()

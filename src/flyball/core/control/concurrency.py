@@ -1,6 +1,6 @@
 """How many requests may an instance work on at a time, when neither the file nor its command says so?
 
-Rule: 80 for each core at first, with less than a core its part of them. What an instance has inside keeps its health
+Rule: 80 at first, with less than a core its part of them. What an instance has inside keeps its health
 check waiting where it burns processor time, and does not where it waits for others. So, at each sample,
 - while the instances have half of their processor time to spare, that is not what requests wait for: when some wait, as
   many more may come in as would use that half, at least twice and at most sixteen times as many. How long requests

@@ -23,6 +23,7 @@ from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
 from flyball.local.process.pulse import DEADLINE_S, Pulse, Silence, told
+from flyball.local.process.vigil import ASK_EVERY_S, end
 from flyball.local.process.walls.router import Router
 from flyball.local.process.watch import Watch, end_group
 
@@ -43,7 +44,6 @@ from .standby import LOOK_EVERY_S, Standby
 START_TIMEOUT_S = 20.0
 LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
 LONGEST_PAUSE_S = 5.0
-ASK_EVERY_S = 1.0
 
 log = structlog.get_logger()
 
@@ -275,10 +275,10 @@ class Balancer:
                 watch.signal(signal.SIGKILL)
 
     async def _stopped_within(self, process: processes.Process, seconds: float) -> bool:
-        """Whether it is stopped while another could serve."""
-        end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
-            if processes.stopped(process) and self.standby.able:
+        """Whether it is stopped while another listens."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            if processes.stopped(process) and self.standby.able and self.standby.pid is not None:
                 return True
             await asyncio.sleep(LOOK_EVERY_S)
         return False
@@ -292,8 +292,10 @@ class Balancer:
         else:
             before = self._give_way("was stopped (SIGSTOP)")
             watch.signal(signal.SIGCONT)
-            await before.drained(within_s=DRAIN_S)
-            await before.close()
+            try:
+                await before.drained(within_s=DRAIN_S)
+            finally:
+                await before.close()
         watch.signal(signal.SIGKILL)
 
     async def _start_again(self, died: str = "the balancer died") -> None:
@@ -331,12 +333,9 @@ class Balancer:
     async def stop(self) -> None:
         """End Envoy; its listener closes at once."""
         await self.close()  # first: it must not be started again meanwhile
-        for process in (self.process, self.standby.process):
-            if process is not None:
-                watch = Watch(process)
-                watch.signal(signal.SIGKILL)
-                await watch.wait()
-                watch.close()
+        # One that has given way may still finish what it holds: only its mark tells of it.
+        marked = {one for one, _ in processes.carriers(MARK, str(self._paths.root.resolve()))}
+        await asyncio.gather(*(end(one) for one in {self.process, self.standby.process, *marked} if one is not None))
         self._paths.balancer_file.unlink(missing_ok=True)
         self._paths.standby_file.unlink(missing_ok=True)
 

@@ -22,7 +22,7 @@ from flyball.local.process.walls.router import within
 from .config.bootstrap import LISTENERS_FILE
 
 FIRST, SECOND = 0, 1
-_ATTACH = 51  # SO_ATTACH_REUSEPORT_CBPF
+_STEER, _FILTER = 51, 26  # SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_FILTER
 _RETURN = 0x06  # BPF_RET | BPF_K
 
 
@@ -70,7 +70,10 @@ def steer(directory: Path, place: int) -> None:
 
 
 def _steer(entrance: Entrance, place: int) -> None:
-    """Only a member may set the program, so we are one for a moment: the last one, whom no program names."""
+    """Only a member may set the program, so we are one for a moment.
+
+    Until it is set the kernel may choose us, so we are deaf: a client sends its first packet again, to a balancer.
+    """
     kind = socket.SOCK_DGRAM if entrance.protocol == "UDP" else socket.SOCK_STREAM
     with _member(entrance.address, entrance.port, kind) as member:
         if kind == socket.SOCK_STREAM:
@@ -79,9 +82,11 @@ def _steer(entrance: Entrance, place: int) -> None:
 
 
 def _member(address: str, port: int, kind: int) -> socket.socket:
+    """One more socket of the port, to which nothing can come."""
     member = socket.socket(socket.AF_INET, kind)
     try:
         member.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _attach(member, _FILTER, 0)  # keep no byte of any packet
         member.bind((address, port))
     except BaseException:
         member.close()
@@ -90,6 +95,11 @@ def _member(address: str, port: int, kind: int) -> socket.socket:
 
 
 def _point(member: socket.socket, place: int) -> None:
-    instruction = ctypes.create_string_buffer(struct.pack("=HBBI", _RETURN, 0, 0, place))
+    _attach(member, _STEER, place)
+
+
+def _attach(member: socket.socket, kind: int, answer: int) -> None:
+    """Attach the program that always answers this."""
+    instruction = ctypes.create_string_buffer(struct.pack("=HBBI", _RETURN, 0, 0, answer))
     program = struct.pack("@HP", 1, ctypes.addressof(instruction))
-    member.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
+    member.setsockopt(socket.SOL_SOCKET, kind, program)

@@ -143,7 +143,7 @@ class Replicator:
     def _failed(self, store: str, region: str, target: _Target, what: str, error: OSError) -> None:
         problem = error.strerror or str(error)
         if target.problem is None:
-            text = f"{region}: its {store} {what}: {problem}; it is tried again, nothing is lost"
+            text = f"{region}: its {store} {what}: {problem}; what waits is kept and tried again"
             self._tell(region, text, False)
         target.problem = problem
         target.pause_s = min(2 * target.pause_s + 0.5, LONGEST_PAUSE_S)

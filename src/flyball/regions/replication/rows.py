@@ -63,7 +63,6 @@ class Rows:
             if self._db.execute("SELECT 1 FROM flyball_file").fetchone() is None:
                 own = (secrets.token_hex(8),)
                 self._db.execute("INSERT INTO flyball_file SELECT ? WHERE NOT EXISTS (SELECT 1 FROM flyball_file)", own)
-            (self.id,) = self._db.execute("SELECT id FROM flyball_file").fetchone()
         except BaseException:
             self._db.close()
             raise
@@ -72,16 +71,35 @@ class Rows:
         """Close the file."""
         self._db.close()
 
+    @property
+    def id(self) -> str:
+        """By which name others remember how far they are with this file; a restored one brings its old name along."""
+        (own,) = self._db.execute("SELECT id FROM flyball_file").fetchone()
+        return str(own)
+
+    @property
+    def last(self) -> int:
+        """The number of the last change that was ever made in this file."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'flyball_changes'").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def rename(self) -> None:
+        """Begin anew for the others: all of it is brought to them again, and what they have later stays."""
+        self._db.execute("UPDATE flyball_file SET id = ?", (secrets.token_hex(8),))
+
     def watch(self) -> tuple[str, ...]:
         """The tables that count, each with its triggers."""
         watched = {name for (name,) in self._db.execute("SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'"
                                                         " AND name LIKE 'flyball\\_%' ESCAPE '\\'")}  # fmt: skip
-        names = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = tuple(sorted(name for name in names if self._counts(name)))
+        found = self._found()
         for name in found:
             if name not in watched:
                 self._install(name)
         return found
+
+    def _found(self) -> tuple[str, ...]:
+        names = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return tuple(sorted(name for name in names if self._counts(name)))
 
     def _counts(self, name: str) -> bool:
         columns = self._db.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0", (name,))
@@ -161,12 +179,13 @@ class Rows:
 
     def waiting(self, target: str, seen: dict[str, int]) -> tuple[int, int | None]:
         """How many changes the region `target` has not seen, and when the oldest was made."""
+        names = self._found()
         count, oldest = 0, None
         for name, number, at_ms in self._db.execute(
             "SELECT c.name, c.seq, c.at_ms FROM flyball_changes AS c WHERE c.origin != ? AND c.seq > ?",
-            (target, min(seen.values(), default=0) if seen else 0),
+            (target, min((seen.get(name, 0) for name in names), default=0)),
         ):
-            if number > seen.get(name, 0):
+            if name in names and number > seen.get(name, 0):
                 count, oldest = count + 1, at_ms if oldest is None else min(at_ms, oldest)
         return count, oldest
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,15 @@ from .rows import BUSY_S, Rows, Unlike
 BATCH = 200
 BATCHES = 20
 """The most of each table in one round, so that no other store waits for long."""
+
+OF_THE_FILE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+}
 
 
 @dataclass(slots=True)
@@ -33,12 +42,22 @@ class _Place:
     problem: str | None = None
     pause_s: float = 0.0
     not_before: float = 0.0
+    unreadable: bool = False
+    last: int = 0
     took_s: float | None = None
 
     def close(self) -> None:
         if self.rows is not None:
             self.rows.close()
             self.rows = None
+
+
+class _Unreadable(Exception):
+    """The source cannot be read; `wholly` when it is the file, not one table of it."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        super().__init__(f"it cannot be read: {error}")
+        self.wholly = _wholly(error)
 
 
 @dataclass(slots=True)
@@ -66,19 +85,19 @@ class TableReplicator:
             table.places.pop(region).close()
         for region, directory in directories.items():
             self._open(store, table, region, _path(directory, store))
-        left = 0
-        for target, place in table.places.items():
-            if place.rows is None or time.monotonic() < place.not_before:
-                continue
-            try:
-                for source, other in table.places.items():
-                    if source != target and other.rows is not None:
-                        left += _carry(other, place)
-            except (sqlite3.Error, Unlike) as error:
-                left += 1
-                self._failed(store, target, place, str(error))
+        for region, place in table.places.items():
+            self._begin_anew(store, table, region, place)
+        now = time.monotonic()
+        due = {one: place for one, place in table.places.items() if place.rows is not None and now >= place.not_before}
+        problems: dict[str, str] = {}
+        unreadable = {one for one, place in table.places.items() if place.unreadable and one not in due}
+        left = sum(_bring(target, table, problems, unreadable) for target in due)
+        for region, place in due.items():
+            place.unreadable = region in unreadable
+            if region in problems:
+                self._failed(store, region, place, problems[region])
             else:
-                self._well(store, target, place)
+                self._well(store, region, place)
         return left
 
     def _open(self, store: str, table: _Table, region: str, path: Path) -> None:
@@ -92,18 +111,35 @@ class TableReplicator:
         try:
             if place.rows is None or (path, inode) != (place.path, place.inode):
                 place.close()
-                place.path, place.inode, place.rows = path, inode, Rows(path, region, table.key, busy_s=self._busy_s)
+                other = place.inode not in {0, inode}
+                place.rows = Rows(path, region, table.key, busy_s=self._busy_s)
+                if other:
+                    place.rows.rename()  # whatever was restored or copied there
+                place.path, place.inode = path, inode
                 place.rows.forget()
             place.names = place.rows.watch()
         except sqlite3.Error as error:
             place.close()
             self._failed(store, region, place, str(error))
 
+    def _begin_anew(self, store: str, table: _Table, region: str, place: _Place) -> None:
+        """A file whose numbers were higher once was restored: before it gets any row, which would lift them again."""
+        if place.rows is None:
+            return
+        try:
+            own, last = place.rows.id, place.rows.last
+            seen = [_highest(other.rows, own) for other in table.places.values() if other.rows is not None]
+            if max(place.last, *seen) > last:
+                place.rows.rename()
+            place.last = last
+        except sqlite3.Error as error:
+            place.close()
+            self._failed(store, region, place, str(error))
+
     def _failed(self, store: str, region: str, place: _Place, problem: str) -> None:
         if place.problem is None:
-            self._tell(
-                region, f"{region}: its {store} does not take rows: {problem}; tried again, nothing is lost", False
-            )
+            text = f"{region}: its {store} does not take rows: {problem}; the rows are kept and tried again"
+            self._tell(region, text, False)
         place.problem = problem
         place.pause_s = min(2 * place.pause_s + 0.5, LONGEST_PAUSE_S)
         place.not_before = time.monotonic() + place.pause_s
@@ -139,25 +175,68 @@ def _path(directory: Path, store: str) -> Path:
     return own.absolute() if own.exists() else (directory / f"{store}.db").absolute()
 
 
-def _carry(source: _Place, target: _Place) -> int:
-    """Bring over what the source has and the target has not seen; 1 when there is more than fits into a round."""
+def _highest(target: Rows, source: str) -> int:
+    with contextlib.suppress(sqlite3.Error):
+        return max(target.seen(source).values(), default=0)
+    return 0
+
+
+def _bring(target: str, table: _Table, problems: dict[str, str], unreadable: set[str]) -> int:
+    """Bring over to a region what the others have; how much is left.
+
+    One table, or one source, that cannot be brought over keeps no other waiting; `problems` tells of whom it is.
+    """
+    left = 0
+    for source, other in table.places.items():
+        for name in other.names if source != target and other.rows is not None else ():
+            if source in unreadable:
+                break
+            try:
+                left += _carry(other, table.places[target], name)
+            except _Unreadable as error:
+                left += 1
+                problems.setdefault(source, str(error))
+                if error.wholly:
+                    unreadable.add(source)
+            except (sqlite3.Error, Unlike) as error:
+                left += 1
+                problems.setdefault(target, str(error))
+                if _wholly(error):
+                    return left
+    return left
+
+
+def _wholly(error: Exception) -> bool:
+    """Whether the whole file is locked, read-only or on a full disk, so that no other table would fare better."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in OF_THE_FILE
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _Unreadable(error) from error
+
+
+def _carry(source: _Place, target: _Place, name: str) -> int:
+    """Bring over what a table has and the target has not seen; 1 when there is more than fits into a round."""
     assert source.rows is not None
     assert target.rows is not None
-    seen = target.rows.seen(source.rows.id)
-    for name in source.names:
-        after = seen.get(name, 0)
-        for _ in range(BATCHES):
+    with _reading():
+        own = source.rows.id
+    after = target.rows.seen(own).get(name, 0)
+    for _ in range(BATCHES):
+        with _reading():
             changes = source.rows.changes(name, after=after, most=BATCH)
-            if not changes:
-                break
-            target.rows.apply(source.rows.id, changes)
-            after = changes[-1].seq
-            own = [one.at_ms for one in changes if one.origin == source.rows.region and one.at_ms]
-            if own:
-                target.took_s = round(max(time.time() - own[-1] / 1_000, 0.0), 3)
-        else:
-            return 1
-    return 0
+        if not changes:
+            return 0
+        target.rows.apply(own, changes)
+        after = changes[-1].seq
+        written = [one.at_ms for one in changes if one.origin == source.rows.region and one.at_ms]
+        if written:
+            target.took_s = round(max(time.time() - written[-1] / 1_000, 0.0), 3)
+    return 1
 
 
 def _lag(store: str, region: str, place: _Place, table: _Table, directories: Mapping[str, Path]) -> Lag:

@@ -37,14 +37,13 @@ def _certificate(listener: ListenerTable) -> Iterator[Unplaced]:
         message = "must be true: the authority asks whether you accept its terms of service"
         yield Unplaced(path=("listener", "acme", "agree"), message=message)
     if acme is not None and (tls is None or not tls.issued):
-        hint = 'tls = { certificate = "acme" }'
-        yield Unplaced(path=("listener", "acme"), message="nothing asks for it", hint=hint, on_key=True)
+        message = 'is used only with tls = { certificate = "acme" }'
+        yield Unplaced(path=("listener", "acme"), message=message, on_key=True)
     if tls is None:
         return
     if tls.issued and tls.key is not None:
-        yield Unplaced(
-            path=("listener", "tls", "key"), message='certificate = "acme" has a key of its own', on_key=True
-        )
+        message = "the authority's certificate brings its own key; remove this one"
+        yield Unplaced(path=("listener", "tls", "key"), message=message, on_key=True)
     elif tls.issued and acme is None:
         hint = 'add [listener.acme] with domains = ["shop.example.com"] and agree = true'
         yield Unplaced(path=("listener", "tls", "certificate"), message="needs to know for whom", hint=hint)

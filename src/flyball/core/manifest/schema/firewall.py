@@ -86,7 +86,8 @@ class CoreRulesTable(Table):
         "how much of a body is looked at; the rest streams through", to="body_bytes"
     )
     on_failure: Annotated[str, Text("^(open|closed)$", 'be "open" or "closed"')] | None = key(
-        "what becomes of requests while nobody judges: open lets them through, closed answers 503; by default closed"
+        "what becomes of requests while the judge does not answer: open lets them through, closed answers 503; "
+        "by default closed"
     )
     action: _Action | None = key("block or count; by default that of the firewall", to="action")
     model: ClassVar[type | None] = CoreRules
@@ -129,7 +130,8 @@ class FirewallTable(Table):
     managed: bool | None = key("AWS's own firewall rules in front of the balancer there", to="managed")
     rules: CoreRulesTable | None = key('"owasp-crs": the OWASP Core Rule Set; by default none')
     uploads: Annotated[list[Path], OneOrMany()] | None = key(
-        "paths that take files: rules of others block no body there; by default AWS's rules block none anywhere"
+        "paths that take files: AWS's managed rules and the OWASP rules do not block bodies there. "
+        "By default the OWASP rules look at every body, and AWS's rules block none"
     )
     model: ClassVar[type | None] = Firewall
 

@@ -131,7 +131,7 @@ class EdgeTable(Table):
         "a deploy waits so long between two regions", to="pause_s"
     )
     return_over: Annotated[Duration, span("0s", "1h")] | None = key(
-        "here: a region that was away for 30 s and more gets its visitors back over this time", to="return_s"
+        "here: a region that was away for 30 s or more gets its visitors back over this time", to="return_s"
     )
     model: ClassVar[type | None] = Edge
 

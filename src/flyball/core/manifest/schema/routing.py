@@ -126,7 +126,7 @@ class AcmeTable(Table):
         "names of the application, which must lead to this machine"
     )
     agree: bool = required("true: you accept the authority's terms of service")
-    email: Email | None = key("whom the authority writes to", to="email")
+    email: Email | None = key("where the authority sends mail", to="email")
     directory: Directory | None = key("the authority's address", to="directory")
     ca: str | None = key(
         "file with the certificates (PEM) that vouch for that address, of a private authority", to="ca", min_length=1
@@ -149,7 +149,7 @@ class TlsTable(Table):
     )
     arn: Certificate | None = key("ARN of an ACM certificate, for AWS", to="certificate_arn")
     hsts: Hsts | None = key(
-        'browsers shall come with https only: true for a year, or a duration such as "30d"; by default false'
+        'browsers must use https only: true for a year, or a duration such as "30d"; by default false'
     )
     # Last, because its name hides the function.
     key: str | None = key("file with the private key (PEM)", to="private_key", min_length=1)
@@ -176,7 +176,7 @@ class ListenerTable(Table):
     idle_timeout: Annotated[Duration, span("1s", "4000s")] | None = key(
         "how long an idle connection is kept open", to="idle_timeout_s"
     )
-    standby: bool | None = key("true: a second balancer stands by on this machine; by default false", to="standby")
+    standby: bool | None = key("true: a second balancer stands by on this machine", to="standby")
     max_body: Bytes | None = key("the same as `body` under `[listener.firewall]`")
     tls: TlsTable | None = key("HTTPS: true, or a table")
     acme: AcmeTable | None = key('who issues the certificate, for tls = { certificate = "acme" }')

@@ -23,7 +23,7 @@ from libmodsecurity import ModSecurity, RuleMessage, RulesSet, Transaction
 from .directives import PARTIAL
 
 UNREAD = "unread"
-"""The rule by which a request is refused that is no HTTP to its reader."""
+"""The rule of requests that are no HTTP to their reader."""
 _PARTIAL = PARTIAL.encode()
 _NOT_THE_VISITORS = (_PARTIAL, b"x-envoy-auth-partial-body")
 _REPLIES = {
@@ -104,10 +104,13 @@ class Judge:
         self._tell(request, "score" if heaviest is None else str(heaviest.rule_id), heaviest)
         return not self._task.blocks
 
-    def refuse(self, request: Request) -> None:
-        """Count a request that cannot be read."""
+    def lets_unread_through(self, request: Request) -> bool:
+        """Whether a request may go on that cannot be read: nobody knows what it holds."""
+        if request.is_below(self._task.skip_paths):
+            return True
         self._matched.clear()
         self._tell(request, UNREAD, None)
+        return not self._task.blocks
 
     def _scores(self, request: Request) -> bool:
         """Whether the rules' score reaches the threshold."""
@@ -152,6 +155,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._request = Request()
+        self._line: bytes | None = None
         self._parser = httptools.HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -160,14 +164,18 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Read on. A request that cannot be read is refused: nobody knows what it holds."""
+        """Read on. Of a request that cannot be read only the first line counts, which the parser may not have told."""
+        if self._line is None:
+            line, whole, _ = data.partition(b"\r\n")
+            self._line = line if whole else b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # what follows is the visitor's and the instance's alone
             self._parser = httptools.HttpRequestParser(self)
         except httptools.HttpParserError:
-            self._judge.refuse(self._request)
-            self._transport.write(_REPLIES[False])
+            method, _, rest = self._line.partition(b" ")
+            self._request.method, self._request.url = method, rest.rpartition(b" ")[0]
+            self._transport.write(_REPLIES[self._judge.lets_unread_through(self._request)])
             self._transport.close()
 
     def on_url(self, url: bytes) -> None:
@@ -185,7 +193,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._request.method = self._parser.get_method()
-        request, self._request = self._request, Request()
+        request, self._request, self._line = self._request, Request(), None
         self._transport.write(_REPLIES[self._judge.lets_through(request)])
 
 

@@ -49,7 +49,8 @@ TRY_WITHIN_S = 20.0
 OFFERED = "each instance has a network, processes and a view of the files of its own"
 _OPEN = "every program on this machine reaches instances and Redis, and a service's instances reach each other's data"
 WEAKER = (
-    "all services are the user that started it, as others of its programs: only root can give them users of their own"
+    "all services run as the user who started them, like that user's other programs; "
+    "only root can give each its own user"
 )
 
 
