@@ -33,7 +33,12 @@ test = "python3 tries.py > said.json && cat said.json"
 build = "python3 -m venv --without-pip .venv && python3 tries.py > said.json"
 routes = ["/"]
 stores = ["sessions", "letters"]
-env = {{ HOME = "{home}", CONTROL = "{control}", REDIS = "{redis}", OTHERS = "{pid}" }}
+[services.web.env]
+PATH = "{home}/.cargo/bin:/usr/local/bin:/usr/bin:/bin"
+HOME = "{home}"
+CONTROL = "{control}"
+REDIS = "{redis}"
+OTHERS = "{pid}"
 [stores.sessions]
 kind = "redis"
 [stores.letters]
@@ -68,12 +73,29 @@ found = {
     and reached(lambda: Path(urlsplit(os.environ["LETTERS_URL"]).path, "letter").write_text("here")),
     "cloud keys": Path.home().joinpath(".aws").exists(),
     "cache": reached(lambda: Path.home().joinpath(".cache/uv/kept").write_text("kept")),
+    "crates": reached(lambda: Path.home().joinpath(".cargo/registry/kept").write_text("kept")),
+    "programs": [
+        place
+        for place in (".cargo/bin", "go/bin", ".local/share/uv/python")
+        if not Path.home().joinpath(place, "tool").exists()
+        or reached(lambda: Path.home().joinpath(place, "tool").write_text("mine"))
+        or reached(lambda: Path.home().joinpath(place, "another").write_text("mine"))
+    ],
     "user": os.getuid(),
     "rights": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0],
 }
 print(json.dumps(found))
 """
-CLOSED = {"control": False, "keys": False, "redis": False, "cloud keys": False, "cache": True, "rights": "0" * 16}
+CLOSED = {
+    "control": False,
+    "keys": False,
+    "redis": False,
+    "cloud keys": False,
+    "cache": True,
+    "crates": True,
+    "programs": [],
+    "rights": "0" * 16,
+}
 
 
 async def test_a_build_and_a_test_reach_what_they_need_and_nothing_else(tmp_path: Path) -> None:
@@ -82,6 +104,10 @@ async def test_a_build_and_a_test_reach_what_they_need_and_nothing_else(tmp_path
     for directory in (source, home / ".aws", home / ".cache" / "uv"):
         directory.mkdir(parents=True)
     (source / "tries.py").write_text(TRIES)
+    (home / ".cargo" / "registry").mkdir(parents=True)
+    for programs in (home / ".cargo" / "bin", home / "go" / "bin", home / ".local" / "share" / "uv" / "python"):
+        programs.mkdir(parents=True)
+        (programs / "tool").touch(mode=0o755)
     control = paths.sockets / "control.sock"
     server = await asyncio.start_unix_server(lambda *_: None, control)
     first = parse(FILE.format(home=home, control=control, redis="", pid=0))
@@ -111,6 +137,7 @@ async def test_a_build_and_a_test_reach_what_they_need_and_nothing_else(tmp_path
         assert said["user"] >= 0x7000_0000
         kept = home / ".cache" / "uv" / "kept"
         assert kept.stat().st_uid == (built.directory / "said.json").stat().st_uid == os.getuid()
+        assert {each.stat().st_uid for each in home.rglob("*")} == {os.getuid()}
         scratch = tmp_path / ".flyball" / "pipeline" / "web"
         scratch.mkdir(parents=True)
         failed = await testing.test(

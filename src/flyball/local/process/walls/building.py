@@ -1,6 +1,8 @@
-"""What a build or a test sees of its caller's home: the caches and the settings of package installers, and no keys.
+"""What a build or a test sees of its caller's home: the caches and the settings of package installers.
 
 All of it belongs to the caller and appears as the room's user's, so that a cache stays warm and stays the caller's.
+Only caches may be written: what an installer runs must not replace programs that the caller runs later. No keys are
+among it but those that installers themselves show to a registry (`.netrc`, `.npmrc`, the settings of pip and uv).
 """
 
 from __future__ import annotations
@@ -11,27 +13,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WRITTEN = (
-    ".bun", ".cache/deno", ".cache/go-build", ".cache/node", ".cache/pip", ".cache/pnpm", ".cache/pypoetry",
-    ".cache/uv", ".cache/yarn", ".cargo", ".gradle", ".local/share/pnpm", ".local/share/uv", ".m2", ".npm", ".rustup",
-    ".yarn", "go",
+    ".bun/install/cache", ".cache/deno", ".cache/go-build", ".cache/node", ".cache/pip", ".cache/pnpm",
+    ".cache/pypoetry", ".cache/uv", ".cache/yarn", ".cargo/git", ".cargo/registry", ".gradle",
+    ".local/share/pnpm/store", ".m2", ".npm", ".yarn", "go/pkg",
 )  # fmt: skip
 _READ = (
-    ".config/git", ".config/npm", ".config/pip", ".config/uv", ".gitconfig", ".netrc", ".npmrc", ".pip",
-    ".ssh/config", ".ssh/known_hosts", ".yarnrc", ".yarnrc.yml",
+    ".bun/bin", ".cargo/bin", ".cargo/config.toml", ".config/git", ".config/npm", ".config/pip", ".config/uv",
+    ".gitconfig", ".local/share/uv/python", ".local/share/uv/tools", ".netrc", ".npmrc", ".pip", ".rustup",
+    ".ssh/config", ".ssh/known_hosts", ".yarnrc", ".yarnrc.yml", "go/bin",
 )  # fmt: skip
+# What a variable names, or what lies below it.
 _WRITTEN_VARIABLES = (
-    "CARGO_HOME", "NPM_CONFIG_CACHE", "PIP_CACHE_DIR", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "XDG_CACHE_HOME",
+    "CARGO_HOME/git", "CARGO_HOME/registry", "NPM_CONFIG_CACHE", "PIP_CACHE_DIR", "UV_CACHE_DIR", "XDG_CACHE_HOME",
     "npm_config_cache",
 )  # fmt: skip
 _READ_VARIABLES = (
+    "CARGO_HOME/bin",
+    "CARGO_HOME/config.toml",
     "NPM_CONFIG_USERCONFIG",
     "PIP_CONFIG_FILE",
     "SSH_AUTH_SOCK",
     "UV_CONFIG_FILE",
+    "UV_PYTHON_INSTALL_DIR",
     "npm_config_userconfig",
 )
 # Made when a command names the program: what is cached in a home that ends with the build is not cached.
-_MADE = {"npm": ".npm", "npx": ".npm", "pip": ".cache/pip", "uv": ".cache/uv"}
+_MADE = {
+    "cargo": ".cargo/registry",
+    "go": "go/pkg",
+    "npm": ".npm",
+    "npx": ".npm",
+    "pip": ".cache/pip",
+    "uv": ".cache/uv",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +70,7 @@ def belongings(command: str, environment: Mapping[str, str], *, apart: Path) -> 
 
 def _named(environment: Mapping[str, str], apart: Path) -> Iterator[tuple[bool, Path]]:
     for written, names in ((True, _WRITTEN_VARIABLES), (False, _READ_VARIABLES)):
-        for path in (Path(environment[name]) for name in names if name in environment):
+        split = (name.partition("/") for name in names)
+        for path in (Path(environment[name], below) for name, _, below in split if name in environment):
             if path.is_absolute() and path.exists() and path != apart and path not in apart.parents:
                 yield written, path

@@ -234,10 +234,12 @@ def arrange(room: Told) -> None:
     if not _there(home):
         os.mkdir(home, 0o700)  # noqa: PTH102
     os.chown(home, room["user"], room["group"])
+    made_on = os.stat(home).st_dev  # noqa: PTH116
     for path, _ in owned:
         above = path[: path.rindex(b"/")]
         while above.startswith(home + b"/"):  # what else a program wants to keep there shall not fail
-            os.chown(above, room["user"], room["group"])
+            if os.stat(above).st_dev == made_on:  # noqa: PTH116 - else it is the caller's own, brought there
+                os.chown(above, room["user"], room["group"])
             above = above[: above.rindex(b"/")]
     mount(b"tmpfs", b"/dev/shm", b"tmpfs", NO_SUID | NO_DEVICES, b"mode=1777")
 
