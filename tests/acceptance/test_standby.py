@@ -120,3 +120,23 @@ def test_the_one_that_stands_by_takes_over(small: Running) -> None:
     runs = [processes.identify(pid) for pid in (fourth, fifth)]
     small.flyball("down")
     assert not [one for one in runs if one is None or processes.alive(one)]
+
+
+def test_the_edge_before_several_regions_has_one_too(place: Callable[..., Running]) -> None:
+    text = file(instances="{ min = 1, max = 2 }") + "\n[listener]\nstandby = true\n[regions.us-east-1]\n"
+    running = place(files={"flyball.toml": text, "server.py": server("one")})
+    running.up()
+    first, second = until_stood_by(running)
+    visitors = Visitors(running.now()["url"])
+    visitors.start()
+    visitors.until_more(running)
+    os.kill(first, signal.SIGKILL)
+    visitors.until_more(running)
+    serving, third = until_stood_by(running, first)
+    visitors.finish()
+
+    assert (serving, visitors.refused) == (second, 0)
+    assert running.told("balancer_took_over", "SIGKILL")
+    runs = [processes.identify(pid) for pid in (serving, third)]
+    running.flyball("down")
+    assert not [one for one in runs if one is None or processes.alive(one)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flyball.cli.down import without_files
 from flyball.cli.logs import of_instances
 from flyball.cli.waiting import GIVE_UP, until_settled
+from flyball.core.manifest import parse
 from flyball.local.paths import StateDirectory
+from manifests import one_service
 
 
 def failed(number: int) -> dict[str, Any]:
@@ -51,3 +54,10 @@ def test_an_application_behind_a_link_is_the_same(tmp_path: Path) -> None:
     through = StateDirectory(tmp_path / "link" / ".flyball")
 
     assert through.application_id("tiny") == StateDirectory(real / ".flyball").application_id("tiny")
+
+
+def test_down_needs_no_set_of_rules_that_may_be_gone() -> None:
+    more = '[listener.firewall]\ndeny = "127.0.9.0/24"\nrules = { set = "owasp-crs", path = "gone" }\n'
+    firewall = without_files(parse(one_service("routes = ['/']", more))).listener.firewall
+    assert firewall.core_rules is None
+    assert firewall.deny == ("127.0.9.0/24",)  # it still counts while the last requests are answered

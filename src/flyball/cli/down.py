@@ -60,7 +60,7 @@ def _end(process: Process) -> None:
 
 def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
     try:
-        app = face.application(paths) or load(file)
+        app = without_files(face.application(paths) or load(file))
         # A dead balancer is started again to drain; another program may have taken its old port.
         port = None if face.balancer_alive(paths) else free_port()
         return asyncio.run(_taken_over_and_stopped(app, file, port))
@@ -75,13 +75,19 @@ def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
 
 async def _edge_taken_over_and_stopped(file: Path, regions: list[StateDirectory]) -> int:
     known = next((app for app in map(face.application, regions) if app is not None), None)
-    app = load(file) if known is None else replace(known, region=None, listener=replace(known.listener, tls=None))
+    app = load(file) if known is None else replace(known, region=None)
+    app = without_files(replace(app, listener=replace(app.listener, tls=None)))
     port = None if face.balancer_alive(Control(file).paths) else free_port()
     edge = await Edge.start(app, file=file, port=port)
     await edge.stop()
     await edge.leave()
     talk.say("stopped; the data is kept")
     return 0
+
+
+def without_files(app: Application) -> Application:
+    """With the firewall's own words only: a set of rules that is gone from the disk must keep nothing running."""
+    return replace(app, listener=replace(app.listener, firewall=replace(app.listener.firewall, core_rules=None)))
 
 
 async def _taken_over_and_stopped(app: Application, file: Path, port: int | None) -> int:

@@ -92,7 +92,7 @@ class Machine:
     async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
         self.instances.look_for_memory()
-        if self.walls is not None and self.walls.lost:
+        if self.walls is not None and await self.walls.lost():
             await self._renew(self.walls)
         seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
         if self.walls is not None:

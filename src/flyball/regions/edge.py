@@ -24,14 +24,17 @@ from flyball.core.control.reasons import Event, Reason, ReasonKind
 from flyball.core.errors import Failed, FileError, FlyballError
 from flyball.core.model import Application
 from flyball.local import face
+from flyball.local.background import background
 from flyball.local.envoy.admin import TargetStats
 from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.certificate import must_be_usable
 from flyball.local.envoy.config.connections import connections
+from flyball.local.envoy.config.types import Json
 from flyball.local.envoy.issuing import Issuing
 from flyball.local.envoy.judge.judging import Judging
 from flyball.local.envoy.served import Served
 from flyball.local.paths import NAME, StateDirectory
+from flyball.local.process import logs
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.record.journal import Journal
 from flyball.local.record.refusals import Refusals
@@ -45,6 +48,7 @@ from .returning import Returning
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
+KEEP_LOGS_EVERY_S = 2.0
 
 
 class Edge:
@@ -73,6 +77,7 @@ class Edge:
         self._stopped = asyncio.Event()
         self._served = Served(file.parent, paths.tls, self._befell)
         self._given: object = None  # the certificate, and what an authority asks for
+        self._files: Mapping[str, Json] = {}
 
     # Starting
 
@@ -107,7 +112,7 @@ class Edge:
                 self._add(name, before)
         try:
             await self._judging.ensure(self.app.listener.firewall, self._file.parent)
-            self._push()
+            self._push(self._shares)
             if not runs:
                 await self._balancer.start()
             await self._balancer.until_ready()
@@ -131,12 +136,15 @@ class Edge:
 
         self.regions[name] = RunningRegion(name, self._file, paths, port, ended)
 
-    def _push(self) -> None:
+    def _push(self, shares: dict[str, int]) -> None:
+        """Write it all for the balancer. What the disk refuses of it is written by the next look."""
         ports = {name: region.port for name, region in self.regions.items()}
-        EdgeRecord(port=self._port, regions=ports).write(self.paths.edge_file)
-        pair, challenges = self._door()
-        self._given = pair, challenges
-        files = config.files(
+        record = EdgeRecord(port=self._port, regions=ports)
+        if record != read(self.paths):
+            record.write(self.paths.edge_file)
+        self._balancer.share(self.app.listener.standby)
+        pair, challenges = given = self._door()
+        self._files = config.files(
             self.app,
             ports,
             directory=str(self.paths.xds),
@@ -147,10 +155,11 @@ class Edge:
             challenges=challenges,
             limits=connections((), descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
             core_rules=self._judging.socket,
-            returning=self._shares,
+            returning=shares,
         )
-        self._balancer.write(files)
-        self._files = files
+        self._given = given
+        self._balancer.write(self._files)
+        self._shares = shares
 
     def _door(self) -> tuple[tuple[str, str] | None, Mapping[str, str]]:
         return self._served.files(self.app.listener.tls, now=time.time()), self._served.challenges
@@ -178,31 +187,38 @@ class Edge:
             hear=self._befell,
             wake=lambda: None,  # it looks twice a second
         )
-        beside = [
-            asyncio.ensure_future(work) for work in (self._carrying.run(), issuing.run(lambda: self.app.listener.tls))
-        ]
-        try:
+        async with background(self._carrying.run, lambda: issuing.run(lambda: self.app.listener.tls), self._keep_logs):
             await self._look()
-        finally:
-            for work in beside:
-                work.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _keep_logs(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=())
+            await asyncio.sleep(KEEP_LOGS_EVERY_S)
 
     async def _look(self) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._stopped.wait()
-            try:
-                if self._door() != self._given:
-                    self._push()
-                self._balancer.write(self._files)  # what could not be written at once, such as routes
-                self.targets = await self._balancer.targets() or ()
-                health = view.health_of(self.targets)
-                self._compare(health, self._give_back(health))
-                await self._count()
-            except (FlyballError, OSError) as error:
-                log.warning("edge", error=str(error))
+            for part in (self._keep_written, self._see, self._count):
+                try:
+                    await part()
+                except (FlyballError, OSError) as error:
+                    log.warning("edge", error=str(error))
+                except Exception:
+                    log.exception("edge")
+
+    async def _keep_written(self) -> None:
+        """Give the balancer what is new at the door, and what could not be written at once, such as routes."""
+        if self._door() != self._given:
+            self._push(self._shares)
+        self._balancer.write(self._files)
+
+    async def _see(self) -> None:
+        self.targets = await self._balancer.targets() or ()
+        health = view.health_of(self.targets)
+        self._compare(health, self._give_back(health))
 
     async def _count(self) -> None:
         """What the firewall has matched, of which there is one here, before all regions."""
@@ -229,8 +245,7 @@ class Edge:
         begins = self._returning.see({name: one for name, one in health.items() if name in self.regions}, now=now)
         shares = self._returning.shares(now=now)
         if shares != self._shares:
-            self._shares = shares
-            self._push()
+            self._push(shares)
         return begins
 
     def _changed(self, name: str, health: str, now: dict[str, str], *, slowly: bool) -> Reason:
@@ -272,7 +287,7 @@ class Edge:
             "url": self.url,
             "dashboard": self.dashboard,
             "control": {"pid": os.getpid(), "journal_error": None},
-            "balancer": {"pid": None if balancer is None else balancer.pid, "standby": None},
+            "balancer": {"pid": None if balancer is None else balancer.pid, "standby": self._balancer.standby.pid},
             "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
@@ -306,8 +321,7 @@ class Edge:
             self._returning.is_new(name)
         for name in gone:
             self._returning.forget(name)
-        self._shares = self._returning.shares(now=time.monotonic())
-        self._push()
+        self._push(self._returning.shares(now=time.monotonic()))
         for name in new:
             self.regions[name].keep()
             text = f"{name} is in the file and starts"

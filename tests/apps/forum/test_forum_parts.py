@@ -141,4 +141,4 @@ def test_the_file_is_the_seeds():
     assert file["defaults"]["scale"]["target"] == {"cpu": 70, "memory": 80}
     assert file["defaults"]["deploy"] == {"drain": "30s", "rollback": True}
     assert file["stores"]["forum"]["key"] == {"pk": "string", "sk": "string"}
-    assert file["aws"] == {"region": "us-east-1", "compute": "fargate"}
+    assert file["aws"] == {"region": "us-east-1", "compute": "fargate", "health_every": "30s"}

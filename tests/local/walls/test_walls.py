@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from flyball.core.errors import Failed
 from flyball.core.manifest import parse
 from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process.walls import walls
+from flyball.local.process.walls.places import Places
 from flyball.local.process.walls.refused import Entry
 from flyball.local.process.walls.walls import Walls
 
@@ -109,3 +111,18 @@ def test_refusals_are_counted_since_the_last_look(app: Application, paths: State
     assert made.refusals() == []
     seen[0] = Entry("w0-5", "10.1.2.3", 5432, 1)  # the rules were made anew
     assert "5432: neither" in made.refusals()[0].text
+
+
+def test_a_damaged_list_of_places_is_told_and_forgotten_when_nothing_runs(app: Application, paths: StateDirectory):
+    Walls(app, paths).user("web")
+    record = paths.root / "walls.json"
+    record.write_text('["we')
+    with pytest.raises(Failed, match=r"walls.json is damaged: flyball down, then flyball up"):
+        Walls.of(app, paths)
+    assert record.exists()
+    walls.clear(paths)
+    assert not record.exists()
+    places = Places(record)
+    assert [places.of("web"), places.of("mail"), Places(record).of("mail")] == [0, 1, 1]
+    Places(record).clear()
+    assert Places(record).of("mail") == 1

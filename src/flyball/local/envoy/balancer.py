@@ -162,7 +162,7 @@ class Balancer:
         ours = processes.carriers(MARK, str(self._paths.root.resolve())) if doubtful else []
         known = {one[0].pid for one in (serving, second) if one is not None}
         for process, environment in ours:
-            if serving is None:
+            if serving is None and self._reaches(process):
                 serving = (process, int(environment.get(SEAT, "1")))
             elif process.pid not in known:
                 end_group(process)
@@ -192,6 +192,9 @@ class Balancer:
     async def start(self) -> None:
         """Start Envoy and wait until it takes its configuration. Raises `Failed` with its last words."""
         process = await self._seat.start(self._name, self._descriptors, self._router)
+        if not self._reaches(process):  # the network was lost meanwhile, and may have been made again
+            end_group(process)
+            raise Failed("the network between the rooms has ended")
         self._guarded(process)
         self._save(process)
 

@@ -20,7 +20,7 @@ from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
 from flyball.local.process.walls.rooms import INSIDE, WITHIN
 from flyball.local.process.walls.router import Router
-from flyball.local.process.watch import Watch
+from flyball.local.process.watch import Watch, end_group
 
 from . import files as envoy_files
 from . import process as envoy_process
@@ -29,6 +29,7 @@ from .config.types import extension
 
 WITHIN_S = 20.0
 GONE_AFTER_S = "1"
+MARK = "FLYBALL_HANDOVER_OF"  # in the environment of the one outside: the state directory
 MEMORY = Path("/dev/shm")  # noqa: S108 - where Envoy keeps what two of them share
 
 
@@ -52,7 +53,7 @@ async def handover(
             bootstrap=outside, log=log, concurrency=1,
             restart=["--use-dynamic-base-id", "--base-id-path", str(number), *shared],
         ),
-        environment={"PATH": "/usr/bin:/bin"}, directory=paths.root, log=log,
+        environment={"PATH": "/usr/bin:/bin", MARK: str(paths.root.resolve())}, directory=paths.root, log=log,
     )  # fmt: skip
     try:
         await _listens(first, paths.sockets / "outside.sock", log)
@@ -64,7 +65,11 @@ async def handover(
         second = await processes.spawn(
             [*enter, *command], environment={"PATH": "/usr/bin:/bin", **mark}, directory=paths.root, log=log
         )
-        await _gone(first, second, log)
+        try:
+            await _gone(first, second, log)
+        except BaseException:  # nobody knows of it yet
+            end_group(second)
+            raise
     finally:
         watch = Watch(first)
         watch.signal(signal.SIGKILL)
@@ -120,7 +125,9 @@ def _number(paths: StateDirectory) -> Path:
 
 
 def clear(paths: StateDirectory) -> None:
-    """Take away what two that hand over share; neither needs it afterwards."""
+    """End one outside that was left behind, which would keep the port, and take away what the two share."""
+    for left_behind, _ in processes.carriers(MARK, str(paths.root.resolve())):
+        end_group(left_behind)
     number = _number(paths)
     with contextlib.suppress(OSError, ValueError):
         (MEMORY / f"envoy_shared_memory_{int(number.read_text(encoding='ascii')) * 10}").unlink()

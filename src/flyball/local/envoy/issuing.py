@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import structlog
+
 from flyball.core.control.news import Mishap, MishapKind
 from flyball.core.errors import Failed, FileError
 from flyball.core.manifest.units import duration_text
@@ -25,6 +27,7 @@ from .certificate import Pair
 from .config.routes import CHALLENGES
 from .served import Served
 
+log = structlog.get_logger()
 LOOK_EVERY_S = 1.0
 SERVED_WITHIN_S = 30.0
 
@@ -73,7 +76,9 @@ class Issuing:
             pair = await _in_thread(lambda: self._order(wanted))
             self._keep(wanted, pair)
             self._tries = Tries()
-        except (Failed, OSError) as error:
+        except Exception as error:  # whatever an authority may answer: it is asked again, but not at once
+            if not isinstance(error, Failed | OSError):
+                log.exception("no certificate, in a way that nobody foresaw")
             self._tries = self._tries.failed(now=self._now())
             pause = duration_text(self._tries.next_at - self._tries.last_at)
             text = f"no certificate for {', '.join(wanted.domains)}: {error}; it is asked for again in {pause}"

@@ -11,6 +11,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
+from flyball.local.envoy.handover import MARK as OUTSIDE
 from flyball.local.envoy.judge.judging import MARK as JUDGE
 from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
@@ -31,7 +32,7 @@ def left(paths: StateDirectory) -> list[Process]:
 
 
 def _unrecorded(paths: StateDirectory) -> Iterator[Process]:
-    for mark in (MARK, JUDGE):
+    for mark in (MARK, OUTSIDE, JUDGE):
         yield from (one for one, _ in processes.carriers(mark, str(paths.root.resolve())))
     # Its name may be in a file that cannot be read; the rest of its id is of the directory alone.
     mine = paths.application_id("")

@@ -22,6 +22,7 @@ from flyball.core.view import look
 from flyball.core.view.as_json import Place
 from flyball.core.view.views import ApplicationView
 from flyball.local.apply import Applier
+from flyball.local.background import background
 from flyball.local.deploys import Deploys
 from flyball.local.envoy.issuing import Issuing
 from flyball.local.loop import Clock, Inbox, Loop
@@ -127,21 +128,13 @@ class Runtime:
 
     async def run(self) -> None:
         """Step until everything is stopped by `stop`, or this task is cancelled."""
-        beside = [
-            asyncio.ensure_future(work)
-            for work in (
-                self._keep_house(),
-                self._take_pushes(),
-                self._machine.note_times(self.now),
-                self._issuing.run(lambda: self.app.listener.tls),
-            )
-        ]
-        try:
+        async with background(
+            self._keep_house,
+            self._take_pushes,
+            lambda: self._machine.note_times(self.now),
+            lambda: self._issuing.run(lambda: self.app.listener.tls),
+        ):
             await self.loop.run(lambda state: state.shutting_down and not state.instances)
-        finally:
-            for work in beside:
-                work.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _take_pushes(self) -> None:
         await self.deploys.converged.wait()  # else a push that waited would be compared to nothing

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from typing import Any
 
 ORIGINAL_DESTINATION = 80
@@ -61,22 +62,31 @@ class Lender:
         self._inside["unshare"](self._inside["NEW_NETWORK"])
         self._door.listen(64)
         while True:
-            channel, _ = self._door.accept()
+            try:
+                channel, _ = self._door.accept()
+            except OSError:  # who asked has gone, or no descriptor is free
+                time.sleep(0.05)
+                continue
             with channel:
-                channel.settimeout(5.0)
-                try:
-                    what, arguments = marshal.loads(channel.recv(PIECE))  # noqa: S302 - from our own user
-                    answer, lent = self._done[what](*arguments)
-                    socket.send_fds(channel, [marshal.dumps(answer)], [one.fileno() for one in lent])
-                    for one in lent:
-                        one.close()
-                except OSError as error:
-                    self._refuse(channel, error)
+                self._answer(channel)
+
+    def _answer(self, channel: socket.socket) -> None:
+        """One question. Whatever is wrong with it, the next one is answered: a client may die in the middle of its."""
+        try:
+            channel.settimeout(5.0)
+            what, arguments = marshal.loads(channel.recv(PIECE))  # noqa: S302 - from our own user
+            answer, lent = self._done[what](*arguments)
+            socket.send_fds(channel, [marshal.dumps(answer)], [one.fileno() for one in lent])
+            for one in lent:
+                one.close()
+        except Exception as error:  # noqa: BLE001 - this thread must live
+            self._refuse(channel, error)
 
     @staticmethod
-    def _refuse(channel: socket.socket, error: OSError) -> None:
+    def _refuse(channel: socket.socket, error: Exception) -> None:
+        number, text = getattr(error, "errno", None), getattr(error, "strerror", None)
         try:
-            channel.send(marshal.dumps([error.errno or 0, str(error.strerror or error)]))
+            channel.send(marshal.dumps([number or 0, str(text or error)]))
         except OSError:
             return
 
@@ -98,8 +108,12 @@ class Lender:
         if self._carrier.known((kind, port), to):
             return True, []
         listening = socket.socket(socket.AF_INET, kind)
-        listening.bind((host, port))
-        self._carrier.carry(listening, (kind, port))
+        try:
+            listening.bind((host, port))
+            self._carrier.carry(listening, (kind, port), to)
+        except BaseException:
+            listening.close()
+            raise
         return True, []
 
 
@@ -111,14 +125,23 @@ class Carrier:
         self._to: dict[tuple[int, int], Any] = {}
 
     def known(self, key: tuple[int, int], to: Any) -> bool:
-        """Note where what arrives there goes; whether something listens there already."""
+        """Whether something listens there already; what arrives there goes to this then."""
         there = key in self._to
-        self._to[key] = to
+        if there:
+            self._to[key] = to
         return there
 
-    def carry(self, listening: socket.socket, key: tuple[int, int]) -> None:
+    def carry(self, listening: socket.socket, key: tuple[int, int], to: Any) -> None:
         """Serve a socket from now on."""
         listening.setblocking(False)
+        self._to[key] = to
+        try:
+            self._serve(listening, key)
+        except BaseException:
+            del self._to[key]
+            raise
+
+    def _serve(self, listening: socket.socket, key: tuple[int, int]) -> None:
         if key[0] == socket.SOCK_DGRAM:
             work = self._loop.create_datagram_endpoint(lambda: Questions(self._to, key), sock=listening)
             asyncio.run_coroutine_threadsafe(work, self._loop).result(5)

@@ -6,6 +6,7 @@ control plane asks the kernel through a lent socket it may ask: it is the user t
 
 from __future__ import annotations
 
+import asyncio
 import marshal
 import os
 import signal
@@ -19,12 +20,13 @@ from typing import Any
 from flyball.core.errors import Failed
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
+from flyball.local.process.pulse import DEADLINE_S, Pulse
 
 from .rooms import INSIDE
 from .router import DOOR, SETTINGS, Router, furnishing
 
 KEEPER = Path(__file__).with_name("keeper.py")
-START_WITHIN_S = 20.0
+START_WITHIN_S, ANSWER_WITHIN_S = 20.0, 10.0
 
 
 class Kept(Router):
@@ -37,6 +39,7 @@ class Kept(Router):
         self._log = paths.logs / "keeper.log"
         self.path = Path("/")
         self.users: Path | None = None
+        self._pulse: Pulse | None = None
         self._find()
 
     def _find(self) -> bool:
@@ -91,9 +94,26 @@ class Kept(Router):
         for kind, port, to in ports:
             self._asked("carry", int(kind), DOOR, port, to)
 
-    def _asked(self, what: str, *arguments: Any) -> tuple[Any, int]:
+    async def end_if_hung(self) -> None:
+        """End the keeper if it runs and does not answer."""
+        loaded = processes.load(self._record)
+        if loaded is None or not processes.alive(loaded[0]):
+            return
+        if self._pulse is None or self._pulse.process != loaded[0]:
+            self._pulse = Pulse(loaded[0])
+        if await self._pulse.felt(self._answers):
+            _end(loaded[0])
+
+    async def _answers(self) -> bool:
+        try:
+            await asyncio.to_thread(self._asked, "who", within_s=DEADLINE_S)
+        except OSError:
+            return False
+        return True
+
+    def _asked(self, what: str, *arguments: Any, within_s: float = ANSWER_WITHIN_S) -> tuple[Any, int]:
         with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(10.0)
+            channel.settimeout(within_s)
             channel.connect(str(self._socket_path))
             channel.send(marshal.dumps((what, arguments)))
             said, descriptors, _, _ = socket.recv_fds(channel, 65536, 1)

@@ -102,6 +102,9 @@ class Router:
     def carry(self, ports: Sequence[tuple[int, int, tuple[str, int] | None]]) -> None:
         """Take what arrives at (kind, port) of the door to where it is for. Here the balancer does that."""
 
+    async def end_if_hung(self) -> None:
+        """End who keeps it if that does not answer: then it is gone, and can be made again. Here nobody does."""
+
     def tell(self, message: Message) -> None:
         """Tell the kernel something about this network."""
         with self.open(socket.AF_NETLINK, socket.SOCK_RAW, message.family) as channel:

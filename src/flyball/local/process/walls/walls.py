@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -32,6 +31,7 @@ from .kept import Kept
 from .known import own_files
 from .netlink import Message
 from .outside import carried, collector_ports
+from .places import Places
 from .rooms import COVER, HOME, WORK, Room
 from .router import DOOR, FORGET_SOON, HERE, Guest, Router
 from .view import View, view
@@ -43,6 +43,7 @@ _MOST_ROOMS = 60_000
 # Rooms of builds and tests come after those of instances.
 _FIRST_WORK, _MOST_WORK = 60_250, 3_500
 _WORKER = ":work"  # no service is called so
+PLACES = "walls.json"
 _ATTEMPT, _PROGRAM = "-", Path("/bin/true")  # no service is called so
 TRY_WITHIN_S = 20.0
 OFFERED = "each instance has a network, processes and a view of the files of its own"
@@ -61,8 +62,7 @@ class Walls:
         self._app = app
         self._paths = paths
         self._id = paths.application_id(app.name)
-        self._record = paths.root / "walls.json"
-        self._places: list[str] = json.loads(self._record.read_text()) if self._record.exists() else []
+        self._places = Places(paths.root / PLACES)
         self._turn = itertools.count(os.getpid())
         self.router = Router(self._id) if os.geteuid() == 0 else Kept(paths)
         self.problem = ""
@@ -74,11 +74,12 @@ class Walls:
 
     @classmethod
     def of(cls, app: Application, paths: StateDirectory) -> Walls | None:
-        """The walls that the file asks for, made; None when it asks for none."""
+        """The walls that the file asks for, made; None when it asks for none. Raises Failed."""
         walls = cls(app, paths)
         if app.boundary is Boundary.OPEN:
             walls.remove()  # of an earlier run that ended badly
             return None
+        walls._number(_ATTEMPT)  # a list of places that is of no use shall not open the boundary
         walls.problem = possible() or walls._make()
         return walls
 
@@ -149,10 +150,12 @@ class Walls:
         self.router.carry(self._carried)
         self.router.admit([*guests, Guest(links="t", stores=self._tested, everywhere=True, places=())], door=door)
 
-    @property
-    def lost(self) -> bool:
-        """Whether the network is gone, though it should be there: somebody has killed its keeper."""
-        return not self.problem and self.router.number == 0
+    async def lost(self) -> bool:
+        """Whether the network is gone, though it should be there: its keeper was killed, or hung and was ended."""
+        if self.problem:
+            return False
+        await self.router.end_if_hung()
+        return self.router.number == 0
 
     def renew(self) -> None:
         """Make it again. Who was in the old one is reached no more. Raises OSError and Failed."""
@@ -207,19 +210,14 @@ class Walls:
 
     def _service(self, link: str) -> str | None:
         number = link.removeprefix("w").partition("-")[0]
-        return self._places[int(number)] if number.isdecimal() and int(number) < len(self._places) else None
+        return self._places.name(int(number)) if number.isdecimal() else None
 
     # Users and groups
 
     def _number(self, name: str) -> int:
         """The place of a service or a store ("store:NAME") in the list."""
         name = name.replace("store:", self._stores, 1) if name.startswith("store:") else name
-        if name not in self._places and self._record.exists():
-            self._places = json.loads(self._record.read_text())  # the walls of a test may have added to it
-        if name not in self._places:
-            self._places.append(name)
-            self._record.write_text(json.dumps(self._places), encoding="utf-8")
-        return self._places.index(name)
+        return self._places.of(name)
 
     def user(self, name: str) -> int:
         """The number of the user of a service or a store; without root there is one alone."""
@@ -349,6 +347,7 @@ def _told(to: str, count: int) -> str:
 
 def clear(paths: StateDirectory) -> None:
     """Take away the network of an application of which nothing runs any more, whatever its name was."""
+    Places(paths.root / PLACES).clear()
     if os.geteuid() != 0:
         Kept(paths).remove()
     for left in HERE.glob(f"*{paths.application_id('')}"):
