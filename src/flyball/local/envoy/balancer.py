@@ -18,12 +18,12 @@ import structlog
 from flyball.core.control.lifecycle import exit_text
 from flyball.core.control.news import Mishap, MishapKind
 from flyball.core.control.observation import InstanceSeen
-from flyball.core.errors import Failed, FlyballError
+from flyball.core.errors import Failed
 from flyball.core.model import Application
 from flyball.local.paths import StateDirectory
 from flyball.local.process import descriptors, logs, processes
 from flyball.local.process.pulse import DEADLINE_S, Pulse, Silence, told
-from flyball.local.process.vigil import ASK_EVERY_S, end
+from flyball.local.process.vigil import ASK_EVERY_S, LASTED_S, end, started_again
 from flyball.local.process.walls.router import Router
 from flyball.local.process.watch import Watch, end_group
 
@@ -42,8 +42,6 @@ from .process import DRAIN_S, MARK, SEAT, Seat
 from .standby import LOOK_EVERY_S, Standby
 
 START_TIMEOUT_S = 20.0
-LASTED_S = 60.0  # a balancer that ran so long is started again without a pause
-LONGEST_PAUSE_S = 5.0
 
 log = structlog.get_logger()
 
@@ -299,22 +297,12 @@ class Balancer:
         watch.signal(signal.SIGKILL)
 
     async def _start_again(self, died: str = "the balancer died") -> None:
-        told = False
         if asyncio.get_running_loop().time() - self._started_at > LASTED_S:
             self._pause_s = 0.0
-        while True:
-            await asyncio.sleep(self._pause_s)
-            self._pause_s = min(2 * self._pause_s + 0.2, LONGEST_PAUSE_S)  # one that keeps dying must not spin
-            try:
-                await self.start()
-            except (FlyballError, OSError) as error:  # a full disk, above all: it may be free again in a moment
-                log.warning("the balancer cannot be started", error=str(error))
-                if not told:
-                    self._hear(Mishap(kind=MishapKind.BALANCER_FAILED, text=f"{died} and cannot be started: {error}"))
-                told = True
-            else:
-                self._hear(Mishap(kind=MishapKind.BALANCER_RESTARTED, text=f"{died}; it was started again"))
-                return
+        self._pause_s = await started_again(died, self.start, self._tell_again, pause_s=self._pause_s)
+
+    def _tell_again(self, runs: bool, text: str) -> None:
+        self._hear(Mishap(kind=MishapKind.BALANCER_RESTARTED if runs else MishapKind.BALANCER_FAILED, text=text))
 
     async def targets(self) -> tuple[TargetStats, ...] | None:
         """What the balancer says of every target; None while it does not answer."""

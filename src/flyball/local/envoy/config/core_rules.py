@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from flyball.core.model import CoreRules
 
+from .clusters import UNLIMITED
 from .types import Json, extension, seconds, typed
 
 CLUSTER = "firewall_core_rules"
 """No service has a name with `_`."""
 ANSWER_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 1.0
-UNLIMITED = 1_000_000
 
 
 def core_rules_filter(rules: CoreRules) -> Json:

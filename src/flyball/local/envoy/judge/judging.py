@@ -14,19 +14,18 @@ import json
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-import structlog
-
 from flyball.core.control.news import Mishap, MishapKind
-from flyball.core.errors import Failed, FileError, FlyballError
+from flyball.core.errors import Failed, FileError
 from flyball.core.model import Firewall, FirewallAction
 from flyball.core.model.firewall import CORE_RULES
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
 from flyball.local.process.processes import Process
 from flyball.local.process.pulse import DEADLINE_S
-from flyball.local.process.vigil import end, ended
+from flyball.local.process.vigil import LASTED_S, end, ended, started_again
 
 from .directives import directives, rule_files
 
@@ -35,11 +34,7 @@ TASK = "FLYBALL_JUDGE_TASK"  # and the name of its task
 START_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 0.02
 LINGERS_S = 10.0  # longer than a listener that has changed keeps its connections
-LASTED_S = 60.0  # one that ran so long is started again without a pause
-LONGEST_PAUSE_S = 5.0
 MOST_ANSWERED = 1 << 20
-
-log = structlog.get_logger()
 
 
 def must_be_usable(firewall: Firewall, home: Path) -> None:
@@ -182,24 +177,14 @@ class Judging:
             how = await ended(judge.process, lambda: self._asked(judge))
             if asyncio.get_running_loop().time() - since > LASTED_S:
                 pause_s = 0.0
-            pause_s = await self._again(judge, f"the judge of the OWASP Core Rule Set {how}", pause_s)
+            died = f"the judge of the OWASP Core Rule Set {how}"
+            pause_s = await started_again(died, partial(self._again, judge), self._tell, pause_s=pause_s)
 
-    async def _again(self, judge: _Judge, died: str, pause_s: float) -> float:
-        """Start it again, for as long as that takes; how long to wait when it dies once more."""
-        told = False
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s + 0.2, LONGEST_PAUSE_S)
-            try:
-                judge.process = (await self._begun(judge.name, None)).process
-            except (FlyballError, OSError) as error:
-                log.warning("the judge cannot be started", error=str(error))
-                if not told:
-                    self._hear(Mishap(kind=MishapKind.FIREWALL, text=f"{died} and cannot be started: {error}"))
-                told = True
-            else:
-                self._hear(Mishap(kind=MishapKind.FIREWALL, text=f"{died}; it was started again"))
-                return pause_s
+    async def _again(self, judge: _Judge) -> None:
+        judge.process = (await self._begun(judge.name, None)).process
+
+    def _tell(self, _: bool, text: str) -> None:
+        self._hear(Mishap(kind=MishapKind.FIREWALL, text=text))
 
     def _do_later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
