@@ -128,7 +128,7 @@ def test_nothing_of_this_machine_is_in_the_files() -> None:
 
 
 # The most lines, docstrings and the file's own words included. They fall: who needs more takes away as much first.
-CEILINGS = {("core",): 11_800, ("core/control", "core/model"): 6_650}
+CEILINGS = {("core",): 11_600, ("core/control", "core/model"): 6_550}
 
 
 @pytest.mark.parametrize("packages", CEILINGS, ids="+".join)
