@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
-
-import pytest
 
 from flyball.cli.main import outcome
+from sim.simulating import simulated
 
 FILE = """
 name = "shop"
@@ -24,18 +21,6 @@ region = "eu-north-1"
 compute = "ec2"
 """
 STEP = ["--stages", "20:30s,200:60s,20:30s"]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    path = tmp_path / "flyball.toml"
-    path.write_text(FILE)
-    return str(path)
-
-
-def simulated(capsys, *words: str) -> dict:
-    assert outcome(["simulate", *words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def test_a_change_is_shown_beside_the_file_as_it_is(file, capsys):

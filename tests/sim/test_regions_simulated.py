@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from flyball.cli.main import outcome
 from flyball.core.arrivals import RateCurve, Stage
 from flyball.core.manifest import parse
 from flyball.sim.places import Outage, split
+from sim.simulating import simulated
 
 FILE = """
 name = "shop"
@@ -28,18 +28,6 @@ US, EU = "us-east-1", "eu-west-1"
 CURVE = RateCurve(stages=(Stage(rate=100.0, duration_s=200.0),))
 HALF = {US: 0.5, EU: 0.5}
 LOST = f"region {EU} at 60s for 60s"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    path = tmp_path / "flyball.toml"
-    path.write_text(FILE)
-    return str(path)
-
-
-def simulated(capsys, *words: str) -> dict:
-    assert outcome(["simulate", *words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def rates(curve: RateCurve) -> list[tuple[float, float]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
 from flyball.cli.main import outcome
 from flyball.core.errors import FileError
+from sim.simulating import simulated
 
 FILE = """
 name = "shop"
@@ -22,18 +22,6 @@ instances = { min = 1, max = 10 }
 target = { cpu = 50 }
 """
 STEP = ["--stages", "20:30s,200:60s,20:60s"]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    path = tmp_path / "flyball.toml"
-    path.write_text(FILE)
-    return str(path)
-
-
-def simulated(capsys, *words: str) -> dict:
-    assert outcome(["simulate", *words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def refused(capsys, *words: str) -> str:
