@@ -29,7 +29,7 @@ def synth(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
         module = importlib.import_module("flyball.aws.synthesis")
     except ModuleNotFoundError as missing:
         raise Failed(
-            f"AWS needs the extra (no module {missing.name}): pip install 'flyball[aws]', or the same with uv pip"
+            f"AWS needs the extra (no module {missing.name}): uv pip install 'flyball[aws]', or the same with pip"
         ) from missing
     write = cast("Callable[..., tuple[Path, ...]]", module.write)
     return write(app, out, source=source)

@@ -32,7 +32,7 @@ def boto3_clients(service: str, region: str) -> Any:
     try:
         boto3 = importlib.import_module("boto3")
     except ModuleNotFoundError as missing:
-        raise Failed("AWS needs the extra: pip install 'flyball[aws]', or the same with uv pip") from missing
+        raise Failed("AWS needs the extra: uv pip install 'flyball[aws]', or the same with pip") from missing
     return boto3.client(service, region_name=region)
 
 
