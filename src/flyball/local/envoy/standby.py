@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from flyball.core.errors import FlyballError
-from flyball.local.background import guarded
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
 from flyball.local.process.processes import Process, alive, stopped
@@ -66,7 +65,7 @@ class Standby:
         """From now on one stands by in this seat: the one that runs there, else a new one."""
         if seat != self.seat:
             self.seat, self.admin = seat, Admin(str(seat.socket))
-        self._keeping = asyncio.ensure_future(guarded(self._keep))
+        self._keeping = asyncio.ensure_future(self._keep())
 
     def take_over(self, process: Process, seat: Seat) -> None:
         """This one stands by already; `keep` watches it."""
