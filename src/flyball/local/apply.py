@@ -100,6 +100,8 @@ class Applier:
 
     def _at_home(self, app: Application) -> Application:
         """With paths that also Envoy finds."""
+        if not any(one.tls_ca for one in app.services):
+            return app
         home = self._home.absolute()
         found = ((one, one.tls_ca and str(home / one.tls_ca)) for one in app.services)
         return replace(app, services=tuple(replace(one, tls_ca=path) for one, path in found))

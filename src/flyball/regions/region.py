@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flyball.core.errors import FlyballError
 from flyball.local import face
+from flyball.local.background import PAUSE_S, guarded
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
 from flyball.local.process.watch import Watch
@@ -38,9 +39,9 @@ class RunningRegion:
         self._process: processes.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
 
-    def keep(self) -> None:
+    def keep(self, pause_s: float = PAUSE_S) -> None:
         """From now on there is a control plane: the one that runs, or a new one."""
-        self._keeping = asyncio.ensure_future(self._keep())
+        self._keeping = asyncio.ensure_future(guarded(self._keep, pause_s))
 
     async def _keep(self) -> None:
         pause_s = 0.0
