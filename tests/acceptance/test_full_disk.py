@@ -13,6 +13,7 @@ import pytest
 
 from acceptance.running import Running
 from acceptance.small import file, server
+from flyball.cli.client import Control
 
 pytestmark = [
     pytest.mark.live,
@@ -54,6 +55,8 @@ def test_what_dies_on_a_full_disk_is_replaced(on_small_disk: Running) -> None:
     running = on_small_disk
     url, before = running.now()["url"], running.pids()
     balancer = running.now()["balancer"]["pid"]
+    stream = Control(running.directory / "flyball.toml").stream(after=None)
+    next(stream)  # from now on it hears all
     fill(running.paths.root)
     for pid in (*before.values(), balancer):
         os.kill(pid, signal.SIGKILL)
@@ -66,6 +69,7 @@ def test_what_dies_on_a_full_disk_is_replaced(on_small_disk: Running) -> None:
             return False
 
     running.until(serves, what="new instances serve through a new balancer")
+    running.until(lambda: "disk is full" in str(next(stream)), what="the full disk is told")
     new = running.pids()
     assert not set(new.values()) & set(before.values())
 
