@@ -129,7 +129,7 @@ def test_init_writes_a_file_that_is_good_as_it_is(tmp_path: Path, capsys: pytest
     target = tmp_path / "My Shop 2"
     assert init.run(target, None) == 0
     app = load(target / "flyball.toml")
-    assert app.name == "my-shop"
+    assert app.name == "my-shop-2"
     assert warnings(app) == ()
     assert (target / "flyball.toml").read_text(encoding="utf-8").startswith("#:schema ./flyball.schema.json\n")
     assert json.loads((target / "flyball.schema.json").read_text(encoding="utf-8")) == json_schema()
