@@ -2,7 +2,7 @@
 
 Start, first check, stop and build are the times between what the loop asked for and what it saw. Processor time of a
 request is what instances used, less what they use without requests, over what they answered. How requests differ is
-what the access log says of those that an instance had to itself: among others they only show how long they waited.
+what the access log says of those that found nobody at their instance: the others only show how long they waited.
 What the machine does beside the instances comes from how busy it was.
 """
 
