@@ -11,15 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .cgroups import PERIOD_US, Hierarchy, Version1, Version2, leaves, remove
+from .cgroups import PERIOD_US, Hierarchy, Version1, Version2, remove
 from .limits import Limits
-
-CGROUPS = Path("/sys/fs/cgroup")
-OLD = ("cpu", "memory", "cpuacct", "pids", "unified")  # version 1's
 
 
 def detect(
-    root: Path = CGROUPS,
+    root: Path = Path("/sys/fs/cgroup"),
     *,
     application: str,
     membership: Path = Path("/proc/self/cgroup"),
@@ -38,15 +35,6 @@ def detect(
     if sys.platform != "linux":
         return Limits(None, f"{sys.platform} has no cgroups")
     return Limits(None, f"no cgroups with cpu and memory are mounted in {root}")
-
-
-def clear(mine: str, *, root: Path = CGROUPS, record: Path | None = None) -> None:
-    """Take away the cgroups of an application of which nothing runs any more. `mine` is how its id ends."""
-    recorded = _recorded(record)
-    for place in (root, *(root / name for name in OLD), *(() if recorded is None else (recorded,))):
-        for application in place.glob(f"flyball-*{mine}"):
-            for directory in (*leaves(application), application):
-                remove(directory)
 
 
 def _try_version_1(root: Path, name: str) -> Limits:
