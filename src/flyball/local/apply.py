@@ -17,6 +17,7 @@ from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 from flyball.core.model.stores import variable
+from flyball.core.view.shapes import CertificateJson
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
@@ -97,6 +98,10 @@ class Applier:
             core_rules=self._machine.judging.socket,
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
+
+    def certificate(self, app: Application) -> CertificateJson | None:
+        """The certificate that visitors see; None without TLS."""
+        return self._served.told(app.listener.tls, now=self._now())
 
     def _at_home(self, app: Application) -> Application:
         """With paths that also Envoy finds."""
