@@ -66,6 +66,9 @@ class Scripted:
     def get_paginator(self, call: str) -> Any:
         return Paged(self, call)
 
+    def get_waiter(self, call: str) -> Any:
+        return self._answer("get_waiter", {"waiter_name": call})
+
     def _answer(self, call: str, asked: dict[str, Any]) -> Any:
         """The script's answer; of a list of answers the next one, and the last for ever."""
         self.calls.append((call, asked))

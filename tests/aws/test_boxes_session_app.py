@@ -333,7 +333,7 @@ def test_alb_security_group_80_and_443_from_the_world(two_regions: dict[str, Sta
 
 
 def test_ec2_security_group_80_from_the_alb_only(session_app: Stack):
-    rules = session_app.named("AppGroup")["SecurityGroupIngress"]
+    rules = session_app.named("AppSecurityGroup")["SecurityGroupIngress"]
     assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"], rule["ToPort"]) for rule in rules] == [
         ("<BalancerGroup.GroupId>", 80, 80)
     ]

@@ -112,9 +112,9 @@ def _with_rules(
     inside: Balancer | None,
 ) -> Balancer:
     """The listener's rules and a target group per service (two where a rollout shifts traffic)."""
-    target_groups = {each.name: _target_group(site, network, each, f"{where}TargetGroup") for each in site.app.services}
+    target_groups = {each.name: _target_group(site, network, each, f"TargetGroup{where}") for each in site.app.services}
     standby = {
-        each.name: _target_group(site, network, each, f"{where}StandbyTargetGroup")
+        each.name: _target_group(site, network, each, f"TargetGroup{where}Standby")
         for each in site.app.services
         if site.on_fargate and each.deployment.strategy != "rolling"
     }

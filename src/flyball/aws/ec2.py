@@ -51,7 +51,7 @@ def build(
     """
     used = [stores[name] for name in service.stores]
     group_name = site.name(service.name)
-    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
+    group_of_logs = site.log_group(f"{service.name}-instance", f"/flyball/{site.app.name}/{service.name}")
     role = _role(site, service, used, log_group=group_of_logs, releases=releases, group_name=group_name)
     image = repositories.uri(site, service, site.region) if as_image(site.aws, service) else None
     if image is not None:

@@ -67,7 +67,7 @@ def build(
     """A service with its repository, roles, task definition and rollout rules; returns its name."""
     used = [stores[name] for name in service.stores]
     repository = repositories.build(site, service)
-    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
+    group_of_logs = site.log_group(f"{service.name}-instance", f"/flyball/{site.app.name}/{service.name}")
     execution = _execution_role(site, service, repository, group_of_logs, used)
     what = f"what instances of {service.name} may do"
     role = site.role(logical(service.name, "TaskRole"), "ecs-tasks", what, service=service)

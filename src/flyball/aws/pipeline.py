@@ -20,7 +20,7 @@ from aws_cdk.aws_codepipeline import CfnPipeline
 from flyball.core.model import Service
 
 from . import projects
-from .names import UPLOADED, upload_pipeline
+from .names import SOURCE_PARAMETER, UPLOADED, upload_pipeline
 from .site import Site, allow, bucket_name, logical
 
 
@@ -29,8 +29,8 @@ class Source:
     """The source of the code: the pipeline's first action, and the ARN of a CodeCommit repository."""
 
     action: CfnPipeline.ActionDeclarationProperty
-    repository: codecommit.CfnRepository | None
-    statements: tuple[iam.PolicyStatement, ...]
+    repository: str | None
+    statement: iam.PolicyStatement
 
 
 def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
@@ -61,7 +61,7 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
             _build_action(site, service.name, each.ref, takes="built", gives=None)
             for service, each in zip(site.app.services, builds[1:], strict=True)
         ]
-    for statement in (*source.statements, *_pipeline_statements(site, builds)):
+    for statement in (source.statement, *_pipeline_statements(site, builds)):
         role.add_to_policy(statement)
     stages = [
         CfnPipeline.StageDeclarationProperty(
@@ -143,15 +143,8 @@ def _source(site: Site) -> Source:
             actions=[f"{wanted.connection_arn.split(':')[2]}:UseConnection"],
             resources=[wanted.connection_arn],
         )
-        return Source(action=action, repository=None, statements=(statement,))
-    repository = codecommit.CfnRepository(
-        site.stack,
-        "Repository",
-        repository_name=wanted.repository or site.name(),
-        repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
-    )
-    # Else the repository of a creation that failed would be in the way of the next one.
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        return Source(action=action, repository=None, statement=statement)
+    name, arn = wanted.repository or site.name(), _repository(site)
     action = _action(
         "push",
         category="Source",
@@ -160,13 +153,47 @@ def _source(site: Site) -> Source:
             "BranchName": wanted.branch,
             "OutputArtifactFormat": "CODE_ZIP",
             "PollForSourceChanges": False,
-            "RepositoryName": repository.attr_name,
+            "RepositoryName": name,
         },
         gives="source",
     )
     verbs = ("CancelUploadArchive", "GetBranch", "GetCommit", "GetUploadArchiveStatus", "UploadArchive")
-    statement = iam.PolicyStatement(actions=[f"codecommit:{verb}" for verb in verbs], resources=[repository.attr_arn])
-    return Source(action=action, repository=repository, statements=(statement,))
+    statement = iam.PolicyStatement(actions=[f"codecommit:{verb}" for verb in verbs], resources=[arn])
+    return Source(action=action, repository=arn, statement=statement)
+
+
+def _repository(site: Site) -> str:
+    """The CodeCommit repository, unless it is there from an earlier stack; its ARN.
+
+    CloudFormation knows repositories by their id, and so takes none over by its name, as it does tables and buckets.
+    """
+    wanted = site.app.pipeline
+    there = cdk.CfnParameter(
+        site.stack,
+        SOURCE_PARAMETER,
+        type="String",
+        default="no",
+        allowed_values=["yes", "no"],
+        description="yes when the repository outlived an earlier stack, and so is none of this one's",
+    )
+    missing = cdk.Fn.condition_equals(there.value_as_string, "no")
+    name = wanted.repository or site.name()
+    repository = codecommit.CfnRepository(
+        site.stack,
+        "Repository",
+        repository_name=name,
+        repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
+    )
+    repository.cfn_options.condition = cdk.CfnCondition(site.stack, "MakesSource", expression=missing)
+    # Else the repository of a creation that failed would be in the way of the next one.
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    cdk.CfnOutput(
+        site.stack,
+        "PushTo",
+        value=f"https://git-codecommit.{site.region}.amazonaws.com/v1/repos/{name}",
+        description=f"git push here, branch {wanted.branch}, to deploy a release",
+    )
+    return f"arn:aws:codecommit:{site.region}:{cdk.Aws.ACCOUNT_ID}:{name}"
 
 
 def _action(
@@ -284,7 +311,7 @@ def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list
     ]
 
 
-def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: CfnPipeline) -> None:
+def _start_on_push(site: Site, repository: str, pipeline: CfnPipeline) -> None:
     """The seed's "trigger event": a push to the branch starts the pipeline at once, without polling."""
     arn = f"arn:aws:codepipeline:{site.region}:{cdk.Aws.ACCOUNT_ID}:{pipeline.ref}"
     role = site.role("TriggerRole", "events")
@@ -297,7 +324,7 @@ def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: C
         event_pattern={
             "source": ["aws.codecommit"],
             "detail-type": ["CodeCommit Repository State Change"],
-            "resources": [repository.attr_arn],
+            "resources": [repository],
             "detail": {
                 "event": ["referenceCreated", "referenceUpdated"],
                 "referenceType": ["branch"],

@@ -97,7 +97,7 @@ def _service_group(site: Site, network: Network, service: Service, *, balancer: 
     return _group(
         site,
         network,
-        logical(service.name, "Group"),
+        logical(service.name, "SecurityGroup"),
         f"instances of {service.name}, reachable from the balancer only",
         ingress=[(site.port, each, "from the balancer only") for each in balancers],
         egress=egress,
@@ -149,6 +149,8 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
+    # The records outlive the stack, so the key that reads them does, too.
+    site.key.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     group = site.log_group("Trail")
     role = site.role("TrailRole", "cloudtrail")
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])

@@ -58,7 +58,10 @@ def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     if refusals:
         raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
     app = runtimes.settled(app, source)
-    templates = synthesize(app, file=buildspec.digest(source))
+    try:
+        templates = synthesize(app, file=buildspec.digest(source))
+    except RuntimeError as refused:  # the CDK's: more resources than a stack may have, two things with one name
+        raise FileError(f"AWS would refuse this:\n  {str(refused).splitlines()[0]}") from refused
     files = {f"{name}.template.json": text for name, text in templates.items()}
     files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in _images_of_ours(app)}
     out.mkdir(parents=True, exist_ok=True)
@@ -135,7 +138,7 @@ def fill(site: Site) -> None:
     security.trail(site, logs_bucket=logs)
     regions.build(site, entry)
     pipeline.build(site, alarms=_alarm_names(site, watched))
-    _outputs(site, entry)
+    cdk.CfnOutput(site.stack, "Url", value=entry.url, description="where the application answers")
 
 
 def _watched(
@@ -215,15 +218,3 @@ def _alarm_names(site: Site, watched: list[Watched]) -> dict[str, list[str]]:
     if site.on_fargate:
         return {each.service.name: [] for each in watched}
     return {each.service.name: observe.rollout_alarms(site, each) for each in watched}
-
-
-def _outputs(site: Site, entry: balancer.Balancer) -> None:
-    cdk.CfnOutput(site.stack, "Url", value=entry.url, description="where the application answers")
-    repository = site.stack.node.try_find_child("Repository")
-    if repository is not None:
-        cdk.CfnOutput(
-            site.stack,
-            "PushTo",
-            value=repository.attr_clone_url_http,
-            description=f"git push here, branch {site.app.pipeline.branch}, to deploy a release",
-        )

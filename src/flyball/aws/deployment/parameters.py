@@ -13,6 +13,7 @@ from typing import Any
 
 from flyball.aws.names import (
     NOTHING,
+    SOURCE_PARAMETER,
     capacity_parameter,
     image_parameter,
     in_service,
@@ -52,13 +53,25 @@ def values(
         given["FirstDeploy"] = "yes" if new else "no"
     if "HostedZone" in asked:
         given["HostedZone"] = hosted_zone(app, account)
+    deployed = {} if new else stacks.parameters(account, plan)
+    if SOURCE_PARAMETER in asked:
+        given[SOURCE_PARAMETER] = _source(app, plan, account) if new else deployed.get(SOURCE_PARAMETER, "no")
     if not new:
-        deployed = stacks.parameters(account, plan)
         for service in app.services:
             found = _running(app, service, plan.region, account)
             if found is not None:
                 given |= _kept(service, found, deployed, changed)
     return {name: value for name, value in given.items() if name in asked}
+
+
+def _source(app: Application, plan: StackPlan, account: Account) -> str:
+    """Whether the repository of an earlier stack is there."""
+    codecommit = account.clients("codecommit", plan.region)
+    try:
+        codecommit.get_repository(repositoryName=app.pipeline.repository or app.name)
+    except codecommit.exceptions.RepositoryDoesNotExistException:
+        return "no"
+    return "yes"
 
 
 def _kept(service: Service, running: Running, deployed: Mapping[str, str], changed: Collection[str]) -> dict[str, str]:
