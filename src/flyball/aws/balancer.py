@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Application, Aws, BalancingAlgorithm, Service, Tls
@@ -22,7 +21,7 @@ from flyball.core.model.rules import Forward, rules_in_order
 from . import listener_rules
 from .names import rule_name
 from .network import Network
-from .site import Site, logical
+from .site import Site, logical, statement
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 ACCESS_LOG_PREFIX = "balancer"
@@ -66,15 +65,15 @@ def logs_bucket(site: Site) -> s3.Bucket:
     )
     bucket = site.bucket("logs", [expire])
     bucket.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
-            actions=["s3:PutObject"],
-            resources=[bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{cdk.Aws.ACCOUNT_ID}/*")],
-            conditions={
+        statement(
+            ["s3:PutObject"],
+            [bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{cdk.Aws.ACCOUNT_ID}/*")],
+            {
                 "ArnLike": {
-                    "aws:SourceArn": (f"arn:aws:elasticloadbalancing:{site.region}:{cdk.Aws.ACCOUNT_ID}:loadbalancer/*")
+                    "aws:SourceArn": f"arn:aws:elasticloadbalancing:{site.region}:{cdk.Aws.ACCOUNT_ID}:loadbalancer/*"
                 }
             },
+            to="logdelivery.elasticloadbalancing",
         )
     )
     return bucket

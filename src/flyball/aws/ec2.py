@@ -96,7 +96,7 @@ def _role(
     role = site.role(logical(service.name, "InstanceRole"), "ec2", what, service=service)
     for store in used:
         for grant in store.grants:
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     group_arn = (
         f"arn:aws:autoscaling:{site.region}:{cdk.Aws.ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/{group_name}"
     )

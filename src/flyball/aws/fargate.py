@@ -73,7 +73,7 @@ def build(
     role = site.role(logical(service.name, "TaskRole"), "ecs-tasks", what, service=service)
     for store in used:
         for grant in () if store.secret else store.grants:
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     allow(role, SHELL_ACTIONS)
     task = ecs.CfnTaskDefinition(
         site.stack,
@@ -113,7 +113,7 @@ def _execution_role(
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     for store in used:
         for grant in store.grants if store.secret else ():
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     return role
 
 

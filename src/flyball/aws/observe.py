@@ -18,7 +18,7 @@ from . import activities
 from .alarms import alarm, measure
 from .machine import needs_memory_metric
 from .metrics import AWS_PERIOD_S, Source, Watched, of_balancer, own, source
-from .site import Site, logical
+from .site import Site, logical, statement
 
 
 def topic(site: Site) -> sns.CfnTopic:
@@ -32,13 +32,8 @@ def topic(site: Site) -> sns.CfnTopic:
         if site.aws.alarm_email
         else [],
     )
-    publish = iam.PolicyStatement(
-        sid="AlarmsMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-        actions=["sns:Publish"],
-        resources=[made.ref],
-        conditions={"StringEquals": {"aws:SourceAccount": site.stack.account}},
-    )
+    ours = {"StringEquals": {"aws:SourceAccount": site.stack.account}}
+    publish = statement(["sns:Publish"], [made.ref], ours, to="cloudwatch", sid="AlarmsMayPublish")
     tls = iam.PolicyStatement(
         sid="OnlyEncrypted",
         effect=iam.Effect.DENY,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import aws_cdk as cdk
-from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -21,7 +20,7 @@ from flyball.core.model import Service
 
 from . import projects
 from .names import SOURCE_PARAMETER, UPLOADED, upload_pipeline
-from .site import Site, allow, bucket_name, logical
+from .site import Site, allow, bucket_name, logical, statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Source:
 
     action: CfnPipeline.ActionDeclarationProperty
     repository: str | None
-    statement: iam.PolicyStatement
+    right: iam.PolicyStatement
 
 
 def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
@@ -61,8 +60,11 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
             _build_action(site, service.name, each.ref, takes="built", gives=None)
             for service, each in zip(site.app.services, builds[1:], strict=True)
         ]
-    for statement in (source.statement, *_pipeline_statements(site, builds)):
-        role.add_to_policy(statement)
+    role.add_to_policy(source.right)
+    buckets = _artifact_buckets(site)
+    allow(role, ["s3:GetBucketVersioning", "s3:GetBucketLocation"], buckets)
+    allow(role, ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [f"{bucket}/*" for bucket in buckets])
+    allow(role, ["codebuild:BatchGetBuilds", "codebuild:StartBuild"], [each.attr_arn for each in builds])
     stages = [
         CfnPipeline.StageDeclarationProperty(
             name="Build", actions=[_build_action(site, "build-and-test", project.ref, takes="source", gives="built")]
@@ -138,12 +140,9 @@ def _source(site: Site) -> Source:
             },
             gives="source",
         )
-        statement = iam.PolicyStatement(
-            # The service has two names; the connection's ARN says by which it was made.
-            actions=[f"{wanted.connection_arn.split(':')[2]}:UseConnection"],
-            resources=[wanted.connection_arn],
-        )
-        return Source(action=action, repository=None, statement=statement)
+        # The service has two names; the connection's ARN says by which it was made.
+        use = f"{wanted.connection_arn.split(':')[2]}:UseConnection"
+        return Source(action=action, repository=None, right=statement([use], [wanted.connection_arn]))
     name, arn = wanted.repository or site.name(), _repository(site)
     action = _action(
         "push",
@@ -158,8 +157,7 @@ def _source(site: Site) -> Source:
         gives="source",
     )
     verbs = ("CancelUploadArchive", "GetBranch", "GetCommit", "GetUploadArchiveStatus", "UploadArchive")
-    statement = iam.PolicyStatement(actions=[f"codecommit:{verb}" for verb in verbs], resources=[arn])
-    return Source(action=action, repository=arn, statement=statement)
+    return Source(action=action, repository=arn, right=statement([f"codecommit:{verb}" for verb in verbs], [arn]))
 
 
 def _repository(site: Site) -> str:
@@ -293,22 +291,6 @@ def _ecs_role(site: Site, service: Service, role: iam.Role) -> iam.Role:
 
 def _artifact_buckets(site: Site) -> list[str]:
     return [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.app.region_names]
-
-
-def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
-    """Rights to artifacts and builds; what a service's rollout needs has a role of its own."""
-    buckets = _artifact_buckets(site)
-    return [
-        iam.PolicyStatement(actions=["s3:GetBucketVersioning", "s3:GetBucketLocation"], resources=buckets),
-        iam.PolicyStatement(
-            actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
-            resources=[f"{bucket}/*" for bucket in buckets],
-        ),
-        iam.PolicyStatement(
-            actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
-            resources=[project.attr_arn for project in builds],
-        ),
-    ]
 
 
 def _start_on_push(site: Site, repository: str, pipeline: CfnPipeline) -> None:

@@ -14,14 +14,13 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Service, StoreKind
 
 from .balancer import needs_inside
 from .network import Network
-from .site import Site, allow, logical, trail_arn
+from .site import Site, allow, logical, statement, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
@@ -164,12 +163,7 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
         ),
     ):
         logs_bucket.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-                actions=[action],
-                resources=[resource],
-                conditions={"StringEquals": {"aws:SourceArn": source, **more}},
-            )
+            statement([action], [resource], {"StringEquals": {"aws:SourceArn": source, **more}}, to="cloudtrail")
         )
     made = cloudtrail.CfnTrail(
         site.stack,

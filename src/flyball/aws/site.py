@@ -26,6 +26,7 @@ __all__ = [
     "logical",
     "open_site",
     "running",
+    "statement",
     "trail_arn",
 ]
 
@@ -154,8 +155,24 @@ def allow(
     role: iam.Role, actions: Iterable[str], resources: Iterable[str] = ("*",), conditions: Mapping[str, object] = {}
 ) -> None:
     """Lets a role do `actions` on `resources`; "*" is for what takes no resource on AWS, or with a condition."""
-    role.add_to_policy(
-        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions))
+    role.add_to_policy(statement(actions, resources, conditions))
+
+
+def statement(
+    actions: Iterable[str],
+    resources: Iterable[str] = ("*",),
+    conditions: Mapping[str, object] = {},
+    *,
+    to: str | None = None,
+    sid: str | None = None,
+) -> iam.PolicyStatement:
+    """A right; in the policy of a resource it is one of the AWS service `to`."""
+    return iam.PolicyStatement(
+        sid=sid,
+        principals=[iam.ServicePrincipal(f"{to}.amazonaws.com")] if to else [],
+        actions=list(actions),
+        resources=list(resources),
+        conditions=dict(conditions),
     )
 
 
@@ -201,35 +218,20 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         actions=["kms:*"],
         resources=["*"],
     )
-    logs = iam.PolicyStatement(
-        sid="LogsMayEncrypt",
-        principals=[iam.ServicePrincipal(f"logs.{region}.amazonaws.com")],
-        actions=[
-            "kms:Decrypt",
-            "kms:Encrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ],
-        resources=["*"],
-        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}},
+    of_logs = {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}
+    own = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+    of_trail = {"StringEquals": {"aws:SourceArn": trail_arn(app, region)}}
+    make = ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
+    use = ["kms:Decrypt", "kms:Encrypt", *make, "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+    trail = ["kms:GenerateDataKey", "kms:DescribeKey"]
+    document = iam.PolicyDocument(
+        statements=[
+            owner,
+            statement(use, conditions={"ArnLike": of_logs}, to=f"logs.{region}", sid="LogsMayEncrypt"),
+            statement(["kms:Decrypt", make[0]], conditions=own, to="cloudwatch", sid="AlarmsMayPublish"),
+            statement(trail, conditions=of_trail, to="cloudtrail", sid="TrailMayEncrypt"),
+        ]
     )
-    notices = iam.PolicyStatement(
-        sid="AlarmsMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-        actions=["kms:Decrypt", "kms:GenerateDataKey"],
-        resources=["*"],
-        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-    )
-    trail = iam.PolicyStatement(
-        sid="TrailMayEncrypt",
-        principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-        actions=["kms:GenerateDataKey", "kms:DescribeKey"],
-        resources=["*"],
-        conditions={"StringEquals": {"aws:SourceArn": trail_arn(app, region)}},
-    )
-    document = iam.PolicyDocument(statements=[owner, logs, notices, trail])
     return kms.CfnKey(
         stack,
         "Key",
