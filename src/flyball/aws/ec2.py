@@ -43,12 +43,9 @@ def build(
     group: str,
     balancer: Balancer,
     stores: Mapping[str, StoreThere],
-    releases: str,
 ) -> str:
-    """A service with its role, launch template and Auto Scaling group, whose name it returns.
-
-    `releases` is the bucket of archives.
-    """
+    """A service with its role, launch template and Auto Scaling group, whose name it returns."""
+    releases = site.bucket_name("releases")
     used = [stores[name] for name in service.stores]
     group_name = site.name(service.name)
     group_of_logs = site.log_group(f"{service.name}-instance", f"/flyball/{site.app.name}/{service.name}")

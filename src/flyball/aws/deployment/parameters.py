@@ -135,8 +135,13 @@ def _machines(app: Application, service: Service, region: str, account: Account)
     version = account.clients("ec2", region).describe_launch_template_versions(
         LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
     )["LaunchTemplateVersions"][0]
-    tags = [tag for each in version["LaunchTemplateData"].get("TagSpecifications", ()) for tag in each["Tags"]]
-    release = next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), None)
-    if release is None:
+    release = release_tag(version["LaunchTemplateData"])
+    if not release:
         return None
     return Running(release=release, version=str(version["VersionNumber"]), desired=groups[0]["DesiredCapacity"])
+
+
+def release_tag(data: Mapping[str, Any]) -> str:
+    """The release's name in the data of a launch template; empty where there is none."""
+    tags = [tag for each in data.get("TagSpecifications", ()) for tag in each["Tags"]]
+    return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), "")

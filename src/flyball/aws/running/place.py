@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.aws.deployment.account import Account, Clients, identify
-from flyball.aws.refresh import TAG, template_of
+from flyball.aws.refresh import template_of
 from flyball.core.errors import FileError, NotRunning
 from flyball.core.model import Application, Compute, Service
 from flyball.core.model.edge import in_region
@@ -103,12 +103,6 @@ def revision(arn: str) -> int:
 def version_of(group: Mapping[str, Any]) -> int:
     """The number of the launch template's version that a group runs."""
     return int(template_of(group)["Version"])
-
-
-def release_tag(data: Mapping[str, Any]) -> str:
-    """The release's name in the data of a launch template."""
-    tags = [tag for each in data.get("TagSpecifications", ()) for tag in each["Tags"]]
-    return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), "")
 
 
 def pages(client: Any, call: str, result: str, **asked: Any) -> Iterator[Any]:
