@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aws import applications
-from aws.cloud import Cloud, Operator, plan
+from aws.cloud import Cloud, Operator, plan, stores_only
 from flyball.aws import deployment, refresh
 from flyball.aws.deployment import changes
 from flyball.aws.deployment.account import Account, boto3_clients
@@ -156,18 +156,6 @@ def test_a_domain_of_nobodys_zone_is_refused(empty_account: Cloud, tmp_path: Pat
     lost = replace(app, name="lost", aws=replace(app.aws, domain="x.example.org", monthly_budget_usd=None))
     with pytest.raises(Failed, match=r"this account has no public hosted zone for x\.example\.org"):
         deployment.deploy(lost, plan(lost, tmp_path), Operator().desk(), clients=boto3_clients)
-
-
-def stores_only(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
-    """The stores of a plan and nothing else: moto cannot delete a whole network."""
-    whole = json.loads(plan(app, directory)[-1].template)
-    kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::CodeCommit::Repository", "AWS::SNS::Topic")
-    kept = {name: each for name, each in whole["Resources"].items() if each["Type"] in kinds}
-    kept["Alarms"]["Properties"].pop("KmsMasterKeyId")
-    for bucket in (each for each in kept.values() if each["Type"] == "AWS::S3::Bucket"):
-        bucket["Properties"].pop("LoggingConfiguration", None)
-    template = {"Resources": kept, "Parameters": {"FirstDeploy": whole["Parameters"]["FirstDeploy"]}}
-    return (deployment.StackPlan(name=f"{app.name}-eu-north-1", region="eu-north-1", template=json.dumps(template)),)
 
 
 def test_destroy_asks_and_keeps_the_stores(empty_account: Cloud, tmp_path: Path):
