@@ -259,7 +259,7 @@ def test_endpoints_group_443_from_the_vpc(forum: Stack):
 
 
 def test_execution_role_pulls_images_and_writes_logs(forum: Stack):
-    assert forum.allowed("PostsExecutionRole", "logs:PutLogEvents") == ["<PostsLogGroup.Arn>"]
+    assert forum.allowed("PostsExecutionRole", "logs:PutLogEvents") == ["<PostsInstanceLogGroup.Arn>"]
     assert forum.allowed("PostsExecutionRole", "ecr:GetAuthorizationToken") == ["*"]
     assert forum.allowed("PostsExecutionRole", "dynamodb:PutItem") == []
 
