@@ -105,7 +105,7 @@ def test_tasks_in_private_subnets_behind_their_group(forum: Stack, service: str)
         {
             "ContainerName": service,
             "ContainerPort": 3000,
-            "TargetGroupArn": {"Ref": f"{service.capitalize()}{where}TargetGroup"},
+            "TargetGroupArn": {"Ref": f"{service.capitalize()}TargetGroup{where}"},
         }
         for where in ("", "Inside")
     ]
