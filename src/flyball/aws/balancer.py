@@ -253,14 +253,8 @@ def _certificate(site: Site, tls: Tls) -> str:
 
 def hosted_zone(site: Site) -> str:
     """The domain's Route 53 zone: a parameter, because a template must not look anything up."""
-    existing = site.stack.node.try_find_child("HostedZone")
-    parameter = existing or cdk.CfnParameter(
-        site.stack,
-        "HostedZone",
-        type="AWS::Route53::HostedZone::Id",
-        description=f"the hosted zone that holds {site.aws.domain}",
-    )
-    return str(parameter.value_as_string)
+    what = f"the hosted zone that holds {site.aws.domain}"
+    return str(site.parameter("HostedZone", None, what, kind="AWS::Route53::HostedZone::Id").value_as_string)
 
 
 def _target_group(site: Site, network: Network, service: Service, kind: str) -> elb.CfnTargetGroup:

@@ -121,17 +121,10 @@ def _container(
     site: Site, service: Service, used: list[StoreThere], group: logs.CfnLogGroup, balancer: Balancer
 ) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
     made = ecs.CfnTaskDefinition
-    image = cdk.CfnParameter(
-        site.stack,
-        image_parameter(service.name),
-        type="String",
-        default=BASE,
-        description=f"image of {service.name}; until the first release a placeholder that answers the health check",
-    )
+    what = f"image of {service.name}; until the first release a placeholder that answers the health check"
+    image = site.parameter(image_parameter(service.name), BASE, what)
     environment = {
-        **instance_service(site, service),
-        "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url_for_services,
+        **instance_service(site, service, url=balancer.url_for_services),
         **{store.variable: store.url for store in used if store.url is not None},
     }
     secrets = {store.variable: store.secret for store in used if store.secret is not None}

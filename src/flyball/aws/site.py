@@ -140,6 +140,13 @@ class Site:
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         return group
 
+    def parameter(self, name: str, default: str | int | None, what: str, *, kind: str = "String") -> cdk.CfnParameter:
+        """A parameter of the stack; the same one when it is asked for again."""
+        known = self.stack.node.try_find_child(name)
+        if isinstance(known, cdk.CfnParameter):
+            return known
+        return cdk.CfnParameter(self.stack, name, type=kind, default=default, description=what)
+
     def role(self, name: str, of: str, what: str | None = None, *, service: Service | None = None) -> iam.Role:
         """A role for the AWS service `of`; an instance's has the path of its service."""
         return iam.Role(
@@ -186,16 +193,21 @@ def trail_arn(app: Application, region: str) -> str:
     return f"arn:aws:cloudtrail:{region}:{cdk.Aws.ACCOUNT_ID}:trail/{app.name}-trail"
 
 
-def open_site(scope: cdk.App, app: Application, aws: Aws, region: str, *, file: str | None = None) -> Site:
-    """An empty stack for one region, with its key and the parameter that marks the first deployment."""
-    stack = cdk.Stack(
+def open_stack(scope: cdk.App, name: str, region: str, what: str) -> cdk.Stack:
+    """An empty stack, which needs no bucket of the CDK's."""
+    return cdk.Stack(
         scope,
-        f"{app.name}-{region}",
+        name,
         env=cdk.Environment(region=region),
-        description=f"{app.name} in {region}, made by Flyball from its file",
+        description=what,
         synthesizer=cdk.BootstraplessSynthesizer(),
         analytics_reporting=False,
     )
+
+
+def open_site(scope: cdk.App, app: Application, aws: Aws, region: str, *, file: str | None = None) -> Site:
+    """An empty stack for one region, with its key and the parameter that marks the first deployment."""
+    stack = open_stack(scope, f"{app.name}-{region}", region, f"{app.name} in {region}, made by Flyball from its file")
     cdk.Tags.of(stack).add(APPLICATION_TAG, app.name)
     phase = cdk.CfnParameter(
         stack,
@@ -247,13 +259,8 @@ def running(site: Site, service: Service, made: str) -> str:
 
     Without it, every release would make the next deployment replace all instances by ones that run the same.
     """
-    parameter = cdk.CfnParameter(
-        site.stack,
-        running_parameter(service.name),
-        type="String",
-        default=NOTHING,
-        description=f"what the pipeline has rolled out of {service.name} since the stack changed it",
-    )
+    what = f"what the pipeline has rolled out of {service.name} since the stack changed it"
+    parameter = site.parameter(running_parameter(service.name), NOTHING, what)
     kept = cdk.CfnCondition(
         site.stack,
         logical(service.name, "Keeps"),
@@ -263,8 +270,8 @@ def running(site: Site, service: Service, made: str) -> str:
     return chosen
 
 
-def instance_service(site: Site, service: Service) -> dict[str, str]:
-    """The variables that describe an instance, as in a local run; `stores` adds the store URLs.
+def instance_service(site: Site, service: Service, *, url: str) -> dict[str, str]:
+    """The variables that describe an instance, as in a local run; `url` is where services reach each other.
 
     Servers that ignore HOST get their own variable; without it they would listen on 127.0.0.1, out of the balancer's
     reach.
@@ -273,7 +280,9 @@ def instance_service(site: Site, service: Service) -> dict[str, str]:
     return {
         **dict(service.environment),
         "FLYBALL_APPLICATION": site.app.name,
+        "FLYBALL_HEALTH": service.health.path,
         "FLYBALL_SERVICE": service.name,
+        "FLYBALL_URL": url,
         "GRANIAN_HOST": everywhere,
         "HOST": everywhere,
         "PORT": str(site.port),
