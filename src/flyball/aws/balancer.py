@@ -19,12 +19,15 @@ from flyball.core.model import Application, Aws, BalancingAlgorithm, Service, Tl
 from flyball.core.model.rules import Forward, rules_in_order
 
 from . import listener_rules
+from .listener_rules import answer
 from .names import rule_name
 from .network import Network
 from .site import Site, logical, statement
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 ACCESS_LOG_PREFIX = "balancer"
+NOTHING = (404, "no route")
+"""What an address that no route matches is answered with."""
 INSIDE = "Inside"
 """What the logical ids of the balancer inside the network begin with; the public one's begin with nothing."""
 
@@ -96,7 +99,7 @@ def build(site: Site, network: Network, *, group: str, logs: s3.Bucket, inside: 
 def build_inside(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> Balancer:
     """The balancer inside the network, without TLS."""
     balancer = _load_balancer(site, network, INSIDE, group=group, logs=logs)
-    listener = _http_listener(site, balancer, INSIDE, _nothing())
+    listener = _http_listener(site, balancer, INSIDE, answer(*NOTHING))
     return _with_rules(site, network, INSIDE, balancer, listener, url=f"http://{balancer.attr_dns_name}", inside=None)
 
 
@@ -182,12 +185,9 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
     made = elb.CfnListener
     tls = site.app.listener.tls
     if tls is None:
-        return _http_listener(site, balancer, "", _nothing())
-    to_https = made.ActionProperty(
-        type="redirect",
-        redirect_config=made.RedirectConfigProperty(
-            protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}", status_code="HTTP_301"
-        ),
+        return _http_listener(site, balancer, "", answer(*NOTHING))
+    to_https = elb.ListenerAction.redirect(
+        protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}", permanent=True
     )
     _http_listener(site, balancer, "", to_https)
     return made(
@@ -198,7 +198,7 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
         protocol="HTTPS",
         ssl_policy=TLS_POLICY,
         certificates=[made.CertificateProperty(certificate_arn=_certificate(site, tls))],
-        default_actions=[_nothing()],
+        default_actions=answer(*NOTHING).render_actions(),
         listener_attributes=None
         if tls.hsts is None
         else [
@@ -209,18 +209,8 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
     )
 
 
-def _nothing() -> elb.CfnListener.ActionProperty:
-    made = elb.CfnListener
-    return made.ActionProperty(
-        type="fixed-response",
-        fixed_response_config=made.FixedResponseConfigProperty(
-            status_code="404", content_type="text/plain", message_body="no route"
-        ),
-    )
-
-
 def _http_listener(
-    site: Site, balancer: elb.CfnLoadBalancer, where: str, action: elb.CfnListener.ActionProperty
+    site: Site, balancer: elb.CfnLoadBalancer, where: str, action: elb.ListenerAction
 ) -> elb.CfnListener:
     return elb.CfnListener(
         site.stack,
@@ -228,7 +218,7 @@ def _http_listener(
         load_balancer_arn=balancer.ref,
         port=80,
         protocol="HTTP",
-        default_actions=[action],
+        default_actions=action.render_actions(),
     )
 
 
