@@ -107,38 +107,39 @@ def hosted_zone(app: Application, account: Account) -> str:
 
 def _running(app: Application, service: Service, region: str, account: Account) -> Running | None:
     """What the service runs, or None when it does not exist yet."""
-    assert app.aws is not None
-    if app.aws.compute is Compute.FARGATE:
-        return _task(app, service, account.clients("ecs", region))
-    return _machines(app, service, region, account)
-
-
-def _task(app: Application, service: Service, ecs: Any) -> Running | None:
-    try:
-        services = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
-    except ecs.exceptions.ClusterNotFoundException:
+    found = described(app, service, region, account)
+    if found is None:
         return None
-    if not services:
-        return None
-    task = ecs.describe_task_definition(taskDefinition=services[0]["taskDefinition"])["taskDefinition"]
-    image = str(task["containerDefinitions"][0]["image"])
-    return Running(release=image, version=str(task["taskDefinitionArn"]), desired=None)
-
-
-def _machines(app: Application, service: Service, region: str, account: Account) -> Running | None:
-    groups = account.clients("autoscaling", region).describe_auto_scaling_groups(
-        AutoScalingGroupNames=[f"{app.name}-{service.name}"]
-    )["AutoScalingGroups"]
-    if not groups:
-        return None
-    which = template_of(groups[0])
+    if "taskDefinition" in found:
+        ecs = account.clients("ecs", region)
+        task = ecs.describe_task_definition(taskDefinition=found["taskDefinition"])["taskDefinition"]
+        image = str(task["containerDefinitions"][0]["image"])
+        return Running(release=image, version=str(task["taskDefinitionArn"]), desired=None)
+    which = template_of(found)
     version = account.clients("ec2", region).describe_launch_template_versions(
         LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
     )["LaunchTemplateVersions"][0]
     release = release_tag(version["LaunchTemplateData"])
     if not release:
         return None
-    return Running(release=release, version=str(version["VersionNumber"]), desired=groups[0]["DesiredCapacity"])
+    return Running(release=release, version=str(version["VersionNumber"]), desired=found["DesiredCapacity"])
+
+
+def described(app: Application, service: Service, region: str, account: Account) -> Mapping[str, Any] | None:
+    """What AWS says of the ECS service or the Auto Scaling group; None where there is none."""
+    assert app.aws is not None
+    found: list[Mapping[str, Any]]
+    if app.aws.compute is not Compute.FARGATE:
+        scaling = account.clients("autoscaling", region)
+        names = [f"{app.name}-{service.name}"]
+        found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
+        return found[0] if found else None
+    ecs = account.clients("ecs", region)
+    try:
+        found = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return None
+    return next((each for each in found if each.get("status") != "INACTIVE"), None)
 
 
 def release_tag(data: Mapping[str, Any]) -> str:
