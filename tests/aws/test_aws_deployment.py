@@ -99,12 +99,11 @@ def test_the_other_regions_come_before_the_first(cloud: Cloud):
 def test_there_is_a_pause_between_two_regions(cloud: Cloud, tmp_path: Path):
     pauses: list[float] = []
     app = applications.session_app_in_two_regions()
-    larger = replace(app.services[0], capacity=replace(app.services[0].capacity, max=12))
-    later = replace(app, services=(larger,), edge=Edge(pause_s=90.0))
+    slower = replace(app.services[0], scaling=replace(app.services[0].scaling, warmup_s=200.0))
+    later = replace(app, services=(slower,), edge=Edge(pause_s=90.0))
     desk = replace(Operator().desk(), pause=pauses.append)
     deployment.deploy(later, plan(later, tmp_path), desk, clients=boto3_clients)
     assert pauses.count(90.0) == 1  # the budget stays as it is, and nothing follows the first region
-    deployment.deploy(app, cloud.plans[app.name], Operator().desk(), clients=boto3_clients)  # as the others want it
 
 
 def test_the_same_again_changes_nothing(cloud: Cloud):
