@@ -22,7 +22,8 @@ from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
 from flyball.local.paths import StateDirectory
 from flyball.regions import api, ask
-from flyball.regions.edge import Edge, must_be_startable
+from flyball.regions.edge import Edge
+from flyball.regions.starting import must_be_startable
 
 from . import talk
 from .client import Control
