@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from flyball.local.paths import StateDirectory
+from flyball.local.process import processes
 from flyball.regions.region import RunningRegion
 from waiting import soon
 
@@ -26,3 +29,16 @@ async def test_a_region_is_kept_also_when_it_cannot_be_told_of(tmp_path: Path):
     paths.root.joinpath("version").write_text("99\n")
     await soon(lambda: len(told) > 1, what="it is tried again")
     await region.leave()
+
+
+@pytest.mark.live
+async def test_what_runs_in_a_region_is_ended_also_when_no_control_plane_can_be(tmp_path: Path):
+    paths = StateDirectory(tmp_path / "eu")
+    paths.create()
+    instance = processes.launch(["sleep", "600"], {}, tmp_path, tmp_path / "log")
+    processes.save(paths.processes / "web-1.json", instance, instance="web-1")
+    paths.root.joinpath("version").write_text("99\n")
+    region = RunningRegion("eu", tmp_path / "flyball.toml", paths, 1, lambda _: None)
+    region.keep()
+    await region.stop()
+    assert not processes.alive(instance)

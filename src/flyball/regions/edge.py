@@ -295,6 +295,7 @@ class Edge:
             "firewall": self._refusals.told(self.app.listener.firewall),
             "stopping": self.stopping,
             "push": None,
+            "certificate": self._served.told(self.app.listener.tls, now=time.time()),
             "last_event": self.journal.last_event,
             **view.merged(dict(zip(names, told, strict=True)), self._health, self._shares),
             "served": view.served(self.targets),
