@@ -34,6 +34,12 @@ class Place:
     network: ipaddress.IPv4Network | None
     port: int | None
 
+    @property
+    def single(self) -> tuple[str, int] | None:
+        """The one address and port that it names, if it does."""
+        network = self.network
+        return None if network is None or network.prefixlen < 32 or not self.port else (str(network[0]), self.port)
+
 
 def ways(app: Application) -> tuple[Way, ...]:
     """Every path of an application, in the order of the file."""
