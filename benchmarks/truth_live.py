@@ -154,7 +154,8 @@ def trace_of(shape: Shape, capacity: float, *, seed: int) -> str:
 
 def _capacity(directory: Path) -> float:
     """Requests per second of one instance: its CPU share over what a request takes, as the product measures it."""
-    flyball(directory, "load", "web", "--rate", f"{CALM}", "--for", "10s", "--json")
+    # A machine that is too busy for good latencies still tells what a request takes of the processor.
+    flyball(directory, "load", "web", "--rate", f"{CALM}", "--for", "10s", "--json", may_fail=True)
     flyball(directory, "simulate", "--calibrate")
     measured = json.loads((directory / ".flyball" / "calibration.json").read_text())["services"]["web"]
     share = parse((directory / "flyball.toml").read_text()).services[0].size.cpu
