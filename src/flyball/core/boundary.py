@@ -66,11 +66,8 @@ def _of_service(app: Application, service: Service) -> Iterator[Way]:
     for store in app.stores:
         yield Way(start=service.name, end=_named(store), declared=unguarded or store.name in service.stores)
     yield Way(start=service.name, end=CONTROL_PLANE, declared=unguarded)
-    yield Way(start=service.name, end=INTERNET, declared=unguarded or _everywhere(service))
-
-
-def _everywhere(service: Service) -> bool:
-    return service.egress.everywhere or "0.0.0.0/0" in service.egress.to
+    everywhere = service.egress.everywhere or "0.0.0.0/0" in service.egress.to
+    yield Way(start=service.name, end=INTERNET, declared=unguarded or everywhere)
 
 
 def _named(store: Store) -> str:
