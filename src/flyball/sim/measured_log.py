@@ -169,7 +169,7 @@ def _lone(rows: list[Row], seen: Measured) -> Iterator[tuple[int, float]]:
     stays alone.
     """
     work_s = seen.any_work_s
-    few = max(1, int(seen.size.cpu * SLICE_S / work_s)) if work_s else len(rows)
+    few = max(1, int(seen.size.cpu * SLICE_S / work_s / 2)) if work_s else len(rows)
     times = [row.at for row in rows]
     free_at, first = 0.0, 0
     for index, row in enumerate(rows):
