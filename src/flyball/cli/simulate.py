@@ -11,13 +11,13 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.model import Application
 from flyball.core.model.edge import in_region
 from flyball.load import Trace, read_trace
-from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
 from flyball.prices import Use, bill, total
@@ -36,9 +36,14 @@ from flyball.sim import (
 )
 from flyball.sim.engines import is_slow
 
+if TYPE_CHECKING:
+    from flyball.local.face import Journal
+
+# All that runs an application takes half a second to import, and only a journal needs it.
+# ruff: noqa: PLC0415
+
 from . import talk
 from .files import find_running
-from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
@@ -90,6 +95,8 @@ def _cost_usd(app: Application, result: Result) -> float | None:
 @contextmanager
 def _new_journal(directory: Path) -> Iterator[Journal]:
     """A journal of its own: that of an application that runs is not written over. All of it is kept, or nothing."""
+    from flyball.local.face import Journal
+
     home = StateDirectory(directory / STATE)
     if home.journal.exists():
         raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
@@ -104,14 +111,17 @@ def _new_journal(directory: Path) -> Iterator[Journal]:
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:
-    begun = time.monotonic()
-    last = [begun]
+    """What is left is told from the second call on: until the first one the engine is loaded."""
+    first: list[tuple[float, float]] = []
+    last = [time.monotonic()]
 
     def tell(done_s: float) -> None:
         now = time.monotonic()
-        if now - last[0] >= PROGRESS_EVERY_S:
+        first[:] = first or [(now, done_s)]
+        begun, from_s = first[0]
+        if now - last[0] >= PROGRESS_EVERY_S and done_s > from_s:
             last[0] = now
-            left_s = (now - begun) / done_s * (duration_s - done_s)
+            left_s = (now - begun) / (done_s - from_s) * (duration_s - done_s)
             talk.say(f"simulated {done_s / duration_s:.0%}, about {left_s:.0f} s left")
 
     return tell
@@ -205,6 +215,10 @@ def calibration_of(file: Path) -> Calibration:
 
 def calibrate(path: Path | None) -> int:
     """Measure from the journal and the access log of the application here, and keep it beside them."""
+    from flyball.local.face import Journal
+
+    from .parts import parts
+
     file = find_running(path)
     place = parts(file)[0].paths  # of regions the first: their instances are alike
     if not place.journal.exists():
