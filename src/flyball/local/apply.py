@@ -26,7 +26,7 @@ from .envoy.judge import judging
 from .envoy.served import Served
 from .machine import Door, Machine
 from .process import environments
-from .process.walls.outside import host_ports, resolver, seen_inside
+from .process.walls.outside import datagrams, host_ports, resolver, seen_inside
 from .process.walls.router import DOOR, NAMES_PORT, OUTWARD_PORT
 from .releases import builds
 
@@ -122,6 +122,7 @@ class Applier:
             names_port=NAMES_PORT,
             resolver=resolver(),
             host_ports=host_ports(app),
+            datagrams=tuple((door, *there) for there, door in datagrams(app).items()),
         )
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:

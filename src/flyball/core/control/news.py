@@ -39,10 +39,7 @@ class MishapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, or what firewall or boundary refused: one sentence, shown once.
-
-    The boundary names the `service`.
-    """
+    """What befell a part of the machine, or what firewall or boundary (it names the `service`) refused. Shown once."""
 
     kind: MishapKind
     text: str
