@@ -84,7 +84,7 @@ def test_what_waits_is_worked_off_too():
 def test_it_goes_where_the_load_will_be_when_an_instance_has_started():
     climbs = replace(KNOWN, together=20_000.0, deviation=10_000.0, spread=1.1, highest=500.0)
     made = decided([100.0] * 50 + [100.0 + 25 * second for second in range(10)], 3, climbs, start_s=4.0)
-    assert (made.desired, made.text) == (5, "5: 287.5/s now, 419.5/s soon, one request takes 10 ms")
+    assert (made.desired, made.text) == (5, "5: 287.5/s now, 419.6/s soon, one request takes 10 ms")
 
 
 def test_the_forecast_learns_how_much_of_a_deviation_stays():
@@ -102,7 +102,8 @@ def test_the_forecast_learns_how_much_of_a_deviation_stays():
     calm = ahead.learned(replace(KNOWN, spread=1.5, highest=190.0), windows, below, start_s=2.0, due=0.0)
     assert (1.49 < calm.spread < 1.5, 189.0 < calm.highest < 190.0) == (True, True)
     due = ahead.learned(KNOWN, windows, now, start_s=2.0, due=140.0)
-    assert (due.spread, due.highest) == (1.0, 140.0)
+    assert due.highest == 140.0
+    assert due.spread < KNOWN.spread < memory.spread
 
 
 def test_no_reserve_reaches_above_what_came_lately():
@@ -165,6 +166,8 @@ def test_between_datapoints_a_crowd_scales_out_at_once():
     made = glanced(100, 50)
     assert (made.desired, made.text) == (5, "5: 400/s now, 42 wait, one request takes 10 ms")
     assert glanced(100, 8).kind is None
+    assert glanced(60, 17).kind is None, "what is worked off in half of the objective is noise"
+    assert glanced(60, 20).desired == 3
     assert glanced(100, 50, desired=5, running=1).kind is None
     unknown = glanced(100, 50, AdaptiveMemory())
     assert (unknown.desired, unknown.text) == (2, "42 requests wait, and nothing is known of them yet: the double")

@@ -93,7 +93,7 @@ class AdaptiveMemory:
     strain: float = 1.0
     together: float = 0.0
     deviation: float = 0.0
-    spread: float = 1.0
+    spread: float = 1.2
     highest: float = 0.0
 
 

@@ -73,7 +73,7 @@ def vote(at: Situation) -> Ballot:
 
 
 def at_once(at: Situation, glance: Glance) -> Ballot:
-    """What the policy says between two datapoints: out, when more is in flight than the instances can have."""
+    """What the policy says between two datapoints: out, when more waits than the instances work off in time."""
     rule, takes = at.scaling.adaptive, staffing.takes_s(at.memory.adaptive)
     assert rule is not None
     queue = _crowd(at, glance.in_flight + glance.waiting, glance.waiting)
@@ -84,7 +84,8 @@ def at_once(at: Situation, glance: Glance) -> Ballot:
         text = f"{queue:.0f} requests wait, and nothing is known of them yet: the double"
         return Ballot(out=(Proposal(desired=2 * at.counts.running, text=text),))
     wanted = staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes)
-    if min(wanted, at.max) <= at.counts.desired:
+    in_time = queue * takes <= at.counts.running * rule.threshold / 2000.0  # in half of the objective
+    if in_time or min(wanted, at.max) <= at.counts.desired:
         return Ballot()
     text = _text(wanted, Rates(now=rate, soon=rate), takes, queue)
     memory = _wishing(at.memory.adaptive, wanted, at)

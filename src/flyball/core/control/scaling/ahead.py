@@ -2,7 +2,7 @@
 
 Rule: the slow average, plus the part of the last seconds' deviation from it that is usually still there (or has grown)
 after a start delay: a slope of the past hour's pairs, learned by least squares. What comes is compared with what was
-forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of thirty seconds, learned too. Needed is
+forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of forty seconds, learned too. Needed is
 forecast x spread, but no reserve reaches above the highest average that came lately: a load that swings to and fro
 gets a reserve, one that climbs is followed early, a calm one gets next to nothing.
 
@@ -23,7 +23,7 @@ LONGEST_S = 60.0
 """A start delay that is longer counts as so long."""
 LOOKS_BACK_S = LONGEST_S + SLOW_S + 2 * FAST_S
 HALF_LIFE_S = 600.0
-EXCEEDED = 0.03
+EXCEEDED = 0.025
 LEARNS = 0.005
 MOST_SPREAD, MOST_SLOPE = 3.0, 1.5
 KNOWN_S = 30.0
