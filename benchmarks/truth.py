@@ -1,11 +1,13 @@
 """The simulator against reality: the same trace live and simulated, calibrated on another trace.
 
-python -m benchmarks.truth [--only NAME] [--keep DIR] [--again DIR]
+python -m benchmarks.truth [--only NAME] [--keep DIR] [--again DIR] [--first FILE@S] [--second FILE@S] [--peak N]
 
 Three cases: the Visitor Board; a site as Django's own generator makes it; a rollout of the board under load. Each runs
 live under two traces, of one minute and of two, with `flyball load --trace`. The first is only measured (`flyball
 simulate --calibrate`); the second is simulated, once with the live run's seed and with 20 others, which give the band.
-`--keep` leaves the runs in a directory, and `--again` compares those of a directory anew, without a live run.
+`--first` and `--second` take the two from recordings of your own: `day.csv@3600` is what came from second 3600 on, with
+the busiest five seconds at `--peak` times what one instance can do. `--keep` leaves the runs in a directory, and
+`--again` compares those of a directory anew, without a live run.
 """
 
 from __future__ import annotations
@@ -13,14 +15,15 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import arguments, save, say
 from benchmarks.product import board, flyball
-from benchmarks.truth_live import Case, record
+from benchmarks.truth_live import Case, Excerpt, Shape, record
 
 GENERATED = "uv venv && uv pip install -r requirements.txt && .venv/bin/django-admin startproject site_ ."
 DJANGO = f"""
@@ -73,9 +76,13 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="leave the traces in this directory")
     parser.add_argument("--again", type=Path, help="compare the traces of this directory, without a live run")
     parser.add_argument("--replications", type=int, default=20, help="simulations with other seeds, for the band")
+    parser.add_argument("--first", metavar="FILE@SECONDS", help="the trace to calibrate on, from a recording")
+    parser.add_argument("--second", metavar="FILE@SECONDS", help="the trace to compare, from a recording")
+    parser.add_argument("--peak", type=float, default=1.35, help="capacities of an instance at a recording's busiest")
+    parser.add_argument("--speed", type=float, default=1.0, help="play the recordings this many times as fast")
     parser.add_argument("--seed", type=int, default=1, help="seed of the traces")
     options = parser.parse_args()
-    cases = [case for case in CASES if not options.only or case.name in options.only]
+    cases = [_with(case, options) for case in CASES if not options.only or case.name in options.only]
     told: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flyball-truth-") as temporary:
         places = [options.again] if options.again else []
@@ -83,7 +90,7 @@ def main() -> int:
             place = (options.keep or Path(temporary)) / f"run-{options.seed + 10 * turn}"
             for case in cases:
                 say(f"{case.name}, run {turn + 1} of {options.runs}")
-                record(case, place / case.name, seed=options.seed + 10 * turn, stretch=options.seconds / 120)
+                record(case, place / case.name, seed=options.seed + 10 * turn)
                 told.append(compared(place / case.name, options.replications))
         again = sorted(found.parent for place in places for found in place.rglob("live.json"))
         told += [compared(one, options.replications) for one in again if not options.only or one.name in options.only]
@@ -92,6 +99,22 @@ def main() -> int:
     if options.save:
         save("truth", told)
     return 0 if all(one["within"] for one in told) else 1
+
+
+def _with(case: Case, options: Namespace) -> Case:
+    """The case as long as it shall be, and under recordings where some are named."""
+    return replace(
+        case, first=_shape(case.first, options.first, options), second=_shape(case.second, options.second, options)
+    )
+
+
+def _shape(usual: Shape, named: str | None, options: Namespace) -> Shape:
+    found = tuple((seconds * options.seconds / 120, load) for seconds, load in usual)
+    if named is None:
+        return found
+    file, _, at_s = named.partition("@")
+    excerpt = Excerpt(recording=Path(file), at_s=float(at_s or 0), speed=options.speed, peak=options.peak)
+    return excerpt.shape(sum(seconds for seconds, _ in found))
 
 
 def compared(kept: Path, replications: int) -> dict[str, Any]:

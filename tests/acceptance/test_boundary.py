@@ -182,6 +182,7 @@ def test_after_kill_9_of_everything_the_next_up_serves_and_down_leaves_nothing(w
     walled.until(lambda: processes_of(walled) == [], what="everything is gone")
     assert walled.flyball("down", check=False).returncode == 3
     assert not network(walled).exists()
+    assert not [*Path("/sys/fs/cgroup").rglob(f"flyball-*{walled.paths.application_id('')}")]
 
 
 def kill(pid: int) -> None:

@@ -1,11 +1,11 @@
-"""A full disk: what dies meanwhile is replaced, and the balancer learns of it."""
+"""A full disk: what dies meanwhile is replaced, whatever it writes, and the balancer learns of it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -13,6 +13,7 @@ import pytest
 
 from acceptance.running import Running
 from acceptance.small import file, server
+from flyball.cli.client import Control
 
 pytestmark = [
     pytest.mark.live,
@@ -23,9 +24,9 @@ pytestmark = [
 
 @pytest.fixture
 def on_small_disk(place: Callable[..., Running]) -> Iterator[Running]:
-    """An application whose state is on a disk of 24 MB. Its program writes nothing, so that it bears that."""
-    quiet = "print = lambda *_, **__: None\n" + server("one")
-    running = place(files={"flyball.toml": file(instances="{ min = 2, max = 3 }"), "server.py": quiet})
+    """An application whose state is on a disk of 24 MB. Its program ends when it cannot write its log."""
+    loud = server("one").replace("pass", 'print("asked", flush=True)')
+    running = place(files={"flyball.toml": file(instances="{ min = 2, max = 3 }"), "server.py": loud})
     running.paths.root.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", running.paths.root], check=False)
     if mounted.returncode != 0:
@@ -54,6 +55,8 @@ def test_what_dies_on_a_full_disk_is_replaced(on_small_disk: Running) -> None:
     running = on_small_disk
     url, before = running.now()["url"], running.pids()
     balancer = running.now()["balancer"]["pid"]
+    stream = Control(running.directory / "flyball.toml").stream(after=None)
+    next(stream)  # from now on it hears all
     fill(running.paths.root)
     for pid in (*before.values(), balancer):
         os.kill(pid, signal.SIGKILL)
@@ -66,4 +69,19 @@ def test_what_dies_on_a_full_disk_is_replaced(on_small_disk: Running) -> None:
             return False
 
     running.until(serves, what="new instances serve through a new balancer")
-    assert not set(running.pids().values()) & set(before.values())
+    running.until(lambda: "disk is full" in str(next(stream)), what="the full disk is told")
+    new = running.pids()
+    assert not set(new.values()) & set(before.values())
+
+    (running.paths.root / "filler").unlink()
+    records = [running.paths.processes / f"{one}.json" for one in new]
+    running.until(lambda: all(one.exists() for one in records), what="what was started meanwhile is recorded")
+    running.until(lambda: serves() and _says(running, new, "output are missing"), what="output is kept again")
+    running.until(lambda: running.told("disk", "has room again"), what="it is told that there is room")
+    assert running.told("disk", "is full")
+
+
+def _says(running: Running, instances: Iterable[str], text: str) -> bool:
+    """Whether every log has this text, and something behind it."""
+    logs = ((running.paths.logs / f"{one}.log").read_text() for one in instances)
+    return all("asked" in log.partition(text)[2] for log in logs)

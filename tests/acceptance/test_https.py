@@ -105,6 +105,8 @@ def test_a_certificate_that_is_not_there_starts_nothing_and_changes_nothing(plac
     (running.directory / "flyball.toml").write_text(FILE.replace("tls = true", own))
     running.flyball("deploy")
     assert asked(url) == b"word from the other service"
+    assert running.ps()["certificate"]["from"] == "file"
+    assert "days left (file)" in running.flyball("doctor", check=False).stdout
     (running.directory / "key.pem").write_text("half")
     running.until(lambda: running.told("certificate_refused"), what="a pair of no use is refused")
     assert asked(url) == b"word from the other service"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flyball.beside import name_from
 from flyball.cli import check, config, init, schema
 from flyball.cli.files import find_file, find_running, load
 from flyball.cli.main import outcome
@@ -128,7 +129,7 @@ def test_init_writes_a_file_that_is_good_as_it_is(tmp_path: Path, capsys: pytest
     target = tmp_path / "My Shop 2"
     assert init.run(target, None) == 0
     app = load(target / "flyball.toml")
-    assert app.name == "my-shop"
+    assert app.name == "my-shop-2"
     assert warnings(app) == ()
     assert (target / "flyball.toml").read_text(encoding="utf-8").startswith("#:schema ./flyball.schema.json\n")
     assert json.loads((target / "flyball.schema.json").read_text(encoding="utf-8")) == json_schema()
@@ -175,10 +176,10 @@ def test_an_unknown_example_names_those_there_are(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("directory", "name"),
-    [("shop", "shop"), ("My Shop 2", "my-shop"), ("2024", "app"), ("Ünï", "n"), ("a" * 40, "a" * 31)],
+    [("shop", "shop"), ("My Shop 2", "my-shop-2"), ("2024", "app"), ("Ünï", "n"), ("a" * 40, "a" * 31)],
 )
 def test_names_are_made_of_directories(directory: str, name: str):
-    assert init.name_for(Path(directory)) == name
+    assert name_from(directory, "app") == name
 
 
 def test_what_a_world_does_not_honour_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -84,6 +84,20 @@ def test_places_are_ranges_addresses_and_ports_of_this_machine():
     assert not any(map(is_place, wrong))
 
 
+@pytest.mark.parametrize("name", ["api.example.com:443", "example.org", "a.b-c.xn--p1ai:80"])
+def test_a_name_is_refused_with_what_to_write_instead(name):
+    with pytest.raises(ManifestError, match="cannot list names, as no security group on AWS can: list the addresses"):
+        parse(FILE.format(network=CLOSED, egress=f'egress = ["{name}"]'))
+
+
+@pytest.mark.parametrize(
+    ("text", "single"),
+    [("10.1.2.3:53", ("10.1.2.3", 53)), ("10.1.2.3", None), ("10.0.0.0/8:53", None), ("host:53", None)],
+)
+def test_a_place_may_be_a_single_one(text, single):
+    assert place(text).single == single
+
+
 @pytest.mark.parametrize("egress", ['egress = ["nowhere"]', "egress = [5432]", "egress = 1", 'egress = "host:1"'])
 def test_what_names_nothing_is_refused_with_examples(egress):
     with pytest.raises(ManifestError, match="host:5432"):

@@ -230,6 +230,56 @@ def test_a_backup_in_place_of_the_file_loses_no_write_however_many_there_are(thr
     assert three.all_have(expected)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_that_is_restored_while_nobody_looks_loses_no_write(three: Three, in_place: bool):
+    three.write("a", 1, "in the backup")
+    three.settle()
+    old = three.file("a").with_name("old")
+    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(old)) as to:
+        db.backup(to)
+    three.write("a", 2, "after it")
+    three.settle()
+    three.replicator.close()
+    if in_place:
+        with closing(sqlite3.connect(old)) as db, closing(sqlite3.connect(three.file("a"))) as to:
+            db.backup(to)
+    else:
+        old.replace(three.file("a"))
+    for number in range(3, 20):  # the numbers of its changes are beyond those that the others have seen
+        three.write("a", number, "after the restore")
+    three.replicator = three.started()
+    three.settle()
+    expected = {1: "in the backup", 2: "after it", **dict.fromkeys(range(3, 20), "after the restore")}
+    assert three.all_have(expected)
+
+
+def test_a_region_that_begins_with_another_ones_file_loses_no_write(three: Three):
+    three.write("a", 1, "from a")
+    three.write("b", 2, "from b")
+    three.settle()
+    three.replicator.close()
+    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(three.file("b"))) as to:
+        db.backup(to)
+    for region, number in (("a", 3), ("b", 4), ("c", 5)):
+        three.write(region, number, f"from {region}")
+    three.replicator = three.started()
+    three.settle()
+    three.write("b", 6, "from b")
+    three.settle()
+    assert three.all_have({1: "from a", 2: "from b", 3: "from a", 4: "from b", 5: "from c", 6: "from b"})
+
+
+def test_what_has_been_brought_over_is_not_brought_over_again(three: Three):
+    three.write("a", 1, "x")
+    three.settle()
+    before = three.run("b", "SELECT max(seq) FROM flyball_changes"), three.run("a", "SELECT * FROM flyball_marks")
+    three.replicator.close()
+    three.replicator = three.started()
+    three.settle()
+    after = three.run("b", "SELECT max(seq) FROM flyball_changes"), three.run("a", "SELECT * FROM flyball_marks")
+    assert after == before
+
+
 def test_a_table_that_waits_for_its_release_keeps_no_other_table_and_no_other_source_waiting(three: Three):
     three.run("a", "CREATE TABLE drafts (board TEXT, posted INTEGER, text BLOB, PRIMARY KEY (board, posted))")
     three.run("a", "INSERT INTO drafts VALUES ('main', 1, 'b has no such table yet')")

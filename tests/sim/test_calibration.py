@@ -40,12 +40,13 @@ def place(tmp_path: Path, capsys) -> Path:
 
 
 def access_log(draw: Random) -> list[str]:
-    """Half of them alone for 4 to 14 ms, then pairs that overlap and would mislead."""
+    """All that find nobody take 4 to 14 ms; those that find another one take long and would mislead."""
     rows = []
     for number in range(400):
         row = {"service": "web", "instance": "web-1", "status": "200"}
         rows.append(json.dumps(row | {"at": f"{number:.3f}", "instance_ms": draw.randint(4, 13)}))
-        rows += [json.dumps(row | {"at": f"{number + late:.3f}", "instance_ms": 400}) for late in (0.5, 0.51)]
+        rows.append(json.dumps(row | {"at": f"{number + 0.5:.3f}", "instance_us": 9000}))
+        rows.append(json.dumps(row | {"at": f"{number + 0.5085:.4f}", "instance_ms": 400}))
     return rows
 
 
@@ -73,7 +74,7 @@ def test_what_the_command_line_says_counts_more(place, capsys):
     assert told["work_ms"]["source"] == "measured"
 
 
-def test_only_requests_that_were_alone_tell_how_long_one_takes(place, capsys):
+def test_only_requests_that_found_nobody_tell_how_long_one_takes(place, capsys):
     log = place / ".flyball" / "logs" / "access.log"
     log.parent.mkdir()
     log.write_text("\n".join([*access_log(Random(1)), '{"torn', "not json"]))
@@ -159,6 +160,47 @@ def test_a_few_that_stood_in_the_way_do_not_count_as_work(place):
     assert mean(numbers.work) == pytest.approx(6e-3, rel=0.05)
     assert max(numbers.work) < 7e-3
     assert max(numbers.wait) > 0.07
+
+
+def test_a_request_that_stood_still_tells_so_even_if_others_came_meanwhile(place):
+    """Of those that stand still for 50 ms hardly any stay alone: nobody may conclude that none does."""
+    log = [line(n, 6.2) for n in range(400)]
+    for number in range(100, 110):
+        still = json.loads(line(number, 56.2))
+        later = still | {"at": f"{number * 0.5 + 0.03:.6f}", "instance_us": 32_000, "duration_us": 32_200}
+        log[number : number + 1] = [json.dumps(still)]
+        log.append(json.dumps(later))
+
+    numbers = measured_again(place, log).services["web"]
+
+    assert drawn(numbers.wait, 0.99) == pytest.approx(0.045, abs=0.006)
+
+
+def test_the_way_is_not_long_for_every_request_that_takes_long(place):
+    """The balancer has one of fifty for 20 ms, but never those that take their instance long."""
+    rows = [line(n, 40.0 if n % 50 == 25 else 6.0) for n in range(1000)]
+    log = [
+        json.dumps(row | {"duration_us": row["duration_us"] + (20_000 if n % 50 == 0 else 0)})
+        for n, row in enumerate(map(json.loads, rows))
+    ]
+
+    numbers = measured_again(place, log).services["web"]
+
+    assert drawn(numbers.way, 0.99) < 1e-3
+    assert drawn(numbers.way, 0.97) > 1e-2
+
+
+def test_what_a_late_load_adds_is_told_quantile_by_quantile(place):
+    lag = {"p50": 0.1, "p90": 0.2, "p95": 1.0, "p99": 9.0, "max": 90.0}
+    latency = {"p50": 7.0, "p90": 7.2, "p95": 7.4, "p99": 12.0, "max": 99.0}
+    sent = {"p50": 6.9, "p90": 7.0, "p95": 7.1, "p99": 11.5, "max": 60.0}
+    told = {"began": 0.0, "ended": 100.0, "valid": True, "latency_ms": latency, "send_lag_ms": lag, "service_ms": sent}
+
+    way = measured_again(place, [line(n, 6.0) for n in range(400)], load=json.dumps(told)).services["web"].way
+
+    # 0.2 ms in the balancer, 0.7 ms to it and back, and in the last percent 0.5 ms too late.
+    assert drawn(way, 0.5) == pytest.approx(1.0e-3, abs=0.05e-3)
+    assert drawn(way, 0.999) == pytest.approx(1.4e-3, abs=0.1e-3)
 
 
 def test_the_visitors_way_is_what_the_load_saw_beyond_the_balancer(place):

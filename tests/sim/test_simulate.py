@@ -151,6 +151,7 @@ def test_an_access_log_is_played(file, tmp_path, capsys):
         ("".join(f"{t},5\n" for t in [*range(20), *range(50, 70)]), "gap of 31 s after 19 s"),
         ("\x00\x01\x02\xff", "no rows"),
         ("2025-10-10 13:55:36 GET / - 80 - ::1 200\n" * 3, "an access log of an unknown form; known are"),
+        ('{"level":"info","ts":1700000000.1,"status":200}\n' * 3, "an access log of an unknown form; known are"),
     ],
     ids=[
         "unsorted",
@@ -165,6 +166,7 @@ def test_an_access_log_is_played(file, tmp_path, capsys):
         "gap",
         "binary",
         "log",
+        "another program's JSON",
     ],
 )
 def test_a_bad_recording_is_refused(file, tmp_path, capsys, rows, sentence):
@@ -186,6 +188,8 @@ def test_a_bad_recording_is_refused(file, tmp_path, capsys, rows, sentence):
         ([*STEP, "--set", "services.web.health.every=1s"], 'services.web.health is "/health" in the file'),
         ([*STEP, "--request", "soon"], '"soon" is not a duration'),
         (["--trace", "nowhere.csv"], "nowhere.csv: No such file"),
+        ([*STEP, "--html", "nowhere/page.html"], "--html nowhere/page.html: there is no directory nowhere"),
+        ([*STEP, "--html", "."], "--html . is a directory; name a file, such as report.html"),
     ],
 )
 def test_a_wrong_command_line_is_refused(file, capsys, words, sentence):

@@ -220,7 +220,7 @@ def _compose(directory: Path) -> Iterator[Draft]:
         services = (yaml.safe_load(text_of(file)) or {}).get("services") or {}
     except (yaml.YAMLError, AttributeError):
         return
-    stores = tuple(_name(name) for name, held in services.items() if _is_redis(held or {}))
+    stores = tuple(name_from(name) for name, held in services.items() if _is_redis(held or {}))
     left = tuple(
         f"{name} ({held.get('image')}) is not started here: run it beside, and put its address into env"
         for name, held in services.items()
@@ -228,9 +228,9 @@ def _compose(directory: Path) -> Iterator[Draft]:
     )
     apps = [(name, held) for name, held in services.items() if held and "build" in held]
     for place, (name, held) in enumerate(apps):
-        made = _of_compose(_name(name), held, directory, file.name)
+        made = _of_compose(name_from(name), held, directory, file.name)
         if made is not None:
-            routes = ("/",) if place == 0 else (f"/{_name(name)}",)
+            routes = ("/",) if place == 0 else (f"/{name_from(name)}",)
             yield _filled(made, stores, left if place == 0 else (), routes)
 
 
@@ -274,8 +274,9 @@ def _is_redis(held: Mapping[str, Any]) -> bool:
     return re.match(r"(.*/)?(redis|valkey)(:|$)", str(held.get("image", ""))) is not None
 
 
-def _name(text: str) -> str:
-    return re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-0123456789")[:31] or "web"
+def name_from(text: str, otherwise: str = "web") -> str:
+    """A name for the file, such as `my-shop` from `My Shop`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).lstrip("-0123456789")[:31].rstrip("-") or otherwise
 
 
 # Health

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .detect import Draft
 
 _BOUNDARY = (
-    "# Instances reach only what this file names, and nobody else reaches them here (needs root). A service",
+    "# Instances reach only what this file names, and nobody else reaches them here. A service",
     '# that uses a server of this machine: egress = ["0.0.0.0/0", "host:5432"], and host instead of localhost.',
     'boundary = "closed"',
 )

@@ -8,12 +8,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from flyball.core.errors import FlyballError, NotRunning
+from flyball.core.errors import NotRunning
 from flyball.core.model import Application
 from flyball.local import face
 from flyball.local.face import Process, Watch, free_port, processes
 from flyball.local.paths import StateDirectory
 from flyball.local.runtime.start import AlreadyRunning, start
+from flyball.regions.ask import control_process
 from flyball.regions.edge import Edge
 
 from . import talk
@@ -41,9 +42,7 @@ def run(path: Path | None) -> int:
             for paths in (control.paths, *regions):
                 face.clear(paths)
             raise
-        if regions:
-            return asyncio.run(_edge_taken_over_and_stopped(file, regions))
-        return _stop_without_control_plane(file, control.paths)
+        return _stop_without_control_plane(file, control.paths, regions)
     control.post("down")
     until_gone(control, process)
     talk.say("stopped; the data is kept")
@@ -58,17 +57,22 @@ def _end(process: Process) -> None:
     watch.close()
 
 
-def _stop_without_control_plane(file: Path, paths: StateDirectory) -> int:
+def _stop_without_control_plane(file: Path, paths: StateDirectory, regions: list[StateDirectory]) -> int:
     try:
+        if regions:
+            return asyncio.run(_edge_taken_over_and_stopped(file, regions))
         app = without_files(face.application(paths) or load(file))
         # A dead balancer is started again to drain; another program may have taken its old port.
         port = None if face.balancer_alive(paths) else free_port()
         return asyncio.run(_taken_over_and_stopped(app, file, port))
     except AlreadyRunning:
         raise
-    except FlyballError as error:
+    except Exception as error:  # noqa: BLE001 - whatever is damaged, what runs must end
         talk.say(f"it cannot be drained, so it is ended as it is: {error}", "yellow")
-        asyncio.run(face.end_all(paths))
+        for each in (*regions, paths):
+            if (control := control_process(each)) is not None:
+                _end(control)  # it would start again what is ended
+            asyncio.run(face.end_all(each))
         talk.say("stopped; the data is kept")
         return 0
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from importlib import resources
 from pathlib import Path
 
 import flyball
-from flyball.beside import detect, written
+from flyball.beside import detect, name_from, written
 from flyball.core.errors import Failed
 
 from . import talk
@@ -44,19 +43,14 @@ def examples() -> Path:
     return packed if packed.is_dir() else package.parents[1] / "apps"
 
 
-def name_for(directory: Path) -> str:
-    """An application's name from a directory's, such as `my-shop` from `My Shop`."""
-    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-0123456789")[:31].rstrip("-")
-    return name or "app"
-
-
 def _write_file(target: Path) -> None:
     if (target / NAME).exists():
         raise Failed(f"{target / NAME} already exists; nothing was changed")
     found = detect(target) if target.is_dir() else ()
     template = resources.files("flyball.cli").joinpath("templates", NAME).read_text(encoding="utf-8")
     target.mkdir(parents=True, exist_ok=True)
-    text = written(name_for(target), found) if found else template.replace("NAME", name_for(target), 1)
+    name = name_from(target.name, "app")
+    text = written(name, found) if found else template.replace("NAME", name, 1)
     (target / NAME).write_text(text, encoding="utf-8")
     for draft in found:
         talk.say(f"found {draft.what}: {draft.run}")

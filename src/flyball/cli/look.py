@@ -8,9 +8,10 @@ import subprocess
 import sys
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flyball.core.control.state import Lifecycle
-from flyball.core.errors import Failed, FileError, NotRunning
+from flyball.core.errors import Failed, FileError, FlyballError, NotRunning
 from flyball.core.view.shapes import InstanceJson, ServiceJson
 from flyball.local import face
 from flyball.local.paths import NAME, StateDirectory
@@ -18,6 +19,10 @@ from flyball.local.paths import NAME, StateDirectory
 from . import talk
 from .client import Control
 from .files import find_file, find_running, load
+from .ps import WARN_DAYS, certificate_text
+
+if TYPE_CHECKING:
+    from flyball.local.doctor import Check
 
 
 def open_(path: Path | None, *, dashboard: bool, show: bool) -> int:
@@ -70,7 +75,7 @@ def doctor(*, json: bool) -> int:
     """Check the machine: what Flyball needs and what it finds. Exit 1 if something needed is missing."""
     from flyball.local.doctor import checks  # noqa: PLC0415
 
-    found = checks()
+    found = [*checks(), *_certificate()]
     if json:
         talk.emit([{"name": one.name, "ok": one.ok, "detail": one.detail, "remedy": one.remedy} for one in found])
     else:
@@ -79,6 +84,20 @@ def doctor(*, json: bool) -> int:
             (["ok" if one.ok else "MISSING", one.name, one.detail, "" if one.ok else one.remedy] for one in found),
         )
     return 0 if all(one.ok for one in found) else 1
+
+
+def _certificate() -> list[Check]:
+    """The certificate of the application that runs here, if one does."""
+    from flyball.local.doctor import Check  # noqa: PLC0415
+
+    try:
+        served = Control(find_running(None)).application().get("certificate")
+    except FlyballError:
+        return []
+    if served is None:
+        return []
+    remedy = "put a new one into its file; `flyball events` says why one was refused or not issued"
+    return [Check("certificate", served["days_left"] >= WARN_DAYS, certificate_text(served), remedy)]
 
 
 def keep_load(path: Path | None, told: str) -> None:

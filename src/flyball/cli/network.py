@@ -19,10 +19,14 @@ def run(path: Path | None, *, probe: bool, json: bool) -> int:
     if probe:
         rows: list[Mapping[str, Any]] = Control(find_running(path)).post("network")
     else:
+        from flyball.local.doctor import cannot_be_closed  # noqa: PLC0415 - `--probe` need not import it
+
         app = load(find_file(path))
         rows = [{"from": one.start, "to": one.end, "declared": _word(one.declared)} for one in ways(app)]
         if app.boundary is Boundary.OPEN and not json:
             talk.say('the boundary is open: [network] boundary = "closed" leaves only what the file names')
+        elif not json and (problem := cannot_be_closed()):
+            talk.say(f"the boundary cannot be closed here ({problem}): --probe shows what is open", "yellow")
     differing = [row for row in rows if row.get("found", "unknown") not in {"unknown", row["declared"]}]
     if json:
         talk.emit(rows)

@@ -17,6 +17,7 @@ from .files import find_running
 if TYPE_CHECKING:
     from flyball.core.view.shapes import (
         ApplicationJson,
+        CertificateJson,
         InstanceJson,
         RegionJson,
         ReplicationJson,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         ServiceJson,
     )
 
+WARN_DAYS = 14
 SERVICE_HEADERS = (
     *("service", "release", "min", "desired", "max", "in service"),
     *("rps", "waiting", "cpu %", "p50", "p95", "p99"),
@@ -45,6 +47,9 @@ def run(path: Path | None, *, region: str | None = None, json: bool) -> int:
 def show(described: ApplicationJson) -> None:
     """Print the application: its services, then their instances."""
     talk.say(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}", "bold")
+    if (certificate := described.get("certificate")) is not None:
+        ends_soon = certificate["days_left"] < WARN_DAYS
+        talk.say(f"certificate {certificate_text(certificate)}", "yellow" if ends_soon else None)
     if "regions" in described:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
         talk.console(sys.stdout).print()
@@ -60,6 +65,11 @@ def show(described: ApplicationJson) -> None:
         headers(described, INSTANCE_HEADERS),
         (instance_row(one, now=now) for service in described["services"] for one in service["instances"]),
     )
+
+
+def certificate_text(of: CertificateJson) -> str:
+    """The certificate that visitors see, in one line."""
+    return f"for {', '.join(of['names']) or 'nobody'}: {of['days_left']} days left ({of['from']})"
 
 
 def of_region(described: ApplicationJson, region: str | None) -> ApplicationJson:

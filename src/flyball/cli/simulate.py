@@ -11,13 +11,13 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from flyball.core.arrivals import RateCurve, parse_duration, parse_stages
 from flyball.core.errors import FileError
 from flyball.core.model import Application
 from flyball.core.model.edge import in_region
 from flyball.load import Trace, read_trace
-from flyball.local.face import Journal
 from flyball.local.paths import NAME as STATE
 from flyball.local.paths import StateDirectory
 from flyball.prices import Use, bill, total
@@ -36,9 +36,14 @@ from flyball.sim import (
 )
 from flyball.sim.engines import is_slow
 
+if TYPE_CHECKING:
+    from flyball.local.face import Journal
+
+# All that runs an application takes half a second to import, and only a journal needs it.
+# ruff: noqa: PLC0415
+
 from . import talk
 from .files import find_running
-from .parts import parts
 
 CALIBRATION = "calibration.json"
 LONGEST_S = 366 * 86_400.0
@@ -56,10 +61,13 @@ def of_region(app: Application, region: str | None) -> Application:
 
 
 def write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    beside = path.with_name(f".{path.name}.new")
+    """All of it or nothing; who may read it, and where a link leads, stays."""
+    real = path.resolve()
+    beside = real.with_name(f".{real.name}.new")
     beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    if real.exists():
+        beside.chmod(real.stat().st_mode)
+    beside.replace(real)
 
 
 def rehearsed(plan: Plan, keep: Path | None) -> Result:
@@ -87,6 +95,8 @@ def _cost_usd(app: Application, result: Result) -> float | None:
 @contextmanager
 def _new_journal(directory: Path) -> Iterator[Journal]:
     """A journal of its own: that of an application that runs is not written over. All of it is kept, or nothing."""
+    from flyball.local.face import Journal
+
     home = StateDirectory(directory / STATE)
     if home.journal.exists():
         raise FileError(f"{home.journal} exists already; keep the simulation in another directory")
@@ -101,14 +111,17 @@ def _new_journal(directory: Path) -> Iterator[Journal]:
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:
-    begun = time.monotonic()
-    last = [begun]
+    """What is left is told from the second call on: until the first one the engine is loaded."""
+    first: list[tuple[float, float]] = []
+    last = [time.monotonic()]
 
     def tell(done_s: float) -> None:
         now = time.monotonic()
-        if now - last[0] >= PROGRESS_EVERY_S:
+        first[:] = first or [(now, done_s)]
+        begun, from_s = first[0]
+        if now - last[0] >= PROGRESS_EVERY_S and done_s > from_s:
             last[0] = now
-            left_s = (now - begun) / done_s * (duration_s - done_s)
+            left_s = (now - begun) / (done_s - from_s) * (duration_s - done_s)
             talk.say(f"simulated {done_s / duration_s:.0%}, about {left_s:.0f} s left")
 
     return tell
@@ -181,6 +194,8 @@ def numbers_of(app: Application, file: Path, request: str | None, start: str | N
     """What was measured of each service, else what is assumed; and over it what the command line says."""
     measured = calibration_of(file).services
     request_s = None if request is None else parse_duration(request)
+    if request_s == 0:
+        raise FileError(f"--request: more than 0, not {request}")
     start_s = None if start is None else parse_duration(start)
     return {
         one.name: given(measured.get(one.name, ASSUMED), request_s=request_s, start_s=start_s) for one in app.services
@@ -200,6 +215,10 @@ def calibration_of(file: Path) -> Calibration:
 
 def calibrate(path: Path | None) -> int:
     """Measure from the journal and the access log of the application here, and keep it beside them."""
+    from flyball.local.face import Journal
+
+    from .parts import parts
+
     file = find_running(path)
     place = parts(file)[0].paths  # of regions the first: their instances are alike
     if not place.journal.exists():

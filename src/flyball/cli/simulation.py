@@ -69,6 +69,10 @@ def run(
     **asked: Unpack[Given],
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
+    if html is not None and html.is_dir():
+        raise FileError(f"--html {html} is a directory; name a file, such as {html / 'report.html'}")
+    if html is not None and not html.parent.is_dir():
+        raise FileError(f"--html {html}: there is no directory {html.parent}")
     wanted = Asked(file=find_file(path), coming=traffic(trace, stages, scale=scale, speed=speed), **asked)
     if compare and not (settings or wanted.deploy or wanted.faults or wanted.place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")
@@ -159,13 +163,13 @@ class Asked:
         rollouts = () if usual else self._rollouts(app)
         if not self._several(app):
             one = of_region(app, self.region)
-            broken = (
-                [] if usual else [fault for text in self.faults for fault in parse_faults(text, one, seed=self.seed)]
-            )
+            broken = [] if usual else [fault for text in self.faults for fault in self._broken(text, one)]
             return Found(result=rehearsed(self._plan(one, rollouts, broken, usual=usual), keep))
         if self.place == "aws" and not usual:
             app = edge_on_aws(app)
         faults = () if usual else tuple(faults_of(text, app, seed=self.seed) for text in self.faults)
+        for text, fault in zip(self.faults, faults, strict=False):
+            self._must_come(f'--fault: "{text}"', fault.faults[0].at_s)
 
         def run(name: str, curve: RateCurve, releases: tuple[Rollout, ...], *, last: bool) -> Result:
             broken = [one for fault in faults for one in fault.of(name)]
@@ -178,9 +182,22 @@ class Asked:
         several = rehearse(app, self.coming.curve, visitors=places, outages=outages, rollouts=rollouts, run=run)
         return Found(result=several.together(), several=several)
 
+    def _broken(self, text: str, app: Application) -> tuple[Fault, ...]:
+        faults = parse_faults(text, app, seed=self.seed)
+        self._must_come(f'--fault: "{text}"', faults[0].at_s)
+        return faults
+
+    def _must_come(self, what: str, at_s: float) -> None:
+        """Raise FileError for what nobody would see."""
+        if at_s > self.coming.curve.duration_s:
+            raise FileError(f"{what} comes too late: the traffic is over after {self.coming.curve.duration_s:g} s")
+
     def _rollouts(self, app: Application) -> tuple[Rollout, ...]:
         numbers = numbers_of(app, self.file, self.request, self.start)
-        return to_release(rollouts_of(app, self.service, self.deploy, self.slower, self.failing), numbers, self.to)
+        rollouts = rollouts_of(app, self.service, self.deploy, self.slower, self.failing)
+        for rollout in rollouts:
+            self._must_come(f"--deploy {self.deploy}", rollout.at_s)
+        return to_release(rollouts, numbers, self.to)
 
     def _plan(self, app: Application, rollouts: tuple[Rollout, ...], broken: Sequence[Fault], *, usual: bool) -> Plan:
         numbers, machine = numbers_of(app, self.file, self.request, self.start), calibration_of(self.file).machine

@@ -54,6 +54,7 @@ KIND_STYLES = {
     "firewall": "yellow",
     "refused": "red",
     "not_let_through": "red",
+    "disk": "yellow",
     "certificate_refused": "red",
     "rollout_completed": "bold green",
 }

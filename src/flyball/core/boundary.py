@@ -34,6 +34,12 @@ class Place:
     network: ipaddress.IPv4Network | None
     port: int | None
 
+    @property
+    def single(self) -> tuple[str, int] | None:
+        """The one address and port that it names, if it does."""
+        network = self.network
+        return None if network is None or network.prefixlen < 32 or not self.port else (str(network[0]), self.port)
+
 
 def ways(app: Application) -> tuple[Way, ...]:
     """Every path of an application, in the order of the file."""
@@ -60,11 +66,8 @@ def _of_service(app: Application, service: Service) -> Iterator[Way]:
     for store in app.stores:
         yield Way(start=service.name, end=_named(store), declared=unguarded or store.name in service.stores)
     yield Way(start=service.name, end=CONTROL_PLANE, declared=unguarded)
-    yield Way(start=service.name, end=INTERNET, declared=unguarded or _everywhere(service))
-
-
-def _everywhere(service: Service) -> bool:
-    return service.egress.everywhere or "0.0.0.0/0" in service.egress.to
+    everywhere = service.egress.everywhere or "0.0.0.0/0" in service.egress.to
+    yield Way(start=service.name, end=INTERNET, declared=unguarded or everywhere)
 
 
 def _named(store: Store) -> str:

@@ -51,6 +51,6 @@ def _read(text: TextIO) -> Trace:
     if any(is_access_log(line) for line in first):
         found = counted(text)
         return Trace(curve=found.curve, shares=found.shares, is_log=True)
-    if first and len(first[0].split()) >= WORDS_OF_A_LOG:
+    if first and (len(first[0].split()) >= WORDS_OF_A_LOG or first[0].lstrip().startswith("{")):
         raise FileError(f"an access log of an unknown form; known are {KNOWN}")
     return Trace(curve=parse_trace(text.read()))

@@ -17,6 +17,7 @@ from flyball.core.control.step import Step
 from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 from flyball.core.model.stores import variable
+from flyball.core.view.shapes import CertificateJson
 
 from .envoy import certificate
 from .envoy.config.endpoints import Endpoint
@@ -25,7 +26,7 @@ from .envoy.judge import judging
 from .envoy.served import Served
 from .machine import Door, Machine
 from .process import environments
-from .process.walls.outside import host_ports, resolver, seen_inside
+from .process.walls.outside import datagrams, host_ports, resolver, seen_inside
 from .process.walls.router import DOOR, NAMES_PORT, OUTWARD_PORT
 from .releases import builds
 
@@ -98,8 +99,14 @@ class Applier:
             concurrency={one.name: one.adaptive.limit for one in state.services if one.name in adapting},
         )
 
+    def certificate(self, app: Application) -> CertificateJson | None:
+        """The certificate that visitors see; None without TLS."""
+        return self._served.told(app.listener.tls, now=self._now())
+
     def _at_home(self, app: Application) -> Application:
         """With paths that also Envoy finds."""
+        if not any(one.tls_ca for one in app.services):
+            return app
         home = self._home.absolute()
         found = ((one, one.tls_ca and str(home / one.tls_ca)) for one in app.services)
         return replace(app, services=tuple(replace(one, tls_ca=path) for one, path in found))
@@ -115,6 +122,7 @@ class Applier:
             names_port=NAMES_PORT,
             resolver=resolver(),
             host_ports=host_ports(app),
+            datagrams=tuple((door, *there) for there, door in datagrams(app).items()),
         )
 
     def _endpoints(self, state: State, service: str) -> list[Endpoint]:

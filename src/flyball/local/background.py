@@ -20,7 +20,7 @@ log = structlog.get_logger()
 @contextlib.asynccontextmanager
 async def background(*works: Work, pause_s: float = PAUSE_S) -> AsyncIterator[None]:
     """Do this beside what is done inside."""
-    tasks = [asyncio.ensure_future(_kept(work, pause_s)) for work in works]
+    tasks = [asyncio.ensure_future(guarded(work, pause_s)) for work in works]
     try:
         yield
     finally:
@@ -29,7 +29,8 @@ async def background(*works: Work, pause_s: float = PAUSE_S) -> AsyncIterator[No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _kept(work: Work, pause_s: float) -> None:
+async def guarded(work: Work, pause_s: float = PAUSE_S) -> None:
+    """Do it until it ends well, for a task that somebody else keeps."""
     while True:
         try:
             await work()

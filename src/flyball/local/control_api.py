@@ -197,6 +197,7 @@ def described(runtime: Runtime, control: Control) -> ApplicationJson:
         else {"url": push.url, "name": push.name, "branch": push.branch, "note": push.note},
         "last_event": runtime.journal.last_event,
         "boundary": runtime.boundary,
+        "certificate": runtime.certificate,
         "services": [as_json.service(one, places) for one in runtime.view().services],
     }
 

@@ -92,8 +92,13 @@ def limits(root: Path = Path("/sys/fs/cgroup")) -> Check:
 
 def boundary() -> Check:
     """Whether a closed boundary can be had. Never a failure: without it everything runs all the same, open."""
-    problem = walls.tried()
+    problem = cannot_be_closed()
     return Check("boundary", True, walls.offered() if not problem else f"open only: {problem}", "")
+
+
+def cannot_be_closed() -> str:
+    """Why a closed boundary cannot be had here, or ""."""
+    return walls.tried()
 
 
 def redis(environment: Mapping[str, str] = os.environ) -> Check:

@@ -20,6 +20,7 @@ from .instances.instances import Instances
 from .instances.limits import Limits
 from .paths import StateDirectory
 from .process import logs, times
+from .process.disk import Room
 from .process.walls.walls import Walls
 from .process.watch import end_group
 from .stores.stores import Stores
@@ -59,6 +60,7 @@ class Machine:
     instances: Instances
     balancer: Balancer
     judging: Judging
+    room: Room
     walls: Walls | None = None
 
     @classmethod
@@ -77,6 +79,7 @@ class Machine:
             instances=Instances(paths, limits, wake, walls),
             balancer=Balancer(paths, app.name, wake, hear, None if walls is None or walls.problem else walls.router),
             judging=Judging(paths, hear),
+            room=Room(paths.root),
             walls=walls,
         )
 
@@ -92,9 +95,10 @@ class Machine:
     async def keep(self) -> list[StoreSeen | Mishap]:
         """Start stores again that have died, and keep the logs within their bounds; what there is to tell."""
         self.instances.look_for_memory()
+        self.instances.record_again()
         if self.walls is not None and await self.walls.lost():
             await self._renew(self.walls)
-        seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
+        seen: list[StoreSeen | Mishap] = [*self.room.news(), *await self.stores.keep()]
         if self.walls is not None:
             seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from flyball.core.errors import FlyballError
 from flyball.local import face
+from flyball.local.background import PAUSE_S, guarded
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
-from flyball.local.process.watch import Watch
+from flyball.local.process.watch import Watch, end_group
 
 from . import ask
 
@@ -22,6 +23,7 @@ LASTED_S = 60.0
 STARTED_S = 10.0  # one that ends sooner says why
 LOOK_EVERY_S = 0.1
 GIVE_UP_S = 120.0  # a region whose control plane cannot even be started
+MOST_ENDS = 3  # of a control plane that is to stop its region
 
 
 class RunningRegion:
@@ -35,12 +37,13 @@ class RunningRegion:
         self._tell = tell
         self._stopping = False
         self._last = ""
+        self._ended = 0
         self._process: processes.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
 
-    def keep(self) -> None:
+    def keep(self, pause_s: float = PAUSE_S) -> None:
         """From now on there is a control plane: the one that runs, or a new one."""
-        self._keeping = asyncio.ensure_future(self._keep())
+        self._keeping = asyncio.ensure_future(guarded(self._keep, pause_s))
 
     async def _keep(self) -> None:
         pause_s = 0.0
@@ -50,6 +53,7 @@ class RunningRegion:
             await self._until_ended()
             if self._stopping:
                 return
+            self._ended += 1
             lasted_s = asyncio.get_running_loop().time() - began
             if lasted_s > LASTED_S:
                 pause_s, self._last = 0.0, ""
@@ -80,9 +84,12 @@ class RunningRegion:
             self._tell(text)
 
     async def stop(self) -> None:
-        """Drain and stop everything in the region; its data stays. Needs `keep`, which brings who can be told."""
-        deadline = asyncio.get_running_loop().time() + GIVE_UP_S
-        while self._runs() and asyncio.get_running_loop().time() < deadline:
+        """Drain and stop everything in the region; its data stays. Needs `keep`, which brings who can be told.
+
+        What nobody can be brought for is ended as it is.
+        """
+        deadline, most = asyncio.get_running_loop().time() + GIVE_UP_S, self._ended + MOST_ENDS
+        while self._runs() and self._ended < most and asyncio.get_running_loop().time() < deadline:
             with contextlib.suppress(FlyballError):
                 await ask.down(self.paths)
                 self._stopping = True
@@ -90,6 +97,11 @@ class RunningRegion:
                 await self._until_ended()
             await asyncio.sleep(LOOK_EVERY_S)
         await self.leave()
+        if self._runs():
+            self._told(f"{self.name}: it cannot be drained, so it is ended as it is")
+            if self._process is not None:
+                end_group(self._process)
+            await face.end_all(self.paths)
 
     def _runs(self) -> bool:
         control = self._process is not None and processes.alive(self._process)

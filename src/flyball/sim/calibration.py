@@ -2,7 +2,7 @@
 
 Start, first check, stop and build are the times between what the loop asked for and what it saw. Processor time of a
 request is what instances used, less what they use without requests, over what they answered. How requests differ is
-what the access log says of those that an instance had to itself: among others they only show how long they waited.
+what the access log says of those that found nobody at their instance: the others only show how long they waited.
 What the machine does beside the instances comes from how busy it was.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import combinations
 from statistics import fmean, median
 
@@ -51,9 +52,6 @@ class Calibration:
     services: dict[str, Numbers] = field(default_factory=dict)
 
 
-_CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
-
-
 def calibrated(
     steps: Iterable[Recorded], lines: Iterable[str], assumed: Numbers, *, cores: int, load: str | None = None
 ) -> Calibration:
@@ -83,12 +81,18 @@ def calibrated(
 
 def to_text(calibration: Calibration) -> str:
     """The calibration as a file."""
-    return _CALIBRATION.dump_json(calibration, indent=1).decode() + "\n"
+    return _adapter().dump_json(calibration, indent=1).decode() + "\n"
 
 
 def from_text(text: str) -> Calibration:
     """The calibration of such a file. Raises ValueError."""
-    return _CALIBRATION.validate_json(text)
+    return _adapter().validate_json(text)
+
+
+@cache
+def _adapter() -> TypeAdapter[Calibration]:
+    """Made at the first use: a simulation without a calibration need not wait for it."""
+    return TypeAdapter(Calibration)
 
 
 def _machine(reading: Reading, cores: int) -> Machine | None:

@@ -25,7 +25,7 @@ from .world import World
 
 FORM = re.compile(
     r"(?P<what>region|zone|store|crash|freeze|slow) (?P<who>\S+) at (?P<at>\S+)( for (?P<lasts>\S+))?"
-    r"( by (?P<by>[0-9.]+))?"
+    r"( by (?P<by>\d+(\.\d+)?))?"
 )
 LASTING = {"region", "zone", "store", "freeze", "slow"}
 EXAMPLES = (

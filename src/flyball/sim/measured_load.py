@@ -1,22 +1,26 @@
 """What a visitor waits beside the queue and the instance: what the balancer itself takes, and the way to it.
 
 The balancer's log says how long it had each request, and how long the instance had it: the rest is the balancer's own.
-The load generator counts from when a request was due, the balancer from when it came. The difference of their medians
-is the way there and back; how much later than due the generator was is part of it.
+The load generator counts from when a request was due and from when it was sent, the balancer from when it came. The
+difference of the medians of the last two is the way there and back; that of the first two, quantile by quantile, is
+what being sent late adds.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 from .measured_log import Had, less_rest, price_of_rest
 from .numbers import NOTHING, POINTS, Table, drawn, of_samples
 from .parts import BALANCER_COOLS_S
 
 LEAST = 100
-KNOWN = ((0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"), (1.0, "max"))
+KNOWN = ((0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"))
+"""The longest of all is one request: it says nothing of the last percent."""
 
 
 def window(load: str | None) -> tuple[float, float] | None:
@@ -35,24 +39,51 @@ def way(load: str | None, had: list[Had]) -> tuple[Table, float]:
     """
     if len(had) < LEAST:
         return NOTHING, 0.0
-    rested = _rested(had)
-    cold_s = price_of_rest(rested)
-    own = of_samples([less_rest(own_s, cold_s * paid) for paid, own_s in rested])
+    ordered = sorted(had, key=lambda one: one.at)
+    rested = _rested(ordered)
+    cold_s = price_of_rest((paid, one.own_s) for paid, one in zip(rested, ordered, strict=True))
+    own = _added(
+        [replace(one, own_s=less_rest(one.own_s, cold_s * paid)) for paid, one in zip(rested, ordered, strict=True)]
+    )
     if load is None or window(load) is None:
         return own, cold_s
     told = json.loads(load)
-    lag = [(0.0, 0.0)] + [(share, float(told["send_lag_ms"][name] or 0.0) / 1000) for share, name in KNOWN]
-    whole_s = float(told["latency_ms"]["p50"]) / 1000 - median(one.whole_s for one in had)
-    always_s = max(whole_s - lag[1][1], 0.0)
+    lag, sent_s = _late(told)
+    always_s = max(sent_s - median(one.whole_s for one in had), 0.0)
     shares = [index / (POINTS - 1) for index in range(POINTS)]  # the same of both: a slow moment is slow for all
     return tuple(always_s + drawn(own, share) + _between(lag, share) for share in shares), cold_s
 
 
-def _rested(had: list[Had]) -> list[tuple[float, float]]:
-    """What of the price of a rest each paid, and what the balancer took."""
-    ordered = sorted(had, key=lambda one: one.at)
+def _added(had: list[Had]) -> Table:
+    """What the balancer adds to each quantile of what instances take.
+
+    Its own quantiles would be too much: a request that it has long is not always one that its instance has long.
+    """
+    lone = [one for one in had if one.lone]
+    told = lone if len(lone) >= LEAST else had
+    took, both = of_samples([one.took_s for one in told]), of_samples([one.took_s + one.own_s for one in told])
+    return tuple(max(more - less, 0.0) for more, less in zip(both, took, strict=True))
+
+
+def _late(told: dict[str, Any]) -> tuple[list[tuple[float, float]], float]:
+    """What being sent late adds to each quantile that the load knows; and the median from when requests were sent.
+
+    At most the lateness at that quantile, which is all that an older load tells.
+    """
+    lag_s = {name: (told["send_lag_ms"][name] or 0.0) / 1000 for _, name in KNOWN}
+    sent_ms: dict[str, float | None] | None = told.get("service_ms")
+    added = dict(lag_s)
+    if sent_ms is not None:
+        more_s = {name: ((told["latency_ms"][name] or 0.0) - (sent_ms[name] or 0.0)) / 1000 for name in lag_s}
+        added = {name: min(max(more_s[name], 0.0), lag_s[name]) for name in lag_s}
+    points = [(0.0, 0.0), *((share, added[name]) for share, name in KNOWN)]
+    return [*points, (1.0, points[-1][1])], max(float(told["latency_ms"]["p50"]) / 1000 - added["p50"], 0.0)
+
+
+def _rested(ordered: list[Had]) -> list[float]:
+    """What of the price of a rest each paid."""
     gaps = [BALANCER_COOLS_S, *(later.at - one.at for one, later in pairwise(ordered))]
-    return [(min(gap / BALANCER_COOLS_S, 1.0), one.own_s) for gap, one in zip(gaps, ordered, strict=True)]
+    return [min(gap / BALANCER_COOLS_S, 1.0) for gap in gaps]
 
 
 def _between(points: list[tuple[float, float]], share: float) -> float:

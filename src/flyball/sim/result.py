@@ -149,12 +149,13 @@ def event_json(at: float, reason: Reason) -> dict[str, object]:
     }
 
 
-def _fine(one: Bin, service: str | None) -> list[int]:
+def _fine(one: Bin, service: str | None) -> Sequence[int]:
     return _summed([row.fine for name, row in one.services.items() if service in {None, name}])
 
 
-def _summed(counts: Iterable[Sequence[int]]) -> list[int]:
-    return [sum(column) for column in zip(*counts, strict=True)]
+def _summed(counts: Iterable[Sequence[int]]) -> Sequence[int]:
+    rows = tuple(counts)
+    return rows[0] if len(rows) == 1 else list(map(sum, zip(*rows, strict=True)))
 
 
 def _latency_ms(counts: Sequence[int]) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from builders import SPEC, application, deployment, health, instance, launching,
 from flyball.core.control.clock import shifted
 from flyball.core.control.observation import Deploy
 from flyball.core.control.reasons import ReasonKind
+from flyball.core.control.resume import resumed
 from flyball.core.control.state import Lifecycle
 from flyball.core.control.step import step
 from scenarios.pretend import PretendWorld
@@ -106,3 +107,16 @@ def test_all_times_of_a_state_are_moved():
         world.run_until(world.now + 4.0)
     assert shifted(here.state, 4096.0) == there.state
     assert shifted(here.state, 0.0) == here.state
+
+
+def test_an_application_that_was_stopped_starts_without_a_word_about_the_time_between():
+    app = application(service(low=1, scaling=tracking()))
+    before = replace(state(instance(1)), shutting_down=True)
+    for second in range(1, 20):
+        before = step(app, before, seen(instance(1), sampled=True), now=float(second)).state
+    stopped = replace(before, instances=())
+    later, said = resumed(app, stopped, now=20.0 + HOUR), []
+    for second in range(3):
+        made = step(app, later, seen(sampled=True), now=20.0 + HOUR + second)
+        later, said = made.state, [*said, *made.reasons]
+    assert {one.kind for one in said} == {ReasonKind.LAUNCHED}

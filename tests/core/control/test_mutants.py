@@ -11,6 +11,7 @@ from flyball.core.control.exchange import Wanted, plan
 from flyball.core.control.observation import InstanceSample, TargetHealth
 from flyball.core.control.pacing import Backoff
 from flyball.core.control.placement import victims
+from flyball.core.control.reasons import ReasonKind
 from flyball.core.control.state import Lifecycle
 from flyball.core.control.step import step
 from flyball.core.model import Metric, Scaling, ScalingShape, ScheduledAction
@@ -116,6 +117,16 @@ def test_a_metric_that_nobody_measures_is_said():
         before = made.state
         said += [reason.text for reason in made.reasons]
     assert said == ["scaling held: cpu was not measured for 15 datapoints"]
+
+
+def test_a_metric_that_nobody_could_measure_yet_is_not_said():
+    app, before, said = application(service(scaling=tracking())), state(), []
+    for second in range(1, 30):
+        rows = [instance(1)] if second > 20 else []
+        made = step(app, replace(before, instances=tuple(rows)), seen(*rows, sampled=True), now=float(second))
+        before = made.state
+        said += [reason.text for reason in made.reasons if reason.kind is ReasonKind.HELD]
+    assert said == []
 
 
 def test_a_service_at_zero_that_no_policy_can_wake_is_said():

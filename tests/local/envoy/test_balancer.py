@@ -13,10 +13,11 @@ import pytest
 
 from builders import application, service
 from flyball.core.errors import Failed
-from flyball.core.model import Listener
+from flyball.core.model import Application, Condition, Listener, Route
 from flyball.local.envoy import sharing
 from flyball.local.envoy.balancer import Balancer
 from flyball.local.envoy.config.bootstrap import CLUSTERS_FILE
+from flyball.local.envoy.config.listener import ROUTES_FILE
 from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
@@ -66,6 +67,36 @@ async def test_a_changed_file_shares_the_connections_among_as_many_instances_as_
     await balancer.close()
 
     assert shares[1] < shares[0]
+
+
+async def test_what_waits_is_written_later_and_what_somebody_else_changes_is_put_right(tmp_path: Path) -> None:
+    paths = StateDirectory(tmp_path / ".flyball")
+    paths.create()
+    web, api = (service(name, routes=(Route(condition=Condition(path=f"/{name}")),)) for name in ("web", "api"))
+    one, two = application(web), application(web, api)
+    balancer = Balancer(paths, one.name, lambda: None)
+
+    def push(app: Application) -> bool:
+        endpoints = {each.name: () for each in app.services}
+        return balancer.push(app, endpoints, port=1, inside_port=2, certificate=None, concurrency={})
+
+    routes = paths.xds / ROUTES_FILE
+    assert push(one)
+    assert not push(one)
+    assert not push(one)
+    before = routes.read_text()
+    assert push(two)  # its routes wait until Envoy has had time to hear of the new service
+    assert routes.read_text() == before
+    await soon(lambda: push(two) and routes.read_text() != before)
+    assert not push(two)
+
+    after = routes.read_text()
+    routes.write_text("damaged")
+    assert push(two)
+    assert routes.read_text() == after
+    (paths.xds / CLUSTERS_FILE).unlink()
+    assert push(two)
+    await balancer.close()
 
 
 @pytest.mark.live

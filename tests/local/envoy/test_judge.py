@@ -135,12 +135,12 @@ def test_the_file_says_what_is_judged() -> None:
 UNREADABLE = b"FROBNICATE /page/1?a=b HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
-def test_what_cannot_be_read_is_refused_only_where_rules_refuse(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_refused_only_where_rules_refuse(capfd: pytest.CaptureFixture[str]) -> None:
     blocking, counting = judge(), judge(blocks=False)
     assert answered(blocking, UNREADABLE) == b"403"
     assert answered(counting, UNREADABLE) == b"200"
     assert blocking.counts == counting.counts == {"unread": 1}
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [(one["refused"], one["method"], one["path"]) for one in told] == [
         (True, "FROBNICATE", "/page/1?a=b"),
         (False, "FROBNICATE", "/page/1?a=b"),

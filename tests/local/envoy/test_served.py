@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flyball.core.errors import FileError
 from flyball.core.model import Tls
 from flyball.local.envoy import certificate
 from flyball.local.envoy.served import Served
+from flyball.local.envoy.shown import DAY_S, Shown, shown
 from local.envoy.envoy_rig import application
 from waiting import soon
 
@@ -184,3 +186,30 @@ async def test_a_visitor_stays_connected_while_the_certificate_changes(envoy, in
     assert await answered(*stays) == b"HTTP/1.1 200 OK"
     assert (await seen()).encode() != before.encode()
     stays[1].close()
+
+
+def test_people_are_told_of_it_and_warned_once_before_it_ends(place: Place):
+    begun = time.time()
+    place.content(begun)
+    told = place.served.told(TLS, now=begun)
+    assert told is not None
+    assert (told["names"][:2], told["days_left"], told["from"]) == (["localhost", "*.localhost"], 396, "file")
+    assert place.served.told(None, now=begun) is None
+
+    place.content(told["ends_at"] - 13.5 * DAY_S)
+    place.content(told["ends_at"] - 12.5 * DAY_S)
+    assert [one.text.rpartition(" ends ")[2] for one in place.heard] == ["in 13 days: put a new one into its file"]
+
+
+def test_an_issued_certificate_that_lasts_for_days_is_no_matter_until_it_is_late(place: Place):
+    issued = Shown(names=("a.example",), begins=0.0, ends=6 * DAY_S, origin="acme")
+    assert issued.warning(now=4.9 * DAY_S) == ""
+    assert (
+        issued.warning(now=5.5 * DAY_S) == "the certificate for a.example ends in 0 days: it could not be renewed yet"
+    )
+    made = place.home / "own" / "certificate.pem"
+    certificate.self_made(made.parent)
+    assert shown(made, made.parent).origin == "self-made"
+    (made.parent / "acme" / "x").mkdir(parents=True)
+    made.rename(made.parent / "acme" / "x" / "chain.pem")
+    assert shown(made.parent / "acme" / "x" / "chain.pem", made.parent).origin == "acme"

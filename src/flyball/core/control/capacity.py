@@ -156,10 +156,10 @@ def _carry_out(turn: Turn, decision: decide.Decision, holds: list[Hold]) -> None
 
 def _blind(turn: Turn) -> list[Hold]:
     """A metric that a policy needs and nobody has measured for as long as its alarms look back."""
-    policies, running = turn.service.scaling.target_tracking, turn.state.windows.most or turn.state.windows.instances
-    series = [(policy.metric, turn.state.windows.values(policy.metric)) for policy in policies]
+    windows, looks = turn.state.windows, target_tracking.LOW_POINTS
+    series = [(policy.metric, windows.values(policy.metric)) for policy in turn.service.scaling.target_tracking]
     return [
         Hold(key=f"blind {metric}", text=f"scaling held: {metric} was not measured for {len(values)} datapoints")
         for metric, values in series
-        if running and len(values) >= target_tracking.LOW_POINTS and all(value is None for value in values)
+        if len(values) >= looks and all(windows.in_service[-looks:]) and all(value is None for value in values)
     ]

@@ -31,7 +31,8 @@ def caught_up(state: State, *, now: float) -> tuple[State, tuple[Reason, ...]]:
     elif since is not None and now - since > GAP_S:
         services = tuple(_anew(service, now) for service in state.services)
         state = replace(state, awake_since=now, services=services)
-        told = (_told(f"nothing was decided for {now - since:.0f} s: grace periods and timeouts start anew"),)
+        if state.instances:  # else nobody misses the decisions: it was stopped
+            told = (_told(f"nothing was decided for {now - since:.0f} s: grace periods and timeouts start anew"),)
     return state, told
 
 

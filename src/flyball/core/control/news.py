@@ -30,6 +30,7 @@ class MishapKind(StrEnum):
     BALANCER_FAILED = "balancer_failed"
     BALANCER_TOOK_OVER = "balancer_took_over"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    DISK = "disk"
     FIREWALL = "firewall"
     NOT_LET_THROUGH = "not_let_through"
     CERTIFICATE = "certificate"
@@ -38,10 +39,7 @@ class MishapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell the balancer or the journal, or what firewall or boundary refused: one sentence, shown once.
-
-    The boundary names the `service`.
-    """
+    """What befell a part of the machine, or what firewall or boundary (it names the `service`) refused. Shown once."""
 
     kind: MishapKind
     text: str

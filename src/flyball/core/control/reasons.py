@@ -44,6 +44,7 @@ class ReasonKind(StrEnum):
     BALANCER_FAILED = "balancer_failed"
     BALANCER_TOOK_OVER = "balancer_took_over"
     JOURNAL_SET_ASIDE = "journal_set_aside"
+    DISK = "disk"
     FIREWALL = "firewall"
     REFUSED = "refused"
     NOT_LET_THROUGH = "not_let_through"

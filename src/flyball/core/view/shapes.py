@@ -164,6 +164,10 @@ class ReplicationJson(TypedDict):
     problem: str | None
 
 
+# The certificate that visitors see, and where it is `from`: "file", "acme" or "self-made".
+CertificateJson = TypedDict("CertificateJson", {"names": list[str], "days_left": int, "ends_at": float, "from": str})
+
+
 class ApplicationJson(TypedDict):
     """What `flyball ps --json` prints; `last_event` is the number of the newest event that led to it.
 
@@ -180,27 +184,17 @@ class ApplicationJson(TypedDict):
     push: PushJson | None
     last_event: int
     boundary: str
+    certificate: NotRequired[CertificateJson | None]
     services: list[ServiceJson]
     regions: NotRequired[list[RegionJson]]
     served: NotRequired[list[ServedJson]]
     replication: NotRequired[list[ReplicationJson]]
 
 
-EventJson = TypedDict(
-    "EventJson",
-    {
-        "id": int,
-        "at": float,
-        "service": str,
-        "kind": ReasonKind,
-        "from": int | None,
-        "to": int | None,
-        "reason": str,
-        "instance": str | None,
-        "release": int | None,
-        "region": NotRequired[str],
-    },
-)
+EventJson = TypedDict("EventJson", {
+    "id": int, "at": float, "service": str, "kind": ReasonKind, "from": int | None, "to": int | None, "reason": str,
+    "instance": str | None, "release": int | None, "region": NotRequired[str],
+})  # fmt: skip
 
 
 class ReleaseJson(TypedDict):

@@ -13,7 +13,7 @@ const GROUPS = {
   "Held": ["held", "refused"],
   "Instances": ["launched", "in_service", "unhealthy", "draining", "terminated", "failed"],
   "Releases and rollouts": ["release_created", "build_completed", "build_failed", "rollout_started", "rollout_progress", "rollout_completed", "rollout_failed", "rolled_back", "rollback_failed"],
-  "Trouble": ["unhealthy", "failed", "build_failed", "rollout_failed", "rolled_back", "rollback_failed", "store_restarted", "store_failed", "balancer_restarted", "balancer_failed", "balancer_took_over", "journal_set_aside", "firewall", "refused", "not_let_through", "certificate_refused"],
+  "Trouble": ["unhealthy", "failed", "build_failed", "rollout_failed", "rolled_back", "rollback_failed", "store_restarted", "store_failed", "balancer_restarted", "balancer_failed", "balancer_took_over", "journal_set_aside", "disk", "firewall", "refused", "not_let_through", "certificate_refused"],
 };
 
 export class Events {

@@ -73,6 +73,7 @@ class Balancer:
         self.restarts = 0
         self._seat = Seat(paths)
         self.admin = Admin(str(self._seat.socket))
+        self._settled: object = None  # what lies there in full: what it was made from, and how it lies there
         self._shared: bool | None = None  # whether its port is shared with a standby; it stays while it runs
         self.standby = Standby(paths, name, self._descriptors, self._ready, self._no_standby)
 
@@ -120,6 +121,10 @@ class Balancer:
         if not queue and has_queue(app) and not self._told:
             self._told = True
             log.warning("this Envoy runs no WebAssembly: requests wait at the instance they are for, not in one queue")
+        facts = (app, certificate, dict(concurrency), dict(challenges), rooms, core_rules, queue)
+        asked = (facts, port, inside_port, self._shared, {name: tuple(some) for name, some in endpoints.items()})
+        if self._settled == (asked, envoy_files.stamp(self._paths.xds)):
+            return False  # most steps change nothing: not even the files are made
         files = resources.files(
             app,
             endpoints,
@@ -135,11 +140,17 @@ class Balancer:
             rooms=rooms,
             core_rules=core_rules,
         )
-        return self.write(files)
+        changed = self.write(files)
+        done = not changed and envoy_files.settled(self._paths.xds, self._shareable(files))
+        self._settled = (asked, envoy_files.stamp(self._paths.xds)) if done else None
+        return changed
+
+    def _shareable(self, files: Mapping[str, Json]) -> Mapping[str, Json]:
+        return resources.shareable(files) if self._shared else files
 
     def write(self, files: Mapping[str, Json]) -> bool:
         """Write a complete set of files for Envoy to pick up; True when something changed."""
-        written = envoy_files.write(self._paths.xds, resources.shareable(files) if self._shared else files)
+        written = envoy_files.write(self._paths.xds, self._shareable(files))
         if LISTENERS_FILE in written:
             self.standby.look()
         return bool(written)

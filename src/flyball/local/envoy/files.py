@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -44,6 +45,17 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
         changed += _remove(path for path in sorted(directory.glob(ENDPOINTS)) if path.name not in used)
         _hold_room(directory / RESERVE)
     return tuple(changed)
+
+
+def settled(directory: Path, files: Mapping[str, Json]) -> bool:
+    """Whether a later `write` of this complete set would have nothing left to do, if it wrote nothing now."""
+    return (directory / RESERVE).exists() and _staged(directory, files) == files
+
+
+def stamp(directory: Path) -> frozenset[tuple[str, int, int]]:
+    """Changes when anybody writes, renames or removes a file there."""
+    found = ((entry.name, entry.stat()) for entry in os.scandir(directory))
+    return frozenset((name, status.st_mtime_ns, status.st_size) for name, status in found)
 
 
 def listening(directory: Path) -> dict[str, int]:

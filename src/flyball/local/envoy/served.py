@@ -13,9 +13,11 @@ from pathlib import Path
 from flyball.core.control.news import Mishap, MishapKind
 from flyball.core.errors import FileError
 from flyball.core.model import Tls
+from flyball.core.view.shapes import CertificateJson
 
 from . import certificate
 from .certificate import Pair
+from .shown import Shown, shown
 
 PATIENCE_S = 2.0
 """Two files are not changed at once: a pair is refused only when it stays as it is for so long."""
@@ -41,6 +43,9 @@ class Served:
         self._doubted: object = None
         self._refused: object = None
         self._doubted_at = 0.0
+        self._shown: Shown | None = None
+        self._looked_at: _Files | None = None
+        self._warned = False
 
     def files(self, tls: Tls | None, *, now: float) -> _Files | None:
         """The files (chain, private key) for the balancer; None without TLS. Call it often.
@@ -57,7 +62,24 @@ class Served:
             if self._files is None:
                 raise
             self._refuse(str(error), self._seen(tls), now)
+        self._show(now)
         return self._files
+
+    def told(self, tls: Tls | None, *, now: float) -> CertificateJson | None:
+        """The certificate that is served, for people; None without TLS."""
+        return None if tls is None or self._shown is None else self._shown.told(now=now)
+
+    def _show(self, now: float) -> None:
+        """Look at what is served when it is new, and tell once when it ends soon."""
+        if self._files is not None and self._files != self._looked_at:
+            self._looked_at, self._warned = self._files, False
+            try:
+                self._shown = shown(Path(self._files[0]), self._own)
+            except (OSError, ValueError):  # somebody has taken it away
+                self._shown = None
+        if self._shown is not None and not self._warned and (text := self._shown.warning(now=now)):
+            self._warned = True
+            self._hear(Mishap(kind=MishapKind.CERTIFICATE, text=text))
 
     def _source(self, tls: Tls) -> _Files:
         if tls.certificate is not None and tls.private_key is not None:

@@ -90,13 +90,15 @@ def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
 
 
 def clear(paths: StateDirectory) -> None:
-    """Take away what is left of the walls of an application whose every process has ended."""
+    """Take away what is left of the walls and limits of an application whose every process has ended."""
     from flyball.local.envoy import handover  # noqa: PLC0415 - only who stops needs it
+    from flyball.local.process import leftovers  # noqa: PLC0415
     from flyball.local.process.walls import walls  # noqa: PLC0415
 
     if not any_alive(paths):
         handover.clear(paths)
         walls.clear(paths)
+        leftovers.clear(paths.application_id(""), paths.limits_file)
         paths.balancer_file.unlink(missing_ok=True)
         paths.standby_file.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from flyball.local.envoy.handover import MARK as OUTSIDE
 from flyball.local.envoy.judge.judging import MARK as JUDGE
 from flyball.local.envoy.process import MARK
 from flyball.local.paths import StateDirectory
-from flyball.local.process import processes
+from flyball.local.process import leftovers, processes
 from flyball.local.process.processes import Process
 from flyball.local.process.walls import walls
 from flyball.local.process.watch import Watch
@@ -69,4 +69,5 @@ async def end_all(paths: StateDirectory) -> None:
         if not record.name.startswith("store-"):  # it keeps the port that the store had
             record.unlink(missing_ok=True)
     walls.clear(paths)
+    leftovers.clear(paths.application_id(""), paths.limits_file)
     paths.remove_sockets()

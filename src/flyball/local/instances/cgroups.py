@@ -118,7 +118,7 @@ class Version2:
 
     def oom_kills(self, instance: str) -> int:
         """oom_kill of memory.events."""
-        return count((self.application / instance / "memory.events").read_bytes(), b"oom_kill")
+        return count(self.files.read(f"{self.application}/{instance}/memory.events"), b"oom_kill")
 
     def kill(self, instance: str) -> None:
         """cgroup.kill (Linux 5.14), else one by one."""
@@ -177,7 +177,7 @@ class Version1:
 
     def oom_kills(self, instance: str) -> int:
         """oom_kill of memory.oom_control (Linux 4.13)."""
-        return count((self.memory / instance / "memory.oom_control").read_bytes(), b"oom_kill")
+        return count(self.files.read(f"{self.memory}/{instance}/memory.oom_control"), b"oom_kill")
 
     def kill(self, instance: str) -> None:
         """cgroup.kill of unified, else one by one."""

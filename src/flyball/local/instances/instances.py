@@ -70,6 +70,7 @@ class Running:
     detail: str = ""
     astray: str = ""
     ending: bool = False
+    recorded: bool = True
     cpu_s: float | None = None
     sampled_at: float | None = None
     oom_kills: int = 0
@@ -303,10 +304,20 @@ class Instances:
 
     def _save(self, running: Running) -> None:
         """Record it. On a full disk it runs and is watched without: the next control plane would end it."""
+        before, running.recorded = running.recorded, False
         try:
             self._write(running)
         except OSError as error:
-            log.warning("an instance cannot be recorded", instance=running.id, error=str(error))
+            if before:
+                log.warning("an instance cannot be recorded", instance=running.id, error=str(error))
+        else:
+            running.recorded = True
+
+    def record_again(self) -> None:
+        """Record those that could not be; call it every few seconds."""
+        for one in self.running.values():
+            if not one.recorded and not one.exited:
+                self._save(one)
 
     def _write(self, running: Running) -> None:
         assert running.process is not None

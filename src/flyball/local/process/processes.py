@@ -26,6 +26,7 @@ import psutil
 
 from flyball.core.errors import Failed
 
+from . import disk
 from .walls.rooms import Room
 
 LAUNCHER = Path(__file__).with_name("detach.py")
@@ -89,13 +90,16 @@ def launch(
 ) -> Process:
     """As `spawn`, and wait for it here."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-I", "-S", str(LAUNCHER), str(log), *map(str, cgroup_procs), "--", *argv]
+    given = [writer]
     try:
+        if disk.is_full(log.parent):
+            given.append(disk.relayed(log))
+        output = str(log) if len(given) == 1 else f"/dev/fd/{given[1]}"
         result = subprocess.run(
-            command,
+            [sys.executable, "-I", "-S", str(LAUNCHER), output, *map(str, cgroup_procs), "--", *argv],
             env=_launcher_environment(environment if room is None else _ROOMS, writer),
             cwd=directory,
-            pass_fds=(writer,),
+            pass_fds=given,
             input=b"" if room is None else room.told(environment, directory),
             capture_output=True,
             check=False,
@@ -104,7 +108,8 @@ def launch(
         os.close(reader)
         raise Failed(f"{argv[0]} cannot be started in {directory}: {error}") from error
     finally:
-        os.close(writer)
+        for one in given:
+            os.close(one)
     with os.fdopen(reader, encoding="ascii") as pipe:
         lines = pipe.read().splitlines()
     if not lines:

@@ -20,6 +20,7 @@ from flyball.core.errors import FlyballError
 from flyball.core.model import Application
 from flyball.core.view import look
 from flyball.core.view.as_json import Place
+from flyball.core.view.shapes import CertificateJson
 from flyball.core.view.views import ApplicationView
 from flyball.local.apply import Applier
 from flyball.local.background import background
@@ -121,6 +122,11 @@ class Runtime:
     def boundary(self) -> str:
         """Who reaches whom, in one sentence."""
         return describe(self.walls)
+
+    @property
+    def certificate(self) -> CertificateJson | None:
+        """The certificate that visitors see; None without TLS."""
+        return self._applier.certificate(self.app)
 
     def now(self) -> float:
         """Seconds since the epoch, on the loop's clock."""

@@ -24,6 +24,7 @@ from flyball.core.control.news import StoreSeen
 from flyball.core.errors import Failed
 from flyball.local.paths import StateDirectory
 from flyball.local.process import logs, processes
+from flyball.local.process.disk import is_full
 from flyball.local.process.ports import can_listen, free_port
 from flyball.local.process.processes import Process
 from flyball.local.process.pulse import Pulse
@@ -45,9 +46,6 @@ PID_FILE = "server.pid"
 # shared by all who write at that moment: 0.2 instead of 0.04 ms here. SQLite's write-ahead log may still lose the last
 # seconds when the machine itself goes down, this does not.
 APPEND_FSYNC = "always"
-ROOM_BYTES = 1_000_000
-"""With less left on the disk a server takes no writes, so that it need not end itself at each."""
-
 log = structlog.get_logger()
 
 
@@ -183,7 +181,7 @@ async def _take_writes(server: Redis) -> None:
     """Have it refuse writes while the disk is full, and take them again when there is room."""
     from .client import refuse_writes  # noqa: PLC0415 - an application without such a store need not import it
 
-    full = _is_full(server.directory)
+    full = is_full(server.directory)  # with less room it would end itself at a write
     if full == server.full:
         return
     if await refuse_writes(server.address, full, timeout_s=ANSWER_TIMEOUT_S):
@@ -191,10 +189,6 @@ async def _take_writes(server: Redis) -> None:
             log.warning("a store takes no writes: the disk is full" if full else "a store takes writes again",
                         store=server.name)  # fmt: skip
         server.full = full
-
-
-def _is_full(directory: Path) -> bool:
-    return shutil.disk_usage(directory).free < ROOM_BYTES
 
 
 async def _hangs(server: Redis) -> bool:
@@ -209,7 +203,7 @@ async def _hangs(server: Redis) -> bool:
 
 
 async def _start(server: Redis) -> None:
-    server.full = _is_full(server.directory)
+    server.full = is_full(server.directory)
     settings = {
         "bind": "127.0.0.1",
         "port": str(server.port),

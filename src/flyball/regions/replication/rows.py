@@ -3,6 +3,10 @@
 Triggers of ours note every row that is written or deleted, in the writer's own transaction: no program has to know of
 it. A row's version is when it was written, in ms, and where; it is always later than the version that the writer saw,
 also when its clock was set back. What counts are the tables in the file whose primary key is the store's `key`.
+
+Before a region is given anything, the file gets a mark for it, which the region remembers together with the rows. A
+file that does not know the region's mark is another one than it was, such as a backup: all of it is brought over again.
+A file that knows it has all that was given under it, for only what is older than a mark is given under it.
 """
 
 from __future__ import annotations
@@ -26,7 +30,9 @@ CREATE INDEX IF NOT EXISTS flyball_changes_by_row ON flyball_changes (name, firs
 CREATE TABLE IF NOT EXISTS flyball_seen (
     source TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (source, name));
 CREATE TABLE IF NOT EXISTS flyball_applying (one INTEGER);
-CREATE TABLE IF NOT EXISTS flyball_file (id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS flyball_marks (
+    target TEXT PRIMARY KEY, mark TEXT NOT NULL, before TEXT, upto INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS flyball_taken (source TEXT PRIMARY KEY, mark TEXT NOT NULL);
 """
 
 
@@ -60,9 +66,6 @@ class Rows:
         self._db.isolation_level = None
         try:
             self._db.executescript(SCHEMA)
-            if self._db.execute("SELECT 1 FROM flyball_file").fetchone() is None:
-                own = (secrets.token_hex(8),)
-                self._db.execute("INSERT INTO flyball_file SELECT ? WHERE NOT EXISTS (SELECT 1 FROM flyball_file)", own)
         except BaseException:
             self._db.close()
             raise
@@ -70,22 +73,6 @@ class Rows:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    @property
-    def id(self) -> str:
-        """By which name others remember how far they are with this file; a restored one brings its old name along."""
-        (own,) = self._db.execute("SELECT id FROM flyball_file").fetchone()
-        return str(own)
-
-    @property
-    def last(self) -> int:
-        """The number of the last change that was ever made in this file."""
-        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'flyball_changes'").fetchone()
-        return 0 if found is None else int(found[0])
-
-    def rename(self) -> None:
-        """Begin anew for the others: all of it is brought to them again, and what they have later stays."""
-        self._db.execute("UPDATE flyball_file SET id = ?", (secrets.token_hex(8),))
 
     def watch(self) -> tuple[str, ...]:
         """The tables that count, each with its triggers."""
@@ -148,14 +135,36 @@ class Rows:
 
     # What another region asks
 
-    def changes(self, name: str, *, after: int, most: int) -> list[Change]:
+    def knows(self, target: str, mark: str) -> bool:
+        """Whether this file has given this mark to the region `target`: the last one, or the one before."""
+        given = "SELECT 1 FROM flyball_marks WHERE target = ? AND ? IN (mark, before)"
+        return self._db.execute(given, (target, mark)).fetchone() is not None
+
+    def mark(self, target: str, taken: str | None) -> tuple[str, int]:
+        """The mark for what `target`, which has `taken`, is given next, and up to which change that may go."""
+        with self._writing():
+            (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM flyball_changes").fetchone()
+            given = "SELECT mark FROM flyball_marks WHERE target = ? AND upto = ?"
+            found = self._db.execute(given, (target, last)).fetchone()
+            mark = secrets.token_hex(8) if found is None else str(found[0])
+            if found is None:
+                row = (target, mark, taken, last)
+                self._db.execute("INSERT OR REPLACE INTO flyball_marks VALUES (?, ?, ?, ?)", row)
+        return mark, int(last)
+
+    def has_more(self, name: str, *, after: int) -> bool:
+        """Whether the table has changed since."""
+        query = "SELECT 1 FROM flyball_changes WHERE name = ? AND seq > ?"
+        return self._db.execute(query, (name, after)).fetchone() is not None
+
+    def changes(self, name: str, *, after: int, upto: int, most: int) -> list[Change]:
         """The next changes of a table, oldest first."""
         self._db.execute("BEGIN")
         try:
             found = self._db.execute(
                 "SELECT seq, first, second, at_ms, origin, gone FROM flyball_changes"
-                " WHERE name = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (name, after, most),
+                " WHERE name = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                (name, after, upto, most),
             ).fetchall()
             return [
                 Change(seq, name, (first, second), at_ms, origin, None if gone else self._row(name, (first, second)))
@@ -174,7 +183,7 @@ class Rows:
         return " AND ".join(f"{_quoted(one)} IS ?" for one in self._key)
 
     def seen(self, source: str) -> dict[str, int]:
-        """Table -> up to which of its changes another file's have been brought in."""
+        """Table -> up to which of its changes another region's have been brought in."""
         return dict(self._db.execute("SELECT name, seq FROM flyball_seen WHERE source = ?", (source,)))
 
     def waiting(self, target: str, seen: dict[str, int]) -> tuple[int, int | None]:
@@ -191,8 +200,19 @@ class Rows:
 
     # What is brought in
 
-    def apply(self, source: str, changes: Sequence[Change]) -> None:
-        """Bring changes of one table in, all or none; a row that was written later here stays.
+    def taken(self, source: str) -> str | None:
+        """The mark under which the region `source` gave what it gave last."""
+        found = self._db.execute("SELECT mark FROM flyball_taken WHERE source = ?", (source,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def begin_anew(self, source: str) -> None:
+        """What the region `source` has is brought in again, all of it; what was written later here stays."""
+        with self._writing():
+            self._db.execute("DELETE FROM flyball_seen WHERE source = ?", (source,))
+            self._db.execute("DELETE FROM flyball_taken WHERE source = ?", (source,))
+
+    def apply(self, source: str, mark: str, changes: Sequence[Change]) -> None:
+        """Bring changes of one table in, given under `mark`, all or none; a row that was written later here stays.
 
         Raises Unlike when the table here cannot hold them.
         """
@@ -202,6 +222,7 @@ class Rows:
                 self._apply(change)
             last = changes[-1]
             self._db.execute("INSERT OR REPLACE INTO flyball_seen VALUES (?, ?, ?)", (source, last.name, last.seq))
+            self._db.execute("INSERT OR REPLACE INTO flyball_taken VALUES (?, ?)", (source, mark))
             self._db.execute("DELETE FROM flyball_applying")
 
     def _apply(self, change: Change) -> None:

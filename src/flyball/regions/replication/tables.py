@@ -43,7 +43,6 @@ class _Place:
     pause_s: float = 0.0
     not_before: float = 0.0
     unreadable: bool = False
-    last: int = 0
     took_s: float | None = None
 
     def close(self) -> None:
@@ -85,8 +84,6 @@ class TableReplicator:
             table.places.pop(region).close()
         for region, directory in directories.items():
             self._open(store, table, region, _path(directory, store))
-        for region, place in table.places.items():
-            self._begin_anew(store, table, region, place)
         now = time.monotonic()
         due = {one: place for one, place in table.places.items() if place.rows is not None and now >= place.not_before}
         problems: dict[str, str] = {}
@@ -101,7 +98,7 @@ class TableReplicator:
         return left
 
     def _open(self, store: str, table: _Table, region: str, path: Path) -> None:
-        """The region's file, if it is there and can be read; a file in place of the one that was is another one."""
+        """The region's file, if it is there and can be read."""
         place = table.places.setdefault(region, _Place(path))
         try:
             inode = path.stat().st_ino
@@ -111,27 +108,10 @@ class TableReplicator:
         try:
             if place.rows is None or (path, inode) != (place.path, place.inode):
                 place.close()
-                other = place.inode not in {0, inode}
                 place.rows = Rows(path, region, table.key, busy_s=self._busy_s)
-                if other:
-                    place.rows.rename()  # whatever was restored or copied there
                 place.path, place.inode = path, inode
                 place.rows.forget()
             place.names = place.rows.watch()
-        except sqlite3.Error as error:
-            place.close()
-            self._failed(store, region, place, str(error))
-
-    def _begin_anew(self, store: str, table: _Table, region: str, place: _Place) -> None:
-        """A file whose numbers were higher once was restored: before it gets any row, which would lift them again."""
-        if place.rows is None:
-            return
-        try:
-            own, last = place.rows.id, place.rows.last
-            seen = [_highest(other.rows, own) for other in table.places.values() if other.rows is not None]
-            if max(place.last, *seen) > last:
-                place.rows.rename()
-            place.last = last
         except sqlite3.Error as error:
             place.close()
             self._failed(store, region, place, str(error))
@@ -173,12 +153,6 @@ def _path(directory: Path, store: str) -> Path:
     """Where a region keeps the table: behind walls in a directory of its own."""
     own = directory / store / f"{store}.db"
     return own.absolute() if own.exists() else (directory / f"{store}.db").absolute()
-
-
-def _highest(target: Rows, source: str) -> int:
-    with contextlib.suppress(sqlite3.Error):
-        return max(target.seen(source).values(), default=0)
-    return 0
 
 
 def _bring(target: str, table: _Table, problems: dict[str, str], unreadable: set[str]) -> int:
@@ -223,20 +197,36 @@ def _carry(source: _Place, target: _Place, name: str) -> int:
     """Bring over what a table has and the target has not seen; 1 when there is more than fits into a round."""
     assert source.rows is not None
     assert target.rows is not None
-    with _reading():
-        own = source.rows.id
+    own = source.rows.region
+    taken = _taken(source.rows, target.rows)
     after = target.rows.seen(own).get(name, 0)
+    with _reading():
+        if not source.rows.has_more(name, after=after):
+            return 0
+        mark, upto = source.rows.mark(target.rows.region, taken)
     for _ in range(BATCHES):
         with _reading():
-            changes = source.rows.changes(name, after=after, most=BATCH)
+            changes = source.rows.changes(name, after=after, upto=upto, most=BATCH)
         if not changes:
             return 0
-        target.rows.apply(own, changes)
+        target.rows.apply(own, mark, changes)
         after = changes[-1].seq
-        written = [one.at_ms for one in changes if one.origin == source.rows.region and one.at_ms]
+        written = [one.at_ms for one in changes if one.origin == own and one.at_ms]
         if written:
             target.took_s = round(max(time.time() - written[-1] / 1_000, 0.0), 3)
     return 1
+
+
+def _taken(source: Rows, target: Rows) -> str | None:
+    """The mark that the target has of the source; None, and it begins anew, when one of the two files was restored."""
+    taken = target.taken(source.region)
+    if taken is None:
+        return None
+    with _reading():
+        known = source.knows(target.region, taken)
+    if not known:
+        target.begin_anew(source.region)
+    return taken if known else None
 
 
 def _lag(store: str, region: str, place: _Place, table: _Table, directories: Mapping[str, Path]) -> Lag:
@@ -250,7 +240,7 @@ def _lag(store: str, region: str, place: _Place, table: _Table, directories: Map
             if other in table.places and table.places[other].rows is not None:
                 path = table.places[other].path
                 source = opened.enter_context(contextlib.closing(Rows(path, other, table.key)))
-                count, oldest = source.waiting(region, target.seen(source.id))
+                count, oldest = source.waiting(region, target.seen(other))
                 if count > waiting:
                     waiting, oldest_ms = count, oldest
     lag_s = 0.0 if oldest_ms is None else round(max(time.time() - oldest_ms / 1_000, 0.0), 3)

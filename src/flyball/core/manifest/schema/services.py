@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -202,6 +203,9 @@ def _egress(value: Any) -> Any:
     if not isinstance(value, list):
         raise units.NotAUnit(f"must be true, false, or a list of {_PLACES}, found {units.value_text(value)}")
     for place in value:
+        if isinstance(place, str) and re.fullmatch(r"[\w.-]+\.[A-Za-z][\w-]*(:\d+)?", place):
+            told = "cannot list names, as no security group on AWS can: list the addresses, such as"
+            raise ValueError(f'{told} "203.0.113.0/24:443", or use true; found {units.value_text(place)}')
         if not (isinstance(place, str) and is_place(place)):
             raise ValueError(f"must list {_PLACES}, found {units.value_text(place)}")
     return value

@@ -8,8 +8,14 @@ from __future__ import annotations
 from .redirects import response_header
 from .types import Json
 
-# A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path.
-_CLIMBS = r".*(/|\\|%2[fF]|%5[cC])(\.|%2[eE]){2}((/|\\|;|%2[fF]|%5[cC]|%3[bB]).*)?"
+# A segment of two dots, also when written as %2e or between other slashes, could lead past a rule by its path. So could
+# one in more bytes than UTF-8 allows, which some programs decode all the same (%c0%ae is a dot).
+_LONG_DOT = r"%[cC]0%[aA][eE]|%[eE]0%80%[aA][eE]|%[fF]0%80%80%[aA][eE]"
+_LONG_SLASH = (
+    r"%[cC]0%[aA][fF]|%[cC]1%9[cC]|%[eE]0%80%[aA][fF]|%[eE]0%81%9[cC]|%[fF]0%80%80%[aA][fF]|%[fF]0%80%81%9[cC]"
+)
+_DOT, _SLASH = rf"(\.|%2[eE]|{_LONG_DOT})", rf"/|\\|%2[fF]|%5[cC]|{_LONG_SLASH}"
+_CLIMBS = rf".*({_SLASH}){_DOT}{{2}}(({_SLASH}|;|%3[bB]).*)?"
 
 _ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 

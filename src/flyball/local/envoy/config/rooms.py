@@ -12,7 +12,7 @@ from .types import Json, extension, seconds, typed
 
 OUTWARD, NAMES = "outward", "names"
 CONNECT_TIMEOUT_S = 10.0
-ANSWER_WITHIN_S = 5.0
+ANSWER_WITHIN_S, IDLE_S = 5.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,8 @@ class Rooms:
     Without a file the balancer itself runs there (see `handover`).
 
     `outward_port` takes what goes outside, `names_port` questions for names, which `resolver` answers if there is one.
-    `host_ports` are those of this machine that a service may use.
+    `host_ports` are those of this machine that a service may use, `datagrams` the door's ports for UDP that is for
+    (address, port).
     """
 
     network: str | None
@@ -31,6 +32,7 @@ class Rooms:
     names_port: int
     resolver: str | None = None
     host_ports: tuple[int, ...] = ()
+    datagrams: tuple[tuple[int, str, int], ...] = ()
 
     def address(self, port: int, protocol: str = "TCP") -> Json:
         """An address of the balancer in this network."""
@@ -56,8 +58,10 @@ def listeners(rooms: Rooms) -> list[Json]:
     original = extension("envoy.filters.listener.original_dst", "filters.listener.original_dst.v3.OriginalDst")
     found = [_relay(rooms, OUTWARD, rooms.outward_port, listener_filters=[original])]
     found += [_relay(rooms, _host(port), port) for port in rooms.host_ports]
+    found += [_datagrams(rooms, _host(port), port, IDLE_S) for port in rooms.host_ports]
+    found += [_datagrams(rooms, _far(port), port, IDLE_S) for port, _, _ in rooms.datagrams]
     if rooms.resolver is not None:
-        found += [_relay(rooms, NAMES, rooms.names_port), _questions(rooms)]
+        found += [_relay(rooms, NAMES, rooms.names_port), _datagrams(rooms, NAMES, rooms.names_port, ANSWER_WITHIN_S)]
     return found
 
 
@@ -73,11 +77,16 @@ def clusters(rooms: Rooms) -> list[Json]:
         connect_timeout=seconds(CONNECT_TIMEOUT_S),
     )
     found = [outward, *(_one(_host(port), "127.0.0.1", port) for port in rooms.host_ports)]
+    found += [_one(_far(door), address, port) for door, address, port in rooms.datagrams]
     return found if rooms.resolver is None else [*found, _one(NAMES, rooms.resolver, 53)]
 
 
 def _host(port: int) -> str:
     return f"host-{port}"
+
+
+def _far(port: int) -> str:
+    return f"datagrams-{port}"
 
 
 def _relay(rooms: Rooms, name: str, port: int, **more: object) -> Json:
@@ -94,21 +103,21 @@ def _relay(rooms: Rooms, name: str, port: int, **more: object) -> Json:
     )
 
 
-def _questions(rooms: Rooms) -> Json:
-    """Names over UDP: each question and its answer are a session."""
+def _datagrams(rooms: Rooms, name: str, port: int, idle_s: float) -> Json:
+    """UDP: what one sender sends and the answers are a session, until nothing has come for a while."""
     routes = {"on_no_match": {"action": {"name": "route", "typed_config": typed(
-        "envoy.extensions.filters.udp.udp_proxy.v3.Route", cluster=NAMES)}}}  # fmt: skip
+        "envoy.extensions.filters.udp.udp_proxy.v3.Route", cluster=name)}}}  # fmt: skip
     proxy = extension(
         "envoy.filters.udp_listener.udp_proxy",
         "filters.udp.udp_proxy.v3.UdpProxyConfig",
-        stat_prefix=NAMES,
+        stat_prefix=name,
         matcher=routes,
-        idle_timeout=seconds(ANSWER_WITHIN_S),
+        idle_timeout=seconds(idle_s),
     )
     return typed(
         "envoy.config.listener.v3.Listener",
-        name=f"{NAMES}-udp",
-        address=rooms.address(rooms.names_port, "UDP"),
+        name=f"{name}-udp",
+        address=rooms.address(port, "UDP"),
         listener_filters=[proxy],
     )
 

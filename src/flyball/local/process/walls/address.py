@@ -25,7 +25,7 @@ class Address:
         """A connection, with `tls` an encrypted one. Raises OSError."""
         if self.router is None:
             return await asyncio.open_connection(self.host, self.port, ssl=tls)
-        opened = self.router.open(socket.AF_INET, socket.SOCK_STREAM)
+        opened = await _off_the_loop(self.router)
         opened.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(opened, (self.host, self.port))
@@ -33,3 +33,18 @@ class Address:
             opened.close()
             raise
         return await asyncio.open_connection(sock=opened, ssl=tls, server_hostname="localhost" if tls else None)
+
+
+async def _off_the_loop(router: Router) -> socket.socket:
+    """A socket of the network: its keeper may take seconds to answer. Cancelled, it leaves none open."""
+    opening = asyncio.ensure_future(asyncio.to_thread(router.open, socket.AF_INET, socket.SOCK_STREAM))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: asyncio.Future[socket.socket]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

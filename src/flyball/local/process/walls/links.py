@@ -20,17 +20,19 @@ MADE = REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE
 LOOPBACK, ROOM_END = 1, 2
 """The numbers of a room's two interfaces."""
 ROOM_NAME = "eth0"
+# A packet holds as much as one on localhost: an answer of 5 KB is one packet, and needs no answer of its own. With
+# 1,500 bytes a program had a third less capacity.
+_LARGEST = attribute(4, struct.pack("=I", 65_535))
 TABLE_MAIN, STATIC, EVERYWHERE, THIS_LINK, UNICAST = 254, 4, 0, 253, 1
 
 
 def wire(name: str, index: int) -> tuple[Message, ...]:
     """For the router: a link from it to the room, in place of an earlier one of that name."""
-    peer = (
-        _interface(ROOM_END, 0) + attribute(NAME, text(ROOM_NAME)) + attribute(NETWORK_FD, struct.pack("=I", ROOM_FD))
-    )
+    there = attribute(NETWORK_FD, struct.pack("=I", ROOM_FD))
+    peer = _interface(ROOM_END, 0) + attribute(NAME, text(ROOM_NAME)) + _LARGEST + there
     kind = nested(LINK_INFO, attribute(INFO_KIND, b"veth"), nested(INFO_DATA, nested(PEER, peer)))
     gone = header(DELETE_LINK, REQUEST | ACKNOWLEDGE, _interface(0, 0) + attribute(NAME, text(name)))
-    made = header(NEW_LINK, MADE, _interface(index, UP) + attribute(NAME, text(name)) + kind)
+    made = header(NEW_LINK, MADE, _interface(index, UP) + attribute(NAME, text(name)) + _LARGEST + kind)
     return Message(ROUTE, gone, tolerated=(errno.ENODEV,)), Message(ROUTE, made)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flyball.core.boundary import place
 from flyball.core.model import Application
 
-from .router import DOOR, NAMES_PORT, OUTWARD_PORT
+from .router import DOOR, FIRST_DATAGRAM_PORT, NAMES_PORT, OUTWARD_PORT
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -22,13 +22,24 @@ def host_ports(app: Application) -> tuple[int, ...]:
     return tuple(sorted(found | set(collector_ports(app))))
 
 
+def datagrams(app: Application) -> dict[tuple[str, int], int]:
+    """Single addresses with a port that some service may use, and the door's port for what goes there by UDP.
+
+    UDP is no connection that one could ask where it was for, so each such place has a port of its own.
+    """
+    found = {single for service in app.services for text in service.egress.to if (single := place(text).single)}
+    return {one: FIRST_DATAGRAM_PORT + number for number, one in enumerate(sorted(found))}
+
+
 def carried(app: Application) -> list[tuple[int, int, tuple[str, int] | None]]:
     """What arrives from the rooms at (kind, port) and where it is for: None for where it was sent."""
     found: list[tuple[int, int, tuple[str, int] | None]] = [(socket.SOCK_STREAM, OUTWARD_PORT, None)]
-    found += [(socket.SOCK_STREAM, port, ("127.0.0.1", port)) for port in host_ports(app)]
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    found += [(kind, port, ("127.0.0.1", port)) for port in host_ports(app) for kind in kinds]
+    found += [(socket.SOCK_DGRAM, port, there) for there, port in datagrams(app).items()]
     asked = resolver()
     if asked is not None:
-        found += [(kind, NAMES_PORT, (asked, 53)) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        found += [(kind, NAMES_PORT, (asked, 53)) for kind in kinds]
     return found
 
 

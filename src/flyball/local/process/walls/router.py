@@ -28,7 +28,7 @@ DOOR = "198.18.0.1"
 """Where the rooms reach the balancer. The range is for tests between networks (RFC 2544): nobody's addresses."""
 ROOMS = ipaddress.IPv4Network("198.18.0.0/15")
 LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")  # there a cloud machine tells its keys
-OUTWARD_PORT, NAMES_PORT = 15001, 53
+OUTWARD_PORT, NAMES_PORT, FIRST_DATAGRAM_PORT = 15001, 53, 15100
 # The kernel remembers each connection for 120 s after its end; 600 a second would fill its table.
 FORGET_SOON = ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "5")
 _TABLE = "walls"
@@ -43,12 +43,16 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """The rooms of one service: how their links' names begin, which stores they reach (address, port), what outside."""
+    """The rooms of one service: how their links' names begin, which stores they reach (address, port), what outside.
+
+    `datagrams` are single places outside: (address, port), and the door's port for what goes there by UDP.
+    """
 
     links: str
     stores: tuple[tuple[str, int], ...]
     everywhere: bool
     places: tuple[Place, ...]
+    datagrams: tuple[tuple[tuple[str, int], int], ...] = ()
 
 
 class Router:
@@ -188,7 +192,9 @@ def _doors(guest: Guest, door: int) -> Iterator[bytes]:
     ports = [(rules.TCP, door)]
     if guest.everywhere or any(place.network is not None for place in guest.places):
         ports += [(rules.TCP, OUTWARD_PORT), (rules.TCP, NAMES_PORT), (rules.UDP, NAMES_PORT)]
-    ports += [(rules.TCP, place.port) for place in guest.places if place.network is None and place.port is not None]
+    own = [place.port for place in guest.places if place.network is None and place.port is not None]
+    ports += [(protocol, port) for port in own for protocol in (rules.TCP, rules.UDP)]
+    ports += [(rules.UDP, port) for _, port in guest.datagrams]
     at_door = rules.within(ipaddress.IPv4Network(DOOR))
     for protocol, port in ports:
         yield rules.rule_of(_from(guest), at_door, rules.protocol(protocol), rules.port_is(port), rules.accept())
@@ -203,6 +209,9 @@ def _outward(guest: Guest) -> Iterator[bytes]:
             port = [] if place.port is None else [rules.port_is(place.port)]
             there = [rules.within(place.network), *_elsewhere(), rules.protocol(rules.TCP), *port]
             yield rules.rule_of(_from(guest), *there, rules.sent_to(DOOR, OUTWARD_PORT))
+    for (address, number), door in guest.datagrams:
+        there = [rules.within(ipaddress.IPv4Network(address)), *_elsewhere(), rules.protocol(rules.UDP)]
+        yield rules.rule_of(_from(guest), *there, rules.port_is(number), rules.sent_to(DOOR, door))
 
 
 def _elsewhere() -> list[bytes]:

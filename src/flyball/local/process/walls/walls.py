@@ -30,7 +30,7 @@ from .building import belongings
 from .kept import Kept
 from .known import own_files
 from .netlink import Message
-from .outside import carried, collector_ports
+from .outside import carried, collector_ports, datagrams
 from .places import Places
 from .rooms import COVER, HOME, WORK, Room
 from .router import DOOR, FORGET_SOON, HERE, Guest, Router
@@ -180,11 +180,15 @@ class Walls:
 
     def _guest(self, app: Application, service: Service, stores: Mapping[str, int]) -> Guest:
         collectors = (Place(network=None, port=port) for port in collector_ports(app))
+        own = [place(text) for text in service.egress.to]
         return Guest(
             links=f"w{self._number(service.name)}-",
             stores=tuple((self.store_address(name), stores[name]) for name in service.stores if name in stores),
             everywhere=service.egress.everywhere,
-            places=(*map(place, service.egress.to), *collectors),
+            places=(*own, *collectors),
+            datagrams=tuple(
+                (one, door) for one, door in datagrams(app).items() if one in {each.single for each in own}
+            ),
         )
 
     def refusals(self) -> list[Mishap]:
