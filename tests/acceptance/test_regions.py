@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.running import Running, result_of
+from acceptance.running import Running, result_of, stopped
 from acceptance.small import file, server
 from flyball.local.process import processes
 from flyball.local.process.ports import free_port
@@ -212,14 +212,42 @@ def test_a_bad_release_stops_in_the_first_region(two: Running):
     assert {(one["region"], one["release"]) for one in releases if one["current"]} == {(US, 3), (EU, 2)}
 
 
-def test_a_region_that_is_no_longer_in_the_file_is_stopped(two: Running):
-    text = (two.directory / "flyball.toml").read_text()
+def test_a_region_that_leaves_the_file_is_stopped_and_loses_nothing_when_it_is_put_back(two: Running):
+    file = two.directory / "flyball.toml"
+    text = file.read_text()
     gone = [processes.identify(pid) for (name, _), pid in pids(two).items() if name == US]
-    (two.directory / "flyball.toml").write_text(text.replace(f"[regions.{US}]\n", ""))
+    objects = {name: two.paths.of_region(name).stores / "files" for name in (US, EU)}
+    (objects[US] / "last").write_bytes(b"a moment before")
+    posts(two, US, "INSERT INTO posts VALUES ('last', 'a moment before')")
+    file.write_text(text.replace(f"[regions.{US}]\n", ""))
+    asking = two.load("--from", EU, "--rate", "50", "--for", "600s")
     assert f"regions.{US}: removed" in two.flyball("deploy").stderr
     assert [one["name"] for one in two.now()["regions"]] == [EU]
     assert served(two, US) == {(200, EU)}
     assert not [one for one in gone if one is not None and processes.alive(one)]
+    assert (objects[EU] / "last").read_bytes() == b"a moment before"
+    assert posts(two, EU, "SELECT text FROM posts WHERE id = 'last'") == [("a moment before",)]
+    (objects[EU] / "meanwhile").write_bytes(b"while it was away")
+    posts(two, EU, "INSERT INTO posts VALUES ('meanwhile', 'while it was away')")
+    file.write_text(text)
+    assert f"regions.{US}: added" in two.flyball("deploy").stderr
+    two.until(lambda: served(two, US) == {(200, US)}, what="its visitors are at home again")
+    two.until((objects[US] / "meanwhile").exists, what="it gets the objects of the time that it was away")
+    rows = "SELECT count(*) FROM posts WHERE id IN ('last', 'meanwhile')"
+    two.until(lambda: posts(two, US, rows) == [(2,)], what="and the rows")
+    sent = stopped(asking)
+    assert (sent["failed"], set(sent["by_region"])) == (0, {EU})
+
+
+def test_a_region_that_leaves_the_file_while_nobody_looks_is_stopped_by_the_next_up(two: Running):
+    text = (two.directory / "flyball.toml").read_text()
+    gone = [processes.identify(pid) for (name, _), pid in pids(two).items() if name == US]
+    two.kill_control_plane()
+    (two.directory / "flyball.toml").write_text(text.replace(f"[regions.{US}]\n", ""))
+    two.flyball("up", "-d")
+    assert served(two, US) == {(200, EU)}
+    two.until(lambda: "region_removed" in kinds(two, US)[-3:], what="it is told")
+    two.until(lambda: not [one for one in gone if one is not None and processes.alive(one)], what="it is stopped")
     assert two.paths.of_region(US).journal.exists()
     two.flyball("down")
     assert not two.paths.edge_file.exists()

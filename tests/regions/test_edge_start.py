@@ -13,8 +13,8 @@ from flyball.core.errors import FileError
 from flyball.core.manifest import parse
 from flyball.local.paths import StateDirectory
 from flyball.local.process import processes
-from flyball.regions.edge import must_be_startable
 from flyball.regions.record import EdgeRecord, names, read
+from flyball.regions.starting import must_be_startable, strays, wanted
 from manifests import one_service
 
 APP = parse(one_service("routes = ['/']", "[regions.us-east-1]\n[regions.eu-west-1]\n"))
@@ -67,4 +67,22 @@ def test_the_parts_are_those_that_run_or_ran_last(paths: StateDirectory):
     with pytest.raises(FileError, match="no region 'mars' is running"):
         parts(file, "mars")
     assert names(paths) == ("us-east-1", "eu-west-1")
-    assert read(paths) == EdgeRecord(port=8080, regions={"us-east-1": 20001, "eu-west-1": 20002})
+    record = EdgeRecord(port=8080, regions={"us-east-1": 20001, "eu-west-1": 20002}, left_out=("ap-south-1",))
+    record.write(paths.edge_file)
+    assert read(paths) == record
+
+
+def test_a_region_that_was_left_out_stays_out_and_one_that_is_new_in_the_file_starts():
+    assert wanted(APP, ("eu-west-1",), None) == ("eu-west-1",)
+    assert wanted(APP, (), None) == ("us-east-1", "eu-west-1")
+    assert wanted(APP, (), EdgeRecord(port=8080, regions={"eu-west-1": 1}, left_out=("us-east-1",))) == ("eu-west-1",)
+    assert wanted(APP, (), EdgeRecord(port=8080, regions={"eu-west-1": 1})) == ("us-east-1", "eu-west-1")
+
+
+def test_a_region_that_runs_and_is_no_longer_in_the_file_is_known(paths: StateDirectory):
+    for name in ("eu-west-1", "ap-south-1", "sa-east-1"):
+        paths.of_region(name).create()
+    assert strays(APP, paths) == ()
+    for name in ("eu-west-1", "ap-south-1"):
+        runs(paths.of_region(name))
+    assert strays(APP, paths) == ("ap-south-1",)

@@ -22,7 +22,8 @@ from flyball.local.control_api import Control as ControlFile
 from flyball.local.face import logs, processes
 from flyball.local.paths import StateDirectory
 from flyball.regions import api, ask
-from flyball.regions.edge import Edge, must_be_startable
+from flyball.regions.edge import Edge
+from flyball.regions.starting import must_be_startable
 
 from . import talk
 from .client import Control
@@ -187,9 +188,7 @@ def until_up(
         if ended.failure is not None:
             failed[name] = ended
     for name, ended in failed.items():
-        talk.say(f"{name}: {ended.failure}", "bold red")
-        for line in ended.lines:
-            talk.say(f"    {line}", "dim")
+        _explain(name, ended)
     url = edge.get("application")["url"]
     serving = [name for name in names if name not in failed]
     if serving:
@@ -199,6 +198,26 @@ def until_up(
         while edge.running() or processes.alive(process):
             time.sleep(0.05)
     return 1 if failed else 0
+
+
+def until_added(app: Application, file: Path, name: str, *, after: Mapping[str, int]) -> int:
+    """Wait until a region that is new in the file serves; exit code 1 when it does not. `after` as of `until_up`."""
+    ended = _region_up(app, Control(file, name), Control(file), after)
+    if ended.failure is None:
+        return 0
+    _explain(name, ended)
+    return 1
+
+
+def newest(app: Application, paths: StateDirectory) -> dict[str, int]:
+    """The newest event of each region, and under "" of the edge."""
+    return {"": face.last_event(paths), **{one: face.last_event(paths.of_region(one)) for one in app.region_names}}
+
+
+def _explain(name: str, ended: Outcome) -> None:
+    talk.say(f"{name}: {ended.failure}", "bold red")
+    for line in ended.lines:
+        talk.say(f"    {line}", "dim")
 
 
 def _region_up(app: Application, region: Control, edge: Control, after: Mapping[str, int]) -> Outcome:

@@ -15,7 +15,7 @@ from flyball.core.view.shapes import EventJson, ReleaseJson
 from flyball.local.deploys import FileJson
 from flyball.local.face import git
 
-from . import talk
+from . import edge, talk
 from .client import Control
 from .files import find_file, find_running, load
 from .parts import parts, regions_of
@@ -39,14 +39,17 @@ def deploy(
     app = load(file)
     if not regions_of(file):
         return _deploy(Control(file), file, app, service, source=source, ref=ref)
+    before, last = regions_of(file), edge.newest(app, Control(file).paths)
     if region is None:
         for change in Control(file).post("file")["applied"]:
             talk.say(change)
-    return _in_turn(
-        parts(file, region),
-        lambda control: _deploy(control, file, app, service, source=source, ref=ref),
-        pause_s=app.edge.pause_s,
-    )
+
+    def one(control: Control) -> int:
+        if control.region in before or control.region is None:
+            return _deploy(control, file, app, service, source=source, ref=ref)
+        return edge.until_added(app, file, control.region, after=last)  # it has begun with what is to be released
+
+    return _in_turn(parts(file, region), one, pause_s=app.edge.pause_s)
 
 
 def _in_turn(regions: Sequence[Control], do: Callable[[Control], int], *, pause_s: float) -> int:

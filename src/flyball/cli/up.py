@@ -204,7 +204,7 @@ def _detached(app: Application, file: Path, port: int | None, regions: tuple[str
     log = paths.logs / "control.log"
     beginning = log.stat().st_size if log.exists() else 0
     last = face.last_event(paths)
-    lasts = {"": last, **{name: face.last_event(paths.of_region(name)) for name in app.region_names}}
+    lasts = edge.newest(app, paths)
     process = asyncio.run(_spawn(file, port, log, regions))
     if app.regions:
         return edge.until_up(app, file, process, log, beginning, after=lasts)

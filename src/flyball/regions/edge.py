@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from flyball.core.control.news import Mishap
 from flyball.core.control.reasons import Event, Reason, ReasonKind
-from flyball.core.errors import Failed, FileError, FlyballError
+from flyball.core.errors import FileError, FlyballError
 from flyball.core.model import Application
 from flyball.local import face
 from flyball.local.background import background
@@ -45,6 +45,7 @@ from .carrying import Carrying
 from .record import EdgeRecord, read
 from .region import RunningRegion
 from .returning import Returning
+from .starting import must_be_startable, port_of, strays, wanted
 
 log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
@@ -61,6 +62,7 @@ class Edge:
         self.listeners: set[Callable[[Event], None]] = set()
         self.closing = asyncio.Event()
         self.regions: dict[str, RunningRegion] = {}
+        self._leaving: dict[str, RunningRegion] = {}
         self.dashboard: str | None = None
         self.stopping = False
         self.targets: tuple[TargetStats, ...] = ()
@@ -75,6 +77,7 @@ class Edge:
         self._shares: dict[str, int] = {}
         self._carrying = Carrying(paths.root / "replication.db", self._stores, self._carried)
         self._stopped = asyncio.Event()
+        self._changing = asyncio.Lock()  # one change after another
         self._served = Served(file.parent, paths.tls, self._befell)
         self._given: object = None  # the certificate, and what an authority asks for
         self._files: Mapping[str, Json] = {}
@@ -105,11 +108,10 @@ class Edge:
         runs = self._balancer.take_over()
         if not runs:
             self._refusals = Refusals({})
-        self._port = _port(self.app, asked, before if runs else None)
-        wanted = picked or (tuple(before.regions) if runs and before is not None else self.app.region_names)
-        for name in self.app.region_names:
-            if name in wanted:
-                self._add(name, before)
+        self._port = port_of(self.app, asked, before if runs else None)
+        for name in wanted(self.app, picked, before if runs else None):
+            self.regions[name] = self._region(name, before)
+        self._leaving = {name: self._region(name, before) for name in strays(self.app, self.paths)}
         try:
             await self._judging.ensure(self.app.listener.firewall, self._file.parent)
             self._push(self._shares)
@@ -122,10 +124,10 @@ class Edge:
                 await self._judging.stop()
                 self.paths.edge_file.unlink(missing_ok=True)
             raise
-        for region in self.regions.values():
+        for region in (*self.regions.values(), *self._leaving.values()):
             region.keep()
 
-    def _add(self, name: str, before: EdgeRecord | None) -> None:
+    def _region(self, name: str, before: EdgeRecord | None) -> RunningRegion:
         paths = self.paths.of_region(name)
         known = None if before is None else before.regions.get(name)
         alive = known is not None and face.balancer_alive(paths)
@@ -134,12 +136,13 @@ class Edge:
         def ended(text: str) -> None:
             self._tell([Reason(kind=ReasonKind.REGION_FAILED, service="", text=text, region=name)])
 
-        self.regions[name] = RunningRegion(name, self._file, paths, port, ended)
+        return RunningRegion(name, self._file, paths, port, ended)
 
     def _push(self, shares: dict[str, int]) -> None:
         """Write it all for the balancer. What the disk refuses of it is written by the next look."""
         ports = {name: region.port for name, region in self.regions.items()}
-        record = EdgeRecord(port=self._port, regions=ports)
+        left_out = tuple(name for name in self.app.region_names if name not in ports)
+        record = EdgeRecord(port=self._port, regions=ports, left_out=left_out)
         if record != read(self.paths):
             record.write(self.paths.edge_file)
         self._balancer.share(self.app.listener.standby)
@@ -187,7 +190,8 @@ class Edge:
             hear=self._befell,
             wake=lambda: None,  # it looks twice a second
         )
-        async with background(self._carrying.run, lambda: issuing.run(lambda: self.app.listener.tls), self._keep_logs):
+        issued = lambda: issuing.run(lambda: self.app.listener.tls)  # noqa: E731
+        async with background(self._carrying.run, issued, self._keep_logs, self._strays_go):
             await self._look()
 
     async def _keep_logs(self) -> None:
@@ -310,15 +314,19 @@ class Edge:
         if not app.regions:
             raise FileError("the file has no regions any more; `flyball down` first, then `flyball up`")
         must_be_usable(app, home=self._file.parent)
+        async with self._changing:
+            return await self._apply(app)
+
+    async def _apply(self, app: Application) -> list[str]:
         gone = [name for name in self.regions if name not in app.region_names]
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
         self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
-        leaving = {name: self.regions.pop(name) for name in gone}
+        self._leaving |= {name: self.regions.pop(name) for name in gone}
         for name in new:
-            self._add(name, None)
+            self.regions[name] = self._region(name, None)
             self._returning.is_new(name)
         for name in gone:
             self._returning.forget(name)
@@ -327,14 +335,22 @@ class Edge:
             self.regions[name].keep()
             text = f"{name} is in the file and starts"
             self._tell([Reason(kind=ReasonKind.REGION_ADDED, service="", text=text, region=name)])
-        for name, region in leaving.items():
+        await self._let_go()
+        return [*(f"regions.{name}: added" for name in new), *(f"regions.{name}: removed" for name in gone)]
+
+    async def _strays_go(self) -> None:
+        async with self._changing:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Stop the regions that are no longer in the file. What they stored last still goes to the others."""
+        for name, region in list(self._leaving.items()):
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
             self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text, region=name)])
             await region.stop()
-            self.regions[name] = region  # what it stored last still goes to the others
+            self.regions[name] = region
             await self._carrying.flush()
-            del self.regions[name]
-        return [*(f"regions.{name}: added" for name in new), *(f"regions.{name}: removed" for name in gone)]
+            del self.regions[name], self._leaving[name]
 
     # Ending
 
@@ -347,7 +363,7 @@ class Edge:
     async def stop(self) -> None:
         """Drain and stop every region, then the edge; the data stays. `run` ends."""
         self.stopping = True
-        await asyncio.gather(*(region.stop() for region in self.regions.values()))
+        await asyncio.gather(*(region.stop() for region in (*self.regions.values(), *self._leaving.values())))
         await self._carrying.flush()
         await self._balancer.stop()
         await self._judging.stop()
@@ -362,7 +378,7 @@ class Edge:
     async def leave(self) -> None:
         """End the control plane; what it looked after goes on, for the next one to take over."""
         self.closing.set()
-        await asyncio.gather(*(region.leave() for region in self.regions.values()))
+        await asyncio.gather(*(region.leave() for region in (*self.regions.values(), *self._leaving.values())))
         await self._balancer.close()
         await self._judging.close()
         await self._carrying.close()
@@ -370,25 +386,3 @@ class Edge:
         if self.stopped:
             self.paths.remove_sockets()
         self._lock.release()
-
-
-def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str, ...]) -> None:
-    """Raise FileError for regions that are not in the file, and when the application runs here without regions."""
-    for name in picked:
-        if name not in app.region_names:
-            raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names) or 'none'}")
-    if not app.regions and read(paths) is not None and face.any_alive(paths):
-        raise FileError(f"{app.name} is running here with regions; `flyball down` first, then `flyball up`")
-    if app.regions and read(paths) is None and face.any_alive(paths):
-        raise FileError(f"{app.name} is running here without regions; `flyball down` first, then `flyball up`")
-
-
-def _port(app: Application, asked: int | None, taken_over: EdgeRecord | None) -> int:
-    if taken_over is not None:
-        if asked not in {None, taken_over.port}:
-            raise Failed(f"{app.name} is running on port {taken_over.port}; `flyball down` first to change it")
-        return taken_over.port
-    wanted = app.listener.port if asked is None else asked
-    if not can_listen(wanted):
-        raise Failed(f"port {wanted} is in use; choose another with --port")
-    return wanted

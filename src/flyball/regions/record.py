@@ -1,4 +1,7 @@
-"""What the edge must know to be taken over: its port, and that of each region. Written while an application runs."""
+"""What the edge must know to be taken over: its port, that of each region, and which of them were not wanted.
+
+Written while an application runs.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,14 @@ from flyball.local.paths import StateDirectory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeRecord:
-    """The edge's port, and those of the balancers of the regions that run."""
+    """The edge's port, and those of the balancers of the regions that run.
+
+    `left_out`: regions of the file that were not to start.
+    """
 
     port: int
     regions: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
         """Keep it, all or nothing."""
@@ -28,7 +35,9 @@ def read(paths: StateDirectory) -> EdgeRecord | None:
     """What was written last; None when no application with regions runs here."""
     try:
         found = json.loads(paths.edge_file.read_text(encoding="utf-8"))
-        return EdgeRecord(port=int(found["port"]), regions={str(one): int(p) for one, p in found["regions"].items()})
+        regions = {str(one): int(port) for one, port in found["regions"].items()}
+        left_out = tuple(map(str, found.get("left_out", ())))
+        return EdgeRecord(port=int(found["port"]), regions=regions, left_out=left_out)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

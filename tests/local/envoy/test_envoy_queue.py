@@ -505,30 +505,47 @@ async def test_the_time_inside_is_told_without_the_wait(envoy, instances, client
     assert 4 * 200 <= use.inside_ms["web"] <= passed_ms  # one after the other; with their waits it would be more
 
 
-CRASHES = """
-#include <stdint.h>
-#define EXPORT(name) __attribute__((export_name(#name)))
-static char scratch[4096];
-EXPORT(proxy_on_memory_allocate) void *allocate(uint32_t size) { return scratch; }
-EXPORT(proxy_on_request_headers) uint32_t headers(uint32_t context, uint32_t count, uint32_t end) { __builtin_trap(); }
-EXPORT(proxy_on_configure) uint32_t configure(uint32_t context, uint32_t size) { return 1; }
-EXPORT(proxy_on_vm_start) uint32_t start(uint32_t context, uint32_t size) { return 1; }
-EXPORT(proxy_on_context_create) void create(uint32_t context, uint32_t parent) {}
-EXPORT(proxy_abi_version_0_2_1) void version(void) {}
-EXPORT(_initialize) void initialize(void) {}
-"""
-
-
-async def test_a_filter_that_crashes_costs_one_request(envoy, instances, client, tmp_path):
+async def crashing(tmp_path):
+    """The filter, but for a request that makes it crash."""
     if find_spec("ziglang") is None:
         pytest.skip("needs the compiler: sh bin/setup all")
-    web = await instances("web-1")
-    (tmp_path / "queue.c").write_text(CRASHES)
+    source = Path(PROGRAM).with_name("queue.c")
+    begin = "    char *name;\n    size_t size;\n    if (host_property"
+    crash = '    if (host_header(REQUEST_HEADERS, TEXT("x-crash"), &name, &size) == OK && size) __builtin_trap();\n'
+    assert source.read_text().count(begin) == 1
+    changed = source.read_text().replace(begin, begin.replace("    if", crash + "    if"))
+    changed = changed.replace('"../host.h"', f'"{source.parents[1] / "host.h"}"')
+    (tmp_path / "queue.c").write_text(changed)
     build = ["sh", ROOT / "bin/build-filter", tmp_path / "queue.wasm", tmp_path / "queue.c"]
     assert await (await asyncio.create_subprocess_exec(*build)).wait() == 0
-    envoy.queue = str(tmp_path / "queue.wasm")
-    await start(envoy, limited(1), web=[web])
-    assert statuses([await client.get("/") for _ in range(4)]) == [503, 200, 200, 200]
+    return str(tmp_path / "queue.wasm")
+
+
+async def test_a_filter_that_crashes_costs_one_request_and_who_waits_is_told_to_come_again(
+    envoy, instances, client, tmp_path
+):
+    envoy.queue = await crashing(tmp_path)
+    web = await instances("web-1")
+    held = Held(web)
+    app = application(service(concurrency=1), idle_timeout_s=4.0)
+    await start(envoy, app, web=[web])
+    (first,) = sent(client, 1)
+    await at_work(held, 1)
+    waited = sent(client, 2)
+    await waiting(envoy, 2)
+    assert statuses([await client.get("/", headers={"x-crash": "1"})]) == [503]
+    assert statuses([await client.get("/") for _ in range(3)]) == [200] * 3
+    left = await asyncio.gather(*waited)
+    assert [(status, headers.get("retry-after")) for status, headers, _ in left] == [(503, "5")] * 2
+    first.cancel()
+    envoy.push(application(service(concurrency=1, queue=Queue(most=9)), idle_timeout_s=60.0), web=[web])
+
+    async def limited_again():
+        sent(client, 2)
+        return (await envoy.admin.waiting()).get("web", 0) > 0
+
+    await soon(limited_again, what="the limit holds again with the next configuration")
+    held.gate.set()
 
 
 async def test_visitors_over_http_2_wait_in_one_connection(envoy, instances, tmp_path):

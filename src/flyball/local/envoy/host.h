@@ -61,4 +61,3 @@ static const char *number(const char *at, const char *end, uint64_t *found) {
 EXPORT(proxy_abi_version_0_2_1) void abi_version(void) {}
 EXPORT(_initialize) void initialize(void) {}
 EXPORT(proxy_on_vm_start) uint32_t on_vm_start(uint32_t context, uint32_t size) { return 1; }
-EXPORT(proxy_on_context_create) void on_context_create(uint32_t context, uint32_t parent) {}

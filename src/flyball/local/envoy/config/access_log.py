@@ -37,11 +37,16 @@ FORMAT = {
 
 def with_details(text: str) -> Json:
     """The filter for requests that the balancer itself answered for a reason, by a part of its name."""
+    return where(f"response.code_details.contains('{text}')")
+
+
+def where(expression: str) -> Json:
+    """The filter for requests of which this holds, in the Common Expression Language with Envoy's attributes."""
     return {
         "extension_filter": extension(
             "envoy.access_loggers.extension_filters.cel",
             "access_loggers.filters.cel.v3.ExpressionFilter",
-            expression=f"response.code_details.contains('{text}')",
+            expression=expression,
         )
     }
 

@@ -47,7 +47,9 @@ def listener(
     if secure:
         filters = [*_only_https(app), *filters]
     counters = firewall.counters(app.listener.firewall) if guarded else []
-    chain = {"filters": [_connection_manager(app, directory, [file_log(access_log), *counters], filters)]}
+    chain = {
+        "filters": [_connection_manager(app, directory, [file_log(access_log), *counters], filters, queued=queued)]
+    }
     return typed(
         "envoy.config.listener.v3.Listener",
         name=name,
@@ -98,7 +100,9 @@ def _only_https(app: Application) -> list[Json]:
     ]
 
 
-def _connection_manager(app: Application, directory: str, access_log: list[Json], filters: list[Json]) -> Json:
+def _connection_manager(
+    app: Application, directory: str, access_log: list[Json], filters: list[Json], *, queued: bool
+) -> Json:
     routes = {"route_config_name": ROUTES, "config_source": file_source(directory, ROUTES_FILE)}
     idle = seconds(app.listener.idle_timeout_s)
     return _manager(
@@ -108,7 +112,7 @@ def _connection_manager(app: Application, directory: str, access_log: list[Json]
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout=idle,
         common_http_protocol_options=_protocol(idle),
-        local_reply_config=local_replies(),
+        local_reply_config=local_replies(queued=queued),
         **_forwarding(behind_edge=app.region is not None),
         **tracing(app),
     )

@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 from __future__ import annotations
 
-from .access_log import with_details
+from .access_log import where, with_details
+from .redirects import response_header
 from .types import Json
 
 TITLES = {
@@ -30,7 +31,11 @@ NO_INSTANCE = ["UH", "NC", "UO", "NR"]
 TOO_LATE = ["UT", "SI", "DT"]
 
 
-def local_replies() -> Json:
+RETRY_AFTER_S = 5
+"""As queue.c says it."""
+
+
+def local_replies(*, queued: bool) -> Json:
     """Mappers are tried in order, the first that fits decides. The user's own fixed responses fit none."""
     return {
         "mappers": [
@@ -44,6 +49,7 @@ def local_replies() -> Json:
             _mapper(with_details("waited_too_long"), 503),
             _mapper(_flags(CONNECTION_FAILED), 502),
             _mapper(_flags(NO_INSTANCE), 503),
+            *([_left_waiting()] if queued else []),
             _mapper(with_details("stream_idle_timeout"), 504),
             _mapper(_flags(TOO_LATE), 504),
             _mapper(with_details("request_payload_too_large"), 413),
@@ -51,6 +57,13 @@ def local_replies() -> Json:
             _mapper(_flags(["RL"]), 429),
         ]
     }
+
+
+def _left_waiting() -> Json:
+    """Who waited in a queue whose filter has crashed: nothing else of Envoy's looks after a request that is held."""
+    again = response_header("retry-after", str(RETRY_AFTER_S))
+    held = {"and_filter": {"filters": [_flags(["SI"]), where("!has(upstream.address)")]}}
+    return {**_mapper(held, 503), "headers_to_add": [again]}
 
 
 def page(status: int) -> str:

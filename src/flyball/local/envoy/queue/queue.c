@@ -213,21 +213,24 @@ EXPORT(proxy_on_request_headers) uint32_t on_request_headers(uint32_t context, u
     return CONTINUE;
 }
 
-static int begins(const char *name, size_t name_size, const char *with, size_t with_size) {
-    char *value;
-    size_t size;
-    return host_header(RESPONSE_HEADERS, name, name_size, &value, &size) == OK && size >= with_size &&
-           same(value, with, with_size);
+static int begins(const char *value, size_t size, const char *with, size_t with_size) {
+    return size >= with_size && same(value, with, with_size);
 }
 
 EXPORT(proxy_on_response_headers) uint32_t on_response_headers(uint32_t context, uint32_t count, uint32_t ended) {
     uint32_t at = find_request(context);
     if (at == NONE) return CONTINUE;
-    if (begins(TEXT("content-type"), TEXT("text/event-stream")) || begins(TEXT(":status"), TEXT("101"))) give_back(at);
+    char *type;
+    size_t size;
+    if (host_header(RESPONSE_HEADERS, TEXT("content-type"), &type, &size) == OK && size > 0) {
+        if (begins(type, size, TEXT("text/event-stream"))) give_back(at);
+    } else if (host_header(RESPONSE_HEADERS, TEXT(":status"), &type, &size) == OK && begins(type, size, TEXT("101"))) {
+        give_back(at);  // a WebSocket: it has no type
+    }
     return CONTINUE;
 }
 
-EXPORT(proxy_on_log) void on_log(uint32_t context) {
+EXPORT(proxy_on_delete) void on_delete(uint32_t context) {
     uint32_t at = find_request(context);
     if (at == NONE) return;
     if (requests[at].place == AT_WORK) {
@@ -238,11 +241,6 @@ EXPORT(proxy_on_log) void on_log(uint32_t context) {
         host_increment(service->inside_ms, took_ms - requests[at].waited_ms);
     }
     give_back(at);
-}
-
-EXPORT(proxy_on_delete) void on_delete(uint32_t context) {
-    uint32_t at = find_request(context);
-    if (at != NONE) give_back(at);
 }
 
 // What Envoy calls for the filter as a whole
