@@ -28,6 +28,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,10 @@ DELAYS_S = (0.3, 2.0, 10.0, 60.0)
 INSTANCES, BUSY = 8, 0.7
 ENOUGH = 100.0
 MOST = 200
-HALVINGS = 8
+HALVINGS = 6
+KPA_TARGETS = (2.0, 2.5, 2.75, 3.0, 3.25, 3.5, 4.0)
+FEW_PERCENT = 0.001
+"""So many bad requests are none: a share of them says nothing."""
 SHOWN = ("x oracle", "bad windows %", "bad requests %", "p99 ms", "launches", "reversals", "theta_under", "theta_over")
 
 
@@ -179,14 +183,18 @@ def table(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple
 
 
 def as_dear(half: Half, delay_s: float, hours: float) -> Figures:
-    """What `kpa` does on a half with the target value at which it needs so many instance-hours."""
-    low, high, nearest = 0.5, 8.0, half.played(knative(2.5), delay_s)[0]
+    """What `kpa` does on a half with the target value at which it needs so many instance-hours, or nearly.
+
+    Its hours fall with the target value up to where requests begin to wait; beyond, it panics ever more often and they
+    rise. Only the falling part is searched: on the other one the same hours buy more bad requests.
+    """
+    tried = {target: half.played(knative(target), delay_s)[0] for target in KPA_TARGETS}
+    low, high = 0.5, min(tried, key=lambda target: tried[target]["hours"])
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        row = half.played(knative(middle), delay_s)[0]
-        low, high = (middle, high) if row["hours"] > hours else (low, middle)
-        nearest = min(nearest, row, key=lambda one: abs(one["hours"] - hours))
-    return nearest
+        tried[middle] = half.played(knative(middle), delay_s)[0]
+        low, high = (middle, high) if tried[middle]["hours"] > hours else (low, middle)
+    return min(tried.values(), key=lambda one: (abs(one["hours"] - hours), one["bad requests %"]))
 
 
 def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple[float, Figures]]:
@@ -196,15 +204,16 @@ def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator
         setting, memory = chosen(POLICIES["adaptive"], tuned, delay_s)
         ours = scored.played(POLICIES["adaptive"][setting], delay_s, memory)[0]
         theirs = as_dear(scored, delay_s, ours["hours"])
+        bad, its = ours["bad requests %"], theirs["bad requests %"]
         yield (
             delay_s,
             {
                 "came again": float(sum(1 for burst in memory.adaptive.bursts if burst.came > 1)),
                 "hours": ours["hours"],
                 "kpa hours": theirs["hours"],
-                "bad requests %": ours["bad requests %"],
-                "kpa bad requests %": theirs["bad requests %"],
-                "fewer %": 100 * (1 - ours["bad requests %"] / max(theirs["bad requests %"], 1e-9)),
+                "bad requests %": bad,
+                "kpa bad requests %": its,
+                "fewer %": 100 * (1 - bad / its) if its >= FEW_PERCENT else 0.0 if bad < FEW_PERCENT else -inf,
             },
         )
 

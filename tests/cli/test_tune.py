@@ -61,6 +61,18 @@ def test_it_finds_writes_and_keeps_the_comments(file, day, capsys, tmp_path):
     assert list((tmp_path / ".flyball").glob("tune-web.jsonl"))
 
 
+def test_writing_follows_a_link_and_keeps_who_may_read(file, day, capsys, tmp_path):
+    real = tmp_path / "kept.toml"
+    file.rename(real)
+    real.chmod(0o640)
+    file.symlink_to(real)
+    tuned(file, capsys, "--slo", "p99 < 2s", "--trace", day, "--write")
+
+    assert file.is_symlink()
+    assert real.read_text() != FILE
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
 def test_an_slo_that_nothing_meets_is_said_and_writes_nothing(file, day, capsys):
     found = tuned(file, capsys, "--slo", "p99 < 2ms", "--trace", day, "--write", exits=1)
 
@@ -68,7 +80,11 @@ def test_an_slo_that_nothing_meets_is_said_and_writes_nothing(file, day, capsys)
     assert found["nearest"]["bad_share"] > 0.01
     assert file.read_text() == FILE
     assert outcome(["tune", "web", "--file", str(file), *FAST, "--slo", "p99 < 2ms", "--trace", day]) == 1
-    assert "None holds p99 < 2ms: the nearest has" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "None holds p99 < 2ms: the nearest has" in err
+    assert "A longer --budget tries more." in err
+    assert "Nothing was measured" in err
+    assert "nearest" in out
 
 
 def test_the_text_says_what_to_change_and_that_it_goes_on(file, day, capsys):
@@ -90,6 +106,11 @@ def test_what_cannot_be_searched_is_a_sentence(file, day, capsys, tmp_path):
     short.write_text("0,50\n0.5,50\n")
 
     assert "there is no service api; the file has: web" in refused(file, capsys, "api", *slo, *trace)
+    assert '"200ms" is no SLO; write "p99 < 200ms"' in refused(file, capsys, "web", "--slo", "200ms", *trace)
+    assert "promises what nothing can keep" in refused(file, capsys, "web", "--slo", "p99 < 0ms", *trace)
+    assert "--request: more than 0" in refused(file, capsys, "web", *slo, *trace, "--request", "0ms")
+    nowhere = tmp_path / "nowhere" / "found.html"
+    assert "--html: there is no directory" in refused(file, capsys, "web", *slo, *trace, "--html", str(nowhere))
     assert "cpu is nothing that a user feels" in refused(file, capsys, "web", "--slo", "cpu < 5%", *trace)
     assert "give the traffic: --trace FILE" in refused(file, capsys, "web", *slo)
     assert "shorter than one period of web (1 s)" in refused(file, capsys, "web", *slo, "--trace", str(short))

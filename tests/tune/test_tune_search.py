@@ -21,6 +21,8 @@ FILE = one_service(
 )
 NUMBERS = given(ASSUMED, request_s=0.010, start_s=1.0)
 PER_S = 0.25 / 0.010
+SEEDS = (7, 8, 9)
+NEAR = 1.05
 
 
 def day(seed: int, seconds: int = 240) -> RateCurve:
@@ -38,12 +40,22 @@ class Runs:
 
     def __init__(self, slo: str) -> None:
         self.slo = parse_slo(slo)
-        days = days_of([day(1), day(2)])
-        self.curves = {"wide 0": days.wide[0], "train 0": days.train[0], "check 0": days.check[0], "third 0": day(3)}
+        first, second, third = (day(number) for number in (1, 2, 3))
+        days = days_of([first, second])
+        self.curves = {"wide 0": days.wide[0], "train 0": days.train[0], "check 0": days.check[0], "third 0": third}
         self.count = 0
+        self.tried: dict[Setting, None] = {}
+        self._known: dict[tuple[Setting, str, int], Score | None] = {}
 
     def __call__(self, setting: Setting, name: str, seed: int) -> Score | None:
         self.count += 1
+        key = (setting, name, seed)
+        if key not in self._known:
+            self._known[key] = self._measured(*key)
+        return self._known[key]
+
+    def _measured(self, setting: Setting, name: str, seed: int) -> Score | None:
+        self.tried[setting] = None
         try:
             app = parse(replaced(FILE, dict(setting)), timezones=available_timezones())
         except FileError:
@@ -66,25 +78,33 @@ def search(runs: Runs, budget: int, store: Store | None = None) -> Search:
 
 def on_third(runs: Runs, setting: Setting) -> Score | None:
     """The third day with several seeds: what one of them breaks is outside, however lucky the others are."""
-    scores = [score for seed in (7, 8, 9) if (score := runs(setting, "third 0", seed)) is not None]
+    scores = [score for seed in SEEDS if (score := runs(setting, "third 0", seed)) is not None]
     return together(scores) if scores else None
+
+
+def cheaper_on_third(runs: Runs, setting: Setting, chosen: Setting) -> bool:
+    """Whether it is inside with every seed on the third day, at fewer hours than the choice by more than 5 %."""
+    mine = theirs = 0.0
+    for seed in SEEDS:
+        score, best = runs(setting, "third 0", seed), runs(chosen, "third 0", seed)
+        if score is None or best is None or not score.holds(runs.slo):
+            return False
+        mine, theirs = mine + score.instance_hours, theirs + best.instance_hours
+        if 1.03 * mine > theirs:  # one seed says enough
+            return False
+    return NEAR * mine < theirs
 
 
 def test_on_a_third_day_the_choice_holds_near_the_least_hours_of_all_that_were_tried():
     runs = Runs("p95 < 200ms")
-    made = search(runs, 70)
-    found = made.run()
+    found = search(runs, 70).run()
     assert found.chosen is not None
     chosen = on_third(runs, found.chosen.setting)
-    assert chosen is not None
-    # 5 % is the aim. Two settings that cost the fluid the same, within a hair, may be 8 % apart with real requests.
-    near = 1.10
-    cheaper = [one for one, score in made._wide.items() if score.instance_hours < chosen.instance_hours / near]
-    third = {one: score for one in cheaper if (score := on_third(runs, one)) is not None and score.holds(runs.slo)}
 
-    assert found.tried > 35
+    assert chosen is not None
     assert chosen.holds(runs.slo)
-    assert [one for one, score in third.items() if chosen.instance_hours > near * score.instance_hours] == []
+    assert found.tried > 30
+    assert [one for one in list(runs.tried) if cheaper_on_third(runs, one, found.chosen.setting)] == []
     assert found.chosen.shown.instance_hours < 0.8 * found.today.shown.instance_hours
     assert found.chosen in found.candidates
     assert [one.shown.bad for one in found.front] == sorted((one.shown.bad for one in found.front), reverse=True)

@@ -61,10 +61,13 @@ def of_region(app: Application, region: str | None) -> Application:
 
 
 def write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    beside = path.with_name(f".{path.name}.new")
+    """All of it or nothing; who may read it, and where a link leads, stays."""
+    real = path.resolve()
+    beside = real.with_name(f".{real.name}.new")
     beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    if real.exists():
+        beside.chmod(real.stat().st_mode)
+    beside.replace(real)
 
 
 def rehearsed(plan: Plan, keep: Path | None) -> Result:
@@ -191,6 +194,8 @@ def numbers_of(app: Application, file: Path, request: str | None, start: str | N
     """What was measured of each service, else what is assumed; and over it what the command line says."""
     measured = calibration_of(file).services
     request_s = None if request is None else parse_duration(request)
+    if request_s == 0:
+        raise FileError(f"--request: more than 0, not {request}")
     start_s = None if start is None else parse_duration(start)
     return {
         one.name: given(measured.get(one.name, ASSUMED), request_s=request_s, start_s=start_s) for one in app.services

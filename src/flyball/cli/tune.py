@@ -19,10 +19,10 @@ from flyball.core.manifest import parse
 from flyball.core.model import Application, Compute
 from flyball.local.paths import NAME as STATE
 from flyball.prices import place
-from flyball.sim import Numbers, on_aws
+from flyball.sim import IMAGINED, Numbers, on_aws
 from flyball.sim.engines import Make, maker
 from flyball.sim.fluid import fluid
-from flyball.sim.numbers import mean
+from flyball.sim.numbers import Source, mean
 from flyball.tune import (
     Candidate,
     Days,
@@ -39,7 +39,7 @@ from flyball.tune import (
     parse_slo,
     removed_or,
 )
-from flyball.tune.page import verdict
+from flyball.tune.page import marked, verdict
 
 from . import simulate, talk
 from .files import find_file, load, read_text
@@ -74,6 +74,8 @@ def run(path: Path | None, asked: Asked, *, html: Path | None, write: bool, json
     slo = parse_slo(asked.slo)
     app = simulate.of_region(load(file), None)
     _must_be_felt(app, asked)
+    if html is not None and not html.parent.is_dir():
+        raise FileError(f"--html: there is no directory {html.parent}")
     days = _days(app, asked)
     found = _search(file, app, asked, slo, days)
     if html is not None:
@@ -84,7 +86,7 @@ def run(path: Path | None, asked: Asked, *, html: Path | None, write: bool, json
     else:
         _print(found, text)
     if found.chosen is None:
-        talk.say(verdict(found), "bold red")
+        talk.say(f"{verdict(found)} A longer --budget tries more.", "bold red")
         return NOT_HELD
     if write:
         _write(file, text, found.chosen.setting)
@@ -142,6 +144,8 @@ def _curve(trace: Path, asked: Asked) -> RateCurve:
 def _search(file: Path, app: Application, asked: Asked, slo: Slo, days: Days) -> Found:
     text = read_text(file)
     numbers = simulate.numbers_of(app, file, asked.request, asked.start)
+    if Source.MEASURED not in dict(numbers[asked.service].sources).values():
+        talk.say(f"{IMAGINED} Say what a request costs with --request, or measure it: flyball simulate --calibrate")
     if asked.place == "aws":
         numbers = on_aws(app, numbers)[1]
     measure = _measure(text, asked, slo, days, numbers)
@@ -264,7 +268,7 @@ def _candidate_json(one: Candidate) -> dict[str, object]:
 
 
 def _print(found: Found, text: str) -> None:
-    shown = list(dict.fromkeys((*found.front, found.today, *((found.chosen,) if found.chosen else ()))))
+    shown = list(dict.fromkeys((*found.front, found.today, found.chosen or found.nearest)))
     rows = [_row(one, found) for one in sorted(shown, key=lambda candidate: candidate.shown.instance_hours)]
     talk.table(("", "instance-hours", "US dollars", "bad requests", "share", "p99 ms", "setting"), rows)
     if found.chosen is None:
@@ -283,13 +287,12 @@ def _print(found: Found, text: str) -> None:
 
 def _row(one: Candidate, found: Found) -> list[object]:
     score = one.shown
-    mark = "chosen" if one is found.chosen else "today" if one.setting == () else ""
     usd = "-" if score.cost_usd is None else f"{score.cost_usd:.4g}"
     p99 = "-" if score.p99_ms is None else f"{score.p99_ms:.4g}"
     prefix = "".join(f"{part}." for part in ("services", *([one.setting[0][0].split(".")[1]] if one.setting else [])))
     words = ", ".join(f"{key.removeprefix(prefix)} = {removed_or(value)}" for key, value in one.setting)
     return [
-        mark,
+        marked(one, found),
         f"{score.instance_hours:.4g}",
         usd,
         f"{score.bad:.0f}",

@@ -7,12 +7,13 @@ from .numbers import ASSUMED, Machine, Numbers, given
 from .page import page
 from .places import visitors_of
 from .rehearsal import Fault, Plan, Rehearsal, Rollout
-from .report import region_lines, report_lines
+from .report import IMAGINED, region_lines, report_lines
 from .result import Result
 from .several import NEXT_SEED, Several, rehearse
 
 __all__ = [
     "ASSUMED",
+    "IMAGINED",
     "NEXT_SEED",
     "Calibration",
     "Fault",

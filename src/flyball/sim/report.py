@@ -16,6 +16,7 @@ SHOWN = {
     ReasonKind.ROLLOUT_STARTED, ReasonKind.ROLLOUT_COMPLETED, ReasonKind.ROLLOUT_FAILED, ReasonKind.ROLLED_BACK,
     ReasonKind.REGION_UNHEALTHY, ReasonKind.REGION_HEALTHY,
 }  # fmt: skip
+IMAGINED = "Nothing was measured: the latencies are those of an imagined program."
 COLUMNS = ("t", "rps", "desired", "in_service", "waiting", "failed", "p50_ms", "p95_ms", "p99_ms")
 
 
@@ -100,7 +101,7 @@ def _numbers(result: Result) -> Iterator[str]:
         if source in by_source:
             yield f"{source + ':':<10} " + ", ".join(by_source[source])
     if "measured" not in by_source:
-        yield "Nothing was measured: the latencies are those of an imagined program."
+        yield IMAGINED
 
 
 def clock(seconds: float) -> str:

@@ -31,9 +31,9 @@ class Score:
     p99_ms: float | None
     worst: float
 
-    def holds(self, slo: Slo, *, room: float = 1.0) -> bool:
-        """Whether every run is inside the SLO; with `room` below 1 not just inside."""
-        return self.worst <= slo.allowed * room
+    def holds(self, slo: Slo) -> bool:
+        """Whether every run is inside the SLO."""
+        return self.worst <= slo.allowed
 
 
 def measured(

@@ -53,6 +53,11 @@ def verdict(found: Found) -> str:
             f" with {near.instance_hours:.3g} instance-hours."
         )
     best = found.chosen.shown
+    if found.chosen.setting == ():
+        return (
+            f"{begun} None that holds {found.slo.text} is cheaper than the file as it is:"
+            f" {best.instance_hours:.3g} instance-hours with {best.worst:.2%} bad requests."
+        )
     return (
         f"{begun} {described(found.chosen)} needs {best.instance_hours:.3g} instance-hours with {best.worst:.2%} bad"
         f" requests; today it is {today.instance_hours:.3g} with {today.worst:.2%}."
@@ -62,6 +67,13 @@ def verdict(found: Found) -> str:
 def described(candidate: Candidate) -> str:
     """The lines of a setting in one."""
     return ", ".join(f"{key} = {removed_or(value)}" for key, value in candidate.setting) or "The file as it is"
+
+
+def marked(candidate: Candidate, found: Found) -> str:
+    """What is special about a setting; nothing of most."""
+    best = "chosen" if found.chosen else "nearest"
+    names = {"today": candidate.setting == (), best: candidate is (found.chosen or found.nearest)}
+    return ", ".join(name for name, so in names.items() if so)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +132,7 @@ def _table(found: Found) -> Iterator[str]:
     yield "<table><tr>" + "".join(f"<th>{header}</th>" for header in _HEADERS) + "</tr>"
     for one in sorted(found.candidates, key=lambda candidate: candidate.shown.instance_hours):
         score = one.shown
-        mark = (
-            "chosen" if one is found.chosen else "today" if one.setting == () else "front" if one in found.front else ""
-        )
+        mark = marked(one, found) or ("front" if one in found.front else "")
         usd = "-" if score.cost_usd is None else f"{score.cost_usd:.4g}"
         p99 = "-" if score.p99_ms is None else f"{score.p99_ms:.4g} ms"
         lines = "<br>".join(f"<code>{escape(key)} = {escape(removed_or(value))}</code>" for key, value in one.setting)

@@ -1,10 +1,12 @@
 """The search: wide with a fluid, then the best with real requests and several seeds, then on other traffic.
 
 Wide: every policy over the range of its target value, then what differs in one thing from the settings that lead. The
-fluid's order is trusted, its numbers are not: between settings that are ever cheaper and ever worse, real requests find
-by halving where the SLO is lost, and that is the mark for the fluid from then on. The settings around the mark, the
-best of each policy and the file's own are rehearsed with every seed, and so is what lies around the best of them. What
-holds is then checked on traffic that nobody learned from; what holds on both at the least cost is chosen.
+fluid says what is worth a run, never what is best. Between its settings that are ever cheaper and ever worse, real
+requests find by halving where the SLO is lost, and that is the mark for the fluid from then on. The settings around the
+mark, the best of each policy and the file's own race with real requests: who is cheaper than the best with one seed
+runs with every seed. Around the best the race goes on, with finer steps at last. What holds is then checked on traffic
+that nobody learned from; where the best does not hold there, the search goes back on its line. Of what holds on both
+at hardly more than the least cost, the safest is chosen.
 """
 
 from __future__ import annotations
@@ -22,9 +24,13 @@ from .store import Store
 LEADERS = 4
 FINALISTS = 8
 ROUNDS = 12
-ROOM = 0.9
-"""Of the bad requests that the SLO allows, so many are used: another day is never quite the same."""
-POLICIES_UNTIL, WIDE_UNTIL, IMPROVED_UNTIL = 0.3, 0.55, 0.85
+SPARE = 0.025
+"""Another day is never quite the same: for so much more than the least cost, the safest setting is chosen."""
+STEPS = (5, 1)
+"""Percent of a target value: along every line of settings, and at last along the best one."""
+DOUBT = 1.1
+"""What costs the fluid so many times as much may be cheaper with real requests."""
+POLICIES_UNTIL, WIDE_UNTIL, IMPROVED_UNTIL, FINE_UNTIL = 0.3, 0.4, 0.7, 0.8
 """Of the time: when each part of the search ends. The last is for the check."""
 
 Key = TypeVar("Key")
@@ -40,9 +46,9 @@ class Candidate:
     train: Score
     check: Score | None = None
 
-    def holds(self, slo: Slo, *, room: float = 1.0) -> bool:
+    def holds(self, slo: Slo) -> bool:
         """Whether it is inside the SLO on all that it was measured on."""
-        return self.train.holds(slo, room=room) and (self.check is None or self.check.holds(slo, room=room))
+        return self.train.holds(slo) and (self.check is None or self.check.holds(slo))
 
     @property
     def shown(self) -> Score:
@@ -77,6 +83,7 @@ class Search:
     tell: Callable[[str], None] = lambda _text: None
     cost: Callable[[Score], float] = lambda score: score.instance_hours
     _wide: dict[Setting, Score] = field(default_factory=dict)
+    _first: dict[Setting, Score] = field(default_factory=dict)
     _exact: dict[Setting, Score] = field(default_factory=dict)
     _allowed: float = 0.0
 
@@ -87,11 +94,16 @@ class Search:
                 self._try(setting)
         self._mark()
         self._go_around()
+        self._rehearse(())
         for number, setting in enumerate(self._finalists(self._mark()), 1):
-            self.tell(f"rehearsing finalist {number}")
-            self._rehearse(setting)
+            self._say(f"rehearsing finalist {number}")
+            self._settle(setting, STEPS[0], IMPROVED_UNTIL)
         self._improve()
+        self._settle(self._best(), STEPS[1], FINE_UNTIL)
         return self._chosen()
+
+    def _say(self, text: str) -> None:
+        self.tell(f"{min(self.spent(), 1.0):4.0%}  {text}")
 
     # Wide
 
@@ -110,7 +122,7 @@ class Search:
         score = self._score(setting, "wide", self.days[0], (0,))
         if score is not None:
             self._wide[setting] = score
-            self.tell(f"wide search: {len(self._wide)} settings tried")
+            self._say(f"wide search: {len(self._wide)} settings tried")
 
     def _mark(self) -> list[Setting]:
         """Find the cheapest of the fluid's front that holds the SLO; answer the front from there on, two before it."""
@@ -118,9 +130,9 @@ class Search:
         lost, held = -1, len(along) - 1
         while held - lost > 1:
             middle = (lost + held) // 2
-            self.tell(f"looking for the cheapest of {len(along)} that holds the SLO")
+            self._say(f"looking for the cheapest of {len(along)} that holds the SLO")
             score = self._score(along[middle], "train", self.days[1], self.seeds[:1])
-            if score is not None and score.holds(self.slo, room=ROOM):
+            if score is not None and score.holds(self.slo):
                 held = middle
             else:
                 lost = middle
@@ -146,7 +158,53 @@ class Search:
 
     # With real requests
 
+    def _settle(self, setting: Setting, step: int, until: float) -> None:
+        """Find the loosest target value with which a setting holds the SLO: by halving, and back while a seed fails."""
+        if self.spent() > until:
+            return
+        line = self.space.line(setting, step)
+        held = line.index(setting) if setting in self._exact and self._good(setting) else -1
+        lost = next((at for at in range(held + 1, len(line)) if self._fails(line[at])), len(line))
+        while lost - held > 1 and self.spent() <= until:
+            middle = (held + lost) // 2
+            score = self._run_first(line[middle])
+            if score is not None and score.holds(self.slo):
+                held = middle
+            else:
+                lost = middle
+        for one in reversed(line[: max(held, 0) + 1]):
+            self._race(one)
+            if one not in self._exact or self._good(one) or self.spent() > until:
+                return
+
+    def _good(self, setting: Setting) -> bool:
+        return self._exact[setting].holds(self.slo)
+
+    def _fails(self, setting: Setting) -> bool:
+        """Whether a run of it that was done was outside."""
+        known = self._exact.get(setting) or self._first.get(setting)
+        return known is not None and not known.holds(self.slo)
+
+    def _run_first(self, setting: Setting) -> Score | None:
+        score = self._score(setting, "train", self.days[1], self.seeds[:1])
+        if score is not None:
+            self._first[setting] = score
+        return score
+
+    def _race(self, setting: Setting) -> None:
+        """One seed at first: the others are for what is better with it than the best."""
+        first = self._run_first(setting)
+        if first is not None and (not self._exact or self._beats(first, self._first[self._best()])):
+            self._rehearse(setting)
+
+    def _beats(self, one: Score, best: Score) -> bool:
+        if not best.holds(self.slo):
+            return one.worst < best.worst
+        return one.holds(self.slo) and self.cost(one) < self.cost(best)
+
     def _rehearse(self, setting: Setting) -> Score | None:
+        if self._run_first(setting) is None:
+            return None
         score = self._score(setting, "train", self.days[1], self.seeds)
         if score is not None:
             self._exact[setting] = score
@@ -159,43 +217,45 @@ class Search:
             for near in self._worth(best):
                 if self.spent() > IMPROVED_UNTIL:
                     return
-                self.tell(f"improving: {len(self._exact)} settings rehearsed")
-                self._rehearse(near)
+                self._say(f"improving: {len(self._first)} settings rehearsed")
+                self._race(near)
             if self._best() == best:
                 return
 
     def _best(self) -> Setting:
-        return self._ranked(self._exact, self.slo.allowed * ROOM)[0]
+        return self._ranked(self._exact, self.slo.allowed)[0]
 
     def _worth(self, best: Setting) -> list[Setting]:
-        """Those around a setting that the fluid expects to be cheaper or, while nothing holds, better."""
-        near = [one for one in self.space.around(best) if one not in self._exact]
+        """Those around a setting that may be cheaper or, while nothing holds, better. The fluid only ranks them."""
+        near = [one for one in self.space.around(best) if one not in self._first]
         for one in near:
             if one not in self._wide and self.spent() <= IMPROVED_UNTIL:
                 self._try(one)
-        mine = self._wide.get(best)
         known = [one for one in near if one in self._wide]
+        mine = self._wide.get(best)
         if mine is None:
             return known[:LEADERS]
-        if self._exact[best].holds(self.slo, room=ROOM):
-            cheaper = [one for one in known if self.cost(self._wide[one]) < self.cost(mine)]
-            return sorted(cheaper, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
-        better = [
-            one for one in known if self._wide[one].worst < mine.worst or self.cost(self._wide[one]) > self.cost(mine)
-        ]
-        return sorted(better, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
+        if not self._exact[best].holds(self.slo):
+            better = [one for one in known if self._wide[one].worst < mine.worst or self._dearer(one, mine)]
+            return sorted(better, key=lambda one: (self._wide[one].worst, repr(one)))[:LEADERS]
+        cheaper = [one for one in known if self.cost(self._wide[one]) < DOUBT * self.cost(mine)]
+        return sorted(cheaper, key=lambda one: (self.cost(self._wide[one]), repr(one)))[:FINALISTS]
+
+    def _dearer(self, one: Setting, score: Score) -> bool:
+        return self.cost(self._wide[one]) > self.cost(score)
 
     # The choice
 
     def _chosen(self) -> Found:
-        ranked = self._ranked(self._exact, self.slo.allowed * ROOM)
+        ranked = self._ranked(self._exact, self.slo.allowed)
         checked: dict[Setting, Candidate] = {}
-        for setting in dict.fromkeys([(), *ranked[:FINALISTS]]):
+        for setting in ((), ranked[0]):
             self._check(setting, checked)
-        while self.spent() < 1.0 and (between := self._between(checked)) is not None:
-            self._check(between, checked)
-            if between not in checked:
-                break
+        self._step_back(ranked[0], checked)
+        self._spare(checked)
+        for setting in ranked[1:FINALISTS]:
+            if setting not in checked and self.spent() < 1.0:
+                self._check(setting, checked)
         candidates = tuple(checked.values())
         along = front(((one.setting, one.shown) for one in candidates), self.cost)
         return Found(
@@ -205,36 +265,46 @@ class Search:
             nearest=min(candidates, key=lambda one: max(one.train.worst, one.shown.worst)),
             front=tuple(checked[setting] for setting in along),
             candidates=candidates,
-            tried=len(self._wide | self._exact),
+            tried=len(self._wide | self._first),
         )
+
+    def _step_back(self, best: Setting, checked: dict[Setting, Candidate]) -> None:
+        """Where the best is lost on the other traffic: stricter in ever larger steps, then halving."""
+        line = self.space.line(best, STEPS[1])
+        held, lost, step = 0, line.index(best), STEPS[0] // 2
+        while not self._holds(checked.get(line[lost])) and lost - held > 1 and self.spent() < 1.0:
+            middle = max(lost - step, (held + lost) // 2)
+            self._check(line[middle], checked)
+            if self._holds(checked.get(line[middle])):
+                held = middle
+            else:
+                lost, step = middle, 2 * step
+
+    def _spare(self, checked: dict[Setting, Candidate]) -> None:
+        """Beside the cheapest that holds: one that is a little stricter."""
+        best = self._choice(checked.values())
+        if best is not None and self.spent() < 1.0:
+            self._check(self.space.stricter(best.setting, SPARE), checked)
+
+    def _holds(self, candidate: Candidate | None) -> bool:
+        return candidate is not None and candidate.holds(self.slo)
 
     def _check(self, setting: Setting, checked: dict[Setting, Candidate]) -> None:
         """Measure it on the traffic that nobody learned from, and before that on the other where that is not done."""
-        self.tell(f"checking on the other traffic: {len(checked)} done")
+        self._say(f"checking on the other traffic: {len(checked)} done")
         train = self._exact.get(setting) or self._rehearse(setting)
         if train is not None:
             score = self._score(setting, "check", self.days[2], self.seeds)
             checked[setting] = Candidate(setting=setting, train=train, check=score)
 
     def _choice(self, candidates: Iterable[Candidate]) -> Candidate | None:
-        """The cheapest that holds on both with room; without any, one that just holds."""
-        for room in (ROOM, 1.0):
-            holding = [one for one in candidates if one.holds(self.slo, room=room)]
-            if holding:
-                return min(holding, key=lambda one: self.cost(one.shown))
-        return None
-
-    def _between(self, checked: dict[Setting, Candidate]) -> Setting | None:
-        """The middle of the fluid's settings between the choice and the dearest cheaper one that did not hold."""
-        choice = self._choice(checked.values())
-        if choice is None or choice.setting not in self._wide:
+        """The safest of those that hold on both and cost hardly more than the least."""
+        holding = [one for one in candidates if one.holds(self.slo)]
+        if not holding:
             return None
-        most = self.cost(self._wide[choice.setting])
-        costs = [self.cost(self._wide[one]) for one in checked if one in self._wide]
-        least = max((cost for cost in costs if cost < most), default=0.0)
-        inside = [one for one in self._wide if one not in checked and least < self.cost(self._wide[one]) < most]
-        along = front(((one, self._wide[one]) for one in inside), self.cost)
-        return along[len(along) // 2] if along else None
+        least = min(self.cost(one.shown) for one in holding)
+        near = [one for one in holding if self.cost(one.shown) <= (1 + SPARE) * least]
+        return min(near, key=lambda one: (max(one.train.worst, one.shown.worst), self.cost(one.shown)))
 
     def _score(self, setting: Setting, what: str, days: int, seeds: Sequence[int]) -> Score | None:
         scores: list[Score] = []

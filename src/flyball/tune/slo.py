@@ -25,12 +25,14 @@ def parse_slo(text: str) -> Slo:
     """The SLO of a text such as "p99 < 200ms" or "errors < 1%". Raises FileError."""
     try:
         metric, comparison, value = units.condition(text.strip())
-    except ValueError as wrong:
-        raise FileError(f'--slo: {wrong}; an SLO is "p99 < 200ms", p50 or p95, or "errors < 1%"') from None
+    except ValueError:
+        raise FileError(f'--slo: "{text}" is no SLO; write "p99 < 200ms", p50 or p95, or "errors < 1%"') from None
     if comparison.upward:
         raise FileError(f'--slo: "{text}" promises that it is bad; write < instead of >')
     if metric is Metric.ERRORS:
         return Slo(text=text.strip(), limit_ms=None, allowed=value / 100)
     if metric not in SHARES:
         raise FileError(f"--slo: {metric} is nothing that a user feels; an SLO is about p50, p95, p99 or errors")
+    if value <= 0:
+        raise FileError(f'--slo: "{text}" promises what nothing can keep; write more than 0')
     return Slo(text=text.strip(), limit_ms=value, allowed=SHARES[metric])

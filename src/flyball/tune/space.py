@@ -26,8 +26,10 @@ WINDOWS = (
 POLICIES = ("target", "out", "in", "hpa", "kpa", "adaptive")
 TARGETS = (30, 40, 50, 60, 70, 80, 90)
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-FINE_STEP = 5
-LEAST, MOST = 10, 95
+AIMED = (("target", "cpu"), ("target", "requests"), ("hpa", "cpu"), ("kpa", "utilization"))
+"""Policies with the metric whose target value says how busy instances are."""
+STEP = 5
+LEAST, STRICTEST, MOST = 10, 30, 95
 COOLDOWNS = (1, 15, 60)
 """In periods; by default they are five, as AWS's 300 s are five of 60 s."""
 PERIODS = {False: ("1s", "2s", "5s"), True: ("20s", "60s")}
@@ -78,12 +80,44 @@ class Space:
         for share in SHARES:
             yield from self._policy("kpa", {"rps": max(1, round(self.per_s)), "utilization": f"{share:.0%}"})
 
+    def line(self, one: Setting, step: int) -> list[Setting]:
+        """A setting with every target value that its policy may have, the strictest first; alone if it has none."""
+        known = dict(one)
+        for policy, metric in AIMED:
+            key, value = self._in_force(known, policy, metric)
+            if value is not None:
+                aims = [self._aimed(metric, percent) for percent in range(STRICTEST, MOST + 1, step)]
+                others = {_number(aim): self._with(known, key, aim) for aim in aims}
+                return [other for _, other in sorted({**others, _number(value): one}.items())]
+        return [one]
+
+    def stricter(self, one: Setting, share: float) -> Setting:
+        """The setting with a target value that is less by so much; the same if it has none, or none that is less."""
+        known = dict(one)
+        for policy, metric in AIMED:
+            key, value = self._in_force(known, policy, metric)
+            if value is not None:
+                less = math.ceil(_number(value) * (1 - share))
+                return self._with(known, key, f"{less}%" if metric == "utilization" else less)
+        return one
+
+    def _aimed(self, metric: str, percent: int) -> Value:
+        """The target value at which instances are busy to so many percent."""
+        if metric == "requests":
+            return max(1, round(60 * self.per_s * percent / 100))
+        return f"{percent}%" if metric == "utilization" else percent
+
+    def _with(self, known: Mapping[str, Value], key: str, value: Value) -> Setting:
+        """A setting with one more value, or with the file's own again."""
+        others = {name: one for name, one in known.items() if name != key}
+        return setting(others if self._today(key) == value else {**others, key: value})
+
     def around(self, one: Setting) -> Iterator[Setting]:
         """What differs from a setting in one thing."""
         known = dict(one)
         for key, value in self._nearby(known):
             if known.get(key, self._today(key)) != value:
-                yield setting({**known, key: value})
+                yield self._with(known, key, value)
 
     def _today(self, key: str) -> Any:
         """What the file says under a key of the service's scaling, or of its instances."""
@@ -146,7 +180,7 @@ class Space:
 
     def _targets(self, known: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
         """The policy's target value, a little more and a little less."""
-        for policy, metric in (("target", "cpu"), ("target", "requests"), ("hpa", "cpu"), ("kpa", "utilization")):
+        for policy, metric in AIMED:
             key, value = self._in_force(known, policy, metric)
             if isinstance(value, str) and value.endswith("%"):
                 for near in _nearest(float(value.rstrip("%"))):
@@ -177,6 +211,10 @@ class Space:
                 yield from ((self._key("scale", policy, name), choice) for choice in choices)
 
 
+def _number(value: Any) -> float:
+    return float(value.rstrip("%")) if isinstance(value, str) else float(value)
+
+
 def _nearest(value: float) -> list[float]:
     """A step less and a step more, of percentages that make sense."""
-    return [near for near in (value - FINE_STEP, value + FINE_STEP) if LEAST <= near <= MOST]
+    return [near for near in (value - STEP, value + STEP) if LEAST <= near <= MOST]

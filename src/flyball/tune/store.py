@@ -19,11 +19,13 @@ class Store:
         self.resumed = 0
         if path is None:
             return
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         if lines and lines[0] == about:
             for line in lines[1:]:
                 self._remember(line)
             self.resumed = len(self._known)
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # whatever the interrupted line is, what follows is not part of it
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(about + "\n", encoding="utf-8")
