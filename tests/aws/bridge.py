@@ -2,7 +2,7 @@
 
 Test-only. moto keeps all properties behind its service APIs, but its CloudFormation lacks some types and drops
 properties of others (task definitions lose cpu, tables lose backups). So a type is created here through boto3, with the
-template's properties brought into the shape that the API's own model asks for. Updates of bridged types are not done.
+template's properties brought into the shape that the API's own model asks for. Updates are done of `bridged.CHANGES`.
 """
 
 from __future__ import annotations
@@ -69,17 +69,26 @@ def shaped(value: Any, shape: Any) -> Any:
     return value
 
 
-def register(kind: str, call: Call) -> None:
-    """Teach moto a type. What is defined last wins."""
+def register(kind: str, call: Call, change: Call | None = None) -> None:
+    """Teach moto a type, and how it changes one in place. What is defined last wins."""
 
     def create(
         cls: type, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
     ) -> Any:
         request = Request(resource_name, cloudformation_json["Properties"], account_id, region_name)
         made = cls()
+        made.named = request.name
         made.identity, made.attributes = call(request)
         return made
 
+    def update(
+        cls: type, original_resource: Any, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> Any:
+        assert change is not None
+        change(Request(original_resource.named, cloudformation_json["Properties"], account_id, region_name))
+        return original_resource
+
+    changeable = {} if change is None else {"update_from_cloudformation_json": classmethod(update)}
     type(
         kind.replace("::", ""),
         (CloudFormationModel,),
@@ -89,6 +98,7 @@ def register(kind: str, call: Call) -> None:
             "cloudformation_type": staticmethod(lambda: f"AWS::{kind}"),
             "create_from_cloudformation_json": classmethod(create),
             "delete_from_cloudformation_json": classmethod(lambda cls, *a, **k: None),
+            **changeable,
             "has_cfn_attr": classmethod(lambda cls, attribute: True),
             "get_cfn_attribute": lambda self, attribute: self.attributes[attribute],
             "physical_resource_id": property(lambda self: self.identity),
@@ -119,6 +129,6 @@ def install() -> None:
     if "AWS::WAFv2::WebACL" in parsing.get_model_map():
         return
     for kind, call in bridged.CALLS.items():
-        register(kind, call)
+        register(kind, call, bridged.CHANGES.get(kind))
     for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         known.cache_clear()

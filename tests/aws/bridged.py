@@ -381,6 +381,12 @@ def scaling_group(request: Request) -> Made:
     return request.name, {}
 
 
+def larger_group(request: Request) -> Made:
+    wanted = {key: int(request.properties[key]) for key in ("MinSize", "MaxSize")}
+    request.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=request.name, **wanted)
+    return request.name, {}
+
+
 def launch_template(request: Request) -> Made:
     data = request.properties["LaunchTemplateData"]
     assert base64.b64decode(data["UserData"]).startswith(b"#!/bin/bash")
@@ -424,3 +430,10 @@ CALLS: dict[str, Call] = {
     "WAFv2::WebACL": web_acl,
     "WAFv2::WebACLAssociation": web_acl_association,
 }
+
+CHANGES: dict[str, Call] = {
+    "AutoScaling::AutoScalingGroup": larger_group,
+    "AutoScaling::ScalingPolicy": group_scaling_policy,
+    "CloudWatch::Alarm": alarm,
+}
+"""How a type is changed in place."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flyball import aws
 from flyball.aws import deployment
 from flyball.aws.deployment.account import boto3_clients
+from flyball.aws.names import SOURCE_PARAMETER
 from flyball.core.model import Application
 
 
@@ -45,6 +47,27 @@ def plan(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
     return deployment.plans(app, directory / app.name)
 
 
+def stores_only(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
+    """The stores of the plans and nothing else: moto cannot delete a whole network."""
+    return tuple(_stores_of(each) for each in plan(app, directory))
+
+
+def _stores_of(wanted: deployment.StackPlan) -> deployment.StackPlan:
+    whole = json.loads(wanted.template)
+    kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::CodeCommit::Repository", "AWS::SNS::Topic")
+    kept = {name: each for name, each in whole["Resources"].items() if each["Type"] in kinds}
+    kept["Alarms"]["Properties"].pop("KmsMasterKeyId")
+    for bucket in (each for each in kept.values() if each["Type"] == "AWS::S3::Bucket"):
+        bucket["Properties"].pop("LoggingConfiguration", None)
+    template = {"Resources": kept}
+    for part, names in (
+        ("Parameters", ("FirstDeploy", SOURCE_PARAMETER)),
+        ("Conditions", ("IsFirstDeploy", "MakesSource")),
+    ):
+        template[part] = {name: whole[part][name] for name in names if name in whole[part]}
+    return replace(wanted, template=json.dumps(template))
+
+
 class Scripted:
     """One of AWS's clients: every call answers what the script has for it, and is remembered."""
 
@@ -65,6 +88,9 @@ class Scripted:
 
     def get_paginator(self, call: str) -> Any:
         return Paged(self, call)
+
+    def get_waiter(self, call: str) -> Any:
+        return self._answer("get_waiter", {"waiter_name": call})
 
     def _answer(self, call: str, asked: dict[str, Any]) -> Any:
         """The script's answer; of a list of answers the next one, and the last for ever."""

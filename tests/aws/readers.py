@@ -159,7 +159,7 @@ COMMON: dict[str, tuple[str, Reader]] = {
         "pipeline.repository",
         prop("Pipeline", "Stages", 0, "Actions", 0, "Configuration", "FullRepositoryId"),
     ),
-    "Observe.log_retention_days": ("observe.log_retention_days", prop("FrontLogGroup", "RetentionInDays")),
+    "Observe.log_retention_days": ("observe.log_retention_days", prop("FrontInstanceLogGroup", "RetentionInDays")),
     "Aws.domain": ("aws.domain", prop("Record", "Name")),
     "Edge.routing": ("edge.routing", lambda stack: "failover" if "Failover" in stack.named("Record") else "latency"),
     "RegionHealth.path": ("edge.health.path", prop("RegionCheck", "HealthCheckConfig", "ResourcePath")),

@@ -11,7 +11,16 @@ from aws.template import Stack, text
 
 REFERENCE = re.compile(r"<([A-Za-z][A-Za-z0-9:.]*)>")
 PLACES = re.compile(r"/(etc|opt|tmp|usr/local/bin|var/log)/")
-FOLDERS = ("etc/logrotate.d", "etc/systemd/system", "opt/application", "opt/uv/bin", "tmp", "usr/local/bin", "var/log")
+FOLDERS = (
+    "etc/logrotate.d",
+    "etc/sysctl.d",
+    "etc/systemd/system",
+    "opt/application",
+    "opt/uv/bin",
+    "tmp",
+    "usr/local/bin",
+    "var/log",
+)
 BY_PATH = ("opt/uv/bin/pip", "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl")
 NAMES = (
     "alternatives", "aws", "cat", "chmod", "chown", "cp", "curl", "cut", "dnf", "docker", "install", "ln", "mkdir",

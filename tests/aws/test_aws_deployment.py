@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aws import applications
-from aws.cloud import Cloud, Operator, plan
+from aws.cloud import Cloud, Operator, plan, stores_only
 from flyball.aws import deployment, refresh
 from flyball.aws.deployment import changes
 from flyball.aws.deployment.account import Account, boto3_clients
@@ -99,8 +99,8 @@ def test_the_other_regions_come_before_the_first(cloud: Cloud):
 def test_there_is_a_pause_between_two_regions(cloud: Cloud, tmp_path: Path):
     pauses: list[float] = []
     app = applications.session_app_in_two_regions()
-    larger = replace(app.services[0], capacity=replace(app.services[0].capacity, max=12))
-    later = replace(app, services=(larger,), edge=Edge(pause_s=90.0))
+    slower = replace(app.services[0], scaling=replace(app.services[0].scaling, warmup_s=200.0))
+    later = replace(app, services=(slower,), edge=Edge(pause_s=90.0))
     desk = replace(Operator().desk(), pause=pauses.append)
     deployment.deploy(later, plan(later, tmp_path), desk, clients=boto3_clients)
     assert pauses.count(90.0) == 1  # the budget stays as it is, and nothing follows the first region
@@ -156,18 +156,6 @@ def test_a_domain_of_nobodys_zone_is_refused(empty_account: Cloud, tmp_path: Pat
     lost = replace(app, name="lost", aws=replace(app.aws, domain="x.example.org", monthly_budget_usd=None))
     with pytest.raises(Failed, match=r"this account has no public hosted zone for x\.example\.org"):
         deployment.deploy(lost, plan(lost, tmp_path), Operator().desk(), clients=boto3_clients)
-
-
-def stores_only(app: Application, directory: Path) -> tuple[deployment.StackPlan, ...]:
-    """The stores of a plan and nothing else: moto cannot delete a whole network."""
-    whole = json.loads(plan(app, directory)[-1].template)
-    kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::CodeCommit::Repository", "AWS::SNS::Topic")
-    kept = {name: each for name, each in whole["Resources"].items() if each["Type"] in kinds}
-    kept["Alarms"]["Properties"].pop("KmsMasterKeyId")
-    for bucket in (each for each in kept.values() if each["Type"] == "AWS::S3::Bucket"):
-        bucket["Properties"].pop("LoggingConfiguration", None)
-    template = {"Resources": kept, "Parameters": {"FirstDeploy": whole["Parameters"]["FirstDeploy"]}}
-    return (deployment.StackPlan(name=f"{app.name}-eu-north-1", region="eu-north-1", template=json.dumps(template)),)
 
 
 def test_destroy_asks_and_keeps_the_stores(empty_account: Cloud, tmp_path: Path):

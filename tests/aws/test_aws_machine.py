@@ -28,7 +28,10 @@ from flyball.local.process.ports import free_port
 
 pytestmark = pytest.mark.live
 PLACES = re.compile(r"/(etc|opt|tmp|usr/local/bin|var/log)/")
-FOLDERS = ("bin", "etc/logrotate.d", "etc/systemd/system", "opt/application", "tmp", "usr/local/bin", "var/log")
+FOLDERS = (
+    *("bin", "etc/logrotate.d", "etc/sysctl.d", "etc/systemd/system", "opt/application", "tmp", "usr/local/bin"),
+    "var/log",
+)
 CURL = """
 case "$*" in
   *api/token*) echo token ;;

@@ -46,7 +46,7 @@ def test_without_nat_gateways_instances_have_addresses_of_their_own(none: Stack)
 
 
 def test_and_yet_only_the_balancers_reach_them(none: Stack):
-    for name in ("WebGroup", "ApiGroup"):
+    for name in ("WebSecurityGroup", "ApiSecurityGroup"):
         rules = none.named(name)["SecurityGroupIngress"]
         assert {text(rule["SourceSecurityGroupId"]) for rule in rules} == {
             "<BalancerGroup.GroupId>",

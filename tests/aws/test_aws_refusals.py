@@ -49,6 +49,7 @@ class Cloud:
                 "describe_stacks": {"Stacks": [{"StackStatus": self.status, "StackId": "s-1"}]},
                 "describe_change_set": {"Status": "CREATE_COMPLETE"},
                 "describe_services": {"services": []},
+                "list_buckets": {"Buckets": []},
                 "get_template": {"TemplateBody": PLAN.template},
             }.get(call, {})
 

@@ -68,7 +68,7 @@ def test_services_call_each_other_inside_the_network(forum: Stack, forum_https: 
         every = stack.all("ElasticLoadBalancingV2::ListenerRule").values()
         assert len(inside) * 2 == len(every)
         assert all((rule["Priority"], rule["Conditions"]) in inside for rule in every)
-        out = {(rule["FromPort"], rule["CidrIp"]) for rule in stack.named("PostsGroup")["SecurityGroupEgress"]}
+        out = {(rule["FromPort"], rule["CidrIp"]) for rule in stack.named("PostsSecurityGroup")["SecurityGroupEgress"]}
         assert out == {(443, "0.0.0.0/0"), (80, "10.0.100.0/24"), (80, "10.0.101.0/24")}
         assert len(stack.all("WAFv2::WebACLAssociation")) == 1
 
@@ -105,7 +105,7 @@ def test_tasks_in_private_subnets_behind_their_group(forum: Stack, service: str)
         {
             "ContainerName": service,
             "ContainerPort": 3000,
-            "TargetGroupArn": {"Ref": f"{service.capitalize()}{where}TargetGroup"},
+            "TargetGroupArn": {"Ref": f"{service.capitalize()}TargetGroup{where}"},
         }
         for where in ("", "Inside")
     ]
@@ -246,7 +246,7 @@ def test_connection_draining_30_seconds(forum: Stack):
 
 def test_tasks_group_3000_from_the_alb_only(forum: Stack):
     for service in SERVICES:
-        rules = forum.named(f"{service.capitalize()}Group")["SecurityGroupIngress"]
+        rules = forum.named(f"{service.capitalize()}SecurityGroup")["SecurityGroupIngress"]
         assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"], rule["ToPort"]) for rule in rules] == [
             ("<BalancerGroup.GroupId>", 3000, 3000),
             ("<InsideBalancerGroup.GroupId>", 3000, 3000),
@@ -259,7 +259,7 @@ def test_endpoints_group_443_from_the_vpc(forum: Stack):
 
 
 def test_execution_role_pulls_images_and_writes_logs(forum: Stack):
-    assert forum.allowed("PostsExecutionRole", "logs:PutLogEvents") == ["<PostsLogGroup.Arn>"]
+    assert forum.allowed("PostsExecutionRole", "logs:PutLogEvents") == ["<PostsInstanceLogGroup.Arn>"]
     assert forum.allowed("PostsExecutionRole", "ecr:GetAuthorizationToken") == ["*"]
     assert forum.allowed("PostsExecutionRole", "dynamodb:PutItem") == []
 
@@ -314,7 +314,7 @@ def test_image_scanning_and_immutable_encrypted_repositories(forum: Stack):
 
 def test_cloudwatch_logs_with_retention(forum: Stack):
     groups = forum.all("Logs::LogGroup")
-    assert {"PostsLogGroup", "ThreadsLogGroup", "UsersLogGroup"} <= groups.keys()
+    assert {"PostsInstanceLogGroup", "ThreadsInstanceLogGroup", "UsersInstanceLogGroup"} <= groups.keys()
     assert {group["RetentionInDays"] for group in groups.values()} == {30}
 
 

@@ -333,7 +333,7 @@ def test_alb_security_group_80_and_443_from_the_world(two_regions: dict[str, Sta
 
 
 def test_ec2_security_group_80_from_the_alb_only(session_app: Stack):
-    rules = session_app.named("AppGroup")["SecurityGroupIngress"]
+    rules = session_app.named("AppSecurityGroup")["SecurityGroupIngress"]
     assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"], rule["ToPort"]) for rule in rules] == [
         ("<BalancerGroup.GroupId>", 80, 80)
     ]
@@ -341,7 +341,9 @@ def test_ec2_security_group_80_from_the_alb_only(session_app: Stack):
 
 def test_redis_security_group_6379_from_ec2_only(session_app: Stack):
     rules = session_app.named("RedisGroup")["SecurityGroupIngress"]
-    assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"]) for rule in rules] == [("<AppGroup.GroupId>", 6379)]
+    assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"]) for rule in rules] == [
+        ("<AppSecurityGroup.GroupId>", 6379)
+    ]
 
 
 def test_s3_is_reached_by_role_only_and_over_tls(session_app: Stack):

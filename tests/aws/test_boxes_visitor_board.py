@@ -106,7 +106,7 @@ def test_instances_reach_dynamodb_by_role_and_url(visitor_board: Stack):
 def test_security_group_http_from_world_to_the_balancer_only(visitor_board: Stack):
     rules = visitor_board.named("BalancerGroup")["SecurityGroupIngress"]
     assert [(rule["CidrIp"], rule["FromPort"], rule["ToPort"]) for rule in rules] == [("0.0.0.0/0", 80, 80)]
-    inside = visitor_board.named("WebGroup")["SecurityGroupIngress"]
+    inside = visitor_board.named("WebSecurityGroup")["SecurityGroupIngress"]
     assert [(text(rule["SourceSecurityGroupId"]), rule["FromPort"]) for rule in inside] == [
         ("<BalancerGroup.GroupId>", 80)
     ]

@@ -32,7 +32,7 @@ def _deadlock(resources: Resources) -> None:
 
 
 def _apostrophe(resources: Resources) -> None:
-    resources["PostsGroup"]["Properties"]["SecurityGroupEgress"][0]["Description"] = "the world's end"
+    resources["PostsSecurityGroup"]["Properties"]["SecurityGroupEgress"][0]["Description"] = "the world's end"
 
 
 def _at_once(name: str) -> Callable[[Resources], None]:

@@ -11,7 +11,7 @@ from aws.conftest import Synth
 from aws.template import Stack, text
 
 pytestmark = pytest.mark.synth
-BOTH = ["<CanaryTargetGroup.TargetGroupFullName>", "<CanaryStandbyTargetGroup.TargetGroupFullName>"]
+BOTH = ["<CanaryTargetGroup.TargetGroupFullName>", "<CanaryTargetGroupStandby.TargetGroupFullName>"]
 
 
 @pytest.fixture

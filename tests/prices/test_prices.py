@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 
 from builders import service
 from flyball.core.errors import FileError
 from flyball.core.manifest import parse
-from flyball.core.model import Application, Aws, Compute, Size
+from flyball.core.model import Application, Aws, Compute, Package, Size
 from flyball.prices import (
     HOURS,
     Kind,
@@ -93,6 +94,15 @@ def test_the_forum_at_its_minimum_has_the_floor_that_was_stated_for_it():
     assert cents(tasks + lines["NAT gateways"] + lines["balancer"]) == "136.19"
     assert cents(lines["interface endpoints"]) == "43.80"
     assert floor(app) * HOURS == pytest.approx(sum(lines.values()))
+
+
+@pytest.mark.parametrize(("package", "endpoints"), [(Package.ARCHIVE, 1), (Package.IMAGE, 3)])
+def test_machines_whose_releases_are_images_need_the_endpoints_of_images(package: Package, endpoints: int):
+    app = parse(FORUM + "\n[network]\nendpoints = true\n")
+    assert app.aws is not None
+    machines = replace(app, aws=replace(app.aws, compute=Compute.EC2, package=package))
+    (line,) = (line for line in bill(machines, at_min(machines)) if line.what == "interface endpoints")
+    assert line.quantity == endpoints * len(app.zones)
 
 
 def test_every_region_has_every_item_with_a_source():

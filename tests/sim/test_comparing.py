@@ -91,3 +91,14 @@ def test_the_page_is_whole_and_fetches_nothing(file, tmp_path, capsys):
     assert "http" not in text
     assert "1 &rarr; 2: cpu" in text
     assert sorted(one.name for one in tmp_path.iterdir()) == ["flyball.toml", "report.html"]
+
+
+def test_a_large_figure_of_a_chart_is_written_out(file, tmp_path, capsys):
+    made = tmp_path / "report.html"
+    assert (
+        outcome(["simulate", file, "--stages", "400:40s", "--set", "services.web.instances.max=2", "--html", str(made)])
+        == 0
+    )
+
+    assert "e+0" not in made.read_text()
+    assert re.search(r'text-anchor="end">\d{5}</text>', made.read_text())

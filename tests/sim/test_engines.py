@@ -108,3 +108,31 @@ def test_the_arrivals_are_those_of_the_load_generator(seed):
 
     assert len(times) > 65_536, "more than one batch"
     assert times == list(arrivals(curve, Random(seed).random))
+
+
+@pytest.mark.parametrize("algorithm", BalancingAlgorithm)
+def test_both_engines_agree_when_the_queue_sends_many_at_once(algorithm):
+    """A limit that is raised, an instance that comes and one that goes each send hundreds of waiting requests on."""
+
+    def crowded(engine) -> list[object]:
+        slots = []
+        for second in range(1, 40):
+            if second in {1, 2, 12}:
+                slots.append(engine.add(Station(cores=0.25, saved_s=0.05, slice_s=0.1), now=second - 1.0))
+                engine.route(slots[-1], open=True, weight=1.0, now=second - 1.0)
+            engine.run(float(second))
+            if second in {4, 6, 8, 16}:
+                engine.limit({4: 84, 6: 168, 8: 300, 16: 120}[second], now=float(second))
+            if second == 18:
+                engine.remove(slots.pop(0), now=18.0)
+        return [engine.totals(), engine.fine(), [engine.load(slot) for slot in slots]]
+
+    curve, rules = parse_stages("300:12s,60:20s"), Rules(algorithm=algorithm, concurrency=42, queue=3000)
+    plain_log, fast_log = [], []
+    plain = crowded(PlainEngine(Traffic(curve, seed=3, draws="d"), [KINDS[0]], rules, log=plain_log))
+    traffic = FastTraffic(curve, seed=3, draws="d")
+    fast = crowded(FastEngine(traffic, [KINDS[0]], rules, log=fast_log, logged=10_000))
+
+    assert max(plain[2]) < 500 < plain[0][0]
+    assert fast_log == plain_log
+    assert fast == plain

@@ -13,19 +13,21 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Application, Aws, BalancingAlgorithm, Service, Tls
 from flyball.core.model.rules import Forward, rules_in_order
 
 from . import listener_rules
+from .listener_rules import answer
 from .names import rule_name
 from .network import Network
-from .site import Site, logical
+from .site import Site, logical, statement
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 ACCESS_LOG_PREFIX = "balancer"
+NOTHING = (404, "no route")
+"""What an address that no route matches is answered with."""
 INSIDE = "Inside"
 """What the logical ids of the balancer inside the network begin with; the public one's begin with nothing."""
 
@@ -66,15 +68,15 @@ def logs_bucket(site: Site) -> s3.Bucket:
     )
     bucket = site.bucket("logs", [expire])
     bucket.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
-            actions=["s3:PutObject"],
-            resources=[bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{cdk.Aws.ACCOUNT_ID}/*")],
-            conditions={
+        statement(
+            ["s3:PutObject"],
+            [bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{cdk.Aws.ACCOUNT_ID}/*")],
+            {
                 "ArnLike": {
-                    "aws:SourceArn": (f"arn:aws:elasticloadbalancing:{site.region}:{cdk.Aws.ACCOUNT_ID}:loadbalancer/*")
+                    "aws:SourceArn": f"arn:aws:elasticloadbalancing:{site.region}:{cdk.Aws.ACCOUNT_ID}:loadbalancer/*"
                 }
             },
+            to="logdelivery.elasticloadbalancing",
         )
     )
     return bucket
@@ -97,7 +99,7 @@ def build(site: Site, network: Network, *, group: str, logs: s3.Bucket, inside: 
 def build_inside(site: Site, network: Network, *, group: str, logs: s3.Bucket) -> Balancer:
     """The balancer inside the network, without TLS."""
     balancer = _load_balancer(site, network, INSIDE, group=group, logs=logs)
-    listener = _http_listener(site, balancer, INSIDE, _nothing())
+    listener = _http_listener(site, balancer, INSIDE, answer(*NOTHING))
     return _with_rules(site, network, INSIDE, balancer, listener, url=f"http://{balancer.attr_dns_name}", inside=None)
 
 
@@ -112,9 +114,9 @@ def _with_rules(
     inside: Balancer | None,
 ) -> Balancer:
     """The listener's rules and a target group per service (two where a rollout shifts traffic)."""
-    target_groups = {each.name: _target_group(site, network, each, f"{where}TargetGroup") for each in site.app.services}
+    target_groups = {each.name: _target_group(site, network, each, f"TargetGroup{where}") for each in site.app.services}
     standby = {
-        each.name: _target_group(site, network, each, f"{where}StandbyTargetGroup")
+        each.name: _target_group(site, network, each, f"TargetGroup{where}Standby")
         for each in site.app.services
         if site.on_fargate and each.deployment.strategy != "rolling"
     }
@@ -183,12 +185,9 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
     made = elb.CfnListener
     tls = site.app.listener.tls
     if tls is None:
-        return _http_listener(site, balancer, "", _nothing())
-    to_https = made.ActionProperty(
-        type="redirect",
-        redirect_config=made.RedirectConfigProperty(
-            protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}", status_code="HTTP_301"
-        ),
+        return _http_listener(site, balancer, "", answer(*NOTHING))
+    to_https = elb.ListenerAction.redirect(
+        protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}", permanent=True
     )
     _http_listener(site, balancer, "", to_https)
     return made(
@@ -199,7 +198,7 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
         protocol="HTTPS",
         ssl_policy=TLS_POLICY,
         certificates=[made.CertificateProperty(certificate_arn=_certificate(site, tls))],
-        default_actions=[_nothing()],
+        default_actions=answer(*NOTHING).render_actions(),
         listener_attributes=None
         if tls.hsts is None
         else [
@@ -210,18 +209,8 @@ def _listeners(site: Site, balancer: elb.CfnLoadBalancer) -> elb.CfnListener:
     )
 
 
-def _nothing() -> elb.CfnListener.ActionProperty:
-    made = elb.CfnListener
-    return made.ActionProperty(
-        type="fixed-response",
-        fixed_response_config=made.FixedResponseConfigProperty(
-            status_code="404", content_type="text/plain", message_body="no route"
-        ),
-    )
-
-
 def _http_listener(
-    site: Site, balancer: elb.CfnLoadBalancer, where: str, action: elb.CfnListener.ActionProperty
+    site: Site, balancer: elb.CfnLoadBalancer, where: str, action: elb.ListenerAction
 ) -> elb.CfnListener:
     return elb.CfnListener(
         site.stack,
@@ -229,7 +218,7 @@ def _http_listener(
         load_balancer_arn=balancer.ref,
         port=80,
         protocol="HTTP",
-        default_actions=[action],
+        default_actions=action.render_actions(),
     )
 
 
@@ -254,14 +243,8 @@ def _certificate(site: Site, tls: Tls) -> str:
 
 def hosted_zone(site: Site) -> str:
     """The domain's Route 53 zone: a parameter, because a template must not look anything up."""
-    existing = site.stack.node.try_find_child("HostedZone")
-    parameter = existing or cdk.CfnParameter(
-        site.stack,
-        "HostedZone",
-        type="AWS::Route53::HostedZone::Id",
-        description=f"the hosted zone that holds {site.aws.domain}",
-    )
-    return str(parameter.value_as_string)
+    what = f"the hosted zone that holds {site.aws.domain}"
+    return str(site.parameter("HostedZone", None, what, kind="AWS::Route53::HostedZone::Id").value_as_string)
 
 
 def _target_group(site: Site, network: Network, service: Service, kind: str) -> elb.CfnTargetGroup:

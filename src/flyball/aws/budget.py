@@ -12,6 +12,8 @@ from aws_cdk import aws_budgets as budgets
 
 from flyball.core.model import Application, Aws
 
+from .site import open_stack
+
 REGION = "us-east-1"
 
 
@@ -19,14 +21,7 @@ def build(scope: cdk.App, app: Application, aws: Aws) -> None:
     """The budget's stack, if the file sets a budget."""
     if aws.monthly_budget_usd is None:
         return
-    stack = cdk.Stack(
-        scope,
-        f"{app.name}-budget",
-        env=cdk.Environment(region=REGION),
-        description=f"{app.name}: what it may cost in a month",
-        synthesizer=cdk.BootstraplessSynthesizer(),
-        analytics_reporting=False,
-    )
+    stack = open_stack(scope, f"{app.name}-budget", REGION, f"{app.name}: what it may cost in a month")
     made = budgets.CfnBudget
     subscriber = made.SubscriberProperty(subscription_type="EMAIL", address=aws.alarm_email)
     made(

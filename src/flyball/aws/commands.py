@@ -32,15 +32,17 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseY
 """
 """The server before the first release: healthy, so that the stack can be created, but 503 for visitors."""
 
+# A task's /tmp is a volume that belongs to root in the image of the placeholder; this memory is everybody's.
 _ENCRYPTED = """\
 import ssl, subprocess, tempfile
 
 server = http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseYet)
-made = os.path.join(tempfile.mkdtemp(), "made.pem")
 making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=placeholder"]
-subprocess.run([*making, "-keyout", made + ".key", "-out", made], check=True)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(made, made + ".key")
+with tempfile.TemporaryDirectory(dir="/dev/shm") as there:
+    made = os.path.join(there, "made.pem")
+    subprocess.run([*making, "-keyout", made + ".key", "-out", made], check=True)
+    context.load_cert_chain(made, made + ".key")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 """

@@ -43,24 +43,19 @@ def build(
     group: str,
     balancer: Balancer,
     stores: Mapping[str, StoreThere],
-    releases: str,
 ) -> str:
-    """A service with its role, launch template and Auto Scaling group, whose name it returns.
-
-    `releases` is the bucket of archives.
-    """
+    """A service with its role, launch template and Auto Scaling group, whose name it returns."""
+    releases = site.bucket_name("releases")
     used = [stores[name] for name in service.stores]
     group_name = site.name(service.name)
-    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
+    group_of_logs = site.log_group(f"{service.name}-instance", f"/flyball/{site.app.name}/{service.name}")
     role = _role(site, service, used, log_group=group_of_logs, releases=releases, group_name=group_name)
     image = repositories.uri(site, service, site.region) if as_image(site.aws, service) else None
     if image is not None:
         repositories.may_pull(role, repositories.build(site, service))
     environment = {
-        **instance_service(site, service),
+        **instance_service(site, service, url=balancer.url_for_services),
         "AWS_REGION": site.region,
-        "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url_for_services,
         **{store.variable: store.url for store in used if store.url is not None},
     }
     script = machine.user_data(
@@ -96,7 +91,7 @@ def _role(
     role = site.role(logical(service.name, "InstanceRole"), "ec2", what, service=service)
     for store in used:
         for grant in store.grants:
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     group_arn = (
         f"arn:aws:autoscaling:{site.region}:{cdk.Aws.ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/{group_name}"
     )
@@ -125,13 +120,8 @@ def architecture(machine_type: str) -> str:
 def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str, script: str) -> ec2.CfnLaunchTemplate:
     made = ec2.CfnLaunchTemplate
     profile = iam.CfnInstanceProfile(site.stack, logical(service.name, "InstanceProfile"), roles=[role.role_name])
-    release = cdk.CfnParameter(
-        site.stack,
-        release_parameter(service.name),
-        type="String",
-        default=NOTHING,
-        description=f"release of {service.name}; until the first one a placeholder answers the health check",
-    )
+    what = f"release of {service.name}; until the first one a placeholder answers the health check"
+    release = site.parameter(release_parameter(service.name), NOTHING, what)
     tags = {
         "Name": site.name(service.name),
         APPLICATION_TAG: site.app.name,
@@ -192,16 +182,11 @@ def _launch_template(site: Site, service: Service, role: iam.Role, *, group: str
 
 def _image(site: Site, machine_type: str) -> str:
     """The newest Amazon Linux 2023 at deployment, from AWS's public parameter."""
-    kind = architecture(machine_type)
-    existing = site.stack.node.try_find_child("MachineImage")
-    parameter = existing or cdk.CfnParameter(
-        site.stack,
-        "MachineImage",
-        type="AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
-        default=IMAGE.format(architecture=kind),
-        description="the machine image",
+    newest, kind = (
+        IMAGE.format(architecture=architecture(machine_type)),
+        "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
     )
-    return str(parameter.value_as_string)
+    return str(site.parameter("MachineImage", newest, "the machine image", kind=kind).value_as_string)
 
 
 def _scaling_group(
@@ -297,13 +282,9 @@ def _creation_policy(start: int) -> cdk.CfnCreationPolicy | None:
 
 def _stay(site: Site, service: Service) -> cdk.CfnParameter:
     """How many machines stay in service: of those that run when the deployment begins, not of the file's minimum."""
-    return cdk.CfnParameter(
-        site.stack,
-        capacity_parameter(service.name),
-        type="Number",
-        default=in_service(service, service.capacity.first),
-        description=f"machines of {service.name} that stay in service while their template changes",
-    )
+    what = f"machines of {service.name} that stay in service while their template changes"
+    first = in_service(service, service.capacity.first)
+    return site.parameter(capacity_parameter(service.name), first, what, kind="Number")
 
 
 def _update_policy(stay: cdk.CfnParameter) -> cdk.CfnUpdatePolicy:

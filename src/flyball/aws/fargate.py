@@ -67,13 +67,13 @@ def build(
     """A service with its repository, roles, task definition and rollout rules; returns its name."""
     used = [stores[name] for name in service.stores]
     repository = repositories.build(site, service)
-    group_of_logs = site.log_group(service.name, f"/flyball/{site.app.name}/{service.name}")
+    group_of_logs = site.log_group(f"{service.name}-instance", f"/flyball/{site.app.name}/{service.name}")
     execution = _execution_role(site, service, repository, group_of_logs, used)
     what = f"what instances of {service.name} may do"
     role = site.role(logical(service.name, "TaskRole"), "ecs-tasks", what, service=service)
     for store in used:
         for grant in () if store.secret else store.grants:
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     allow(role, SHELL_ACTIONS)
     task = ecs.CfnTaskDefinition(
         site.stack,
@@ -113,7 +113,7 @@ def _execution_role(
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     for store in used:
         for grant in store.grants if store.secret else ():
-            role.add_to_policy(grant.statement())
+            role.add_to_policy(grant)
     return role
 
 
@@ -121,17 +121,10 @@ def _container(
     site: Site, service: Service, used: list[StoreThere], group: logs.CfnLogGroup, balancer: Balancer
 ) -> ecs.CfnTaskDefinition.ContainerDefinitionProperty:
     made = ecs.CfnTaskDefinition
-    image = cdk.CfnParameter(
-        site.stack,
-        image_parameter(service.name),
-        type="String",
-        default=BASE,
-        description=f"image of {service.name}; until the first release a placeholder that answers the health check",
-    )
+    what = f"image of {service.name}; until the first release a placeholder that answers the health check"
+    image = site.parameter(image_parameter(service.name), BASE, what)
     environment = {
-        **instance_service(site, service),
-        "FLYBALL_HEALTH": service.health.path,
-        "FLYBALL_URL": balancer.url_for_services,
+        **instance_service(site, service, url=balancer.url_for_services),
         **{store.variable: store.url for store in used if store.url is not None},
     }
     secrets = {store.variable: store.secret for store in used if store.secret is not None}

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 import aws_cdk as cdk
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 
 from flyball.core.bad_input import BAD_INPUT, IN_HEADERS
@@ -45,14 +44,7 @@ def firewall(site: Site, *, balancer: str) -> None:
         visibility_config=visible(logical(site.app.name, "Firewall")),
     )
     wafv2.CfnWebACLAssociation(site.stack, "FirewallAssociation", resource_arn=balancer, web_acl_arn=acl.attr_arn)
-    group = logs.CfnLogGroup(
-        site.stack,
-        "FirewallLogGroup",
-        log_group_name=f"aws-waf-logs-{site.name(site.region)}",
-        kms_key_id=site.key.attr_arn,
-        retention_in_days=site.app.observe.log_retention_days,
-    )
-    group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+    group = site.log_group("Firewall", f"aws-waf-logs-{site.name(site.region)}")
     wafv2.CfnLoggingConfiguration(
         site.stack,
         "FirewallLogs",
@@ -79,15 +71,8 @@ def _statements(site: Site, wanted: Firewall) -> Iterator[tuple[str, Statement]]
     if wanted.methods:
         yield "methods", negated(fits(f"^({'|'.join(wanted.methods)})$", Field(method={})))
     if wanted.max_url_bytes is not None:
-        yield (
-            "url",
-            any_of(
-                [
-                    larger(Field(uri_path={}), wanted.max_url_bytes),
-                    larger(Field(query_string={}), wanted.max_url_bytes),
-                ]
-            ),
-        )
+        parts = (Field(uri_path={}), Field(query_string={}))
+        yield "url", any_of([larger(part, wanted.max_url_bytes) for part in parts])
     if wanted.max_headers_bytes is not None:
         yield "headers", larger(_ALL_HEADERS, min(wanted.max_headers_bytes, INSPECTED_HEADERS_BYTES))
     if wanted.max_body_bytes is not None:

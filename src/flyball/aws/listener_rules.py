@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rul
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aws_cdk as cdk
@@ -27,11 +28,11 @@ def build(
     """One rule of the listener."""
     match rule.action:
         case Forward(services=services):
-            action = _forward(services, groups, standby)
+            actions = [_forward(services, groups, standby)]
         case Redirect():
-            action = _redirect(rule.action)
-        case FixedResponse():
-            action = _answer(rule.action)
+            actions = _redirect(rule.action).render_rule_actions()
+        case FixedResponse(status=status, body=body, content_type=kind):
+            actions = answer(status, body, kind).render_rule_actions()
     while stack.node.try_find_child(name) is not None:
         name += "Again"  # the same condition at another priority never matches
     return elb.CfnListenerRule(
@@ -40,32 +41,16 @@ def build(
         listener_arn=listener.ref,
         priority=rule.priority,
         conditions=_conditions(rule.condition),
-        actions=[action],
+        actions=actions,
     )
 
 
-def _conditions(condition: Condition) -> list[elb.CfnListenerRule.RuleConditionProperty]:
-    made = elb.CfnListenerRule
-    conditions = [
-        made.RuleConditionProperty(
-            field="path-pattern",
-            path_pattern_config=made.PathPatternConfigProperty(values=list(path_patterns(condition.path))),
-        )
-    ]
-    if condition.host is not None:
-        conditions.append(
-            made.RuleConditionProperty(
-                field="host-header", host_header_config=made.HostHeaderConfigProperty(values=[condition.host])
-            )
-        )
-    conditions += [
-        made.RuleConditionProperty(
-            field="http-header",
-            http_header_config=made.HttpHeaderConfigProperty(http_header_name=name, values=[pattern]),
-        )
-        for name, pattern in condition.headers
-    ]
-    return conditions
+def _conditions(condition: Condition) -> list[object]:
+    made = elb.ListenerCondition
+    found = [made.path_patterns(list(path_patterns(condition.path)))]
+    found += [] if condition.host is None else [made.host_headers([condition.host])]
+    found += [made.http_header(name, [pattern]) for name, pattern in condition.headers]
+    return [each.render_raw_condition() for each in found]
 
 
 def path_patterns(path: str) -> tuple[str, ...]:
@@ -97,19 +82,15 @@ def _forward(
     )
 
 
-def _redirect(redirect: Redirect) -> elb.CfnListenerRule.ActionProperty:
+def _redirect(redirect: Redirect) -> elb.ListenerAction:
     where = urlsplit(redirect.location)
-    made = elb.CfnListenerRule
-    return made.ActionProperty(
-        type="redirect",
-        redirect_config=made.RedirectConfigProperty(
-            protocol=where.scheme.upper() or "#{protocol}",
-            host=where.hostname or "#{host}",
-            port=_port_of(where.scheme, where.port),
-            path=where.path or "/",
-            query=where.query or "#{query}",
-            status_code=f"HTTP_{redirect.status}",
-        ),
+    return elb.ListenerAction.redirect(
+        protocol=where.scheme.upper() or "#{protocol}",
+        host=where.hostname or "#{host}",
+        port=_port_of(where.scheme, where.port),
+        path=where.path or "/",
+        query=where.query or "#{query}",
+        permanent=redirect.status == HTTPStatus.MOVED_PERMANENTLY,
     )
 
 
@@ -119,11 +100,6 @@ def _port_of(scheme: str, port: int | None) -> str:
     return {"http": "80", "https": "443"}.get(scheme, "#{port}")
 
 
-def _answer(answer: FixedResponse) -> elb.CfnListenerRule.ActionProperty:
-    made = elb.CfnListenerRule
-    return made.ActionProperty(
-        type="fixed-response",
-        fixed_response_config=made.FixedResponseConfigProperty(
-            status_code=str(answer.status), content_type=answer.content_type, message_body=answer.body
-        ),
-    )
+def answer(status: int, body: str, content_type: str = "text/plain") -> elb.ListenerAction:
+    """A response that the balancer gives by itself."""
+    return elb.ListenerAction.fixed_response(status, content_type=content_type, message_body=body)

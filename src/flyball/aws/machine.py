@@ -75,7 +75,8 @@ install --directory --owner instance --group instance /opt/application
 """
 _DOCKER = f"""\
 dnf install --assumeyes --quiet docker {_ALWAYS}
-sysctl --quiet --write net.ipv4.ip_unprivileged_port_start=80
+echo net.ipv4.ip_unprivileged_port_start=80 > /etc/sysctl.d/90-instance.conf
+sysctl --quiet --load=/etc/sysctl.d/90-instance.conf
 systemctl enable --now docker.service
 {_USER}"""
 """The container shares the machine's network, so that its role's credentials reach it without another hop."""

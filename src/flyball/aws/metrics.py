@@ -66,39 +66,21 @@ class Source:
 
 def source(watched: Watched, metric: Metric) -> Source:
     """The CloudWatch metric for `metric`. Not for errors, a quotient of two, and not for what it has not."""
-    traffic = watched.traffic_dimensions
+    on_machines = watched.group is not None
     match metric:
         case Metric.CPU:
-            namespace = "AWS/EC2" if watched.group is not None else "AWS/ECS"
-            return Source(
-                namespace=namespace,
-                name="CPUUtilization",
-                statistic="Average",
-                dimensions=watched.machine_dimensions,
-            )
+            measured = ("AWS/EC2" if on_machines else "AWS/ECS", "CPUUtilization")
         case Metric.MEMORY:
-            on_machine = watched.group is not None
-            return Source(
-                namespace=MEMORY_NAMESPACE if on_machine else "AWS/ECS",
-                name="mem_used_percent" if on_machine else "MemoryUtilization",
-                statistic="Average",
-                dimensions=watched.machine_dimensions,
-            )
+            measured = (MEMORY_NAMESPACE, "mem_used_percent") if on_machines else ("AWS/ECS", "MemoryUtilization")
         case Metric.REQUESTS:
             only_group = {"TargetGroup": watched.target_group}
-            return Source(
-                namespace="AWS/ApplicationELB", name="RequestCountPerTarget", statistic="Sum", dimensions=only_group
-            )
+            return replace(of_balancer(watched, "RequestCountPerTarget", "Sum"), dimensions=only_group)
         case Metric.P50 | Metric.P95 | Metric.P99:
-            return Source(
-                namespace="AWS/ApplicationELB",
-                name="TargetResponseTime",
-                statistic=str(metric),
-                dimensions=traffic,
-                scale=0.001,
-            )
+            return replace(of_balancer(watched, "TargetResponseTime", str(metric)), scale=0.001)
         case Metric.ERRORS | Metric.CONCURRENCY | Metric.OFFERED:
             raise ValueError(f"CloudWatch has no one metric for {metric}")
+    namespace, name = measured
+    return Source(namespace=namespace, name=name, statistic="Average", dimensions=watched.machine_dimensions)
 
 
 def of_balancer(watched: Watched, name: str, statistic: str) -> Source:

@@ -36,6 +36,8 @@ FARGATE_PORT = 3000
 """A task's port, from the seed: "allow 3000 from the balancer only"."""
 EC2_PORT = 80
 """A machine's port, from the seed: "allow 80 from the balancer only"."""
+SOURCE_PARAMETER = "SourceIsThere"
+"""The stack parameter that says whether the CodeCommit repository outlived an earlier stack."""
 NOTHING = "none"
 """The value of a parameter that names nothing: no release yet, or no rollout since the stack's own change."""
 

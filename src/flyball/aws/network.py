@@ -20,6 +20,8 @@ from flyball.core.model import Nat
 
 from .site import Site, allow, logical
 
+GATEWAYS = ("s3", "dynamodb")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
@@ -84,34 +86,23 @@ def with_endpoints(site: Site, network: Network, *, group: str | None) -> Networ
 
     `group` is the security group of the interface endpoints.
     """
-    gateways = [
-        ec2.CfnVPCEndpoint(
-            site.stack,
-            logical(service, "Endpoint"),
-            vpc_id=network.vpc,
-            service_name=f"com.amazonaws.{site.region}.{service}",
-            vpc_endpoint_type="Gateway",
-            policy_document=_endpoint_policy(site, service),
-            route_table_ids=list(network.routes),
-        )
-        for service in ("s3", "dynamodb")
-    ]
+    made = [_endpoint(site, network, each, "Gateway", route_table_ids=list(network.routes)) for each in GATEWAYS]
     wanted = ("ecr.api", "ecr.dkr", "logs") if site.has_images else ("logs",)
-    interfaces = [
-        ec2.CfnVPCEndpoint(
-            site.stack,
-            logical(*service.split("."), "Endpoint"),
-            vpc_id=network.vpc,
-            service_name=f"com.amazonaws.{site.region}.{service}",
-            vpc_endpoint_type="Interface",
-            policy_document=_endpoint_policy(site, service),
-            private_dns_enabled=True,
-            subnet_ids=list(network.private),
-            security_group_ids=[group] if group else None,
-        )
-        for service in (wanted if site.aws.network.endpoints else ())
-    ]
-    return replace(network, ways_out=(*network.ways_out, *gateways, *interfaces))
+    reached = {"private_dns_enabled": True, "subnet_ids": list(network.private), "security_group_ids": [group]}
+    made += [_endpoint(site, network, each, "Interface", **reached) for each in wanted if site.aws.network.endpoints]
+    return replace(network, ways_out=(*network.ways_out, *made))
+
+
+def _endpoint(site: Site, network: Network, service: str, kind: str, **reached: Any) -> ec2.CfnVPCEndpoint:
+    return ec2.CfnVPCEndpoint(
+        site.stack,
+        logical(*service.split("."), "Endpoint"),
+        vpc_id=network.vpc,
+        service_name=f"com.amazonaws.{site.region}.{service}",
+        vpc_endpoint_type=kind,
+        policy_document=_endpoint_policy(site, service),
+        **reached,
+    )
 
 
 def _endpoint_policy(site: Site, service: str) -> iam.PolicyDocument:

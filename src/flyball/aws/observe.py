@@ -18,7 +18,7 @@ from . import activities
 from .alarms import alarm, measure
 from .machine import needs_memory_metric
 from .metrics import AWS_PERIOD_S, Source, Watched, of_balancer, own, source
-from .site import Site, logical
+from .site import Site, logical, statement
 
 
 def topic(site: Site) -> sns.CfnTopic:
@@ -32,13 +32,8 @@ def topic(site: Site) -> sns.CfnTopic:
         if site.aws.alarm_email
         else [],
     )
-    publish = iam.PolicyStatement(
-        sid="AlarmsMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-        actions=["sns:Publish"],
-        resources=[made.ref],
-        conditions={"StringEquals": {"aws:SourceAccount": site.stack.account}},
-    )
+    ours = {"StringEquals": {"aws:SourceAccount": site.stack.account}}
+    publish = statement(["sns:Publish"], [made.ref], ours, to="cloudwatch", sid="AlarmsMayPublish")
     tls = iam.PolicyStatement(
         sid="OnlyEncrypted",
         effect=iam.Effect.DENY,
@@ -193,10 +188,13 @@ def _line(found: Source, label: str) -> list[Any]:
 
 
 def _number(title: str, site: Site, lines: list[list[Any]], *, x: int) -> dict[str, object]:
-    properties = {"title": title, "view": "singleValue", "region": site.region, "period": AWS_PERIOD_S}
-    return {"type": "metric", "x": x, "y": 0, "width": 12, "height": 3, "properties": {**properties, "metrics": lines}}
+    return _tile(title, site, lines, "singleValue", x=x, y=0, width=12, height=3)
 
 
 def _graph(title: str, site: Site, lines: list[list[Any]], *, y: int) -> dict[str, object]:
-    properties = {"title": title, "view": "timeSeries", "region": site.region, "period": AWS_PERIOD_S}
-    return {"type": "metric", "x": 0, "y": y, "width": 24, "height": 6, "properties": {**properties, "metrics": lines}}
+    return _tile(title, site, lines, "timeSeries", x=0, y=y, width=24, height=6)
+
+
+def _tile(title: str, site: Site, lines: list[list[Any]], view: str, **place: int) -> dict[str, object]:
+    properties = {"title": title, "view": view, "region": site.region, "period": AWS_PERIOD_S, "metrics": lines}
+    return {"type": "metric", **place, "properties": properties}

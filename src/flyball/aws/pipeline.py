@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import aws_cdk as cdk
-from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -20,8 +19,8 @@ from aws_cdk.aws_codepipeline import CfnPipeline
 from flyball.core.model import Service
 
 from . import projects
-from .names import UPLOADED, upload_pipeline
-from .site import Site, allow, bucket_name, logical
+from .names import SOURCE_PARAMETER, UPLOADED, upload_pipeline
+from .site import Site, allow, bucket_name, logical, statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +28,8 @@ class Source:
     """The source of the code: the pipeline's first action, and the ARN of a CodeCommit repository."""
 
     action: CfnPipeline.ActionDeclarationProperty
-    repository: codecommit.CfnRepository | None
-    statements: tuple[iam.PolicyStatement, ...]
+    repository: str | None
+    right: iam.PolicyStatement
 
 
 def artifact_bucket(site: Site, purpose: str, logs_bucket: s3.Bucket) -> s3.Bucket:
@@ -61,8 +60,11 @@ def build(site: Site, *, alarms: dict[str, list[str]]) -> None:
             _build_action(site, service.name, each.ref, takes="built", gives=None)
             for service, each in zip(site.app.services, builds[1:], strict=True)
         ]
-    for statement in (*source.statements, *_pipeline_statements(site, builds)):
-        role.add_to_policy(statement)
+    role.add_to_policy(source.right)
+    buckets = _artifact_buckets(site)
+    allow(role, ["s3:GetBucketVersioning", "s3:GetBucketLocation"], buckets)
+    allow(role, ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [f"{bucket}/*" for bucket in buckets])
+    allow(role, ["codebuild:BatchGetBuilds", "codebuild:StartBuild"], [each.attr_arn for each in builds])
     stages = [
         CfnPipeline.StageDeclarationProperty(
             name="Build", actions=[_build_action(site, "build-and-test", project.ref, takes="source", gives="built")]
@@ -138,20 +140,10 @@ def _source(site: Site) -> Source:
             },
             gives="source",
         )
-        statement = iam.PolicyStatement(
-            # The service has two names; the connection's ARN says by which it was made.
-            actions=[f"{wanted.connection_arn.split(':')[2]}:UseConnection"],
-            resources=[wanted.connection_arn],
-        )
-        return Source(action=action, repository=None, statements=(statement,))
-    repository = codecommit.CfnRepository(
-        site.stack,
-        "Repository",
-        repository_name=wanted.repository or site.name(),
-        repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
-    )
-    # Else the repository of a creation that failed would be in the way of the next one.
-    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        # The service has two names; the connection's ARN says by which it was made.
+        use = f"{wanted.connection_arn.split(':')[2]}:UseConnection"
+        return Source(action=action, repository=None, right=statement([use], [wanted.connection_arn]))
+    name, arn = wanted.repository or site.name(), _repository(site)
     action = _action(
         "push",
         category="Source",
@@ -160,13 +152,46 @@ def _source(site: Site) -> Source:
             "BranchName": wanted.branch,
             "OutputArtifactFormat": "CODE_ZIP",
             "PollForSourceChanges": False,
-            "RepositoryName": repository.attr_name,
+            "RepositoryName": name,
         },
         gives="source",
     )
     verbs = ("CancelUploadArchive", "GetBranch", "GetCommit", "GetUploadArchiveStatus", "UploadArchive")
-    statement = iam.PolicyStatement(actions=[f"codecommit:{verb}" for verb in verbs], resources=[repository.attr_arn])
-    return Source(action=action, repository=repository, statements=(statement,))
+    return Source(action=action, repository=arn, right=statement([f"codecommit:{verb}" for verb in verbs], [arn]))
+
+
+def _repository(site: Site) -> str:
+    """The CodeCommit repository, unless it is there from an earlier stack; its ARN.
+
+    CloudFormation knows repositories by their id, and so takes none over by its name, as it does tables and buckets.
+    """
+    wanted = site.app.pipeline
+    there = cdk.CfnParameter(
+        site.stack,
+        SOURCE_PARAMETER,
+        type="String",
+        default="no",
+        allowed_values=["yes", "no"],
+        description="yes when the repository outlived an earlier stack, and so is none of this one's",
+    )
+    missing = cdk.Fn.condition_equals(there.value_as_string, "no")
+    name = wanted.repository or site.name()
+    repository = codecommit.CfnRepository(
+        site.stack,
+        "Repository",
+        repository_name=name,
+        repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
+    )
+    repository.cfn_options.condition = cdk.CfnCondition(site.stack, "MakesSource", expression=missing)
+    # Else the repository of a creation that failed would be in the way of the next one.
+    repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    cdk.CfnOutput(
+        site.stack,
+        "PushTo",
+        value=f"https://git-codecommit.{site.region}.amazonaws.com/v1/repos/{name}",
+        description=f"git push here, branch {wanted.branch}, to deploy a release",
+    )
+    return f"arn:aws:codecommit:{site.region}:{cdk.Aws.ACCOUNT_ID}:{name}"
 
 
 def _action(
@@ -268,23 +293,7 @@ def _artifact_buckets(site: Site) -> list[str]:
     return [f"arn:aws:s3:::{bucket_name(site.app, 'artifacts', region)}" for region in site.app.region_names]
 
 
-def _pipeline_statements(site: Site, builds: list[codebuild.CfnProject]) -> list[iam.PolicyStatement]:
-    """Rights to artifacts and builds; what a service's rollout needs has a role of its own."""
-    buckets = _artifact_buckets(site)
-    return [
-        iam.PolicyStatement(actions=["s3:GetBucketVersioning", "s3:GetBucketLocation"], resources=buckets),
-        iam.PolicyStatement(
-            actions=["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
-            resources=[f"{bucket}/*" for bucket in buckets],
-        ),
-        iam.PolicyStatement(
-            actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
-            resources=[project.attr_arn for project in builds],
-        ),
-    ]
-
-
-def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: CfnPipeline) -> None:
+def _start_on_push(site: Site, repository: str, pipeline: CfnPipeline) -> None:
     """The seed's "trigger event": a push to the branch starts the pipeline at once, without polling."""
     arn = f"arn:aws:codepipeline:{site.region}:{cdk.Aws.ACCOUNT_ID}:{pipeline.ref}"
     role = site.role("TriggerRole", "events")
@@ -297,7 +306,7 @@ def _start_on_push(site: Site, repository: codecommit.CfnRepository, pipeline: C
         event_pattern={
             "source": ["aws.codecommit"],
             "detail-type": ["CodeCommit Repository State Change"],
-            "resources": [repository.attr_arn],
+            "resources": [repository],
             "detail": {
                 "event": ["referenceCreated", "referenceUpdated"],
                 "referenceType": ["branch"],

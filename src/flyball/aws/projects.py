@@ -11,7 +11,7 @@ from flyball.core.model import Service
 from . import buildspec, preferences, repositories
 from .ec2 import architecture
 from .runtimes import as_image
-from .site import APPLICATION_TAG, SERVICE_TAG, Site, allow, bucket_name, logical
+from .site import APPLICATION_TAG, SERVICE_TAG, Site, allow, bucket_name, logical, statement
 
 BUILD_MACHINE = "BUILD_GENERAL1_SMALL"
 ON = {
@@ -39,19 +39,15 @@ def build_project(site: Site) -> codebuild.CfnProject:
         for service in images
     }
     buckets = [(region, bucket_name(site.app, "releases", region)) for region in site.app.region_names]
-    statements = []
+    rights = []
     if images:
         arns = [repositories.arn(site, service, region) for region in site.app.region_names for service in images]
-        statements += [
-            iam.PolicyStatement(actions=[f"ecr:{verb}" for verb in PUSH], resources=arns),
-            # ecr:GetAuthorizationToken takes no resource; AWS allows it only on "*".
-            iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
-        ]
+        rights.append(statement([f"ecr:{verb}" for verb in PUSH], arns))
+        rights.append(statement(["ecr:GetAuthorizationToken"]))  # takes no resource; AWS allows it only on "*"
     if len(images) < len(site.app.services):
-        objects = [f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]
-        statements.append(iam.PolicyStatement(actions=["s3:PutObject"], resources=objects))
+        rights.append(statement(["s3:PutObject"], [f"arn:aws:s3:::{bucket}/*" for _, bucket in buckets]))
     specification = buildspec.for_release(site.app, uris, buckets, tasks=site.on_fargate, file=site.file)
-    return _project(site, "Build", specification, statements, privileged=bool(images))
+    return _project(site, "Build", specification, rights, privileged=bool(images))
 
 
 def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuild.CfnProject:
@@ -68,46 +64,38 @@ def refresh_project(site: Site, service: Service, alarms: list[str]) -> codebuil
             f"aws:ResourceTag/{SERVICE_TAG}": service.name,
         }
     }
-    statements = [
-        iam.PolicyStatement(actions=["autoscaling:StartInstanceRefresh"], resources=names),
-        iam.PolicyStatement(actions=["ec2:CreateLaunchTemplateVersion"], resources=templates, conditions=ours),
-        # Describe calls of EC2 and Auto Scaling take no resource; a refresh reads alarms with its caller's rights.
-        iam.PolicyStatement(
-            actions=[
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeInstanceRefreshes",
-                "cloudwatch:DescribeAlarms",
-                "ec2:DescribeLaunchTemplateVersions",
-            ],
-            resources=["*"],
-        ),
+    # Describe calls of EC2 and Auto Scaling take no resource; a refresh reads alarms with its caller's rights.
+    describe = (
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeInstanceRefreshes",
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeLaunchTemplateVersions",
+    )
+    to_machines = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    with_them = {"StringEquals": {"ec2:CreateAction": "RunInstances"}}
+    rights = [
+        statement(["autoscaling:StartInstanceRefresh"], names),
+        statement(["ec2:CreateLaunchTemplateVersion"], templates, ours),
+        statement(describe),
         # A refresh to a new template version checks that its caller may start such a machine: by a template, and only
         # by one of this service. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
-        iam.PolicyStatement(actions=["ec2:RunInstances"], resources=templates, conditions=ours),
+        statement(["ec2:RunInstances"], templates, ours),
         iam.PolicyStatement(
             actions=["ec2:RunInstances"],
             not_resources=[template.replace(account, "*") for template in templates],
             conditions={"ArnLike": {"ec2:LaunchTemplate": templates}},
         ),
-        iam.PolicyStatement(
-            actions=["ec2:CreateTags"],
-            resources=[f"arn:aws:ec2:*:{account}:*/*"],
-            conditions={"StringEquals": {"ec2:CreateAction": "RunInstances"}},
-        ),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[site.roles(service)],
-            conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        ),
+        statement(["ec2:CreateTags"], [f"arn:aws:ec2:*:{account}:*/*"], with_them),
+        statement(["iam:PassRole"], [site.roles(service)], to_machines),
     ]
     specification = buildspec.for_refresh(
         group, site.app.region_names, preferences.refresh_preferences(service, alarms)
     )
-    return _project(site, f"{service.name}-rollout", specification, statements, privileged=False)
+    return _project(site, f"{service.name}-rollout", specification, rights, privileged=False)
 
 
 def _project(
-    site: Site, name: str, specification: str, statements: list[iam.PolicyStatement], *, privileged: bool
+    site: Site, name: str, specification: str, rights: list[iam.PolicyStatement], *, privileged: bool
 ) -> codebuild.CfnProject:
     """A CodeBuild project with its log and role. Docker needs `privileged`."""
     made = codebuild.CfnProject
@@ -116,8 +104,8 @@ def _project(
     artifacts = f"arn:aws:s3:::{site.bucket_name('artifacts')}/*"
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
     allow(role, ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [artifacts])
-    for statement in statements:
-        role.add_to_policy(statement)
+    for right in rights:
+        role.add_to_policy(right)
     kind, image = ON["x86_64" if site.on_fargate else architecture(site.aws.machine)]
     project = made(
         site.stack,

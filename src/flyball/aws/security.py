@@ -9,19 +9,19 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from flyball.core.model import Service, StoreKind
 
 from .balancer import needs_inside
 from .network import Network
-from .site import Site, allow, logical, trail_arn
+from .site import Site, allow, logical, statement, trail_arn
 
 REDIS_PORT = 6379
 WORLD = "0.0.0.0/0"
@@ -42,77 +42,38 @@ class Groups:
 
 def groups(site: Site, network: Network) -> Groups:
     """The chain of security groups."""
-    balancer = _balancer_group(site, network)
-    inside = _inside_group(site, network) if needs_inside(site.app, site.aws) else None
-    services = {
-        service.name: _service_group(site, network, service, balancer=balancer, inside=inside)
-        for service in site.app.services
-    }
-    using = [services[service.name] for service in site.app.services if _uses_redis(site, service)]
-    redis = _redis_group(site, network, using) if using else None
-    endpoints = _endpoint_group(site, network) if site.aws.network.endpoints else None
+    app, plan = site.app, site.aws.network
+    made = partial(_group, site, network)
+    private = plan.private_subnets[: len(app.zones)]
+    to_instances = _all(site.instance_subnets, site.port, "to instances")
+    world = [(80, WORLD, "HTTP from the world")]
+    world += [(443, WORLD, "HTTPS from the world")] if app.listener.tls is not None else []
+    balancer = made("BalancerGroup", "the balancer, open to the world", world, out=to_instances)
+    inside = None
+    if needs_inside(app, site.aws):
+        said, from_instances = "the balancer inside, reachable from instances only", "from instances"
+        inside = made("InsideBalancerGroup", said, _all(site.instance_subnets, 80, from_instances), out=to_instances)
+    services: dict[str, str] = {}
+    for service in app.services:
+        out = [(443, WORLD, "AWS services and packages")]
+        out += [(80, WORLD, "the balancer at its public address")] if inside is None else []
+        out += _all(private, 80, "the balancer inside") if inside is not None else []
+        out += _all(private, REDIS_PORT, "Redis") if _uses_redis(site, service) else []
+        said = f"instances of {service.name}, reachable from the balancer only"
+        entry = [(site.port, each, "from the balancer only") for each in (balancer, inside) if each is not None]
+        services[service.name] = made(logical(service.name, "SecurityGroup"), said, entry, out=out)
+    redis = None
+    using = [services[service.name] for service in app.services if _uses_redis(site, service)]
+    if using:
+        entry = [(REDIS_PORT, group, "from a service that uses it") for group in using]
+        out = [(REDIS_PORT, plan.cidr, "replication stays in the network")]
+        redis = made("RedisGroup", "Redis, reachable from the services that use it only", entry, out=out)
+    endpoints = None
+    if plan.endpoints:
+        said = "AWS services, reachable from the network only"
+        entry, out = [(443, plan.cidr, "HTTPS from the network")], [(443, plan.cidr, "answers stay in the network")]
+        endpoints = made("EndpointGroup", said, entry, out=out)
     return Groups(balancer=balancer, inside=inside, services=services, redis=redis, endpoints=endpoints)
-
-
-def _endpoint_group(site: Site, network: Network) -> str:
-    return _group(
-        site,
-        network,
-        "EndpointGroup",
-        "AWS services, reachable from the network only",
-        ingress=[(443, site.aws.network.cidr, "HTTPS from the network")],
-        egress=[(443, site.aws.network.cidr, "answers stay in the network")],
-    )
-
-
-def _balancer_group(site: Site, network: Network) -> str:
-    ingress = [(80, WORLD, "HTTP from the world")]
-    if site.app.listener.tls is not None:
-        ingress.append((443, WORLD, "HTTPS from the world"))
-    egress = _all(site.instance_subnets, site.port, "to instances")
-    return _group(site, network, "BalancerGroup", "the balancer, open to the world", ingress=ingress, egress=egress)
-
-
-def _inside_group(site: Site, network: Network) -> str:
-    return _group(
-        site,
-        network,
-        "InsideBalancerGroup",
-        "the balancer inside, reachable from instances only",
-        ingress=_all(site.instance_subnets, 80, "from instances"),
-        egress=_all(site.instance_subnets, site.port, "to instances"),
-    )
-
-
-def _service_group(site: Site, network: Network, service: Service, *, balancer: str, inside: str | None) -> str:
-    private = site.aws.network.private_subnets[: len(site.app.zones)]
-    egress = [(443, WORLD, "AWS services and packages")]
-    if inside is None:
-        egress.append((80, WORLD, "the balancer at its public address"))
-    else:
-        egress += _all(private, 80, "the balancer inside")
-    if _uses_redis(site, service):
-        egress += _all(private, REDIS_PORT, "Redis")
-    balancers = [balancer] if inside is None else [balancer, inside]
-    return _group(
-        site,
-        network,
-        logical(service.name, "Group"),
-        f"instances of {service.name}, reachable from the balancer only",
-        ingress=[(site.port, each, "from the balancer only") for each in balancers],
-        egress=egress,
-    )
-
-
-def _redis_group(site: Site, network: Network, using: list[str]) -> str:
-    return _group(
-        site,
-        network,
-        "RedisGroup",
-        "Redis, reachable from the services that use it only",
-        ingress=[(REDIS_PORT, group, "from a service that uses it") for group in using],
-        egress=[(REDIS_PORT, site.aws.network.cidr, "replication stays in the network")],
-    )
 
 
 def _uses_redis(site: Site, service: Service) -> bool:
@@ -123,9 +84,7 @@ def _all(ranges: tuple[str, ...], port: int, why: str) -> list[Rule]:
     return [(port, cidr, why) for cidr in ranges]
 
 
-def _group(
-    site: Site, network: Network, name: str, description: str, *, ingress: list[Rule], egress: list[Rule]
-) -> str:
+def _group(site: Site, network: Network, name: str, description: str, ingress: list[Rule], *, out: list[Rule]) -> str:
     made = ec2.CfnSecurityGroup
     group = made(
         site.stack,
@@ -133,7 +92,7 @@ def _group(
         group_description=f"{site.app.name}: {description}",
         vpc_id=network.vpc,
         security_group_ingress=[made.IngressProperty(**_rule(each, "source")) for each in ingress],
-        security_group_egress=[made.EgressProperty(**_rule(each, "destination")) for each in egress],
+        security_group_egress=[made.EgressProperty(**_rule(each, "destination")) for each in out],
     )
     return str(group.attr_group_id)
 
@@ -149,6 +108,8 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
+    # The records outlive the stack, so the key that reads them does, too.
+    site.key.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     group = site.log_group("Trail")
     role = site.role("TrailRole", "cloudtrail")
     allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn])
@@ -162,12 +123,7 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
         ),
     ):
         logs_bucket.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-                actions=[action],
-                resources=[resource],
-                conditions={"StringEquals": {"aws:SourceArn": source, **more}},
-            )
+            statement([action], [resource], {"StringEquals": {"aws:SourceArn": source, **more}}, to="cloudtrail")
         )
     made = cloudtrail.CfnTrail(
         site.stack,

@@ -26,6 +26,7 @@ __all__ = [
     "logical",
     "open_site",
     "running",
+    "statement",
     "trail_arn",
 ]
 
@@ -139,6 +140,13 @@ class Site:
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         return group
 
+    def parameter(self, name: str, default: str | int | None, what: str, *, kind: str = "String") -> cdk.CfnParameter:
+        """A parameter of the stack; the same one when it is asked for again."""
+        known = self.stack.node.try_find_child(name)
+        if isinstance(known, cdk.CfnParameter):
+            return known
+        return cdk.CfnParameter(self.stack, name, type=kind, default=default, description=what)
+
     def role(self, name: str, of: str, what: str | None = None, *, service: Service | None = None) -> iam.Role:
         """A role for the AWS service `of`; an instance's has the path of its service."""
         return iam.Role(
@@ -154,8 +162,24 @@ def allow(
     role: iam.Role, actions: Iterable[str], resources: Iterable[str] = ("*",), conditions: Mapping[str, object] = {}
 ) -> None:
     """Lets a role do `actions` on `resources`; "*" is for what takes no resource on AWS, or with a condition."""
-    role.add_to_policy(
-        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions))
+    role.add_to_policy(statement(actions, resources, conditions))
+
+
+def statement(
+    actions: Iterable[str],
+    resources: Iterable[str] = ("*",),
+    conditions: Mapping[str, object] = {},
+    *,
+    to: str | None = None,
+    sid: str | None = None,
+) -> iam.PolicyStatement:
+    """A right; in the policy of a resource it is one of the AWS service `to`."""
+    return iam.PolicyStatement(
+        sid=sid,
+        principals=[iam.ServicePrincipal(f"{to}.amazonaws.com")] if to else [],
+        actions=list(actions),
+        resources=list(resources),
+        conditions=dict(conditions),
     )
 
 
@@ -169,16 +193,21 @@ def trail_arn(app: Application, region: str) -> str:
     return f"arn:aws:cloudtrail:{region}:{cdk.Aws.ACCOUNT_ID}:trail/{app.name}-trail"
 
 
-def open_site(scope: cdk.App, app: Application, aws: Aws, region: str, *, file: str | None = None) -> Site:
-    """An empty stack for one region, with its key and the parameter that marks the first deployment."""
-    stack = cdk.Stack(
+def open_stack(scope: cdk.App, name: str, region: str, what: str) -> cdk.Stack:
+    """An empty stack, which needs no bucket of the CDK's."""
+    return cdk.Stack(
         scope,
-        f"{app.name}-{region}",
+        name,
         env=cdk.Environment(region=region),
-        description=f"{app.name} in {region}, made by Flyball from its file",
+        description=what,
         synthesizer=cdk.BootstraplessSynthesizer(),
         analytics_reporting=False,
     )
+
+
+def open_site(scope: cdk.App, app: Application, aws: Aws, region: str, *, file: str | None = None) -> Site:
+    """An empty stack for one region, with its key and the parameter that marks the first deployment."""
+    stack = open_stack(scope, f"{app.name}-{region}", region, f"{app.name} in {region}, made by Flyball from its file")
     cdk.Tags.of(stack).add(APPLICATION_TAG, app.name)
     phase = cdk.CfnParameter(
         stack,
@@ -201,35 +230,20 @@ def _key(stack: cdk.Stack, app: Application, region: str) -> kms.CfnKey:
         actions=["kms:*"],
         resources=["*"],
     )
-    logs = iam.PolicyStatement(
-        sid="LogsMayEncrypt",
-        principals=[iam.ServicePrincipal(f"logs.{region}.amazonaws.com")],
-        actions=[
-            "kms:Decrypt",
-            "kms:Encrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ],
-        resources=["*"],
-        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}},
+    of_logs = {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{region}:{cdk.Aws.ACCOUNT_ID}:*"}
+    own = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+    of_trail = {"StringEquals": {"aws:SourceArn": trail_arn(app, region)}}
+    make = ["kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
+    use = ["kms:Decrypt", "kms:Encrypt", *make, "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+    trail = ["kms:GenerateDataKey", "kms:DescribeKey"]
+    document = iam.PolicyDocument(
+        statements=[
+            owner,
+            statement(use, conditions={"ArnLike": of_logs}, to=f"logs.{region}", sid="LogsMayEncrypt"),
+            statement(["kms:Decrypt", make[0]], conditions=own, to="cloudwatch", sid="AlarmsMayPublish"),
+            statement(trail, conditions=of_trail, to="cloudtrail", sid="TrailMayEncrypt"),
+        ]
     )
-    notices = iam.PolicyStatement(
-        sid="AlarmsMayPublish",
-        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-        actions=["kms:Decrypt", "kms:GenerateDataKey"],
-        resources=["*"],
-        conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-    )
-    trail = iam.PolicyStatement(
-        sid="TrailMayEncrypt",
-        principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-        actions=["kms:GenerateDataKey", "kms:DescribeKey"],
-        resources=["*"],
-        conditions={"StringEquals": {"aws:SourceArn": trail_arn(app, region)}},
-    )
-    document = iam.PolicyDocument(statements=[owner, logs, notices, trail])
     return kms.CfnKey(
         stack,
         "Key",
@@ -245,13 +259,8 @@ def running(site: Site, service: Service, made: str) -> str:
 
     Without it, every release would make the next deployment replace all instances by ones that run the same.
     """
-    parameter = cdk.CfnParameter(
-        site.stack,
-        running_parameter(service.name),
-        type="String",
-        default=NOTHING,
-        description=f"what the pipeline has rolled out of {service.name} since the stack changed it",
-    )
+    what = f"what the pipeline has rolled out of {service.name} since the stack changed it"
+    parameter = site.parameter(running_parameter(service.name), NOTHING, what)
     kept = cdk.CfnCondition(
         site.stack,
         logical(service.name, "Keeps"),
@@ -261,8 +270,8 @@ def running(site: Site, service: Service, made: str) -> str:
     return chosen
 
 
-def instance_service(site: Site, service: Service) -> dict[str, str]:
-    """The variables that describe an instance, as in a local run; `stores` adds the store URLs.
+def instance_service(site: Site, service: Service, *, url: str) -> dict[str, str]:
+    """The variables that describe an instance, as in a local run; `url` is where services reach each other.
 
     Servers that ignore HOST get their own variable; without it they would listen on 127.0.0.1, out of the balancer's
     reach.
@@ -271,7 +280,9 @@ def instance_service(site: Site, service: Service) -> dict[str, str]:
     return {
         **dict(service.environment),
         "FLYBALL_APPLICATION": site.app.name,
+        "FLYBALL_HEALTH": service.health.path,
         "FLYBALL_SERVICE": service.name,
+        "FLYBALL_URL": url,
         "GRANIAN_HOST": everywhere,
         "HOST": everywhere,
         "PORT": str(site.port),

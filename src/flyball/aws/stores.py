@@ -21,7 +21,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from flyball.core.model import Store, StoreKind
 
 from .network import Network
-from .site import Site, allow, bucket_name, logical
+from .site import Site, allow, bucket_name, logical, statement
 
 CACHE_NODE = "cache.t4g.micro"
 REDIS_VERSION = "7.1"
@@ -49,27 +49,13 @@ BUCKET_ACTIONS = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a role may do: `actions` on `resources`."""
-
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    via: str | None = None
-
-    def statement(self) -> iam.PolicyStatement:
-        """The policy statement; with `via`, only for calls that this service makes."""
-        conditions = {} if self.via is None else {"StringEquals": {"kms:ViaService": self.via}}
-        return iam.PolicyStatement(actions=list(self.actions), resources=list(self.resources), conditions=conditions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreThere:
     """A store as an instance sees it: its URL, or the ARN of the secret that holds the URL."""
 
     variable: str
     url: str | None
     secret: str | None
-    grants: tuple[Grant, ...]
+    grants: tuple[iam.PolicyStatement, ...]
 
 
 def build(site: Site, network: Network, *, redis_group: str | None, logs_bucket: s3.Bucket) -> dict[str, StoreThere]:
@@ -109,7 +95,7 @@ def _table(site: Site, store: Store) -> StoreThere:
         variable=store.variable,
         url=table_url(site, store),
         secret=None,
-        grants=(Grant(actions=TABLE_ACTIONS, resources=(arn,)),),
+        grants=(statement(TABLE_ACTIONS, [arn]),),
     )
 
 
@@ -117,31 +103,15 @@ def _is_replicated(site: Site, store: Store) -> bool:
     return store.replicate and len(site.app.region_names) > 1
 
 
-def _key_types(store: Store) -> list[tuple[str, str, str]]:
-    """(name, S or N, HASH or RANGE) of each key field."""
-    kinds = ("HASH", "RANGE")
-    return [(field.name, field.type[0].upper(), kinds[index]) for index, field in enumerate(store.key)]
-
-
 def _regional_table(site: Site, store: Store, name: str) -> None:
     made = dynamodb.CfnTable
     table = made(
         site.stack,
         logical(store.name, "Table"),
-        table_name=name,
-        billing_mode="PAY_PER_REQUEST",
-        attribute_definitions=[
-            made.AttributeDefinitionProperty(attribute_name=field, attribute_type=kind)
-            for field, kind, _ in _key_types(store)
-        ],
-        key_schema=[
-            made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in _key_types(store)
-        ],
+        **_same(made, store, name),
         point_in_time_recovery_specification=made.PointInTimeRecoverySpecificationProperty(
             point_in_time_recovery_enabled=True
         ),
-        time_to_live_specification=_time_to_live(made, store),
-        sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
         deletion_protection_enabled=False,
         table_class="STANDARD",
     )
@@ -155,17 +125,7 @@ def _global_table(site: Site, store: Store, name: str) -> None:
     table = made(
         site.stack,
         logical(store.name, "Table"),
-        table_name=name,
-        billing_mode="PAY_PER_REQUEST",
-        attribute_definitions=[
-            made.AttributeDefinitionProperty(attribute_name=field, attribute_type=kind)
-            for field, kind, _ in _key_types(store)
-        ],
-        key_schema=[
-            made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in _key_types(store)
-        ],
-        time_to_live_specification=_time_to_live(made, store),
-        sse_specification=made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
+        **_same(made, store, name),
         stream_specification=made.StreamSpecificationProperty(stream_view_type="NEW_AND_OLD_IMAGES"),
         replicas=[
             made.ReplicaSpecificationProperty(
@@ -182,11 +142,22 @@ def _global_table(site: Site, store: Store, name: str) -> None:
     table.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
 
 
-def _time_to_live(made: Any, store: Store) -> Any:
-    """The attribute by which DynamoDB deletes rows; each of the two kinds of table has its own class for it."""
-    if store.ttl is None:
-        return None
-    return made.TimeToLiveSpecificationProperty(attribute_name=store.ttl, enabled=True)
+def _same(made: Any, store: Store, name: str) -> dict[str, Any]:
+    """What both kinds of table have; each has its own classes `made` for it."""
+    keys = [
+        (field.name, field.type[0].upper(), role) for field, role in zip(store.key, ("HASH", "RANGE"), strict=False)
+    ]
+    lives = store.ttl and made.TimeToLiveSpecificationProperty(attribute_name=store.ttl, enabled=True)
+    return {
+        "table_name": name,
+        "billing_mode": "PAY_PER_REQUEST",
+        "attribute_definitions": [
+            made.AttributeDefinitionProperty(attribute_name=field, attribute_type=kind) for field, kind, _ in keys
+        ],
+        "key_schema": [made.KeySchemaProperty(attribute_name=field, key_type=role) for field, _, role in keys],
+        "time_to_live_specification": lives,
+        "sse_specification": made.SSESpecificationProperty(sse_enabled=True, sse_type="KMS"),
+    }
 
 
 def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
@@ -210,10 +181,7 @@ def _bucket(site: Site, store: Store, logs_bucket: s3.Bucket) -> StoreThere:
         variable=store.variable,
         url=f"s3://{name}?region={site.region}",
         secret=None,
-        grants=(
-            Grant(actions=BUCKET_ACTIONS, resources=(arn,)),
-            Grant(actions=OBJECT_ACTIONS, resources=(f"{arn}/*",)),
-        ),
+        grants=(statement(BUCKET_ACTIONS, [arn]), statement(OBJECT_ACTIONS, [f"{arn}/*"])),
     )
 
 
@@ -317,6 +285,7 @@ def _redis(site: Site, network: Network, store: Store, group: str) -> StoreThere
         preferred_maintenance_window="sun:04:30-sun:05:30",
     )
     cache.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
+    through = f"secretsmanager.{site.region}.amazonaws.com"
     address = secretsmanager.CfnSecret(
         stack,
         logical(store.name, "Url"),
@@ -329,11 +298,7 @@ def _redis(site: Site, network: Network, store: Store, group: str) -> StoreThere
         url=None,
         secret=address.ref,
         grants=(
-            Grant(actions=("secretsmanager:GetSecretValue",), resources=(address.ref,)),
-            Grant(
-                actions=("kms:Decrypt",),
-                resources=(site.key.attr_arn,),
-                via=f"secretsmanager.{site.region}.amazonaws.com",
-            ),
+            statement(["secretsmanager:GetSecretValue"], [address.ref]),
+            statement(["kms:Decrypt"], [site.key.attr_arn], {"StringEquals": {"kms:ViaService": through}}),
         ),
     )

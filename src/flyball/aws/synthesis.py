@@ -58,7 +58,10 @@ def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     if refusals:
         raise FileError("AWS would refuse this:\n" + "\n".join(f"  {refusal}" for refusal in refusals))
     app = runtimes.settled(app, source)
-    templates = synthesize(app, file=buildspec.digest(source))
+    try:
+        templates = synthesize(app, file=buildspec.digest(source))
+    except RuntimeError as refused:  # the CDK's: more resources than a stack may have, two things with one name
+        raise FileError(f"AWS would refuse this:\n  {str(refused).splitlines()[0]}") from refused
     files = {f"{name}.template.json": text for name, text in templates.items()}
     files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in _images_of_ours(app)}
     out.mkdir(parents=True, exist_ok=True)
@@ -122,11 +125,9 @@ def fill(site: Site) -> None:
     entry = balancer.build(site, net, group=groups.balancer, logs=logs, inside=inside)
     there = stores.build(site, net, redis_group=groups.redis, logs_bucket=logs)
     pipeline.artifact_bucket(site, "artifacts", logs)
-    if site.on_fargate:
-        watched = _tasks(site, net, groups, entry, there)
-    else:
+    if not site.on_fargate:
         pipeline.artifact_bucket(site, "releases", logs)
-        watched = _machines(site, net, groups, entry, there)
+    watched = _services(site, net, groups, entry, there)
     notify = observe.topic(site)
     for each in watched:
         observe.alarms(site, each, notify)
@@ -135,7 +136,7 @@ def fill(site: Site) -> None:
     security.trail(site, logs_bucket=logs)
     regions.build(site, entry)
     pipeline.build(site, alarms=_alarm_names(site, watched))
-    _outputs(site, entry)
+    cdk.CfnOutput(site.stack, "Url", value=entry.url, description="where the application answers")
 
 
 def _watched(
@@ -158,54 +159,30 @@ def _watched(
     )
 
 
-def _tasks(
+def _services(
     site: Site,
     net: network.Network,
     groups: security.Groups,
     entry: balancer.Balancer,
     there: dict[str, stores.StoreThere],
 ) -> list[Watched]:
-    """Services on Fargate. Rollout alarms come first: ECS needs their names, and they need only the service's."""
-    inside = fargate.cluster(site)
+    """Every service and its scaling. Tasks need the names of their rollout alarms, which need only the service's."""
+    cluster = fargate.cluster(site) if site.on_fargate else None
     watched = []
     for service in site.app.services:
-        planned = _watched(site, entry, service.name, cluster=site.name(), ecs_service=service.name)
-        made = fargate.build(
-            site,
-            net,
-            service,
-            inside=inside,
-            group=groups.services[service.name],
-            balancer=entry,
-            stores=there,
-            alarm_names=observe.rollout_alarms(site, planned),
-        )
-        seen = replace(planned, cluster=inside.ref, ecs_service=made)
-        ecs_scaling.build(site, seen)
-        watched.append(seen)
-    return watched
-
-
-def _machines(
-    site: Site,
-    net: network.Network,
-    groups: security.Groups,
-    entry: balancer.Balancer,
-    there: dict[str, stores.StoreThere],
-) -> list[Watched]:
-    watched = []
-    for service in site.app.services:
-        made = ec2.build(
-            site,
-            net,
-            service,
-            group=groups.services[service.name],
-            balancer=entry,
-            stores=there,
-            releases=site.bucket_name("releases"),
-        )
-        seen = _watched(site, entry, service.name, group=made)
-        group_scaling.build(site, seen)
+        group = groups.services[service.name]
+        if cluster is None:
+            made = ec2.build(site, net, service, group=group, balancer=entry, stores=there)
+            seen = _watched(site, entry, service.name, group=made)
+            group_scaling.build(site, seen)
+        else:
+            planned = _watched(site, entry, service.name, cluster=site.name(), ecs_service=service.name)
+            alarms = observe.rollout_alarms(site, planned)
+            made = fargate.build(
+                site, net, service, inside=cluster, group=group, balancer=entry, stores=there, alarm_names=alarms
+            )
+            seen = replace(planned, cluster=cluster.ref, ecs_service=made)
+            ecs_scaling.build(site, seen)
         watched.append(seen)
     return watched
 
@@ -215,15 +192,3 @@ def _alarm_names(site: Site, watched: list[Watched]) -> dict[str, list[str]]:
     if site.on_fargate:
         return {each.service.name: [] for each in watched}
     return {each.service.name: observe.rollout_alarms(site, each) for each in watched}
-
-
-def _outputs(site: Site, entry: balancer.Balancer) -> None:
-    cdk.CfnOutput(site.stack, "Url", value=entry.url, description="where the application answers")
-    repository = site.stack.node.try_find_child("Repository")
-    if repository is not None:
-        cdk.CfnOutput(
-            site.stack,
-            "PushTo",
-            value=repository.attr_clone_url_http,
-            description=f"git push here, branch {site.app.pipeline.branch}, to deploy a release",
-        )

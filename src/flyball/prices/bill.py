@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flyball.core.errors import FileError
-from flyball.core.model import Application, Aws, Compute, Nat, Service, StoreKind
+from flyball.core.model import Application, Aws, Compute, Nat, Package, Service, StoreKind
 from flyball.core.model.rules import rules_in_order
 
 from .table import Price, discount, prices
@@ -190,7 +190,10 @@ def _network(app: Application, aws: Aws, known: Mapping[str, Price], use: Use) -
     zones, plan = len(app.zones), aws.network
     gateways = {Nat.ZONE: zones, Nat.ONE: 1, Nat.NONE: 0}[plan.nat]
     inside = len(app.services) > 1 or (app.listener.tls is not None and aws.domain is None)
-    endpoints = 3 if aws.compute is Compute.FARGATE else 1
+    images = (
+        aws.compute is Compute.FARGATE or aws.package is Package.IMAGE or any(one.dockerfile for one in app.services)
+    )
+    endpoints = 3 if images else 1
     for what, item, count in (
         ("balancer", "alb.hour", 1),
         ("balancer inside", "alb.hour", int(inside)),

@@ -307,11 +307,20 @@ def settle(a, now):
 
 
 @inlined
-def _is_packed(a, most):
+def _is_packed(a, most, more):
     packed = False
     for slot in range(a.counts[c.SLOTS]):
-        packed = packed or a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] >= most
+        packed = packed or a.whole[slot, c.WORKING] + a.whole[slot, c.WAITING] + more > most
     return packed
+
+
+@inlined
+def _may_overflow(a, most):
+    """Whether the queue may send more to one station than its heaps hold, when the next request ends."""
+    if a.counts[c.Q_LEN] == 0 or most >= a.counts[c.CONNECTIONS]:
+        return False
+    room = _room(a)
+    return room < inf and _is_packed(a, most, min(max(room, 0.0) + 1.0, float(a.counts[c.Q_LEN])))
 
 
 @inlined
@@ -337,13 +346,15 @@ def run(a, until, most):
         now = min(at, late, comes)
         if now > until or now == inf:
             break
+        if _may_overflow(a, most):
+            return c.NEEDS_HEAPS
         if at == now:
             _happen(a, first)
         elif late == now:
             _turn_away(a, _taken_from_queue(a), now)
         elif a.counts[c.FREE] < 0:
             return c.NEEDS_ROWS
-        elif _is_packed(a, most):
+        elif _is_packed(a, most, 1):
             return c.NEEDS_HEAPS
         else:
             _arrive(a, comes)

@@ -93,9 +93,7 @@ class FastEngine:
         if open and not a.whole[slot, at.OPEN]:
             a.reals[slot, at.JOINED_AT], a.reals[slot, at.DEADLINE] = now, a.scalars[at.ROUND] + 1.0 / weight
         a.whole[slot, at.OPEN], a.reals[slot, at.WEIGHT] = open, weight
-        if a.counts[at.Q_LEN]:
-            c.serve_queue(a, now)
-        c.settle(a, now)
+        self._serve_queue(now)
 
     def pace(self, slot: int, factor: float, *, now: float) -> None:
         """See `Engine`."""
@@ -114,7 +112,14 @@ class FastEngine:
     def limit(self, concurrency: int, *, now: float) -> None:
         """See `Engine`."""
         self._a.counts[at.CONCURRENCY] = concurrency
-        if self._a.counts[at.Q_LEN]:
+        self._serve_queue(now)
+
+    def _serve_queue(self, now: float) -> None:
+        waiting = int(self._a.counts[at.Q_LEN])
+        if waiting:
+            busiest = int(self._a.whole[:, at.WORKING : at.WAITING + 1].sum(axis=1).max())
+            while self._a.work_at.shape[1] < min(busiest + waiting, self._connections):
+                self._more_heaps()
             c.serve_queue(self._a, now)
         c.settle(self._a, now)
 

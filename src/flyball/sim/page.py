@@ -74,7 +74,8 @@ def _chart(lines: Sequence[Line], duration_s: float, marks: Sequence[float]) -> 
     most = max([*known, 1e-9])
     inner, high = WIDTH - LEFT, HEIGHT - BELOW
     parts = [f'<line x1="{LEFT}" y1="{high}" x2="{WIDTH}" y2="{high}" stroke="#999"/>']
-    parts += [f'<text x="{LEFT - 6}" y="11" text-anchor="end">{most:.4g}</text>']
+    shown = f"{most:.4g}" if most < 10_000 else f"{most:.0f}"  # never 1.022e+04
+    parts += [f'<text x="{LEFT - 6}" y="11" text-anchor="end">{shown}</text>']
     parts += [f'<text x="{LEFT - 6}" y="{high}" text-anchor="end">0</text>']
     for quarter in range(5):
         at, anchor = LEFT + inner * quarter / 4, "end" if quarter == 4 else "middle" if quarter else "start"

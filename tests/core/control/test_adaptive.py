@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -81,9 +82,9 @@ def test_what_waits_is_worked_off_too():
 
 
 def test_it_goes_where_the_load_will_be_when_an_instance_has_started():
-    climbs = replace(KNOWN, together=20_000.0, deviation=10_000.0, spread=1.1)
+    climbs = replace(KNOWN, together=20_000.0, deviation=10_000.0, spread=1.1, highest=500.0)
     made = decided([100.0] * 50 + [100.0 + 25 * second for second in range(10)], 3, climbs, start_s=4.0)
-    assert (made.desired, made.text) == (5, "5: 287.5/s now, 419.5/s soon, one request takes 10 ms")
+    assert (made.desired, made.text) == (5, "5: 287.5/s now, 419.6/s soon, one request takes 10 ms")
 
 
 def test_the_forecast_learns_how_much_of_a_deviation_stays():
@@ -91,16 +92,25 @@ def test_the_forecast_learns_how_much_of_a_deviation_stays():
     windows = situation(SCALING, {Metric.OFFERED: points}, desired=1).windows
     now = ahead.averages(windows)
     assert now is not None
-    memory = ahead.learned(KNOWN, windows, now, start_s=2.0)
+    memory = ahead.learned(KNOWN, windows, now, start_s=2.0, due=0.0)
     assert (memory.deviation > 0, memory.together < 0, memory.spread > 1.0) == (True, True, True)
     assert now.slow < ahead.forecast(memory, now) < now.fast
     assert ahead.forecast(replace(memory, together=-1e9), now) == now.slow
     assert ahead.forecast(replace(memory, together=1e9), now) > now.fast
-    assert ahead.learned(memory, replace(windows, series=()), now, start_s=2.0) is memory
-    calm = ahead.learned(
-        replace(KNOWN, spread=1.5), windows, ahead.Averages(newest=50.0, fast=50.0, slow=90.0), start_s=2.0
-    )
-    assert 1.49 < calm.spread < 1.5
+    assert ahead.learned(memory, replace(windows, series=()), now, start_s=2.0, due=0.0) is memory
+    below = ahead.Averages(newest=50.0, fast=50.0, slow=90.0)
+    calm = ahead.learned(replace(KNOWN, spread=1.5, highest=190.0), windows, below, start_s=2.0, due=0.0)
+    assert (1.49 < calm.spread < 1.5, 189.0 < calm.highest < 190.0) == (True, True)
+    due = ahead.learned(KNOWN, windows, now, start_s=2.0, due=140.0)
+    assert due.highest == 140.0
+    assert due.spread < KNOWN.spread < memory.spread
+
+
+def test_no_reserve_reaches_above_what_came_lately():
+    swings = AdaptiveMemory(spread=2.0, highest=150.0)
+    assert ahead.reserved(swings, 100.0) == 150.0 + 2 * 5.0
+    assert ahead.reserved(swings, 50.0) == pytest.approx(100.0 + 2 * math.sqrt(12.5))
+    assert ahead.reserved(swings, 196.0) == 196.0 + 2 * 7.0
 
 
 def test_it_scales_in_to_the_largest_need_of_one_start_delay():
@@ -156,6 +166,8 @@ def test_between_datapoints_a_crowd_scales_out_at_once():
     made = glanced(100, 50)
     assert (made.desired, made.text) == (5, "5: 400/s now, 42 wait, one request takes 10 ms")
     assert glanced(100, 8).kind is None
+    assert glanced(60, 17).kind is None, "what is worked off in half of the objective is noise"
+    assert glanced(60, 20).desired == 3
     assert glanced(100, 50, desired=5, running=1).kind is None
     unknown = glanced(100, 50, AdaptiveMemory())
     assert (unknown.desired, unknown.text) == (2, "42 requests wait, and nothing is known of them yet: the double")
@@ -204,12 +216,12 @@ BURST = [100.0] * 60 + [400.0] * 30 + [100.0] * 60
 def test_a_burst_is_expected_again_an_hour_a_day_and_a_week_later():
     memory = flow(AdaptiveMemory(), BURST, 0.0)
     assert [(one.cycle_s, one.next_at, one.times) for one in memory.bursts] == [
-        (cycle_s, 58.0 + cycle_s, 4.0) for cycle_s in bursts.CYCLES_S
+        (cycle_s, 58.0 + cycle_s, 4.0) for cycle_s in bursts.CYCLES_S[1:]
     ]
-    assert bursts.expected(memory, start_s=5.0, now=3600.0) is None
+    assert bursts.expected(memory, start_s=5.0, now=3600.0) == (0.0, 0.0)
     rate, at = bursts.expected(memory, start_s=5.0, now=3655.0)
     assert (rate, at) == (pytest.approx(400.0), 3658.0)
-    assert bursts.expected(memory, start_s=5.0, now=3675.0) is None
+    assert bursts.expected(memory, start_s=5.0, now=3675.0) == (0.0, 0.0)
     made = decided(100.0, 2, replace(memory, busy=10.0, requests=1000.0), now=3655.0)
     assert (made.desired, made.text) == (5, "5: 100/s now, 400/s expected at 01:00, one request takes 10 ms")
 
@@ -229,7 +241,20 @@ def test_one_that_comes_again_is_kept_and_one_that_does_not_is_forgotten():
 def test_the_largest_of_those_that_are_due_counts():
     due = (Burst(cycle_s=3600.0, next_at=100.0, times=2.0), Burst(cycle_s=3600.0, next_at=101.0, times=3.0))
     assert bursts.expected(AdaptiveMemory(level=10.0, bursts=due), start_s=2.0, now=100.0) == (30.0, 101.0)
-    assert bursts.expected(AdaptiveMemory(bursts=due), start_s=2.0, now=100.0) is None
+    assert bursts.expected(AdaptiveMemory(), start_s=2.0, now=100.0) == (0.0, 0.0)
+
+
+def test_one_of_a_timer_of_minutes_is_expected_when_it_came_twice():
+    every_minute = [400.0] * 12 + [100.0] * 48
+    memory = flow(AdaptiveMemory(), [100.0] * 60 + every_minute, 0.0)
+    assert bursts.expected(memory, start_s=2.0, now=118.0) == (0.0, 0.0)
+    memory = flow(memory, every_minute, 120.0)
+    rate, at = bursts.expected(memory, start_s=2.0, now=178.0)
+    assert (rate, at) == (pytest.approx(400.0), 178.0)
+    for minute in range(3, 200):
+        memory = flow(memory, every_minute, minute * 60.0)
+    assert len(memory.bursts) == bursts.MOST
+    assert next(one for one in memory.bursts if one.cycle_s == 60.0 and one.came > 1).came == 199
 
 
 def test_what_stays_is_no_burst():

@@ -50,6 +50,11 @@ def deploy(app: Application, wanted: Sequence[StackPlan], desk: Desk, *, clients
     """
     account = identify(clients)
     desk.say(f"account {account.number} as {account.principal}")
+    for region in stacks.elsewhere(app, account):
+        desk.say(
+            f"{app.name}-{region} is still there and costs money, though the file no longer names {region}; delete it "
+            f"with: aws cloudformation delete-stack --region {region} --stack-name {app.name}-{region}"
+        )
     applied: list[Applied] = []
     for index, plan in enumerate(wanted):
         applied.append(_apply(app, plan, account, desk))

@@ -13,6 +13,7 @@ from typing import Any
 
 from flyball.aws.names import (
     NOTHING,
+    SOURCE_PARAMETER,
     capacity_parameter,
     image_parameter,
     in_service,
@@ -52,13 +53,25 @@ def values(
         given["FirstDeploy"] = "yes" if new else "no"
     if "HostedZone" in asked:
         given["HostedZone"] = hosted_zone(app, account)
+    deployed = {} if new else stacks.parameters(account, plan)
+    if SOURCE_PARAMETER in asked:
+        given[SOURCE_PARAMETER] = _source(app, plan, account) if new else deployed.get(SOURCE_PARAMETER, "no")
     if not new:
-        deployed = stacks.parameters(account, plan)
         for service in app.services:
             found = _running(app, service, plan.region, account)
             if found is not None:
                 given |= _kept(service, found, deployed, changed)
     return {name: value for name, value in given.items() if name in asked}
+
+
+def _source(app: Application, plan: StackPlan, account: Account) -> str:
+    """Whether the repository of an earlier stack is there."""
+    codecommit = account.clients("codecommit", plan.region)
+    try:
+        codecommit.get_repository(repositoryName=app.pipeline.repository or app.name)
+    except codecommit.exceptions.RepositoryDoesNotExistException:
+        return "no"
+    return "yes"
 
 
 def _kept(service: Service, running: Running, deployed: Mapping[str, str], changed: Collection[str]) -> dict[str, str]:
@@ -94,36 +107,42 @@ def hosted_zone(app: Application, account: Account) -> str:
 
 def _running(app: Application, service: Service, region: str, account: Account) -> Running | None:
     """What the service runs, or None when it does not exist yet."""
-    assert app.aws is not None
-    if app.aws.compute is Compute.FARGATE:
-        return _task(app, service, account.clients("ecs", region))
-    return _machines(app, service, region, account)
-
-
-def _task(app: Application, service: Service, ecs: Any) -> Running | None:
-    try:
-        services = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
-    except ecs.exceptions.ClusterNotFoundException:
+    found = described(app, service, region, account)
+    if found is None:
         return None
-    if not services:
-        return None
-    task = ecs.describe_task_definition(taskDefinition=services[0]["taskDefinition"])["taskDefinition"]
-    image = str(task["containerDefinitions"][0]["image"])
-    return Running(release=image, version=str(task["taskDefinitionArn"]), desired=None)
-
-
-def _machines(app: Application, service: Service, region: str, account: Account) -> Running | None:
-    groups = account.clients("autoscaling", region).describe_auto_scaling_groups(
-        AutoScalingGroupNames=[f"{app.name}-{service.name}"]
-    )["AutoScalingGroups"]
-    if not groups:
-        return None
-    which = template_of(groups[0])
+    if "taskDefinition" in found:
+        ecs = account.clients("ecs", region)
+        task = ecs.describe_task_definition(taskDefinition=found["taskDefinition"])["taskDefinition"]
+        image = str(task["containerDefinitions"][0]["image"])
+        return Running(release=image, version=str(task["taskDefinitionArn"]), desired=None)
+    which = template_of(found)
     version = account.clients("ec2", region).describe_launch_template_versions(
         LaunchTemplateId=which["LaunchTemplateId"], Versions=[which["Version"]]
     )["LaunchTemplateVersions"][0]
-    tags = [tag for each in version["LaunchTemplateData"].get("TagSpecifications", ()) for tag in each["Tags"]]
-    release = next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), None)
-    if release is None:
+    release = release_tag(version["LaunchTemplateData"])
+    if not release:
         return None
-    return Running(release=release, version=str(version["VersionNumber"]), desired=groups[0]["DesiredCapacity"])
+    return Running(release=release, version=str(version["VersionNumber"]), desired=found["DesiredCapacity"])
+
+
+def described(app: Application, service: Service, region: str, account: Account) -> Mapping[str, Any] | None:
+    """What AWS says of the ECS service or the Auto Scaling group; None where there is none."""
+    assert app.aws is not None
+    found: list[Mapping[str, Any]]
+    if app.aws.compute is not Compute.FARGATE:
+        scaling = account.clients("autoscaling", region)
+        names = [f"{app.name}-{service.name}"]
+        found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
+        return found[0] if found else None
+    ecs = account.clients("ecs", region)
+    try:
+        found = ecs.describe_services(cluster=app.name, services=[service.name])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return None
+    return next((each for each in found if each.get("status") != "INACTIVE"), None)
+
+
+def release_tag(data: Mapping[str, Any]) -> str:
+    """The release's name in the data of a launch template; empty where there is none."""
+    tags = [tag for each in data.get("TagSpecifications", ()) for tag in each["Tags"]]
+    return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), "")

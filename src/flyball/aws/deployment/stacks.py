@@ -109,6 +109,21 @@ def parameters(account: Account, plan: StackPlan) -> dict[str, str]:
     return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
 
 
+def elsewhere(app: Application, account: Account) -> tuple[str, ...]:
+    """Regions with a stack of the application that its file no longer names.
+
+    The list of buckets is one for all regions, and the bucket of logs says where the application ever was.
+    """
+    start, s3 = f"{app.name}-logs-{account.number}-", account.clients("s3", app.region_names[0])
+    try:
+        names = [str(each["Name"]) for each in s3.list_buckets()["Buckets"]]
+    except s3.exceptions.ClientError:  # a right that a deployment can do without
+        return ()
+    regions = {name.removeprefix(start) for name in names if name.startswith(start)} - {*app.region_names}
+    left = [StackPlan(name=f"{app.name}-{region}", region=region, template="") for region in sorted(regions)]
+    return tuple(plan.region for plan in left if not is_new(account, plan))
+
+
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:
     """Delete a stack whose creation failed, as AWS allows nothing else, or that an interrupted deploy only proposed."""
     now = status(account, plan)
@@ -166,15 +181,21 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
         if str(resource.get("DeletionPolicy")).startswith("Retain")
     }
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=plan.name)
-    found = [each for page in pages for each in page["StackResourceSummaries"] if each["LogicalResourceId"] in staying]
+    made = {
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
+        for page in pages
+        for each in page["StackResourceSummaries"]
+    }
+    # A repository of an earlier stack is none of this one's, but stays, too. CodeCommit knows it by its name.
+    made |= {
+        name: each["Properties"]["RepositoryName"]
+        for name, each in staying.items()
+        if "RepositoryName" in each["Properties"]
+    }
     return tuple(
-        Kept(
-            kind=each["ResourceType"],
-            # CloudFormation identifies a repository by id, CodeCommit by name.
-            physical=staying[each["LogicalResourceId"]]["Properties"].get("RepositoryName", each["PhysicalResourceId"]),
-            region=plan.region,
-        )
-        for each in found
+        Kept(kind=each["Type"], physical=str(made[name]), region=plan.region)
+        for name, each in staying.items()
+        if name in made
     )
 
 
@@ -183,15 +204,31 @@ def erase(account: Account, resource: Kept) -> None:
     region = resource.region
     match resource.kind:
         case "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable":
-            account.clients("dynamodb", region).delete_table(TableName=resource.physical)
+            _erase_table(account, resource)
         case "AWS::ECR::Repository":
             account.clients("ecr", region).delete_repository(repositoryName=resource.physical, force=True)
         case "AWS::S3::Bucket":
             _erase_bucket(account.clients("s3", region), resource.physical)
         case "AWS::CodeCommit::Repository":
             account.clients("codecommit", region).delete_repository(repositoryName=resource.physical)
+        case "AWS::KMS::Key":
+            account.clients("kms", region).schedule_key_deletion(KeyId=resource.physical)
         case _:
             raise Failed(f"{resource.kind} {resource.physical}: delete it by hand")
+
+
+def _erase_table(account: Account, resource: Kept) -> None:
+    """Delete a table; before a global one its replicas, which are tables of other regions.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables.tutorial.html
+    """
+    own = account.clients("dynamodb", resource.region)
+    for replica in own.describe_table(TableName=resource.physical)["Table"].get("Replicas", ()):
+        if replica["RegionName"] != resource.region:
+            other = account.clients("dynamodb", replica["RegionName"])
+            other.delete_table(TableName=resource.physical)
+            other.get_waiter("table_not_exists").wait(TableName=resource.physical)
+    own.delete_table(TableName=resource.physical)
 
 
 def _erase_bucket(s3: Any, name: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from flyball.core.model import Application, Store, StoreKind
 
 CACHE_NAME = re.compile(r"[a-z]([a-z0-9]|-(?!-))*(?<!-)")
+OUR_BUCKETS = ("artifacts", "logs", "releases")
 ACCOUNT = "123456789012"
 
 
@@ -41,6 +42,8 @@ def _of_redis(app: Application, store: Store, where: str, name: str) -> Iterator
 
 def _of_bucket(app: Application, store: Store, where: str, name: str) -> Iterator[str]:
     assert app.aws is not None
+    if store.name in OUR_BUCKETS:
+        yield f"{where}: Flyball has a bucket of that name for its own {store.name}; call the store something else"
     for region in app.region_names:
         whole = f"{name}-{ACCOUNT}-{region}"
         if len(whole) > 63 or not CACHE_NAME.fullmatch(name):

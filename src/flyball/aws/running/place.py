@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flyball.aws.deployment.account import Account, Clients, identify
-from flyball.aws.refresh import TAG, template_of
+from flyball.aws.deployment.parameters import described
+from flyball.aws.refresh import template_of
 from flyball.core.errors import FileError, NotRunning
 from flyball.core.model import Application, Compute, Service
 from flyball.core.model.edge import in_region
@@ -54,26 +55,10 @@ class There:
 
     def described(self, service: Service) -> Mapping[str, Any]:
         """What AWS says of the ECS service or the Auto Scaling group. Raises NotRunning when there is none."""
-        found = self._ecs(service) if self.on_fargate else self._group(service)
+        found = described(self.app, service, self.region, self.account)
         if found is None:
             raise NotRunning(NOT_THERE.format(name=service.name, region=self.region))
         return found
-
-    def _ecs(self, service: Service) -> Mapping[str, Any] | None:
-        ecs = self.client("ecs")
-        try:
-            found: list[Mapping[str, Any]] = ecs.describe_services(cluster=self.app.name, services=[service.name])[
-                "services"
-            ]
-        except ecs.exceptions.ClusterNotFoundException:
-            return None
-        return next((each for each in found if each["status"] != "INACTIVE"), None)
-
-    def _group(self, service: Service) -> Mapping[str, Any] | None:
-        found: list[Mapping[str, Any]] = self.client("autoscaling").describe_auto_scaling_groups(
-            AutoScalingGroupNames=[self.group(service)]
-        )["AutoScalingGroups"]
-        return found[0] if found else None
 
     def zone(self, place: str) -> str:
         """The file's name of an availability zone: the region's zones and the file's have the same order."""
@@ -103,12 +88,6 @@ def revision(arn: str) -> int:
 def version_of(group: Mapping[str, Any]) -> int:
     """The number of the launch template's version that a group runs."""
     return int(template_of(group)["Version"])
-
-
-def release_tag(data: Mapping[str, Any]) -> str:
-    """The release's name in the data of a launch template."""
-    tags = [tag for each in data.get("TagSpecifications", ()) for tag in each["Tags"]]
-    return next((str(tag["Value"]) for tag in tags if tag["Key"] == TAG), "")
 
 
 def pages(client: Any, call: str, result: str, **asked: Any) -> Iterator[Any]:

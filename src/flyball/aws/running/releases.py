@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+from flyball.aws.deployment.parameters import release_tag
 from flyball.aws.names import NOTHING, logical
 from flyball.aws.preferences import refresh_preferences
 from flyball.aws.refresh import GOOD, template_of, to_version
@@ -17,7 +18,7 @@ from flyball.core.errors import Failed, FileError
 from flyball.core.model import Service
 from flyball.core.view.shapes import ReleaseJson
 
-from .place import There, pages, release_tag, revision, version_of
+from .place import There, pages, revision, version_of
 
 LISTED = 20
 POLL_S = 10.0

@@ -43,12 +43,18 @@ def steps(made: Any, policy: StepScaling) -> list[Any]:
     ]
 
 
-def forecast(policy: PredictiveScaling) -> dict[str, Any]:
-    """What a predictive policy has besides its metrics."""
+def forecast(made: Any, policy: PredictiveScaling, pair: str, label: str | None) -> dict[str, Any]:
+    """A predictive policy; each of the two services has its own classes `made` for it."""
+    metrics = made.PredictiveScalingPredefinedMetricPairProperty(predefined_metric_type=pair, resource_label=label)
     return {
         "max_capacity_breach_behavior": "HonorMaxCapacity",
         "mode": "ForecastOnly" if policy.forecast_only else "ForecastAndScale",
         "scheduling_buffer_time": round(policy.buffer_s),
+        "metric_specifications": [
+            made.PredictiveScalingMetricSpecificationProperty(
+                target_value=policy.target_value, predefined_metric_pair_specification=metrics
+            )
+        ],
     }
 
 

@@ -110,15 +110,7 @@ def _forecast(
         Metric.MEMORY: "ECSServiceMemoryUtilization",
         Metric.REQUESTS: "ALBRequestCount",
     }[policy.metric]
+    label = resource_label(watched, policy.metric)
     return CfnScalingPolicy.PredictiveScalingPolicyConfigurationProperty(
-        **forecast(policy),
-        metric_specifications=[
-            CfnScalingPolicy.PredictiveScalingMetricSpecificationProperty(
-                target_value=policy.target_value,
-                predefined_metric_pair_specification=CfnScalingPolicy.PredictiveScalingPredefinedMetricPairProperty(
-                    predefined_metric_type=pair,
-                    resource_label=resource_label(watched, policy.metric),
-                ),
-            )
-        ],
+        **forecast(CfnScalingPolicy, policy, pair, label)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk.aws_autoscaling import CfnScalingPolicy
 
@@ -21,23 +23,18 @@ def build(site: Site, watched: Watched) -> None:
     """The policies of a service's Auto Scaling group."""
     service = watched.service
     assert watched.group is not None
+    warm = {"estimated_instance_warmup": warmup_s(service)}
     for policy in service.scaling.target_tracking:
-        CfnScalingPolicy(
-            site.stack,
-            logical(service.name, f"{policy.metric}-target", "Policy"),
-            auto_scaling_group_name=watched.group,
-            policy_type="TargetTrackingScaling",
-            estimated_instance_warmup=warmup_s(service),
-            target_tracking_configuration=_tracking(service, policy, watched),
-        )
+        tracking = {**warm, "target_tracking_configuration": _tracking(service, policy, watched)}
+        _policy(site, watched, f"{policy.metric}-target", "TargetTrackingScaling", **tracking)
     for index, step in enumerate(service.scaling.steps, start=1):
-        made = CfnScalingPolicy(
-            site.stack,
-            logical(service.name, f"step-{index}", "Policy"),
-            auto_scaling_group_name=watched.group,
-            policy_type="StepScaling",
+        made = _policy(
+            site,
+            watched,
+            f"step-{index}",
+            "StepScaling",
+            **warm,
             adjustment_type=str(step.adjustment_type),
-            estimated_instance_warmup=warmup_s(service),
             metric_aggregation_type="Average",
             min_adjustment_magnitude=step.min_adjustment_magnitude,
             step_adjustments=steps(CfnScalingPolicy.StepAdjustmentProperty, step),
@@ -56,13 +53,13 @@ def build(site: Site, watched: Watched) -> None:
             time_zone=None if action.cron is None else action.timezone,
         )
     if service.scaling.predictive is not None:
-        CfnScalingPolicy(
-            site.stack,
-            logical(service.name, "predictive", "Policy"),
-            auto_scaling_group_name=watched.group,
-            policy_type="PredictiveScaling",
-            predictive_scaling_configuration=_forecast(service.scaling.predictive, watched),
-        )
+        predicted = _forecast(service.scaling.predictive, watched)
+        _policy(site, watched, "predictive", "PredictiveScaling", predictive_scaling_configuration=predicted)
+
+
+def _policy(site: Site, watched: Watched, name: str, kind: str, **how: Any) -> CfnScalingPolicy:
+    identity = logical(watched.service.name, name, "Policy")
+    return CfnScalingPolicy(site.stack, identity, auto_scaling_group_name=watched.group, policy_type=kind, **how)
 
 
 def _tracking(
@@ -95,15 +92,5 @@ def _tracking(
 
 def _forecast(policy: PredictiveScaling, watched: Watched) -> CfnScalingPolicy.PredictiveScalingConfigurationProperty:
     pair = {Metric.CPU: "ASGCPUUtilization", Metric.REQUESTS: "ALBRequestCount"}[policy.metric]
-    return CfnScalingPolicy.PredictiveScalingConfigurationProperty(
-        **forecast(policy),
-        metric_specifications=[
-            CfnScalingPolicy.PredictiveScalingMetricSpecificationProperty(
-                target_value=policy.target_value,
-                predefined_metric_pair_specification=CfnScalingPolicy.PredictiveScalingPredefinedMetricPairProperty(
-                    predefined_metric_type=pair,
-                    resource_label=resource_label(watched, policy.metric),
-                ),
-            )
-        ],
-    )
+    label = resource_label(watched, policy.metric)
+    return CfnScalingPolicy.PredictiveScalingConfigurationProperty(**forecast(CfnScalingPolicy, policy, pair, label))

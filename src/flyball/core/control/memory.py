@@ -60,7 +60,7 @@ class PredictiveMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
-    """A burst that came `at_s` of a cycle of `cycle_s` (an hour, a day, a week), `times` as much as before it.
+    """A burst that comes every `cycle_s` (minutes, an hour, a day, a week), `times` as much as before it.
 
     `came` and `missed` count how often it did and did not; `next_at`: when it is expected next.
     """
@@ -78,8 +78,8 @@ class AdaptiveMemory:
 
     `level`: requests per second, slowly averaged. `began_at`, `peak`: of the burst that runs, None without one.
     `bursts`: the ones that are expected. `wished`: falling wishes, each the largest since its time. `strain`: how much
-    more than calculated the latency needs. `together`, `deviation` and `spread`: what the forecast of one start delay
-    has learned (`scaling/ahead.py`).
+    more than calculated the latency needs. `together`, `deviation`, `spread` and `highest`: what the forecast of one
+    start delay has learned (`scaling/ahead.py`).
     """
 
     busy: float = 0.0
@@ -93,7 +93,8 @@ class AdaptiveMemory:
     strain: float = 1.0
     together: float = 0.0
     deviation: float = 0.0
-    spread: float = 1.0
+    spread: float = 1.2
+    highest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,11 +56,10 @@ def vote(at: Situation) -> Ballot:
         starts = counts.desired == 0 and seen is not None and seen.fast > 0
         text = "requests arrive and no instance runs" if starts else "nothing is known of the load yet"
         return wanting(1 if starts else counts.desired, text, counts, replace(at.memory, adaptive=memory))
-    memory = ahead.learned(memory, windows, seen, start_s=at.start_s)
-    rates = Rates(now=seen.now, soon=ahead.reserved(memory, ahead.forecast(memory, seen)))
     memory = bursts.counted(memory, seen.fast, over_s=ahead.FAST_S, period_s=windows.period_s, now=at.now)
-    due = bursts.expected(memory, start_s=at.start_s, now=at.now)
-    rates = rates if due is None else replace(rates, expected=due[0], at=due[1])
+    due, due_at = bursts.expected(memory, start_s=at.start_s, now=at.now)
+    memory = ahead.learned(memory, windows, seen, start_s=at.start_s, due=due)
+    rates = Rates(now=seen.now, soon=ahead.reserved(memory, ahead.forecast(memory, seen)), expected=due, at=due_at)
     busy = rates.now * takes / max(counts.running, 1)
     memory = _strained(rule, memory, at, busy=busy)
     queue = _crowd(at, windows.latest(Metric.CONCURRENCY) or 0.0, windows.waiting)
@@ -69,13 +68,12 @@ def vote(at: Situation) -> Ballot:
     memory = _wishing(memory, most, at)
     wanted = max(wish.count for wish in memory.wished)
     wanted = min(wanted, counts.desired) if most <= counts.desired else most
-    text = _text(wanted, rates, takes, queue)
-    ballot = wanting(max(wanted, at.min), text, counts, replace(at.memory, adaptive=memory))
-    return replace(ballot, told=_unreachable(rule, at, busy=busy))
+    text, after = _text(wanted, rates, takes, queue), replace(at.memory, adaptive=memory)
+    return replace(wanting(max(wanted, at.min), text, counts, after), told=_unreachable(rule, at, busy=busy))
 
 
 def at_once(at: Situation, glance: Glance) -> Ballot:
-    """What the policy says between two datapoints: out, when more is in flight than the instances can have."""
+    """What the policy says between two datapoints: out, when more waits than the instances work off in time."""
     rule, takes = at.scaling.adaptive, staffing.takes_s(at.memory.adaptive)
     assert rule is not None
     queue = _crowd(at, glance.in_flight + glance.waiting, glance.waiting)
@@ -86,7 +84,8 @@ def at_once(at: Situation, glance: Glance) -> Ballot:
         text = f"{queue:.0f} requests wait, and nothing is known of them yet: the double"
         return Ballot(out=(Proposal(desired=2 * at.counts.running, text=text),))
     wanted = staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes)
-    if min(wanted, at.max) <= at.counts.desired:
+    in_time = queue * takes <= at.counts.running * rule.threshold / 2000.0  # in half of the objective
+    if in_time or min(wanted, at.max) <= at.counts.desired:
         return Ballot()
     text = _text(wanted, Rates(now=rate, soon=rate), takes, queue)
     memory = _wishing(at.memory.adaptive, wanted, at)
@@ -112,8 +111,7 @@ def _is_late(rule: Adaptive, windows: Windows) -> bool:
 def _unreachable(rule: Adaptive, at: Situation, *, busy: float) -> tuple[Hold, ...]:
     if not _is_late(rule, at.windows) or busy >= IDLE or at.windows.waiting:
         return ()
-    nearest = at.windows.latest(rule.metric) or 0.0
-    found = f"{rule.metric} is {nearest:.0f} ms, not < {rule.threshold:.0f} ms"
+    found = f"{rule.metric} is {at.windows.latest(rule.metric) or 0.0:.0f} ms, not < {rule.threshold:.0f} ms"
     return (Hold(key="slo", text=f"scale-out held: {found}, with {busy:.0%} in use: more instances do not help"),)
 
 

@@ -2,9 +2,9 @@
 
 Rule: the slow average, plus the part of the last seconds' deviation from it that is usually still there (or has grown)
 after a start delay: a slope of the past hour's pairs, learned by least squares. What comes is compared with what was
-forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of thirty seconds, learned too. Needed is
-forecast x spread: a load that swings to and fro gets a reserve, one that climbs is followed early, a calm one gets next
-to nothing.
+forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of forty seconds, learned too. Needed is
+forecast x spread, but no reserve reaches above the highest average that came lately: a load that swings to and fro
+gets a reserve, one that climbs is followed early, a calm one gets next to nothing.
 
 Ours. https://en.wikipedia.org/wiki/Stochastic_approximation (the quantile), https://en.wikipedia.org/wiki/Least_squares
 """
@@ -23,9 +23,9 @@ LONGEST_S = 60.0
 """A start delay that is longer counts as so long."""
 LOOKS_BACK_S = LONGEST_S + SLOW_S + 2 * FAST_S
 HALF_LIFE_S = 600.0
-EXCEEDED = 0.03
+EXCEEDED = 0.025
 LEARNS = 0.005
-MOST_SPREAD, MOST_SLOPE = 2.0, 1.5
+MOST_SPREAD, MOST_SLOPE = 3.0, 1.5
 KNOWN_S = 30.0
 """As much weight as so many seconds of mere noise has the guess that a deviation just stays."""
 SIGMAS = 2.0
@@ -73,16 +73,16 @@ def forecast(memory: AdaptiveMemory, seen: Averages) -> float:
 
 def reserved(memory: AdaptiveMemory, rate: float) -> float:
     """A forecast rate with its reserve, and with what is mere noise at that rate."""
-    return rate * memory.spread + SIGMAS * math.sqrt(rate / FAST_S)
+    return max(rate, min(rate * memory.spread, memory.highest)) + SIGMAS * math.sqrt(rate / FAST_S)
 
 
-def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s: float) -> AdaptiveMemory:
-    """The memory after the newest datapoint was compared with what was forecast for it."""
+def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s: float, due: float) -> AdaptiveMemory:
+    """The memory after the newest datapoint was compared with what was forecast for it, or `due` with a burst."""
     then = averages(windows, ago_s=min(start_s, LONGEST_S) + FAST_S / 2)
     if then is None:
         return memory
     predicted, fade = forecast(memory, then), 0.5 ** (windows.period_s / HALF_LIFE_S)
-    exceeded = now.fast > reserved(memory, predicted)
+    exceeded = now.fast > max(reserved(memory, predicted), due)
     step = LEARNS * windows.period_s * (1 - EXCEEDED if exceeded else -EXCEEDED)
     deviation = then.fast - then.slow
     return replace(
@@ -90,4 +90,5 @@ def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s:
         together=memory.together * fade + deviation * (now.fast - then.slow),
         deviation=memory.deviation * fade + deviation * deviation,
         spread=min(max(memory.spread + step, 1.0), MOST_SPREAD),
+        highest=max(now.fast, now.slow + (memory.highest - now.slow) * fade),
     )

@@ -1,9 +1,10 @@
-"""Which bursts come again at the same minute of the hour, the day or the week?
+"""Which bursts come again after some minutes, an hour, a day or a week?
 
 Rule: a burst begins when the requests per second are well above their slow average, and ends when they are not any more
-or after `LONGEST_S`. It is expected again one hour, one day and one week after it began. Of one that comes within
-`NEAR_S` of its time the size is averaged; one that does not come is missed, and forgotten once it has been missed as
-often as it came. From a start delay before its time until `RELEASE_S` after it, the service is ready for it.
+or after `LONGEST_S`. It may come again each of `CYCLES_S` after it began. After an hour, a day and a week it is
+expected at once; after minutes when it came `SURE` times, since by chance many do once. Of one that comes near its time
+the size is averaged; one that does not come is missed, and forgotten once it has been missed as often as it came. From
+a start delay before its time until `RELEASE_S` after it, the service is ready for it.
 
 Ours. AWS's forecast knows hours and cannot see such bursts.
 """
@@ -17,7 +18,7 @@ from dataclasses import replace
 from flyball.core.control.memory import AdaptiveMemory, Burst
 
 HOUR_S, DAY_S, WEEK_S = 3600.0, 86_400.0, 604_800.0
-CYCLES_S = (HOUR_S, DAY_S, WEEK_S)
+CYCLES_S = (60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, HOUR_S, DAY_S, WEEK_S)
 LEVEL_S = 120.0
 """Time constant of the slow average."""
 BEGINS, ENDS = 1.3, 1.15
@@ -25,11 +26,13 @@ BEGINS, ENDS = 1.3, 1.15
 SIGMAS = 4.0
 """How many standard deviations of a Poisson count it must be above the average as well."""
 LONGEST_S = 180.0
-NEAR_S = 20.0
+NEAR, NEAREST_S, NEAR_S = 1 / 60, 3.0, 20.0
+"""So far from its time a burst may come: this share of its cycle, within these bounds."""
 RELEASE_S = 15.0
 EARLY_S = 2.0
+SURE = 2
 MOST = 200
-"""Bursts that are remembered; the newest stay."""
+"""Bursts that are remembered; those that came last stay."""
 
 
 def counted(memory: AdaptiveMemory, rate: float, *, over_s: float, period_s: float, now: float) -> AdaptiveMemory:
@@ -51,11 +54,14 @@ def counted(memory: AdaptiveMemory, rate: float, *, over_s: float, period_s: flo
 
 
 def _learned(bursts: tuple[Burst, ...], began_at: float, times: float) -> tuple[Burst, ...]:
-    near = {burst: abs(burst.next_at - began_at) <= NEAR_S for burst in bursts}
-    found = [_again(burst, began_at, times) if near[burst] else burst for burst in bursts]
-    known = {burst.cycle_s for burst in bursts if near[burst]}
+    near = [burst for burst in bursts if abs(burst.next_at - began_at) <= _near_s(burst)]
+    others, known = (burst for burst in bursts if burst not in near), {burst.cycle_s for burst in near}
     new = (Burst(cycle_s=one, next_at=began_at + one, times=times) for one in CYCLES_S if one not in known)
-    return tuple([*found, *new][-MOST:])
+    return tuple([*others, *(_again(burst, began_at, times) for burst in near), *new][-MOST:])
+
+
+def _near_s(burst: Burst) -> float:
+    return min(max(burst.cycle_s * NEAR, NEAREST_S), NEAR_S)
 
 
 def _again(burst: Burst, began_at: float, times: float) -> Burst:
@@ -65,24 +71,23 @@ def _again(burst: Burst, began_at: float, times: float) -> Burst:
 
 def _overdue(memory: AdaptiveMemory, now: float) -> AdaptiveMemory:
     """The memory without what was missed too often; all that was missed waits for its next time."""
-    if all(now - burst.next_at <= NEAR_S for burst in memory.bursts):
+    if all(now - burst.next_at <= _near_s(burst) for burst in memory.bursts):
         return memory
     return replace(memory, bursts=tuple(_still_expected(memory.bursts, now)))
 
 
 def _still_expected(bursts: tuple[Burst, ...], now: float) -> Iterator[Burst]:
     for burst in bursts:
-        if now - burst.next_at <= NEAR_S:
+        if now - burst.next_at <= _near_s(burst):
             yield burst
         elif burst.missed + 1 < burst.came:
-            cycles = math.floor((now - NEAR_S - burst.next_at) / burst.cycle_s) + 1
+            cycles = math.floor((now - _near_s(burst) - burst.next_at) / burst.cycle_s) + 1
             yield replace(burst, next_at=burst.next_at + cycles * burst.cycle_s, missed=burst.missed + 1)
 
 
-def expected(memory: AdaptiveMemory, *, start_s: float, now: float) -> tuple[float, float] | None:
-    """Requests per second and time of the largest burst to be ready for now; None without one."""
-    due = [burst for burst in memory.bursts if burst.next_at - start_s - EARLY_S <= now < burst.next_at + RELEASE_S]
-    if not due or memory.level is None:
-        return None
-    largest = max(due, key=lambda burst: (burst.times, -burst.next_at))
-    return memory.level * largest.times, largest.next_at
+def expected(memory: AdaptiveMemory, *, start_s: float, now: float) -> tuple[float, float]:
+    """Requests per second and time of the largest burst to be ready for now; 0 without one."""
+    due = (one for one in memory.bursts if one.next_at - start_s - EARLY_S <= now < one.next_at + RELEASE_S)
+    sure = (one for one in due if one.came >= SURE or one.cycle_s >= HOUR_S)
+    largest = max(sure, key=lambda burst: (burst.times, -burst.next_at), default=None)
+    return (0.0, 0.0) if largest is None else ((memory.level or 0.0) * largest.times, largest.next_at)
