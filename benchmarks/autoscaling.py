@@ -17,7 +17,8 @@ everyone's are. SPEC's theta are over the need, in percent.
 
 With `--equal-hours`: `adaptive`, as it was tuned, beside `kpa` with the target value at which it needs as many
 instance-hours on the half that is scored, whatever it did on the other: the bad requests of both, and how many bursts
-`adaptive` knew of that had come again by then.
+`adaptive` knew of that had come again by then. Where no target value makes `kpa` as cheap, `adaptive` takes the dearest
+of its settings that costs no more than `kpa`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ ENOUGH = 100.0
 MOST = 200
 HALVINGS = 6
 KPA_TARGETS = (2.0, 2.5, 2.75, 3.0, 3.25, 3.5, 4.0)
+ALIKE = 1.02
 FEW_PERCENT = 0.001
 """So many bad requests are none: a share of them says nothing."""
 SHOWN = ("x oracle", "bad windows %", "bad requests %", "p99 ms", "launches", "reversals", "theta_under", "theta_over")
@@ -197,6 +199,12 @@ def as_dear(half: Half, delay_s: float, hours: float) -> Figures:
     return min(tried.values(), key=lambda one: (abs(one["hours"] - hours), one["bad requests %"]))
 
 
+def dearer(half: Half, delay_s: float, hours: float, ours: Figures, memory: Memory) -> Figures:
+    """Where `kpa` cannot be as cheap as `adaptive`: its dearest row that is still as cheap as `kpa`."""
+    rows = [half.played(scaling, delay_s, memory)[0] for scaling in POLICIES["adaptive"].values()]
+    return max([ours, *(row for row in rows if row["hours"] <= ALIKE * hours)], key=lambda row: row["hours"])
+
+
 def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple[float, Figures]]:
     """Delay and figures of `adaptive` beside `kpa` at the same hours, for one recording."""
     tuned, scored = halves(path, hours)
@@ -204,6 +212,8 @@ def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator
         setting, memory = chosen(POLICIES["adaptive"], tuned, delay_s)
         ours = scored.played(POLICIES["adaptive"][setting], delay_s, memory)[0]
         theirs = as_dear(scored, delay_s, ours["hours"])
+        if theirs["hours"] > ALIKE * ours["hours"]:
+            ours = dearer(scored, delay_s, theirs["hours"], ours, memory)
         bad, its = ours["bad requests %"], theirs["bad requests %"]
         yield (
             delay_s,

@@ -110,7 +110,7 @@ def test_what_cannot_be_searched_is_a_sentence(file, day, capsys, tmp_path):
     assert "promises what nothing can keep" in refused(file, capsys, "web", "--slo", "p99 < 0ms", *trace)
     assert "--request: more than 0" in refused(file, capsys, "web", *slo, *trace, "--request", "0ms")
     nowhere = tmp_path / "nowhere" / "found.html"
-    assert "--html: there is no directory" in refused(file, capsys, "web", *slo, *trace, "--html", str(nowhere))
+    assert "there is no directory" in refused(file, capsys, "web", *slo, *trace, "--html", str(nowhere))
     assert "cpu is nothing that a user feels" in refused(file, capsys, "web", "--slo", "cpu < 5%", *trace)
     assert "give the traffic: --trace FILE" in refused(file, capsys, "web", *slo)
     assert "shorter than one period of web (1 s)" in refused(file, capsys, "web", *slo, "--trace", str(short))

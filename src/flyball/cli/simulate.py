@@ -70,6 +70,14 @@ def write(path: Path, text: str) -> None:
     beside.replace(real)
 
 
+def must_be_writable(html: Path | None) -> None:
+    """Said before what takes long: whether the page can be written where it is wanted. Raises FileError."""
+    if html is not None and html.is_dir():
+        raise FileError(f"--html {html} is a directory; name a file, such as {html / 'report.html'}")
+    if html is not None and not html.parent.is_dir():
+        raise FileError(f"--html {html}: there is no directory {html.parent}")
+
+
 def rehearsed(plan: Plan, keep: Path | None) -> Result:
     """Run a plan, with progress on stderr."""
     if is_slow(plan.curve.expected_requests):

@@ -41,6 +41,7 @@ from .files import find_file, read_text
 from .overrides import changed
 from .simulate import (
     calibration_of,
+    must_be_writable,
     numbers_of,
     of_region,
     of_release,
@@ -69,10 +70,7 @@ def run(
     **asked: Unpack[Given],
 ) -> int:
     """Simulate and report. Raises FileError for what cannot be simulated."""
-    if html is not None and html.is_dir():
-        raise FileError(f"--html {html} is a directory; name a file, such as {html / 'report.html'}")
-    if html is not None and not html.parent.is_dir():
-        raise FileError(f"--html {html}: there is no directory {html.parent}")
+    must_be_writable(html)
     wanted = Asked(file=find_file(path), coming=traffic(trace, stages, scale=scale, speed=speed), **asked)
     if compare and not (settings or wanted.deploy or wanted.faults or wanted.place == "aws"):
         raise FileError("--compare shows the file as it is beside a change: give --set, --deploy, --fault or --as aws")

@@ -74,8 +74,7 @@ def run(path: Path | None, asked: Asked, *, html: Path | None, write: bool, json
     slo = parse_slo(asked.slo)
     app = simulate.of_region(load(file), None)
     _must_be_felt(app, asked)
-    if html is not None and not html.parent.is_dir():
-        raise FileError(f"--html: there is no directory {html.parent}")
+    simulate.must_be_writable(html)
     days = _days(app, asked)
     found = _search(file, app, asked, slo, days)
     if html is not None:
