@@ -13,6 +13,7 @@ the busiest five seconds at `--peak` times what one instance can do. `--keep` le
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from argparse import Namespace
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--speed", type=float, default=1.0, help="play the recordings this many times as fast")
     parser.add_argument("--seed", type=int, default=1, help="seed of the traces")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs live is brought down all the same
     cases = [_with(case, options) for case in CASES if not options.only or case.name in options.only]
     told: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flyball-truth-") as temporary:
