@@ -1,7 +1,7 @@
 """The search: wide with a fluid, then the best with real requests and several seeds, then on other traffic.
 
 The wide search tries every policy over the range of its target value, then settings that differ in one thing from the
-leading ones. The fluid says what is worth a run, never what is best. Along its settings, from dear and good to cheap
+leading ones. The fluid says what is worth a run, never what is best. Along its settings, from costly and good to cheap
 and bad, real requests find by halving where the SLO is lost; from then on that is the mark for the fluid. The settings
 around the mark, the best of each policy and the file's own race with real requests: a setting that is cheaper than the
 best with one seed runs with every seed. The race goes on around the best, in the end with finer steps. Settings that

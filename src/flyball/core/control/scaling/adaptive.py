@@ -1,12 +1,11 @@
 """How few instances keep the latency that the file promises?
 
 Rule: on every datapoint the offered requests per second (those refused too) are turned into instances by what one
-request takes (`staffing.py`). The largest of three rates counts: that of the last seconds, the forecast for one start
-delay from now with its reserve (`ahead.py`), and an expected burst (`bursts.py`). Waiting requests are added, so that
-they are worked off within about a start delay. If the latency is above the objective although there should be enough
-instances, the need is raised step by step. A scale-out goes to the need at once, a scale-in to the largest need of
-about one start delay, never below what the last seconds need. Between datapoints, every quarter of a second, a crowd
-of requests scales out at once.
+request takes (`staffing.py`). The largest of three rates counts: the last seconds, the forecast for one start delay
+from now with its reserve (`ahead.py`), and an expected burst (`bursts.py`). Waiting requests are added, to be worked off
+within about a start delay. While the latency is above the objective with enough instances, the need rises step by step.
+A scale-out goes to the need at once, a scale-in to the largest need of about one start delay, never below what the last
+seconds need. Between datapoints, every quarter of a second, a crowd of requests scales out at once.
 
 Ours: AWS has no such policy. Its target tracking sees a saturated processor, which does not show how much load comes.
 """

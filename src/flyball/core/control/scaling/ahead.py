@@ -1,11 +1,10 @@
 """How many requests per second will come one start delay from now?
 
-Rule: the forecast is the slow average plus a part of the last seconds' deviation from it: the part that usually
-remains (or what it has grown to) after a start delay. That part is a slope, learned by least squares from the past
-hour's pairs. Each new rate is compared with its forecast; `spread`, learned too, is the ratio that is exceeded, beyond
-mere noise, in one of forty seconds. The need is forecast x spread, but the reserve never reaches above the highest
-average of the recent past: a load that swings gets a reserve, one that climbs is followed early, a calm one gets
-next to none.
+Rule: the forecast is the slow average plus the part of the last seconds' deviation that usually remains (or has grown)
+after a start delay: a slope, learned by least squares from the past hour's pairs. Each rate is compared with its
+forecast; `spread`, learned too, is the ratio that is exceeded, beyond noise, in one of forty seconds. The need is
+forecast x spread, but the reserve never reaches above the highest average of the recent past: a load that swings gets
+a reserve, one that climbs is followed early, a calm one gets next to none.
 
 Ours. https://en.wikipedia.org/wiki/Stochastic_approximation (the quantile), https://en.wikipedia.org/wiki/Least_squares
 """
