@@ -2,7 +2,7 @@
 
 Rule: on every datapoint the offered requests per second (those refused too) are turned into instances by what one
 request takes (`staffing.py`). The largest of three rates counts: the last seconds, the forecast for one start delay
-from now with its reserve (`ahead.py`), and an expected burst (`bursts.py`). Waiting requests are added, to be worked off
+from now with its reserve (`ahead.py`), and an expected burst (`bursts.py`). Waiting requests are added, to be done
 within about a start delay. While the latency is above the objective with enough instances, the need rises step by step.
 A scale-out goes to the need at once, a scale-in to the largest need of about one start delay, never below what the last
 seconds need. Between datapoints, every quarter of a second, a crowd of requests scales out at once.
