@@ -1,9 +1,9 @@
-"""Every scaling policy on every recording: what it costs beside an oracle, and what its users feel.
+"""Every scaling policy on every trace: what it costs beside an oracle, and what its users feel.
 
-python -m benchmarks.autoscaling RECORDINGS
-python -m benchmarks.autoscaling RECORDINGS --equal-hours
+python -m benchmarks.autoscaling TRACES
+python -m benchmarks.autoscaling TRACES --equal-hours
 
-RECORDINGS is a directory of CSV files with a header: seconds, requests per second. A recording is scaled so that eight
+TRACES is a directory of CSV files with a header: seconds, requests per second. A trace is scaled so that eight
 instances are busy to 70 % on average, and drawn anew: each bin is a Poisson process, where bins of fewer than 100
 requests are averaged first, because scaling would magnify their noise. At most `--hours` are played: the first half
 (at most) tunes each policy, every one with the same number of settings, the rest is scored. A setting is chosen that is
@@ -109,7 +109,7 @@ POLICIES: dict[str, dict[str, Scaling]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
-    """Part of a recording: what arrives in each quarter of a second, and how many instances it needs."""
+    """Part of a trace: what arrives in each quarter of a second, and how many instances it needs."""
 
     arrivals: np.ndarray
     need: np.ndarray
@@ -122,8 +122,8 @@ class Half:
         return fluid.figures(run, self.need, delay_s), run.memory
 
 
-def recordings(directory: Path) -> list[Path]:
-    """The files of a directory that are recordings: two numbers in their second line."""
+def traces(directory: Path) -> list[Path]:
+    """The files of a directory that are traces: two numbers in their second line."""
     return [path for path in sorted(directory.glob("*.csv")) if _rows(path, 2)]
 
 
@@ -136,7 +136,7 @@ def _rows(path: Path, most: int | None = None) -> list[tuple[float, float]]:
 
 
 def read(path: Path, hours: float) -> tuple[list[float], float]:
-    """The rates of a recording and the length of a bin, at most so many hours from its middle on."""
+    """The rates of a trace and the length of a bin, at most so many hours from its middle on."""
     rows = _rows(path)
     if len(rows) < 2:
         raise SystemExit(f"{path} has no two rows of seconds and requests per second")
@@ -176,7 +176,7 @@ def chosen(settings: dict[str, Scaling], half: Half, delay_s: float) -> tuple[st
 
 
 def table(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple[float, str, str, Figures]]:
-    """Delay, policy, its setting and its row, for one recording."""
+    """Delay, policy, its setting and its row, for one trace."""
     tuned, scored = halves(path, hours)
     for delay_s in delays_s:
         for policy, settings in POLICIES.items():
@@ -206,7 +206,7 @@ def dearer(half: Half, delay_s: float, hours: float, ours: Figures, memory: Memo
 
 
 def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator[tuple[float, Figures]]:
-    """Delay and figures of `adaptive` beside `kpa` at the same hours, for one recording."""
+    """Delay and figures of `adaptive` beside `kpa` at the same hours, for one trace."""
     tuned, scored = halves(path, hours)
     for delay_s in delays_s:
         setting, memory = chosen(POLICIES["adaptive"], tuned, delay_s)
@@ -230,15 +230,15 @@ def equal_hours(path: Path, delays_s: Sequence[float], hours: float) -> Iterator
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("recordings", type=Path)
+    parser.add_argument("traces", type=Path)
     parser.add_argument("--delays", type=float, nargs="*", default=list(DELAYS_S))
-    parser.add_argument("--hours", type=float, default=4.0, help="how much of each recording is played")
+    parser.add_argument("--hours", type=float, default=4.0, help="how much of each trace is played")
     parser.add_argument("--equal-hours", action="store_true", help="only adaptive and kpa, at the same cost")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
-    files = recordings(options.recordings)
+    files = traces(options.traces)
     if not files:
-        raise SystemExit(f"no recordings in {options.recordings}")
+        raise SystemExit(f"no traces in {options.traces}")
     found = beside_kpa(files, options) if options.equal_hours else scores(files, options)
     if options.save:
         save("equal_hours" if options.equal_hours else "autoscaling", found)
@@ -247,7 +247,7 @@ def main() -> None:
 def scores(files: Sequence[Path], options: argparse.Namespace) -> dict[str, Figures]:
     """The whole table, printed as it comes."""
     found: dict[str, Figures] = {}
-    say(f"{'recording':28} {'start':>5} {'policy':16} {'setting':16} " + " ".join(f"{name:>14}" for name in SHOWN))
+    say(f"{'trace':28} {'start':>5} {'policy':16} {'setting':16} " + " ".join(f"{name:>14}" for name in SHOWN))
     for path in files:
         for delay_s, policy, setting, row in table(path, options.delays, options.hours):
             found[json.dumps([path.stem, delay_s, policy, setting])] = row
@@ -263,7 +263,7 @@ def beside_kpa(files: Sequence[Path], options: argparse.Namespace) -> dict[str, 
         for delay_s, row in equal_hours(path, options.delays, options.hours):
             found[json.dumps([path.stem, delay_s])] = row
             if len(found) == 1:
-                say(f"{'recording':28} {'start':>5} " + " ".join(f"{name:>18}" for name in row))
+                say(f"{'trace':28} {'start':>5} " + " ".join(f"{name:>18}" for name in row))
             say(f"{path.stem[:28]:28} {delay_s:5.3g} " + " ".join(f"{value:18.3g}" for value in row.values()))
     return found
 

@@ -1,4 +1,4 @@
-"""A fluid model of one service under the real policies: fast enough for a table of all of them on every recording.
+"""A fluid model of one service under the real policies: fast enough for a table of all of them on every trace.
 
 Four times a second as many requests come as a Poisson draw says, and as many are answered as the instances in service
 can. Queues are exact up to the quarter of a second; below that, waiting is what Erlang's C says of a steady load. The

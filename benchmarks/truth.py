@@ -5,7 +5,7 @@ python -m benchmarks.truth [--only NAME] [--keep DIR] [--again DIR] [--first FIL
 Three cases: the Visitor Board; a site as Django's own generator makes it; a rollout of the board under load. Each runs
 live under two traces, of one minute and of two, with `flyball load --trace`. The first is only measured (`flyball
 simulate --calibrate`); the second is simulated, once with the live run's seed and with 20 others, which give the band.
-`--first` and `--second` take the two from recordings of your own: `day.csv@3600` is what came from second 3600 on, with
+`--first` and `--second` take the two from traces of your own: `day.csv@3600` is what came from second 3600 on, with
 the busiest five seconds at `--peak` times what one instance can do. `--keep` leaves the runs in a directory, and
 `--again` compares those of a directory anew, without a live run.
 """
@@ -77,10 +77,10 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="leave the traces in this directory")
     parser.add_argument("--again", type=Path, help="compare the traces of this directory, without a live run")
     parser.add_argument("--replications", type=int, default=20, help="simulations with other seeds, for the band")
-    parser.add_argument("--first", metavar="FILE@SECONDS", help="the trace to calibrate on, from a recording")
-    parser.add_argument("--second", metavar="FILE@SECONDS", help="the trace to compare, from a recording")
-    parser.add_argument("--peak", type=float, default=1.35, help="capacities of an instance at a recording's busiest")
-    parser.add_argument("--speed", type=float, default=1.0, help="play the recordings this many times as fast")
+    parser.add_argument("--first", metavar="FILE@SECONDS", help="the trace to calibrate on, from a longer one")
+    parser.add_argument("--second", metavar="FILE@SECONDS", help="the trace to compare, from a longer one")
+    parser.add_argument("--peak", type=float, default=1.35, help="capacities of an instance at the busiest of a trace")
+    parser.add_argument("--speed", type=float, default=1.0, help="play the traces this many times as fast")
     parser.add_argument("--seed", type=int, default=1, help="seed of the traces")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs live is brought down all the same
@@ -104,7 +104,7 @@ def main() -> int:
 
 
 def _with(case: Case, options: Namespace) -> Case:
-    """The case as long as it shall be, and under recordings where some are named."""
+    """The case as long as it shall be, and under traces where some are named."""
     return replace(
         case, first=_shape(case.first, options.first, options), second=_shape(case.second, options.second, options)
     )

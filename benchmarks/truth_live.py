@@ -47,7 +47,7 @@ SECOND: Shape = ((15, 0.3), (35, 0.8), (45, 1.35), (25, 0.3))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """Part of somebody's recording: from `at_s` on, at `speed`, its busiest five seconds at `peak` capacities."""
+    """Part of a recorded trace: from `at_s` on, at `speed`, its busiest five seconds at `peak` capacities."""
 
     recording: Path
     at_s: float

@@ -56,7 +56,7 @@ def test_autoscaling(tmp_path):
     ]  # fmt: skip
     equal = benchmark("autoscaling", str(tmp_path), "--delays", "2", "--equal-hours")
     assert equal.stderr.splitlines()[1].split()[:2] == ["waves", "2"], equal.stderr
-    assert "no recordings in" in benchmark("autoscaling", str(tmp_path / "nothing")).stderr
+    assert "no traces in" in benchmark("autoscaling", str(tmp_path / "nothing")).stderr
 
 
 def test_generator():

@@ -81,8 +81,8 @@ def test_an_slo_that_nothing_meets_is_said_and_writes_nothing(file, day, capsys)
     assert file.read_text() == FILE
     assert outcome(["tune", "web", "--file", str(file), *FAST, "--slo", "p99 < 2ms", "--trace", day]) == 1
     out, err = capsys.readouterr()
-    assert "None holds p99 < 2ms: the nearest has" in err
-    assert "A longer --budget tries more." in err
+    assert "None holds p99 < 2ms; the nearest one has" in err
+    assert "A longer --budget tries more settings." in err
     assert "Nothing was measured" in err
     assert "nearest" in out
 

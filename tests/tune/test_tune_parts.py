@@ -258,4 +258,4 @@ def test_the_page_stands_alone_and_marks_today_and_the_choice():
     assert "a.&lt;b&gt; = 1" in made
     assert "<b>" not in made
     assert "http" not in made
-    assert "None holds p99 &lt; 200ms: the nearest has 0.50% bad requests" in none
+    assert "None holds p99 &lt; 200ms; the nearest one has 0.50% bad requests" in none

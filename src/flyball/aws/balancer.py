@@ -27,7 +27,7 @@ from .site import Site, logical, statement
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 ACCESS_LOG_PREFIX = "balancer"
 NOTHING = (404, "no route")
-"""What an address that no route matches is answered with."""
+"""The answer to a request that no route matches."""
 INSIDE = "Inside"
 """What the logical ids of the balancer inside the network begin with; the public one's begin with nothing."""
 

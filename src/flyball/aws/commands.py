@@ -32,7 +32,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), NoReleaseY
 """
 """The server before the first release: healthy, so that the stack can be created, but 503 for visitors."""
 
-# A task's /tmp is a volume that belongs to root in the image of the placeholder; this memory is everybody's.
+# In the placeholder's image a task's /tmp is a volume that belongs to root; everybody may write to /dev/shm.
 _ENCRYPTED = """\
 import ssl, subprocess, tempfile
 

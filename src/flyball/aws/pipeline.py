@@ -140,7 +140,7 @@ def _source(site: Site) -> Source:
             },
             gives="source",
         )
-        # The service has two names; the connection's ARN says by which it was made.
+        # The service has two names; the connection's ARN shows under which one it was made.
         use = f"{wanted.connection_arn.split(':')[2]}:UseConnection"
         return Source(action=action, repository=None, right=statement([use], [wanted.connection_arn]))
     name, arn = wanted.repository or site.name(), _repository(site)
@@ -163,7 +163,7 @@ def _source(site: Site) -> Source:
 def _repository(site: Site) -> str:
     """The CodeCommit repository, unless it is there from an earlier stack; its ARN.
 
-    CloudFormation knows repositories by their id, and so takes none over by its name, as it does tables and buckets.
+    CloudFormation knows repositories by their id, so it cannot import one by its name, as it does tables and buckets.
     """
     wanted = site.app.pipeline
     there = cdk.CfnParameter(
@@ -172,7 +172,7 @@ def _repository(site: Site) -> str:
         type="String",
         default="no",
         allowed_values=["yes", "no"],
-        description="yes when the repository outlived an earlier stack, and so is none of this one's",
+        description="yes if the repository outlived an earlier stack and does not belong to this one",
     )
     missing = cdk.Fn.condition_equals(there.value_as_string, "no")
     name = wanted.repository or site.name()
@@ -183,7 +183,7 @@ def _repository(site: Site) -> str:
         repository_description=f"source of {site.app.name}; a push to {wanted.branch} deploys it",
     )
     repository.cfn_options.condition = cdk.CfnCondition(site.stack, "MakesSource", expression=missing)
-    # Else the repository of a creation that failed would be in the way of the next one.
+    # Otherwise the repository of a failed creation would be in the way of the next one.
     repository.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     cdk.CfnOutput(
         site.stack,

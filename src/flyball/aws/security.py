@@ -108,7 +108,7 @@ def trail(site: Site, *, logs_bucket: s3.Bucket) -> None:
     """Records every call to the account's API, in the log bucket and CloudWatch Logs; in the first region only."""
     if not site.aws.trail or not site.primary:
         return
-    # The records outlive the stack, so the key that reads them does, too.
+    # The records outlive the stack, so their key must too.
     site.key.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     group = site.log_group("Trail")
     role = site.role("TrailRole", "cloudtrail")

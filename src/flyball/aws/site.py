@@ -141,7 +141,7 @@ class Site:
         return group
 
     def parameter(self, name: str, default: str | int | None, what: str, *, kind: str = "String") -> cdk.CfnParameter:
-        """A parameter of the stack; the same one when it is asked for again."""
+        """A parameter of the stack; a second call with the same name returns the same one."""
         known = self.stack.node.try_find_child(name)
         if isinstance(known, cdk.CfnParameter):
             return known
@@ -173,7 +173,7 @@ def statement(
     to: str | None = None,
     sid: str | None = None,
 ) -> iam.PolicyStatement:
-    """A right; in the policy of a resource it is one of the AWS service `to`."""
+    """A right; in the policy of a resource, `to` is the AWS service that gets it."""
     return iam.PolicyStatement(
         sid=sid,
         principals=[iam.ServicePrincipal(f"{to}.amazonaws.com")] if to else [],

@@ -143,7 +143,7 @@ def _global_table(site: Site, store: Store, name: str) -> None:
 
 
 def _same(made: Any, store: Store, name: str) -> dict[str, Any]:
-    """What both kinds of table have; each has its own classes `made` for it."""
+    """What both kinds of table have; `made` holds the classes of the kind."""
     keys = [
         (field.name, field.type[0].upper(), role) for field, role in zip(store.key, ("HASH", "RANGE"), strict=False)
     ]

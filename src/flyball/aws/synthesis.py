@@ -60,7 +60,7 @@ def write(app: Application, out: Path, *, source: Path) -> tuple[Path, ...]:
     app = runtimes.settled(app, source)
     try:
         templates = synthesize(app, file=buildspec.digest(source))
-    except RuntimeError as refused:  # the CDK's: more resources than a stack may have, two things with one name
+    except RuntimeError as refused:  # from the CDK: too many resources for a stack, or two things with one name
         raise FileError(f"AWS would refuse this:\n  {str(refused).splitlines()[0]}") from refused
     files = {f"{name}.template.json": text for name, text in templates.items()}
     files |= {f"Dockerfile.{service.name}": image.dockerfile(service) for service in _images_of_ours(app)}

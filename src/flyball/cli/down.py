@@ -68,10 +68,10 @@ def _stop_without_control_plane(file: Path, paths: StateDirectory, regions: list
     except AlreadyRunning:
         raise
     except Exception as error:  # noqa: BLE001 - whatever is damaged, what runs must end
-        talk.say(f"it cannot be drained, so it is ended as it is: {error}", "yellow")
+        talk.say(f"it cannot be drained, so it is ended at once: {error}", "yellow")
         for each in (*regions, paths):
             if (control := control_process(each)) is not None:
-                _end(control)  # it would start again what is ended
+                _end(control)  # it would start again what has been ended
             asyncio.run(face.end_all(each))
         talk.say("stopped; the data is kept")
         return 0

@@ -47,7 +47,7 @@ def deploy(
     def one(control: Control) -> int:
         if control.region in before or control.region is None:
             return _deploy(control, file, app, service, source=source, ref=ref)
-        return edge.until_added(app, file, control.region, after=last)  # it has begun with what is to be released
+        return edge.until_added(app, file, control.region, after=last)  # the new region starts with the new release
 
     return _in_turn(parts(file, region), one, pause_s=app.edge.pause_s)
 

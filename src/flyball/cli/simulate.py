@@ -61,7 +61,7 @@ def of_region(app: Application, region: str | None) -> Application:
 
 
 def write(path: Path, text: str) -> None:
-    """All of it or nothing; who may read it, and where a link leads, stays."""
+    """Write a file, all or nothing; its mode and the target of a link stay."""
     real = path.resolve()
     beside = real.with_name(f".{real.name}.new")
     beside.write_text(text, encoding="utf-8")
@@ -71,7 +71,7 @@ def write(path: Path, text: str) -> None:
 
 
 def must_be_writable(html: Path | None) -> None:
-    """Said before what takes long: whether the page can be written where it is wanted. Raises FileError."""
+    """Check before the long run that the page can be written. Raises FileError."""
     if html is not None and html.is_dir():
         raise FileError(f"--html {html} is a directory; name a file, such as {html / 'report.html'}")
     if html is not None and not html.parent.is_dir():
@@ -119,7 +119,7 @@ def _new_journal(directory: Path) -> Iterator[Journal]:
 
 
 def _progress(duration_s: float) -> Callable[[float], None]:
-    """What is left is told from the second call on: until the first one the engine is loaded."""
+    """Says how long it still takes, from the second call on; before the first one the engine is loaded."""
     first: list[tuple[float, float]] = []
     last = [time.monotonic()]
 

@@ -186,7 +186,7 @@ class Asked:
         return faults
 
     def _must_come(self, what: str, at_s: float) -> None:
-        """Raise FileError for what nobody would see."""
+        """Raise FileError for what comes after the end of the traffic."""
         if at_s > self.coming.curve.duration_s:
             raise FileError(f"{what} comes too late: the traffic is over after {self.coming.curve.duration_s:g} s")
 

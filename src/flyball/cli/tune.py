@@ -85,7 +85,7 @@ def run(path: Path | None, asked: Asked, *, html: Path | None, write: bool, json
     else:
         _print(found, text)
     if found.chosen is None:
-        talk.say(f"{verdict(found)} A longer --budget tries more.", "bold red")
+        talk.say(f"{verdict(found)} A longer --budget tries more settings.", "bold red")
         return NOT_HELD
     if write:
         _write(file, text, found.chosen.setting)
@@ -151,7 +151,7 @@ def _search(file: Path, app: Application, asked: Asked, slo: Slo, days: Days) ->
     about = _about(text, asked, days, numbers[asked.service])
     store = Store(file.parent / STATE / f"tune-{asked.service}.jsonl", about)
     if store.resumed:
-        talk.say(f"going on where a search was interrupted: {store.resumed} runs are known")
+        talk.say(f"going on where a search was interrupted: {store.resumed} runs are done")
     return Search(
         space=_space(text, app, asked, days, numbers[asked.service]),
         slo=slo,

@@ -36,7 +36,7 @@ class Place:
 
     @property
     def single(self) -> tuple[str, int] | None:
-        """The one address and port that it names, if it does."""
+        """Its address and port, if it names exactly one address with a port."""
         network = self.network
         return None if network is None or network.prefixlen < 32 or not self.port else (str(network[0]), self.port)
 

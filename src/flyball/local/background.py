@@ -30,7 +30,7 @@ async def background(*works: Work, pause_s: float = PAUSE_S) -> AsyncIterator[No
 
 
 async def guarded(work: Work, pause_s: float = PAUSE_S) -> None:
-    """Do it until it ends well, for a task that somebody else keeps."""
+    """Repeat it until it ends without an error; the caller keeps the task."""
     while True:
         try:
             await work()

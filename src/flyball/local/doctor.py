@@ -97,7 +97,7 @@ def boundary() -> Check:
 
 
 def cannot_be_closed() -> str:
-    """Why a closed boundary cannot be had here, or ""."""
+    """Why the boundary cannot be closed here, or ""."""
     return walls.tried()
 
 

@@ -343,7 +343,7 @@ class Edge:
             await self._let_go()
 
     async def _let_go(self) -> None:
-        """Stop the regions that are no longer in the file. What they stored last still goes to the others."""
+        """Stop the regions that are no longer in the file. Their last writes still go to the others."""
         for name, region in list(self._leaving.items()):
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
             self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text, region=name)])

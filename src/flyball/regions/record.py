@@ -1,4 +1,4 @@
-"""What the edge must know to be taken over: its port, that of each region, and which of them were not wanted.
+"""What a new control plane needs to take over the edge: all ports, and which regions were not to start.
 
 Written while an application runs.
 """
@@ -15,7 +15,7 @@ from flyball.local.paths import StateDirectory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeRecord:
-    """The edge's port, and those of the balancers of the regions that run.
+    """The edge's port, and the ports of the balancers of the regions that run.
 
     `left_out`: regions of the file that were not to start.
     """

@@ -23,7 +23,7 @@ LASTED_S = 60.0
 STARTED_S = 10.0  # one that ends sooner says why
 LOOK_EVERY_S = 0.1
 GIVE_UP_S = 120.0  # a region whose control plane cannot even be started
-MOST_ENDS = 3  # of a control plane that is to stop its region
+MOST_ENDS = 3  # so often may a control plane end that is to stop its region
 
 
 class RunningRegion:
@@ -84,9 +84,9 @@ class RunningRegion:
             self._tell(text)
 
     async def stop(self) -> None:
-        """Drain and stop everything in the region; its data stays. Needs `keep`, which brings who can be told.
+        """Drain and stop everything in the region; its data stays. Needs `keep`, which starts a control plane for it.
 
-        What nobody can be brought for is ended as it is.
+        If no control plane can be started, everything is ended at once.
         """
         deadline, most = asyncio.get_running_loop().time() + GIVE_UP_S, self._ended + MOST_ENDS
         while self._runs() and self._ended < most and asyncio.get_running_loop().time() < deadline:
@@ -98,7 +98,7 @@ class RunningRegion:
             await asyncio.sleep(LOOK_EVERY_S)
         await self.leave()
         if self._runs():
-            self._told(f"{self.name}: it cannot be drained, so it is ended as it is")
+            self._told(f"{self.name}: it cannot be drained, so it is ended at once")
             if self._process is not None:
                 end_group(self._process)
             await face.end_all(self.paths)

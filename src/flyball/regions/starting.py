@@ -1,4 +1,4 @@
-"""What the edge starts with: what it refuses to start beside, its port, which regions, and which are to go."""
+"""What the edge starts with: its port, which regions start and which stop, and when it refuses to start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .record import EdgeRecord, read
 
 
 def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str, ...]) -> None:
-    """Raise FileError for regions that are not in the file, and when the application runs here without regions."""
+    """Raise FileError for regions that are not in the file, or if the application already runs here in another way."""
     for name in picked:
         if name not in app.region_names:
             raise FileError(f"there is no region {name!r}; choose from: {', '.join(app.region_names) or 'none'}")
@@ -23,7 +23,7 @@ def must_be_startable(app: Application, paths: StateDirectory, picked: tuple[str
 
 
 def port_of(app: Application, asked: int | None, taken_over: EdgeRecord | None) -> int:
-    """The port to listen on. Raises Failed when it cannot be that."""
+    """The port to listen on. Raises Failed when it cannot be used."""
     if taken_over is not None:
         if asked not in {None, taken_over.port}:
             raise Failed(f"{app.name} is running on port {taken_over.port}; `flyball down` first to change it")
@@ -35,12 +35,12 @@ def port_of(app: Application, asked: int | None, taken_over: EdgeRecord | None) 
 
 
 def wanted(app: Application, picked: tuple[str, ...], taken_over: EdgeRecord | None) -> tuple[str, ...]:
-    """The regions that are to run: those picked, else all but those that were left out when it was started."""
+    """The regions that are to run: those picked, else all except those left out at the start."""
     left_out = () if taken_over is None else taken_over.left_out
     return picked or tuple(name for name in app.region_names if name not in left_out)
 
 
 def strays(app: Application, paths: StateDirectory) -> tuple[str, ...]:
-    """Regions that run and are no longer in the file: nobody looked when it changed."""
+    """Regions that run but are no longer in the file, because it changed while no control plane ran."""
     known = sorted(one.name for one in paths.regions.iterdir()) if paths.regions.is_dir() else []
     return tuple(name for name in known if name not in app.region_names and face.any_alive(paths.of_region(name)))

@@ -91,7 +91,7 @@ def from_text(text: str) -> Calibration:
 
 @cache
 def _adapter() -> TypeAdapter[Calibration]:
-    """Made at the first use: a simulation without a calibration need not wait for it."""
+    """Made at the first use, so that a simulation without a calibration need not wait for it."""
     return TypeAdapter(Calibration)
 
 

@@ -1,4 +1,4 @@
-"""What a visitor waits beside the queue and the instance: what the balancer itself takes, and the way to it.
+"""How long a visitor waits outside of the queue and the instance: in the balancer itself, and on the way to it.
 
 The balancer's log says how long it had each request, and how long the instance had it: the rest is the balancer's own.
 The load generator counts from when a request was due and from when it was sent, the balancer from when it came. The
@@ -20,7 +20,7 @@ from .parts import BALANCER_COOLS_S
 
 LEAST = 100
 KNOWN = ((0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"))
-"""The longest of all is one request: it says nothing of the last percent."""
+"""The longest is a single request, which says nothing about the last percent."""
 
 
 def window(load: str | None) -> tuple[float, float] | None:
@@ -55,9 +55,9 @@ def way(load: str | None, had: list[Had]) -> tuple[Table, float]:
 
 
 def _added(had: list[Had]) -> Table:
-    """What the balancer adds to each quantile of what instances take.
+    """What the balancer adds to each quantile of the time in instances.
 
-    Its own quantiles would be too much: a request that it has long is not always one that its instance has long.
+    Its own quantiles would be too much: a request that is slow in the balancer need not be slow in its instance.
     """
     lone = [one for one in had if one.lone]
     told = lone if len(lone) >= LEAST else had
@@ -66,9 +66,9 @@ def _added(had: list[Had]) -> Table:
 
 
 def _late(told: dict[str, Any]) -> tuple[list[tuple[float, float]], float]:
-    """What being sent late adds to each quantile that the load knows; and the median from when requests were sent.
+    """What late sending adds to each quantile that the load knows, and the median counted from the sending.
 
-    At most the lateness at that quantile, which is all that an older load tells.
+    It is at most the lateness at that quantile, which is all that an older load records.
     """
     lag_s = {name: (told["send_lag_ms"][name] or 0.0) / 1000 for _, name in KNOWN}
     sent_ms: dict[str, float | None] | None = told.get("service_ms")
@@ -81,7 +81,7 @@ def _late(told: dict[str, Any]) -> tuple[list[tuple[float, float]], float]:
 
 
 def _rested(ordered: list[Had]) -> list[float]:
-    """What of the price of a rest each paid."""
+    """How much of the cost of a rest each request paid, from 0 to 1."""
     gaps = [BALANCER_COOLS_S, *(later.at - one.at for one, later in pairwise(ordered))]
     return [min(gap / BALANCER_COOLS_S, 1.0) for gap in gaps]
 

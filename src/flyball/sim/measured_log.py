@@ -1,4 +1,4 @@
-"""What an access log tells of requests: how long those took that found nobody at their instance.
+"""What an access log shows: how long requests took that found no other request at their instance.
 
 A request that finds others only shows how long it waited. One that came soon after others may have found the instance's
 CPU share spent, so there must have been few of them. One that came after a rest took longer (`parts`); both are told
@@ -23,14 +23,14 @@ LOOKED_BACK_S = 2 * SLICE_S
 WARM = 0.5
 LEAST_LEFT = 0.1
 ENOUGH = 30
-"""So many requests after a rest, and without one, tell the difference."""
+"""How many requests after a rest, and without one, are enough to measure the difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
-    """One request that found nobody at its instance. `release` is None where the journal does not say.
+    """A request that found no other at its instance. `release` is None where the journal does not say.
 
-    `cold`: what of the price of a rest it paid, from 0 to 1.
+    `cold`: how much of the cost of a rest it paid, from 0 to 1.
     """
 
     service: str
@@ -56,9 +56,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """How long the balancer had a request, the instance took, and neither the instance nor the balancer's queue took.
+    """How long a request was in the balancer, in the instance, and in neither the instance nor the queue.
 
-    `at`: when it came; `lone`: it found nobody at its instance.
+    `at`: when it came; `lone`: it found no other request at its instance.
     """
 
     at: float
@@ -162,10 +162,10 @@ def _took_s(row: dict[str, object], number: int) -> float:
 
 
 def _lone(rows: list[Row], seen: Measured) -> Iterator[tuple[int, float]]:
-    """Which found nobody at their instance, after so few that the share cannot be spent; and how long each took.
+    """Requests that found no other, after so few that the CPU share cannot be spent; and how long each took.
 
-    Of what it took the work of those that came meanwhile is taken off, as far as they shared the processor. Leaving out
-    all that were not alone to their end would leave out the long ones: at 200 requests in a second hardly one of 20 ms
+    The work of requests that came meanwhile is subtracted, as far as they shared the processor. Leaving out all that
+    did not stay alone to their end would leave out the long ones: at 200 requests in a second hardly one of 20 ms
     stays alone.
     """
     work_s = seen.any_work_s

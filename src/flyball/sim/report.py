@@ -16,7 +16,7 @@ SHOWN = {
     ReasonKind.ROLLOUT_STARTED, ReasonKind.ROLLOUT_COMPLETED, ReasonKind.ROLLOUT_FAILED, ReasonKind.ROLLED_BACK,
     ReasonKind.REGION_UNHEALTHY, ReasonKind.REGION_HEALTHY,
 }  # fmt: skip
-IMAGINED = "Nothing was measured: the latencies are those of an imagined program."
+IMAGINED = "Nothing was measured: the latencies are those of an assumed program."
 COLUMNS = ("t", "rps", "desired", "in_service", "waiting", "failed", "p50_ms", "p95_ms", "p99_ms")
 
 

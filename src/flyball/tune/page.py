@@ -23,8 +23,8 @@ code { font-size: .92em; }
 """
 
 _LEGEND = (
-    "Hours of instances to the right, bad requests upwards: the lower left is better. The dashed line is the SLO,"
-    " the black ring is the file as it is, the green one is chosen."
+    "Instance-hours run to the right, bad requests upwards; the lower left is better. The dashed line is the SLO,"
+    " the black ring is the file as it is, the green ring is the chosen setting."
 )
 _HEADERS = ("", "instance-hours", "US dollars", "bad requests", "p99", "setting")
 
@@ -49,13 +49,13 @@ def verdict(found: Found) -> str:
     if found.chosen is None:
         near = found.nearest.shown
         return (
-            f"{begun} None holds {found.slo.text}: the nearest has {near.worst:.2%} bad requests"
+            f"{begun} None holds {found.slo.text}; the nearest one has {near.worst:.2%} bad requests"
             f" with {near.instance_hours:.3g} instance-hours."
         )
     best = found.chosen.shown
     if found.chosen.setting == ():
         return (
-            f"{begun} None that holds {found.slo.text} is cheaper than the file as it is:"
+            f"{begun} No setting that holds {found.slo.text} is cheaper than the file as it is:"
             f" {best.instance_hours:.3g} instance-hours with {best.worst:.2%} bad requests."
         )
     return (
@@ -70,7 +70,7 @@ def described(candidate: Candidate) -> str:
 
 
 def marked(candidate: Candidate, found: Found) -> str:
-    """What is special about a setting; nothing of most."""
+    """What is special about a setting; empty for most."""
     best = "chosen" if found.chosen else "nearest"
     names = {"today": candidate.setting == (), best: candidate is (found.chosen or found.nearest)}
     return ", ".join(name for name, so in names.items() if so)

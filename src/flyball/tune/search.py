@@ -1,12 +1,12 @@
 """The search: wide with a fluid, then the best with real requests and several seeds, then on other traffic.
 
-Wide: every policy over the range of its target value, then what differs in one thing from the settings that lead. The
-fluid says what is worth a run, never what is best. Between its settings that are ever cheaper and ever worse, real
-requests find by halving where the SLO is lost, and that is the mark for the fluid from then on. The settings around the
-mark, the best of each policy and the file's own race with real requests: who is cheaper than the best with one seed
-runs with every seed. Around the best the race goes on, with finer steps at last. What holds is then checked on traffic
-that nobody learned from; where the best does not hold there, the search goes back on its line. Of what holds on both
-at hardly more than the least cost, the safest is chosen.
+The wide search tries every policy over the range of its target value, then settings that differ in one thing from the
+leading ones. The fluid says what is worth a run, never what is best. Along its settings, from costly and good to cheap
+and bad, real requests find by halving where the SLO is lost; from then on that is the mark for the fluid. The settings
+around the mark, the best of each policy and the file's own race with real requests: a setting that is cheaper than the
+best with one seed runs with every seed. The race goes on around the best, in the end with finer steps. Settings that
+hold are then checked on traffic that the search did not use; if the best does not hold there, the search goes back on
+its line. Among those that hold on both and cost hardly more than the least, the safest is chosen.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ LEADERS = 4
 FINALISTS = 8
 ROUNDS = 12
 SPARE = 0.025
-"""Another day is never quite the same: for so much more than the least cost, the safest setting is chosen."""
+"""No day is quite like another: the safest setting may cost this much more than the cheapest."""
 STEPS = (5, 1)
-"""Percent of a target value: along every line of settings, and at last along the best one."""
+"""Steps of a target value in percent: along every line of settings, and in the end along the best one."""
 DOUBT = 1.1
-"""What costs the fluid so many times as much may be cheaper with real requests."""
+"""A setting that costs the fluid this many times as much may still be cheaper with real requests."""
 POLICIES_UNTIL, WIDE_UNTIL, IMPROVED_UNTIL, FINE_UNTIL = 0.3, 0.4, 0.7, 0.8
 """Of the time: when each part of the search ends. The last is for the check."""
 
@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def shown(self) -> Score:
-        """The traffic that says most: that which nobody learned from."""
+        """The score on the most telling traffic: that which the search did not use."""
         return self.check or self.train
 
 
@@ -181,7 +181,7 @@ class Search:
         return self._exact[setting].holds(self.slo)
 
     def _fails(self, setting: Setting) -> bool:
-        """Whether a run of it that was done was outside."""
+        """Whether one of its runs was outside the SLO."""
         known = self._exact.get(setting) or self._first.get(setting)
         return known is not None and not known.holds(self.slo)
 
@@ -192,7 +192,7 @@ class Search:
         return score
 
     def _race(self, setting: Setting) -> None:
-        """One seed at first: the others are for what is better with it than the best."""
+        """Run it with one seed, and with the others only if it is then better than the best."""
         first = self._run_first(setting)
         if first is not None and (not self._exact or self._beats(first, self._first[self._best()])):
             self._rehearse(setting)
@@ -269,7 +269,7 @@ class Search:
         )
 
     def _step_back(self, best: Setting, checked: dict[Setting, Candidate]) -> None:
-        """Where the best is lost on the other traffic: stricter in ever larger steps, then halving."""
+        """If the best fails on the other traffic: try stricter settings in ever larger steps, then by halving."""
         line = self.space.line(best, STEPS[1])
         held, lost, step = 0, line.index(best), STEPS[0] // 2
         while not self._holds(checked.get(line[lost])) and lost - held > 1 and self.spent() < 1.0:
@@ -281,7 +281,7 @@ class Search:
                 lost, step = middle, 2 * step
 
     def _spare(self, checked: dict[Setting, Candidate]) -> None:
-        """Beside the cheapest that holds: one that is a little stricter."""
+        """Also check a setting that is a little stricter than the cheapest that holds."""
         best = self._choice(checked.values())
         if best is not None and self.spent() < 1.0:
             self._check(self.space.stricter(best.setting, SPARE), checked)
@@ -290,7 +290,7 @@ class Search:
         return candidate is not None and candidate.holds(self.slo)
 
     def _check(self, setting: Setting, checked: dict[Setting, Candidate]) -> None:
-        """Measure it on the traffic that nobody learned from, and before that on the other where that is not done."""
+        """Measure it on the traffic that the search did not use, and first on the other if that is not done yet."""
         self._say(f"checking on the other traffic: {len(checked)} done")
         train = self._exact.get(setting) or self._rehearse(setting)
         if train is not None:

@@ -81,7 +81,7 @@ class Space:
             yield from self._policy("kpa", {"rps": max(1, round(self.per_s)), "utilization": f"{share:.0%}"})
 
     def line(self, one: Setting, step: int) -> list[Setting]:
-        """A setting with every target value that its policy may have, the strictest first; alone if it has none."""
+        """A setting with each target value that its policy may have, strictest first; only itself if it has none."""
         known = dict(one)
         for policy, metric in AIMED:
             key, value = self._in_force(known, policy, metric)
@@ -92,7 +92,7 @@ class Space:
         return [one]
 
     def stricter(self, one: Setting, share: float) -> Setting:
-        """The setting with a target value that is less by so much; the same if it has none, or none that is less."""
+        """The setting with a target value that is lower by this share; unchanged if there is none."""
         known = dict(one)
         for policy, metric in AIMED:
             key, value = self._in_force(known, policy, metric)
@@ -102,7 +102,7 @@ class Space:
         return one
 
     def _aimed(self, metric: str, percent: int) -> Value:
-        """The target value at which instances are busy to so many percent."""
+        """The target value at which instances are this many percent busy."""
         if metric == "requests":
             return max(1, round(60 * self.per_s * percent / 100))
         return f"{percent}%" if metric == "utilization" else percent

@@ -25,7 +25,7 @@ class Store:
                 self._remember(line)
             self.resumed = len(self._known)
             with path.open("a", encoding="utf-8") as file:
-                file.write("\n")  # whatever the interrupted line is, what follows is not part of it
+                file.write("\n")  # ends an interrupted line, so that what follows is not part of it
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(about + "\n", encoding="utf-8")

@@ -170,7 +170,10 @@ def test_between_datapoints_a_crowd_scales_out_at_once():
     assert glanced(60, 20).desired == 3
     assert glanced(100, 50, desired=5, running=1).kind is None
     unknown = glanced(100, 50, AdaptiveMemory())
-    assert (unknown.desired, unknown.text) == (2, "42 requests wait, and nothing is known of them yet: the double")
+    assert (unknown.desired, unknown.text) == (
+        2,
+        "42 requests wait and nothing is known about them yet: twice the instances",
+    )
 
 
 def test_what_was_wanted_at_once_is_kept_by_the_next_sample():

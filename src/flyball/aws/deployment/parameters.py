@@ -65,7 +65,7 @@ def values(
 
 
 def _source(app: Application, plan: StackPlan, account: Account) -> str:
-    """Whether the repository of an earlier stack is there."""
+    """Whether the repository of an earlier stack still exists."""
     codecommit = account.clients("codecommit", plan.region)
     try:
         codecommit.get_repository(repositoryName=app.pipeline.repository or app.name)

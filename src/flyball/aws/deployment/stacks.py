@@ -117,7 +117,7 @@ def elsewhere(app: Application, account: Account) -> tuple[str, ...]:
     start, s3 = f"{app.name}-logs-{account.number}-", account.clients("s3", app.region_names[0])
     try:
         names = [str(each["Name"]) for each in s3.list_buckets()["Buckets"]]
-    except s3.exceptions.ClientError:  # a right that a deployment can do without
+    except s3.exceptions.ClientError:  # a deployment can do without this right
         return ()
     regions = {name.removeprefix(start) for name in names if name.startswith(start)} - {*app.region_names}
     left = [StackPlan(name=f"{app.name}-{region}", region=region, template="") for region in sorted(regions)]
@@ -186,7 +186,7 @@ def kept(account: Account, plan: StackPlan) -> tuple[Kept, ...]:
         for page in pages
         for each in page["StackResourceSummaries"]
     }
-    # A repository of an earlier stack is none of this one's, but stays, too. CodeCommit knows it by its name.
+    # A repository of an earlier stack does not belong to this one, but is kept too. CodeCommit knows it by its name.
     made |= {
         name: each["Properties"]["RepositoryName"]
         for name, each in staying.items()
@@ -218,7 +218,7 @@ def erase(account: Account, resource: Kept) -> None:
 
 
 def _erase_table(account: Account, resource: Kept) -> None:
-    """Delete a table; before a global one its replicas, which are tables of other regions.
+    """Delete a table, and the replicas of a global one first, which are tables of other regions.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables.tutorial.html
     """

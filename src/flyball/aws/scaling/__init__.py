@@ -44,7 +44,7 @@ def steps(made: Any, policy: StepScaling) -> list[Any]:
 
 
 def forecast(made: Any, policy: PredictiveScaling, pair: str, label: str | None) -> dict[str, Any]:
-    """A predictive policy; each of the two services has its own classes `made` for it."""
+    """A predictive policy; `made` holds the classes of the AWS service that it is for."""
     metrics = made.PredictiveScalingPredefinedMetricPairProperty(predefined_metric_type=pair, resource_label=label)
     return {
         "max_capacity_breach_behavior": "HonorMaxCapacity",

@@ -31,7 +31,7 @@ def caught_up(state: State, *, now: float) -> tuple[State, tuple[Reason, ...]]:
     elif since is not None and now - since > GAP_S:
         services = tuple(_anew(service, now) for service in state.services)
         state = replace(state, awake_since=now, services=services)
-        if state.instances:  # else nobody misses the decisions: it was stopped
+        if state.instances:  # else the service was stopped, and no decision is missing
             told = (_told(f"nothing was decided for {now - since:.0f} s: grace periods and timeouts start anew"),)
     return state, told
 

@@ -39,7 +39,7 @@ class MishapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mishap:
-    """What befell a part of the machine, or what firewall or boundary (it names the `service`) refused. Shown once."""
+    """What happened to a part of the machine, or what firewall or boundary (with the `service`) refused. Shown once."""
 
     kind: MishapKind
     text: str

@@ -73,7 +73,7 @@ class Balancer:
         self.restarts = 0
         self._seat = Seat(paths)
         self.admin = Admin(str(self._seat.socket))
-        self._settled: object = None  # what lies there in full: what it was made from, and how it lies there
+        self._settled: object = None  # of files written in full: what they were made from, and their state on disk
         self._shared: bool | None = None  # whether its port is shared with a standby; it stays while it runs
         self.standby = Standby(paths, name, self._descriptors, self._ready, self._no_standby)
 

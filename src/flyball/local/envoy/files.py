@@ -48,12 +48,12 @@ def write(directory: Path, files: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def settled(directory: Path, files: Mapping[str, Json]) -> bool:
-    """Whether a later `write` of this complete set would have nothing left to do, if it wrote nothing now."""
+    """Whether a `write` of this complete set that wrote nothing now has nothing left to write later."""
     return (directory / RESERVE).exists() and _staged(directory, files) == files
 
 
 def stamp(directory: Path) -> frozenset[tuple[str, int, int]]:
-    """Changes when anybody writes, renames or removes a file there."""
+    """A value that changes when anybody writes, renames or removes a file there."""
     found = ((entry.name, entry.stat()) for entry in os.scandir(directory))
     return frozenset((name, status.st_mtime_ns, status.st_size) for name, status in found)
 

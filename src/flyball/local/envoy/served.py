@@ -66,16 +66,16 @@ class Served:
         return self._files
 
     def told(self, tls: Tls | None, *, now: float) -> CertificateJson | None:
-        """The certificate that is served, for people; None without TLS."""
+        """The served certificate as users see it; None without TLS."""
         return None if tls is None or self._shown is None else self._shown.told(now=now)
 
     def _show(self, now: float) -> None:
-        """Look at what is served when it is new, and tell once when it ends soon."""
+        """Read the served certificate when it is new, and report once when it ends soon."""
         if self._files is not None and self._files != self._looked_at:
             self._looked_at, self._warned = self._files, False
             try:
                 self._shown = shown(Path(self._files[0]), self._own)
-            except (OSError, ValueError):  # somebody has taken it away
+            except (OSError, ValueError):  # somebody has removed it
                 self._shown = None
         if self._shown is not None and not self._warned and (text := self._shown.warning(now=now)):
             self._warned = True

@@ -1,4 +1,4 @@
-"""What people see of the listener's certificate: for whom, until when, where it is from; and a word before it ends."""
+"""What users see of the listener's certificate: its names, its end, where it is from, and a warning before it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .certificate import Pair, names
 
 DAY_S = 86400.0
 WARN_DAYS = 14
-SHARE = 6  # an authority's may last for days alone: it is renewed in its last third
+SHARE = 6  # an authority's may last only days: it is renewed in its last third
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,12 @@ class Shown:
     origin: str
 
     def told(self, *, now: float) -> CertificateJson:
-        """As `flyball ps --json` has it."""
+        """The form in `flyball ps --json`."""
         days = int((self.ends - now) // DAY_S)
         return {"names": list(self.names), "days_left": days, "ends_at": self.ends, "from": self.origin}
 
     def warning(self, *, now: float) -> str:
-        """That it ends soon, "" while it does not."""
+        """A sentence when it ends soon, else ""."""
         span_s = WARN_DAYS * DAY_S
         if self.origin == "acme":
             span_s = min(span_s, (self.ends - self.begins) / SHARE)
@@ -41,7 +41,7 @@ class Shown:
 
 
 def shown(chain: Path, own: Path) -> Shown:
-    """The certificate in a file; `own` is where those lie that were made or issued here. Raises OSError, ValueError."""
+    """The certificate in a file; `own` holds those that were made or issued here. Raises OSError, ValueError."""
     content = chain.read_bytes()
     leaf = Pair(content, b"").leaf
     begins, ends = (at.timestamp() for at in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))

@@ -90,7 +90,7 @@ def _alive(paths: StateDirectory) -> Iterator[Mapping[str, object]]:
 
 
 def clear(paths: StateDirectory) -> None:
-    """Take away what is left of the walls and limits of an application whose every process has ended."""
+    """Remove what is left of the walls and limits of an application when all its processes have ended."""
     from flyball.local.envoy import handover  # noqa: PLC0415 - only who stops needs it
     from flyball.local.process import leftovers  # noqa: PLC0415
     from flyball.local.process.walls import walls  # noqa: PLC0415

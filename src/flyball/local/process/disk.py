@@ -1,6 +1,6 @@
-"""A full disk. Many programs end when they cannot write their log, so what is started then writes to a relay.
+"""A full disk. Many programs end when they cannot write their log, so programs started then write to a relay.
 
-Elsewhere a program has its log itself, which costs nothing and needs nobody.
+At other times a program writes its log itself, which costs nothing and needs no other process.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from flyball.core.control.news import Mishap, MishapKind
 
 RELAY = Path(__file__).with_name("relay.py")
 ROOM_BYTES = 1_000_000
-"""With less left a disk counts as full: the next megabyte may be gone before anybody looks again."""
+"""With less left a disk counts as full: the last megabyte may be gone before the next look."""
 
 
 def is_full(directory: Path) -> bool:
-    """Whether there is no room left where this directory is."""
+    """Whether the disk of this directory has no space left."""
     return shutil.disk_usage(directory).free < ROOM_BYTES
 
 
 def relayed(log: Path) -> int:
-    """A descriptor for a program's output; a process takes it to the log, as far as there is room. Raises OSError."""
+    """A descriptor for a program's output; a process writes it to the log while there is space. Raises OSError."""
     reader, writer = os.pipe()
     try:
         subprocess.run(
@@ -33,26 +33,26 @@ def relayed(log: Path) -> int:
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError) as error:
         os.close(writer)
-        raise OSError(f"no output can be taken to {log}: {error}") from error
+        raise OSError(f"the output cannot be written to {log}: {error}") from error
     finally:
         os.close(reader)
     return writer
 
 
 class Room:
-    """Whether there was room when looked last; tells when that changes."""
+    """Whether the disk had space at the last look; reports when that changes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._full = False
 
     def news(self) -> list[Mishap]:
-        """What there is to tell."""
+        """The change since the last look, if there is one."""
         before, self._full = self._full, is_full(self._directory)
         if self._full == before:
             return []
         if self._full:
-            text = "the disk is full: programs run on, and output for which there is no room is dropped"
+            text = "the disk is full: programs go on, and output that does not fit is dropped"
         else:
-            text = "the disk has room again: output is kept again"
+            text = "the disk has space again: output is kept again"
         return [Mishap(kind=MishapKind.DISK, text=text)]

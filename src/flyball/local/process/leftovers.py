@@ -1,4 +1,4 @@
-"""Cgroups that an application has left behind, after a `kill -9` of everything that would have taken them away."""
+"""Cgroups that an application left behind, because everything that would have removed them was killed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def clear(mine: str, record: Path, *, root: Path = ROOT) -> None:
-    """Take them away. Nothing may run in them. `mine` is how the application's id ends, `record` says where they are.
+    """Remove them. Nothing may run in them. `mine` is how the application's id ends, `record` says where they are.
 
     Those of version 1 are in the directories of its controllers.
     """
     for application in _left(mine, record, root):
         for directory in (*application.glob("*/"), application):
-            with contextlib.suppress(OSError):  # something runs there all the same
+            with contextlib.suppress(OSError):  # something still runs there
                 directory.rmdir()
 
 

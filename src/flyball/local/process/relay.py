@@ -1,7 +1,7 @@
-"""Takes a program's output to its log while the disk may be full: a script, python -I -S relay.py LOG.
+"""A script that writes a program's output to its log while the disk may be full: python -I -S relay.py LOG.
 
-Standard input is the output. What cannot be written is dropped, so that the program neither fails nor waits; when there
-is room again the log says how much is missing and goes on. It ends with the last process that has the output.
+The output comes on standard input. What does not fit is dropped, so that the program neither fails nor waits; when
+there is space again, the log says how much is missing and goes on. It ends with the last process that has the output.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ PIECE = 65536
 
 
 def main(log: str) -> None:
-    """Let the starter go on, then serve."""
+    """Let the caller go on, then copy until the output ends."""
     if os.fork() != 0:
         os._exit(0)
-    os.setsid()  # what ends the program's group shall not end its last words
+    os.setsid()  # a signal to the program's group must not lose its last lines
     output = Output(log)
     while piece := os.read(0, PIECE):
         output.take(piece)
@@ -31,7 +31,7 @@ class Output:
         self._missing = 0
 
     def take(self, piece: bytes) -> None:
-        """Append a piece, or as much of it as there is room for."""
+        """Append a piece, or as much of it as fits."""
         if self._missing:
             note = b"\n[the disk was full: %d bytes of output are missing]\n" % self._missing
             if self._written(note) < len(note):

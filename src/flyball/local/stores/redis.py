@@ -181,7 +181,7 @@ async def _take_writes(server: Redis) -> None:
     """Have it refuse writes while the disk is full, and take them again when there is room."""
     from .client import refuse_writes  # noqa: PLC0415 - an application without such a store need not import it
 
-    full = is_full(server.directory)  # with less room it would end itself at a write
+    full = is_full(server.directory)  # with less space Redis would end itself at a write
     if full == server.full:
         return
     if await refuse_writes(server.address, full, timeout_s=ANSWER_TIMEOUT_S):

@@ -5,8 +5,9 @@ it. A row's version is when it was written, in ms, and where; it is always later
 also when its clock was set back. What counts are the tables in the file whose primary key is the store's `key`.
 
 Before a region is given anything, the file gets a mark for it, which the region remembers together with the rows. A
-file that does not know the region's mark is another one than it was, such as a backup: all of it is brought over again.
-A file that knows it has all that was given under it, for only what is older than a mark is given under it.
+file that does not know the region's mark is not the same as before (a backup, for instance), and all of it is brought
+over again. A file that knows the mark has everything that was given under it, because only changes that are older
+than a mark are given under it.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Rows:
         return self._db.execute(given, (target, mark)).fetchone() is not None
 
     def mark(self, target: str, taken: str | None) -> tuple[str, int]:
-        """The mark for what `target`, which has `taken`, is given next, and up to which change that may go."""
+        """The mark for the next changes to `target`, which has `taken`, and the last change that it covers."""
         with self._writing():
             (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM flyball_changes").fetchone()
             given = "SELECT mark FROM flyball_marks WHERE target = ? AND upto = ?"
@@ -183,7 +184,7 @@ class Rows:
         return " AND ".join(f"{_quoted(one)} IS ?" for one in self._key)
 
     def seen(self, source: str) -> dict[str, int]:
-        """Table -> up to which of its changes another region's have been brought in."""
+        """Table -> the last change of another region that has been brought in."""
         return dict(self._db.execute("SELECT name, seq FROM flyball_seen WHERE source = ?", (source,)))
 
     def waiting(self, target: str, seen: dict[str, int]) -> tuple[int, int | None]:
@@ -201,18 +202,18 @@ class Rows:
     # What is brought in
 
     def taken(self, source: str) -> str | None:
-        """The mark under which the region `source` gave what it gave last."""
+        """The mark under which the region `source` last gave changes."""
         found = self._db.execute("SELECT mark FROM flyball_taken WHERE source = ?", (source,)).fetchone()
         return None if found is None else str(found[0])
 
     def begin_anew(self, source: str) -> None:
-        """What the region `source` has is brought in again, all of it; what was written later here stays."""
+        """Have everything of the region `source` brought in again; later writes here stay."""
         with self._writing():
             self._db.execute("DELETE FROM flyball_seen WHERE source = ?", (source,))
             self._db.execute("DELETE FROM flyball_taken WHERE source = ?", (source,))
 
     def apply(self, source: str, mark: str, changes: Sequence[Change]) -> None:
-        """Bring changes of one table in, given under `mark`, all or none; a row that was written later here stays.
+        """Bring in changes of one table, given under `mark`, all or none; rows written later here stay.
 
         Raises Unlike when the table here cannot hold them.
         """

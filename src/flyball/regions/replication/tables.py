@@ -218,7 +218,7 @@ def _carry(source: _Place, target: _Place, name: str) -> int:
 
 
 def _taken(source: Rows, target: Rows) -> str | None:
-    """The mark that the target has of the source; None, and it begins anew, when one of the two files was restored."""
+    """The mark that the target has of the source. None if one of the files was restored: then it begins anew."""
     taken = target.taken(source.region)
     if taken is None:
         return None

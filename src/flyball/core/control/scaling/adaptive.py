@@ -1,13 +1,13 @@
 """How few instances keep the latency that the file promises?
 
 Rule: on every datapoint the offered requests per second (those refused too) are turned into instances by what one
-request takes (`staffing.py`). Counted is the largest of: the last seconds; what is forecast for one start delay from
-now, with its reserve (`ahead.py`); a burst that is expected (`bursts.py`); each with what waits worked off within about
-a start delay. Where the latency is above the objective although there should be enough, the need is raised by and by.
-A scale-out goes to it at once, a scale-in to the largest need of about one start delay, never below what the last
+request takes (`staffing.py`). The largest of three rates counts: the last seconds, the forecast for one start delay
+from now with its reserve (`ahead.py`), and an expected burst (`bursts.py`). Waiting requests are added, to be done
+within about a start delay. While the latency is above the objective with enough instances, the need rises step by step.
+A scale-out goes to the need at once, a scale-in to the largest need of about one start delay, never below what the last
 seconds need. Between datapoints, every quarter of a second, a crowd of requests scales out at once.
 
-Ours: AWS has no such policy. Its target tracking sees a saturated processor, which cannot tell how much is asked for.
+Ours: AWS has no such policy. Its target tracking sees a saturated processor, which does not show how much load comes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def vote(at: Situation) -> Ballot:
 
 
 def at_once(at: Situation, glance: Glance) -> Ballot:
-    """What the policy says between two datapoints: out, when more waits than the instances work off in time."""
+    """What the policy says between two datapoints: out, if more requests wait than can be worked off in time."""
     rule, takes = at.scaling.adaptive, staffing.takes_s(at.memory.adaptive)
     assert rule is not None
     queue = _crowd(at, glance.in_flight + glance.waiting, glance.waiting)
@@ -81,7 +81,7 @@ def at_once(at: Situation, glance: Glance) -> Ballot:
         return Ballot()
     rate = glance.requests / glance.over_s
     if takes is None:
-        text = f"{queue:.0f} requests wait, and nothing is known of them yet: the double"
+        text = f"{queue:.0f} requests wait and nothing is known about them yet: twice the instances"
         return Ballot(out=(Proposal(desired=2 * at.counts.running, text=text),))
     wanted = staffing.needed(rule, rate + queue / (at.start_s + 1.0), takes)
     in_time = queue * takes <= at.counts.running * rule.threshold / 2000.0  # in half of the objective

@@ -1,10 +1,10 @@
 """How many requests per second will come one start delay from now?
 
-Rule: the slow average, plus the part of the last seconds' deviation from it that is usually still there (or has grown)
-after a start delay: a slope of the past hour's pairs, learned by least squares. What comes is compared with what was
-forecast; `spread` is the ratio that, beyond mere noise, is exceeded in one of forty seconds, learned too. Needed is
-forecast x spread, but no reserve reaches above the highest average that came lately: a load that swings to and fro
-gets a reserve, one that climbs is followed early, a calm one gets next to nothing.
+Rule: the forecast is the slow average plus the part of the last seconds' deviation that usually remains (or has grown)
+after a start delay: a slope, learned by least squares from the past hour's pairs. Each rate is compared with its
+forecast; `spread`, learned too, is the ratio that is exceeded, beyond noise, in one of forty seconds. The need is
+forecast x spread, but the reserve never reaches above the highest average of the recent past: a load that swings gets
+a reserve, one that climbs is followed early, a calm one gets next to none.
 
 Ours. https://en.wikipedia.org/wiki/Stochastic_approximation (the quantile), https://en.wikipedia.org/wiki/Least_squares
 """
@@ -27,7 +27,7 @@ EXCEEDED = 0.025
 LEARNS = 0.005
 MOST_SPREAD, MOST_SLOPE = 3.0, 1.5
 KNOWN_S = 30.0
-"""As much weight as so many seconds of mere noise has the guess that a deviation just stays."""
+"""The guess that a deviation just stays has as much weight as so many seconds of mere noise."""
 SIGMAS = 2.0
 """Standard deviations of a Poisson count by which two averages must differ to be different."""
 
@@ -77,7 +77,7 @@ def reserved(memory: AdaptiveMemory, rate: float) -> float:
 
 
 def learned(memory: AdaptiveMemory, windows: Windows, now: Averages, *, start_s: float, due: float) -> AdaptiveMemory:
-    """The memory after the newest datapoint was compared with what was forecast for it, or `due` with a burst."""
+    """The memory after comparing the newest datapoint with its forecast, or with the burst that was `due`."""
     then = averages(windows, ago_s=min(start_s, LONGEST_S) + FAST_S / 2)
     if then is None:
         return memory

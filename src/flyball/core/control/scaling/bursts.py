@@ -1,10 +1,10 @@
 """Which bursts come again after some minutes, an hour, a day or a week?
 
-Rule: a burst begins when the requests per second are well above their slow average, and ends when they are not any more
-or after `LONGEST_S`. It may come again each of `CYCLES_S` after it began. After an hour, a day and a week it is
-expected at once; after minutes when it came `SURE` times, since by chance many do once. Of one that comes near its time
-the size is averaged; one that does not come is missed, and forgotten once it has been missed as often as it came. From
-a start delay before its time until `RELEASE_S` after it, the service is ready for it.
+Rule: a burst begins when the requests per second are well above their slow average, and ends when they no longer are,
+or after `LONGEST_S`. It may come again after each of `CYCLES_S`. After an hour, a day and a week it is expected from
+the first time on; after minutes only when it has come `SURE` times, because many match once by chance. If it comes near
+its time, its size is averaged; if it does not, it is missed, and it is forgotten once it has been missed as often as it
+came. The service is ready for it from a start delay before its time until `RELEASE_S` after it.
 
 Ours. AWS's forecast knows hours and cannot see such bursts.
 """
@@ -27,12 +27,12 @@ SIGMAS = 4.0
 """How many standard deviations of a Poisson count it must be above the average as well."""
 LONGEST_S = 180.0
 NEAR, NEAREST_S, NEAR_S = 1 / 60, 3.0, 20.0
-"""So far from its time a burst may come: this share of its cycle, within these bounds."""
+"""How far from its time a burst may come: this share of its cycle, within these bounds."""
 RELEASE_S = 15.0
 EARLY_S = 2.0
 SURE = 2
 MOST = 200
-"""Bursts that are remembered; those that came last stay."""
+"""How many bursts are remembered; the newest ones stay."""
 
 
 def counted(memory: AdaptiveMemory, rate: float, *, over_s: float, period_s: float, now: float) -> AdaptiveMemory:
@@ -86,7 +86,7 @@ def _still_expected(bursts: tuple[Burst, ...], now: float) -> Iterator[Burst]:
 
 
 def expected(memory: AdaptiveMemory, *, start_s: float, now: float) -> tuple[float, float]:
-    """Requests per second and time of the largest burst to be ready for now; 0 without one."""
+    """Rate and time of the largest burst that the service must be ready for now; 0 without one."""
     due = (one for one in memory.bursts if one.next_at - start_s - EARLY_S <= now < one.next_at + RELEASE_S)
     sure = (one for one in due if one.came >= SURE or one.cycle_s >= HOUR_S)
     largest = max(sure, key=lambda burst: (burst.times, -burst.next_at), default=None)

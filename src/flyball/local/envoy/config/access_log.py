@@ -41,7 +41,7 @@ def with_details(text: str) -> Json:
 
 
 def where(expression: str) -> Json:
-    """The filter for requests of which this holds, in the Common Expression Language with Envoy's attributes."""
+    """A filter for requests that meet a condition, in the Common Expression Language with Envoy's attributes."""
     return {
         "extension_filter": extension(
             "envoy.access_loggers.extension_filters.cel",

@@ -32,7 +32,7 @@ TOO_LATE = ["UT", "SI", "DT"]
 
 
 RETRY_AFTER_S = 5
-"""As queue.c says it."""
+"""The same as in queue.c."""
 
 
 def local_replies(*, queued: bool) -> Json:
@@ -60,7 +60,7 @@ def local_replies(*, queued: bool) -> Json:
 
 
 def _left_waiting() -> Json:
-    """Who waited in a queue whose filter has crashed: nothing else of Envoy's looks after a request that is held."""
+    """For requests held by a queue whose filter has crashed: only Envoy's idle timeout ends them."""
     again = response_header("retry-after", str(RETRY_AFTER_S))
     held = {"and_filter": {"filters": [_flags(["SI"]), where("!has(upstream.address)")]}}
     return {**_mapper(held, 503), "headers_to_add": [again]}

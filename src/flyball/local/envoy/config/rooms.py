@@ -104,7 +104,7 @@ def _relay(rooms: Rooms, name: str, port: int, **more: object) -> Json:
 
 
 def _datagrams(rooms: Rooms, name: str, port: int, idle_s: float) -> Json:
-    """UDP: what one sender sends and the answers are a session, until nothing has come for a while."""
+    """UDP: a sender's packets and their answers are one session, until none has come for a while."""
     routes = {"on_no_match": {"action": {"name": "route", "typed_config": typed(
         "envoy.extensions.filters.udp.udp_proxy.v3.Route", cluster=name)}}}  # fmt: skip
     proxy = extension(

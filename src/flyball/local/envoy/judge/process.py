@@ -146,7 +146,7 @@ class Judge:
             "host": request.header(b"host"),
             "path": shown(request.url[:500]),
         }
-        with contextlib.suppress(OSError):  # a full disk: it judges all the same
+        with contextlib.suppress(OSError):  # a full disk: the judge goes on
             os.write(1, f"{json.dumps(line)}\n".encode())
 
 

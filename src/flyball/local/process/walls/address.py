@@ -36,7 +36,7 @@ class Address:
 
 
 async def _off_the_loop(router: Router) -> socket.socket:
-    """A socket of the network: its keeper may take seconds to answer. Cancelled, it leaves none open."""
+    """A socket of the network; its keeper may take seconds to answer. If cancelled, it leaves none open."""
     opening = asyncio.ensure_future(asyncio.to_thread(router.open, socket.AF_INET, socket.SOCK_STREAM))
     try:
         return await asyncio.shield(opening)

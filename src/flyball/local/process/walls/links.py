@@ -20,8 +20,8 @@ MADE = REQUEST | ACKNOWLEDGE | CREATE | EXCLUSIVE
 LOOPBACK, ROOM_END = 1, 2
 """The numbers of a room's two interfaces."""
 ROOM_NAME = "eth0"
-# A packet holds as much as one on localhost: an answer of 5 KB is one packet, and needs no answer of its own. With
-# 1,500 bytes a program had a third less capacity.
+# Packets are as large as on localhost: an answer of 5 KB is one packet. With 1,500 bytes a program had a third less
+# capacity.
 _LARGEST = attribute(4, struct.pack("=I", 65_535))
 TABLE_MAIN, STATIC, EVERYWHERE, THIS_LINK, UNICAST = 254, 4, 0, 253, 1
 

@@ -25,7 +25,7 @@ def host_ports(app: Application) -> tuple[int, ...]:
 def datagrams(app: Application) -> dict[tuple[str, int], int]:
     """Single addresses with a port that some service may use, and the door's port for what goes there by UDP.
 
-    UDP is no connection that one could ask where it was for, so each such place has a port of its own.
+    A UDP packet does not show where it was meant to go, as a connection does, so each such place has its own port.
     """
     found = {single for service in app.services for text in service.egress.to if (single := place(text).single)}
     return {one: FIRST_DATAGRAM_PORT + number for number, one in enumerate(sorted(found))}
