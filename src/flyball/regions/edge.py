@@ -63,6 +63,7 @@ class Edge:
         self.closing = asyncio.Event()
         self.regions: dict[str, RunningRegion] = {}
         self._leaving: dict[str, RunningRegion] = {}
+        self._left_out: tuple[str, ...] = ()  # regions of the file that were not to start
         self.dashboard: str | None = None
         self.stopping = False
         self.targets: tuple[TargetStats, ...] = ()
@@ -111,6 +112,7 @@ class Edge:
         self._port = port_of(self.app, asked, before if runs else None)
         for name in wanted(self.app, picked, before if runs else None):
             self.regions[name] = self._region(name, before)
+        self._left_out = tuple(name for name in self.app.region_names if name not in self.regions)
         self._leaving = {name: self._region(name, before) for name in strays(self.app, self.paths)}
         try:
             await self._judging.ensure(self.app.listener.firewall, self._file.parent)
@@ -141,8 +143,7 @@ class Edge:
     def _push(self, shares: dict[str, int]) -> None:
         """Write it all for the balancer. What the disk refuses of it is written by the next look."""
         ports = {name: region.port for name, region in self.regions.items()}
-        left_out = tuple(name for name in self.app.region_names if name not in ports)
-        record = EdgeRecord(port=self._port, regions=ports, left_out=left_out)
+        record = EdgeRecord(port=self._port, regions=ports, left_out=self._left_out)
         if record != read(self.paths):
             record.write(self.paths.edge_file)
         self._balancer.share(self.app.listener.standby)
@@ -322,6 +323,7 @@ class Edge:
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
+        self._left_out = tuple(name for name in self._left_out if name in app.region_names)
         self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
         self._leaving |= {name: self.regions.pop(name) for name in gone}
