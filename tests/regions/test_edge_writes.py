@@ -89,6 +89,11 @@ class _At:
     """A region as far as the edge writes of it."""
 
     port = 20001
+    paths = StateDirectory(Path("/nonexistent"))
+    stopped = False
+
+    async def stop(self) -> None:
+        self.stopped = True
 
 
 @pytest.fixture
@@ -144,6 +149,22 @@ async def test_a_region_that_is_about_to_start_is_not_taken_for_one_that_was_lef
     looking.edge._carrying._turn.release()
     assert record is not None
     assert record.left_out == (EU,)
+
+
+async def test_a_region_that_leaves_is_written_no_more_and_what_it_stored_last_is_brought_over(looking: Looking):
+    gone = _At()
+    looking.edge._leaving = {"ap-south-1": gone}
+    async with looking.edge._carrying._turn:  # a round of the replication goes on
+        leaving = asyncio.ensure_future(looking.edge._let_go())
+        await soon(lambda: gone.stopped, what="it is stopped")
+        await asyncio.sleep(0)
+        looking.edge._push({})
+        record, stores = read(looking.paths), looking.edge._stores()
+    await leaving
+    assert record is not None
+    assert set(record.regions) == {US, EU}
+    assert set(stores) == {US, EU, "ap-south-1"}
+    assert looking.edge._leaving == {}
 
 
 async def test_what_cannot_be_brought_over_at_the_end_keeps_nothing_from_ending(tmp_path: Path):

@@ -172,7 +172,7 @@ class Edge:
         self._tell([Reason(kind=ReasonKind(mishap.kind.value), service="", text=mishap.text)])
 
     def _stores(self) -> dict[str, Path]:
-        return {name: region.paths.stores for name, region in self.regions.items()}
+        return {name: region.paths.stores for name, region in (*self.regions.items(), *self._leaving.items())}
 
     def _carried(self, region: str | None, text: str, well: bool) -> None:
         kind = ReasonKind.REPLICATION_RESUMED if well else ReasonKind.REPLICATION_STALLED
@@ -350,9 +350,8 @@ class Edge:
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
             self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text, region=name)])
             await region.stop()
-            self.regions[name] = region
             await self._carrying.flush()
-            del self.regions[name], self._leaving[name]
+            del self._leaving[name]
 
     # Ending
 
