@@ -14,7 +14,7 @@ from aws.template import Stack, text
 from flyball import aws
 from flyball.aws import deployment, rules
 from flyball.aws.commands import placeholder
-from flyball.aws.deployment import stacks
+from flyball.aws.deployment import parameters, stacks
 from flyball.aws.deployment.account import Account, boto3_clients
 from flyball.aws.deployment.stacks import Kept
 from flyball.core.errors import FileError
@@ -85,6 +85,8 @@ def test_the_source_of_an_earlier_stack_is_taken_up_again(empty_account: Cloud, 
     assert stacks.parameters(account, wanted[0])["SourceIsThere"] == "yes"
     kept = {each.kind: each.physical for each in stacks.kept(account, wanted[0])}
     assert kept["AWS::CodeCommit::Repository"] == "again"  # so that `--with-stores` finds it
+    other = replace(app, pipeline=replace(app.pipeline, repository="another"))
+    assert parameters.values(other, wanted[0], account, new=False)["SourceIsThere"] == "no"  # the stack makes that one
 
 
 def test_a_stack_in_a_region_that_the_file_no_longer_names_is_told(empty_account: Cloud, tmp_path: Path):

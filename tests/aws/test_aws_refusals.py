@@ -10,7 +10,8 @@ import pytest
 
 from aws import applications
 from flyball.aws import deployment
-from flyball.aws.deployment import Desk, StackPlan, changes
+from flyball.aws.deployment import Desk, StackPlan, changes, stacks
+from flyball.aws.deployment.account import Account
 from flyball.aws.deployment.changes import Change
 from flyball.core.errors import Failed
 
@@ -37,6 +38,7 @@ class Cloud:
         self.status = status
         self.failures = failures
         self.calls: list[str] = []
+        self.buckets: list[str] = []
         self.changes: list[dict[str, Any]] = []
 
     def __getattr__(self, call: str) -> Any:
@@ -49,7 +51,7 @@ class Cloud:
                 "describe_stacks": {"Stacks": [{"StackStatus": self.status, "StackId": "s-1"}]},
                 "describe_change_set": {"Status": "CREATE_COMPLETE"},
                 "describe_services": {"services": []},
-                "list_buckets": {"Buckets": []},
+                "list_buckets": {"Buckets": [{"Name": name} for name in self.buckets]},
                 "get_template": {"TemplateBody": PLAN.template},
             }.get(call, {})
 
@@ -94,6 +96,16 @@ def test_what_aws_refuses_is_a_sentence(failures: dict[str, Exception], sentence
     for work in (diff, deploy):
         with pytest.raises(Failed, match=sentence):
             work(Cloud(**failures))
+
+
+def test_a_region_that_was_switched_off_keeps_no_deployment_from_beginning():
+    app = applications.forum()
+    off = Cloud(describe_stacks=refusal("DescribeStacks", "UnrecognizedClientException", "The token is invalid"))
+    off.buckets = [f"{app.name}-logs-1-eu-south-2"]
+    account = Account(number="1", principal="me", clients=lambda service, region: off)
+    assert stacks.elsewhere(app, account) == ()
+    off.failures = {}
+    assert stacks.elsewhere(app, account) == ("eu-south-2",)
 
 
 def test_destroy_tells_a_refusal_too():

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from flyball.local.paths import StateDirectory
 from flyball.local.process import logs
 from flyball.local.record.journal import Journal
 from flyball.local.runtime.start import locked
+from flyball.regions.carrying import Carrying
 from flyball.regions.edge import Edge
+from flyball.regions.record import read
 from manifests import one_service
 from waiting import soon
 
@@ -86,6 +89,11 @@ class _At:
     """A region as far as the edge writes of it."""
 
     port = 20001
+    paths = StateDirectory(Path("/nonexistent"))
+    stopped = False
+
+    async def stop(self) -> None:
+        self.stopped = True
 
 
 @pytest.fixture
@@ -125,6 +133,45 @@ async def test_a_share_that_could_not_be_written_is_written_afterwards(looking: 
     assert looking.written == before
     looking.balancer.full = False
     await soon(lambda: looking.written != before, what="it gets a part of its visitors")
+
+
+async def test_a_region_that_is_about_to_start_is_not_taken_for_one_that_was_left_out(looking: Looking):
+    app = looking.edge.app
+    looking.edge._left_out = (EU,)
+    del looking.edge.regions[EU]
+    new = replace(app, regions=(*app.regions, replace(app.regions[0], name="ap-south-1")))
+    applying = asyncio.ensure_future(looking.edge._apply(new))
+    await looking.edge._carrying._turn.acquire()  # the change waits for a round of the replication
+    await soon(lambda: looking.edge.app is new, what="the change has begun")
+    looking.edge._push({})
+    record = read(looking.paths)
+    applying.cancel()
+    looking.edge._carrying._turn.release()
+    assert record is not None
+    assert record.left_out == (EU,)
+
+
+async def test_a_region_that_leaves_is_written_no_more_and_what_it_stored_last_is_brought_over(looking: Looking):
+    gone = _At()
+    looking.edge._leaving = {"ap-south-1": gone}
+    async with looking.edge._carrying._turn:  # a round of the replication goes on
+        leaving = asyncio.ensure_future(looking.edge._let_go())
+        await soon(lambda: gone.stopped, what="it is stopped")
+        await asyncio.sleep(0)
+        looking.edge._push({})
+        record, stores = read(looking.paths), looking.edge._stores()
+    await leaving
+    assert record is not None
+    assert set(record.regions) == {US, EU}
+    assert set(stores) == {US, EU, "ap-south-1"}
+    assert looking.edge._leaving == {}
+
+
+async def test_what_cannot_be_brought_over_at_the_end_keeps_nothing_from_ending(tmp_path: Path):
+    def places() -> dict[str, Path]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    await Carrying(tmp_path / "replication.db", places, lambda *_: None).flush()
 
 
 async def test_the_logs_of_the_edge_stay_within_bounds(looking: Looking):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flyball.regions.replication.rows import Rows
 from flyball.regions.replication.tables import TableReplicator
 
 REGIONS = ("a", "b", "c")
@@ -278,6 +279,21 @@ def test_what_has_been_brought_over_is_not_brought_over_again(three: Three):
     three.settle()
     after = three.run("b", "SELECT max(seq) FROM flyball_changes"), three.run("a", "SELECT * FROM flyball_marks")
     assert after == before
+
+
+def test_looking_for_what_is_new_costs_as_much_in_a_long_table_as_in_a_short_one(tmp_path: Path):
+    file = tmp_path / "posts.db"
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE posts (board TEXT, posted INTEGER, text TEXT, PRIMARY KEY (board, posted))")
+        db.executemany("INSERT INTO posts VALUES ('main', ?, '')", [(number,) for number in range(20_000)])
+    rows = Rows(file, "a", ("board", "posted"))
+    rows.watch()
+    work: list[None] = []
+    rows._db.set_progress_handler(lambda: work.append(None), 1_000)  # once per thousand instructions
+    assert not rows.has_more("posts", after=20_000)
+    assert len(rows.changes("posts", after=19_990, upto=20_000, most=200)) == 10
+    assert len(work) < 5
+    rows.close()
 
 
 def test_a_table_that_waits_for_its_release_keeps_no_other_table_and_no_other_source_waiting(three: Three):

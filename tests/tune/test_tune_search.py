@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi, sin
 from random import Random
 from zoneinfo import available_timezones
@@ -117,6 +118,28 @@ def test_what_nothing_holds_is_said_with_the_nearest():
     assert found.chosen is None
     worst = {one.setting: max(one.shown.worst, one.train.worst) for one in found.candidates}
     assert worst[found.nearest.setting] == min(worst.values()) > runs.slo.allowed
+
+
+def test_where_only_the_strictest_holds_on_the_other_traffic_it_is_chosen():
+    runs = Runs("p99 < 400ms")
+    cpu = "services.web.scale.target.cpu"
+
+    def measure(setting: Setting, name: str, seed: int) -> Score:
+        percent = float(str(dict(setting).get(cpu, 95)))
+        worst = 1.0 if percent > (30 if name.startswith("check") else 31) else 0.0
+        return Score(
+            instance_hours=100 - percent, cost_usd=None, requests=100, bad=100 * worst, p99_ms=None, worst=worst
+        )
+
+    made = search(runs, 1)
+    made.measure, made.space = measure, replace(made.space, scale={"target": {"cpu": 95}})
+    best = ((cpu, 31),)
+    for setting in ((), best):
+        made._rehearse(setting)
+    chosen = made._chosen().chosen
+
+    assert chosen is not None
+    assert dict(chosen.setting)[cpu] == 30
 
 
 def test_a_search_goes_on_with_what_is_known(tmp_path):

@@ -19,7 +19,7 @@ from flyball.local.paths import NAME, StateDirectory
 from . import talk
 from .client import Control
 from .files import find_file, find_running, load
-from .ps import WARN_DAYS, certificate_text
+from .ps import certificate_text
 
 if TYPE_CHECKING:
     from flyball.local.doctor import Check
@@ -97,7 +97,7 @@ def _certificate() -> list[Check]:
     if served is None:
         return []
     remedy = "put a new one into its file; `flyball events` says why one was refused or not issued"
-    return [Check("certificate", served["days_left"] >= WARN_DAYS, certificate_text(served), remedy)]
+    return [Check("certificate", not served["ends_soon"], certificate_text(served), remedy)]
 
 
 def keep_load(path: Path | None, told: str) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         ServiceJson,
     )
 
-WARN_DAYS = 14
 SERVICE_HEADERS = (
     *("service", "release", "min", "desired", "max", "in service"),
     *("rps", "waiting", "cpu %", "p50", "p95", "p99"),
@@ -48,8 +47,7 @@ def show(described: ApplicationJson) -> None:
     """Print the application: its services, then their instances."""
     talk.say(f"{described['application']}  {described['url']}  dashboard {described['dashboard']}", "bold")
     if (certificate := described.get("certificate")) is not None:
-        ends_soon = certificate["days_left"] < WARN_DAYS
-        talk.say(f"certificate {certificate_text(certificate)}", "yellow" if ends_soon else None)
+        talk.say(f"certificate {certificate_text(certificate)}", "yellow" if certificate["ends_soon"] else None)
     if "regions" in described:
         talk.table(REGION_HEADERS, (region_row(one) for one in described["regions"]))
         talk.console(sys.stdout).print()

@@ -98,7 +98,7 @@ class Machine:
         self.instances.record_again()
         if self.walls is not None and await self.walls.lost():
             await self._renew(self.walls)
-        seen: list[StoreSeen | Mishap] = [*self.room.news(), *await self.stores.keep()]
+        seen: list[StoreSeen | Mishap] = [*await self.stores.keep()]
         if self.walls is not None:
             seen += (await asyncio.to_thread(self.walls.refusals))[:MOST_REFUSALS]
         await asyncio.to_thread(logs.keep_within_bounds, self.paths.logs, keep=set(self.instances.running))

@@ -77,10 +77,13 @@ class Carrying:
             await asyncio.sleep(max(EVERY_S, SHARE * (time.monotonic() - began)))
 
     async def flush(self) -> None:
-        """Bring over what is there, unless a region keeps refusing it."""
+        """Bring over what is there, unless a region keeps refusing it. Without success all goes on: this is the end."""
         deadline = time.monotonic() + FLUSHED_S
-        while await self._round() and time.monotonic() < deadline and not self._stalled:
-            await asyncio.sleep(EVERY_S)
+        try:
+            while await self._round() and time.monotonic() < deadline and not self._stalled:
+                await asyncio.sleep(EVERY_S)
+        except OSError as error:
+            log.warning("what was stored last is not all brought over", error=str(error))
 
     async def _round(self) -> int:
         async with self._turn:

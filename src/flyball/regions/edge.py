@@ -63,6 +63,7 @@ class Edge:
         self.closing = asyncio.Event()
         self.regions: dict[str, RunningRegion] = {}
         self._leaving: dict[str, RunningRegion] = {}
+        self._left_out: tuple[str, ...] = ()  # regions of the file that were not to start
         self.dashboard: str | None = None
         self.stopping = False
         self.targets: tuple[TargetStats, ...] = ()
@@ -111,6 +112,7 @@ class Edge:
         self._port = port_of(self.app, asked, before if runs else None)
         for name in wanted(self.app, picked, before if runs else None):
             self.regions[name] = self._region(name, before)
+        self._left_out = tuple(name for name in self.app.region_names if name not in self.regions)
         self._leaving = {name: self._region(name, before) for name in strays(self.app, self.paths)}
         try:
             await self._judging.ensure(self.app.listener.firewall, self._file.parent)
@@ -141,8 +143,7 @@ class Edge:
     def _push(self, shares: dict[str, int]) -> None:
         """Write it all for the balancer. What the disk refuses of it is written by the next look."""
         ports = {name: region.port for name, region in self.regions.items()}
-        left_out = tuple(name for name in self.app.region_names if name not in ports)
-        record = EdgeRecord(port=self._port, regions=ports, left_out=left_out)
+        record = EdgeRecord(port=self._port, regions=ports, left_out=self._left_out)
         if record != read(self.paths):
             record.write(self.paths.edge_file)
         self._balancer.share(self.app.listener.standby)
@@ -171,7 +172,7 @@ class Edge:
         self._tell([Reason(kind=ReasonKind(mishap.kind.value), service="", text=mishap.text)])
 
     def _stores(self) -> dict[str, Path]:
-        return {name: region.paths.stores for name, region in self.regions.items()}
+        return {name: region.paths.stores for name, region in (*self.regions.items(), *self._leaving.items())}
 
     def _carried(self, region: str | None, text: str, well: bool) -> None:
         kind = ReasonKind.REPLICATION_RESUMED if well else ReasonKind.REPLICATION_STALLED
@@ -322,6 +323,7 @@ class Edge:
         new = [name for name in app.region_names if name not in {*self.regions, *self.app.region_names}]
         await self._judging.ensure(app.listener.firewall, self._file.parent)
         self.app = app
+        self._left_out = tuple(name for name in self._left_out if name in app.region_names)
         self._returning.over_s = app.edge.return_s
         await self._carrying.of(app)
         self._leaving |= {name: self.regions.pop(name) for name in gone}
@@ -348,9 +350,8 @@ class Edge:
             text = f"{name} is no longer in the file: it is stopped; its data stays in {region.paths.stores}"
             self._tell([Reason(kind=ReasonKind.REGION_REMOVED, service="", text=text, region=name)])
             await region.stop()
-            self.regions[name] = region
             await self._carrying.flush()
-            del self.regions[name], self._leaving[name]
+            del self._leaving[name]
 
     # Ending
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from math import log10
 
-from .search import Candidate, Found
+from .search import SPARE, Candidate, Found
 from .space import removed_or
 
 WIDTH, HEIGHT, LEFT, BELOW = 860, 380, 70, 46
@@ -55,7 +55,7 @@ def verdict(found: Found) -> str:
     best = found.chosen.shown
     if found.chosen.setting == ():
         return (
-            f"{begun} No setting that holds {found.slo.text} is cheaper than the file as it is:"
+            f"{begun} No setting that holds {found.slo.text} is more than {SPARE:.1%} cheaper than the file as it is:"
             f" {best.instance_hours:.3g} instance-hours with {best.worst:.2%} bad requests."
         )
     return (

@@ -271,7 +271,7 @@ class Search:
     def _step_back(self, best: Setting, checked: dict[Setting, Candidate]) -> None:
         """If the best fails on the other traffic: try stricter settings in ever larger steps, then by halving."""
         line = self.space.line(best, STEPS[1])
-        held, lost, step = 0, line.index(best), STEPS[0] // 2
+        held, lost, step = -1, line.index(best), STEPS[0] // 2
         while not self._holds(checked.get(line[lost])) and lost - held > 1 and self.spent() < 1.0:
             middle = max(lost - step, (held + lost) // 2)
             self._check(line[middle], checked)

@@ -204,6 +204,7 @@ def test_people_are_told_of_it_and_warned_once_before_it_ends(place: Place):
 def test_an_issued_certificate_that_lasts_for_days_is_no_matter_until_it_is_late(place: Place):
     issued = Shown(names=("a.example",), begins=0.0, ends=6 * DAY_S, origin="acme")
     assert issued.warning(now=4.9 * DAY_S) == ""
+    assert [issued.told(now=days * DAY_S)["ends_soon"] for days in (0, 4.9, 5.5)] == [False, False, True]
     assert (
         issued.warning(now=5.5 * DAY_S) == "the certificate for a.example ends in 0 days: it could not be renewed yet"
     )

@@ -43,3 +43,18 @@ def test_the_first_server_for_names(tmp_path: Path):
         "# a comment\nsearch example.com\nnameserver fe80::1%eth0\nnameserver 127.0.0.53\nnameserver 9.9.9.9\n"
     )
     assert outside.resolver(file) == "127.0.0.53"
+
+
+def test_a_place_keeps_its_port_for_datagrams_when_others_come_and_go():
+    def doors(*places: str) -> dict[tuple[str, int], int]:
+        listed = ", ".join(f'"{place}"' for place in places)
+        return outside.datagrams(
+            parse(f'name = "shop"\n[services.web]\nrun = "serve"\nroutes = ["/"]\negress = [{listed}]')
+        )
+
+    alone = doors("10.0.0.5:8125")
+    many = doors("10.0.0.0/8:443", "host:5432", "10.0.0.5:8125", *(f"10.0.0.{number}:53" for number in range(1, 5)))
+    assert many["10.0.0.5", 8125] == alone["10.0.0.5", 8125]
+    assert len(set(many.values())) == len(many) == 5
+    assert ("10.0.0.5", 8125) in doors(f"host:{alone['10.0.0.5', 8125]}", "10.0.0.5:8125")
+    assert doors(f"host:{alone['10.0.0.5', 8125]}", "10.0.0.5:8125") != alone  # that one is taken

@@ -55,7 +55,8 @@ def values(
         given["HostedZone"] = hosted_zone(app, account)
     deployed = {} if new else stacks.parameters(account, plan)
     if SOURCE_PARAMETER in asked:
-        given[SOURCE_PARAMETER] = _source(app, plan, account) if new else deployed.get(SOURCE_PARAMETER, "no")
+        foreign = new or deployed.get(SOURCE_PARAMETER) == "yes"
+        given[SOURCE_PARAMETER] = _source(app, plan, account) if foreign else "no"
     if not new:
         for service in app.services:
             found = _running(app, service, plan.region, account)
@@ -65,7 +66,7 @@ def values(
 
 
 def _source(app: Application, plan: StackPlan, account: Account) -> str:
-    """Whether the repository of an earlier stack still exists."""
+    """Whether the repository of an earlier stack still exists. The file may name another one by now."""
     codecommit = account.clients("codecommit", plan.region)
     try:
         codecommit.get_repository(repositoryName=app.pipeline.repository or app.name)

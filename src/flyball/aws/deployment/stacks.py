@@ -121,7 +121,15 @@ def elsewhere(app: Application, account: Account) -> tuple[str, ...]:
         return ()
     regions = {name.removeprefix(start) for name in names if name.startswith(start)} - {*app.region_names}
     left = [StackPlan(name=f"{app.name}-{region}", region=region, template="") for region in sorted(regions)]
-    return tuple(plan.region for plan in left if not is_new(account, plan))
+    return tuple(plan.region for plan in left if _is_seen(account, plan))
+
+
+def _is_seen(account: Account, plan: StackPlan) -> bool:
+    """Whether the stack is there; not where nobody may look, such as in a region that was switched off since."""
+    try:
+        return not is_new(account, plan)
+    except Failed:
+        return False
 
 
 def clear_failed_creation(account: Account, plan: StackPlan, *, say: SAY, pause: PAUSE) -> None:

@@ -51,18 +51,10 @@ class CapacityJson(TypedDict):
     in_service: int
 
 
-RolloutJson = TypedDict(
-    "RolloutJson",
-    {
-        "from": int | None,
-        "to": int,
-        "phase": RolloutPhase,
-        "started_at": float,
-        "percent": float,
-        "failures": int,
-        "why": str,
-    },
-)
+RolloutJson = TypedDict("RolloutJson", {
+    "from": int | None, "to": int, "phase": RolloutPhase, "started_at": float, "percent": float, "failures": int,
+    "why": str,
+})  # fmt: skip
 
 
 class InstanceJson(TypedDict):
@@ -164,8 +156,11 @@ class ReplicationJson(TypedDict):
     problem: str | None
 
 
-# The certificate that visitors see, and where it is `from`: "file", "acme" or "self-made".
-CertificateJson = TypedDict("CertificateJson", {"names": list[str], "days_left": int, "ends_at": float, "from": str})
+# The certificate that visitors see, and where it is `from`: "file", "acme" or "self-made". One that an authority renews
+# ends soon only when it is late for that: some last for six days.
+CertificateJson = TypedDict("CertificateJson", {
+    "names": list[str], "days_left": int, "ends_at": float, "ends_soon": bool, "from": str,
+})  # fmt: skip
 
 
 class ApplicationJson(TypedDict):

@@ -52,10 +52,11 @@ def settled(directory: Path, files: Mapping[str, Json]) -> bool:
     return (directory / RESERVE).exists() and _staged(directory, files) == files
 
 
-def stamp(directory: Path) -> frozenset[tuple[str, int, int]]:
+def stamp(directory: Path) -> frozenset[tuple[str, int, int, int]]:
     """A value that changes when anybody writes, renames or removes a file there."""
-    found = ((entry.name, entry.stat()) for entry in os.scandir(directory))
-    return frozenset((name, status.st_mtime_ns, status.st_size) for name, status in found)
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.stat()) for entry in entries]
+    return frozenset((name, status.st_ino, status.st_mtime_ns, status.st_size) for name, status in found)
 
 
 def listening(directory: Path) -> dict[str, int]:

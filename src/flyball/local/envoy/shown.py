@@ -26,14 +26,23 @@ class Shown:
     def told(self, *, now: float) -> CertificateJson:
         """The form in `flyball ps --json`."""
         days = int((self.ends - now) // DAY_S)
-        return {"names": list(self.names), "days_left": days, "ends_at": self.ends, "from": self.origin}
+        return {
+            "names": list(self.names),
+            "days_left": days,
+            "ends_at": self.ends,
+            "ends_soon": self._ends_soon(now),
+            "from": self.origin,
+        }
 
-    def warning(self, *, now: float) -> str:
-        """A sentence when it ends soon, else ""."""
+    def _ends_soon(self, now: float) -> bool:
         span_s = WARN_DAYS * DAY_S
         if self.origin == "acme":
             span_s = min(span_s, (self.ends - self.begins) / SHARE)
-        if now < self.ends - span_s:
+        return now >= self.ends - span_s
+
+    def warning(self, *, now: float) -> str:
+        """That it ends soon, "" while it does not."""
+        if not self._ends_soon(now):
             return ""
         what = "it could not be renewed yet" if self.origin == "acme" else "put a new one into its file"
         days = max(int((self.ends - now) // DAY_S), 0)

@@ -150,6 +150,8 @@ class Runtime:
         while True:
             await asyncio.sleep(KEEP_EVERY_S)
             try:
+                for mishap in self._machine.room.news():  # by itself: on a full disk what follows may fail
+                    self.loop.inbox.hear(mishap)
                 for seen in await self._machine.keep():
                     self.loop.inbox.hear(seen)
                 for mishap in await self._refused():

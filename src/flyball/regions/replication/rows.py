@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS flyball_changes (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, first, second, at_ms INTEGER NOT NULL,
     origin TEXT NOT NULL, gone INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS flyball_changes_by_row ON flyball_changes (name, first, second);
+CREATE INDEX IF NOT EXISTS flyball_changes_in_order ON flyball_changes (name);
 CREATE TABLE IF NOT EXISTS flyball_seen (
     source TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (source, name));
 CREATE TABLE IF NOT EXISTS flyball_applying (one INTEGER);

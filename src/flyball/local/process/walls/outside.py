@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flyball.core.boundary import place
 from flyball.core.model import Application
 
-from .router import DOOR, FIRST_DATAGRAM_PORT, NAMES_PORT, OUTWARD_PORT
+from .router import DATAGRAM_PORTS, DOOR, FIRST_DATAGRAM_PORT, NAMES_PORT, OUTWARD_PORT
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -25,10 +26,19 @@ def host_ports(app: Application) -> tuple[int, ...]:
 def datagrams(app: Application) -> dict[tuple[str, int], int]:
     """Single addresses with a port that some service may use, and the door's port for what goes there by UDP.
 
-    A UDP packet does not show where it was meant to go, as a connection does, so each such place has its own port.
+    A UDP packet does not show where it was meant to go, as a connection does, so each such place has its own port. It
+    keeps that port while other places come and go: the kernel sends the rest of a flow where its first packet went.
     """
     found = {single for service in app.services for text in service.egress.to if (single := place(text).single)}
-    return {one: FIRST_DATAGRAM_PORT + number for number, one in enumerate(sorted(found))}
+    doors: dict[tuple[str, int], int] = {}
+    taken = {*host_ports(app)}
+    for address, port in sorted(found):
+        number = zlib.crc32(f"{address}:{port}".encode())
+        while (door := FIRST_DATAGRAM_PORT + number % DATAGRAM_PORTS) in taken:
+            number += 1
+        taken.add(door)
+        doors[address, port] = door
+    return doors
 
 
 def carried(app: Application) -> list[tuple[int, int, tuple[str, int] | None]]:

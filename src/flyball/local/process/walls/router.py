@@ -28,7 +28,8 @@ DOOR = "198.18.0.1"
 """Where the rooms reach the balancer. The range is for tests between networks (RFC 2544): nobody's addresses."""
 ROOMS = ipaddress.IPv4Network("198.18.0.0/15")
 LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")  # there a cloud machine tells its keys
-OUTWARD_PORT, NAMES_PORT, FIRST_DATAGRAM_PORT = 15001, 53, 15100
+OUTWARD_PORT, NAMES_PORT = 15001, 53
+FIRST_DATAGRAM_PORT, DATAGRAM_PORTS = 15100, 16000
 # The kernel remembers each connection for 120 s after its end; 600 a second would fill its table.
 FORGET_SOON = ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "5")
 _TABLE = "walls"
