@@ -18,9 +18,9 @@ ROOM_BYTES = 1_000_000
 """With less left a disk counts as full: the last megabyte may be gone before the next look."""
 
 
-def is_full(directory: Path) -> bool:
+def is_full(directory: Path, least: int = ROOM_BYTES) -> bool:
     """Whether the disk of this directory has no space left."""
-    return shutil.disk_usage(directory).free < ROOM_BYTES
+    return shutil.disk_usage(directory).free < least
 
 
 def relayed(log: Path) -> int:
@@ -48,7 +48,9 @@ class Room:
 
     def news(self) -> list[Mishap]:
         """The change since the last look, if there is one."""
-        before, self._full = self._full, is_full(self._directory)
+        before = self._full
+        # Space that goes up and down around the limit is not reported each time.
+        self._full = is_full(self._directory, 2 * ROOM_BYTES if before else ROOM_BYTES)
         if self._full == before:
             return []
         if self._full:
