@@ -112,7 +112,7 @@ def test_the_one_that_stands_by_takes_over(small: Running) -> None:
     visitors.finish()
 
     assert visitors.refused == 0
-    assert visitors.lost <= 2, "more than the one that was under way in each that was killed"
+    assert visitors.lost <= 3, "more than the one that was under way in each that was killed or stopped"
     told = [one["reason"] for one in small.events() if one["kind"] == "balancer_took_over"]
     assert len(told) == 3
     assert "SIGKILL" in told[0]

@@ -64,6 +64,7 @@ class PretendRuntime:
         self.closing = asyncio.Event()
         self.stopping = False
         self.boundary = "open"
+        self.certificate = None
         self.refusals = Refusals({})
         self.loop = SimpleNamespace(journal_error=None, seen=Observation())
         self.balancer = SimpleNamespace(
