@@ -36,7 +36,8 @@ def test_ctrl_c_leaves_no_half_report(tmp_path: Path):
         simulating.kill()
         simulating.wait()
 
-    assert simulating.returncode == 130
+    # Python ends itself by the signal if that met code made by `exec`, as dataclasses do; for a shell both are 130.
+    assert simulating.returncode in {130, -signal.SIGINT}
     assert out == b""
     assert not (tmp_path / "report.html").exists()
     assert not list((tmp_path / "kept" / ".flyball").iterdir())
