@@ -77,7 +77,7 @@ def test_what_dies_on_a_full_disk_is_replaced(on_small_disk: Running) -> None:
     records = [running.paths.processes / f"{one}.json" for one in new]
     running.until(lambda: all(one.exists() for one in records), what="what was started meanwhile is recorded")
     running.until(lambda: serves() and _says(running, new, "output are missing"), what="output is kept again")
-    running.until(lambda: running.told("disk", "has room again"), what="it is told that there is room")
+    running.until(lambda: running.told("disk", "has space again"), what="it is told that there is room")
     assert running.told("disk", "is full")
 
 
