@@ -91,6 +91,8 @@ class Instance:
         runner, self._runner = self._runner, None
         for site in list(runner.sites):
             await site.stop()
+        for _ in range(3):  # what was accepted just before is a connection of the server by then
+            await asyncio.sleep(0)
         for connection in list(runner.server.connections):
             if connection.transport is not None:
                 connection.transport.abort()
