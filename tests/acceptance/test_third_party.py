@@ -93,6 +93,9 @@ def test_a_published_program_is_served_scaled_and_rolled_out(
     write(running.directory, "pear")
     running.flyball("deploy", "web")
     running.until(lambda: len(running.service()["instances"]) == 3, what="the old ones gone")
+    served = running.paths.logs / "access.log"
+    new = [f'"instance":"web-{number}"' for number in (4, 5, 6)]
+    running.until(lambda: all(one in served.read_text() for one in new), what="each new one has answered")
     result = stopped(load)
 
     assert result["failed"] == 0
