@@ -64,6 +64,12 @@ class Three:
         return next(one.waiting for one in self.replicator.lags(self.places) if one.region == region)
 
 
+def copy(source: Path, target: Path) -> None:
+    """What SQLite's own backup does: all of a file into another, which may be in use."""
+    with closing(sqlite3.connect(source)) as db, closing(sqlite3.connect(target)) as to:
+        db.backup(to)
+
+
 @pytest.fixture
 def three(tmp_path: Path) -> Iterator[Three]:
     made = Three(tmp_path)
@@ -195,19 +201,12 @@ def test_any_mixture_of_writes_and_deletions_comes_to_rest_alike(three: Three):
 def test_a_region_whose_file_is_restored_from_a_backup_loses_no_later_write(three: Three):
     three.write("a", 1, "in the backup")
     three.settle()
-    with (
-        closing(sqlite3.connect(three.file("a"))) as db,
-        closing(sqlite3.connect(three.file("a").with_name("old"))) as to,
-    ):
-        db.backup(to)
+    old = three.file("a").with_name("old")
+    copy(three.file("a"), old)
     for number in range(2, 9):
         three.write("a", number, "after it")
     three.settle()
-    with (
-        closing(sqlite3.connect(three.file("a").with_name("old"))) as old,
-        closing(sqlite3.connect(three.file("a"))) as db,
-    ):
-        old.backup(db)  # into the same file
+    copy(old, three.file("a"))  # into the same file
     three.write("a", 9, "after the restore")
     three.settle()
     assert three.all_have({1: "in the backup", **dict.fromkeys(range(2, 9), "after it"), 9: "after the restore"})
@@ -217,8 +216,7 @@ def test_a_backup_in_place_of_the_file_loses_no_write_however_many_there_are(thr
     three.write("a", 1, "in the backup")
     three.settle()
     old = three.file("a").with_name("old")
-    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(old)) as to:
-        db.backup(to)
+    copy(three.file("a"), old)
     three.write("a", 2, "after it")
     three.settle()
     for suffix in ("-wal", "-shm"):
@@ -236,14 +234,12 @@ def test_a_file_that_is_restored_while_nobody_looks_loses_no_write(three: Three,
     three.write("a", 1, "in the backup")
     three.settle()
     old = three.file("a").with_name("old")
-    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(old)) as to:
-        db.backup(to)
+    copy(three.file("a"), old)
     three.write("a", 2, "after it")
     three.settle()
     three.replicator.close()
     if in_place:
-        with closing(sqlite3.connect(old)) as db, closing(sqlite3.connect(three.file("a"))) as to:
-            db.backup(to)
+        copy(old, three.file("a"))
     else:
         old.replace(three.file("a"))
     for number in range(3, 20):  # the numbers of its changes are beyond those that the others have seen
@@ -259,8 +255,7 @@ def test_a_region_that_begins_with_another_ones_file_loses_no_write(three: Three
     three.write("b", 2, "from b")
     three.settle()
     three.replicator.close()
-    with closing(sqlite3.connect(three.file("a"))) as db, closing(sqlite3.connect(three.file("b"))) as to:
-        db.backup(to)
+    copy(three.file("a"), three.file("b"))
     for region, number in (("a", 3), ("b", 4), ("c", 5)):
         three.write(region, number, f"from {region}")
     three.replicator = three.started()
