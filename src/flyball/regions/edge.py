@@ -126,7 +126,7 @@ class Edge:
                 await self._judging.stop()
                 self.paths.edge_file.unlink(missing_ok=True)
             raise
-        for region in (*self.regions.values(), *self._leaving.values()):
+        for region in self._all.values():
             region.keep()
 
     def _region(self, name: str, before: EdgeRecord | None) -> RunningRegion:
@@ -171,8 +171,13 @@ class Edge:
     def _befell(self, mishap: Mishap) -> None:
         self._tell([Reason(kind=ReasonKind(mishap.kind.value), service="", text=mishap.text)])
 
+    @property
+    def _all(self) -> dict[str, RunningRegion]:
+        """Also those that leave."""
+        return self.regions | self._leaving
+
     def _stores(self) -> dict[str, Path]:
-        return {name: region.paths.stores for name, region in (*self.regions.items(), *self._leaving.items())}
+        return {name: region.paths.stores for name, region in self._all.items()}
 
     def _carried(self, region: str | None, text: str, well: bool) -> None:
         kind = ReasonKind.REPLICATION_RESUMED if well else ReasonKind.REPLICATION_STALLED
@@ -364,7 +369,7 @@ class Edge:
     async def stop(self) -> None:
         """Drain and stop every region, then the edge; the data stays. `run` ends."""
         self.stopping = True
-        await asyncio.gather(*(region.stop() for region in (*self.regions.values(), *self._leaving.values())))
+        await asyncio.gather(*(region.stop() for region in self._all.values()))
         await self._carrying.flush()
         await self._balancer.stop()
         await self._judging.stop()
@@ -379,7 +384,7 @@ class Edge:
     async def leave(self) -> None:
         """End the control plane; what it looked after goes on, for the next one to take over."""
         self.closing.set()
-        await asyncio.gather(*(region.leave() for region in (*self.regions.values(), *self._leaving.values())))
+        await asyncio.gather(*(region.leave() for region in self._all.values()))
         await self._balancer.close()
         await self._judging.close()
         await self._carrying.close()
